@@ -1,0 +1,92 @@
+package builtins
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// EvalContext is what a function may know beside its arguments. A session fills it once and sets
+// the times per transaction and statement. The interfaces may be nil where functions that need
+// them are not called; those then fail with a clear error.
+type EvalContext struct {
+	Ctx context.Context
+	// Env carries the time zone, the transaction's time for 'now', and names for regclass.
+	Env *types.Env
+
+	TxnTime  time.Time // now(), current_timestamp
+	StmtTime time.Time // statement_timestamp()
+	Clock    func() time.Time
+
+	Rand *rand.Rand // random(); nil uses the process's generator
+
+	Session   Session
+	Sequences Sequences
+	Catalog   Catalog
+}
+
+// Session is the session's identity and settings.
+type Session interface {
+	User() string        // current_user
+	SessionUser() string // session_user
+	Database() string    // current_database()
+	SearchPath() []string
+	BackendPID() int32
+	Setting(name string) (value string, ok bool)
+	SetSetting(name, value string, local bool) error
+	// Info answers rarely asked things by name: "server_addr", "server_port", "client_addr",
+	// "client_port", "txid", "start_time"; ok is false for what is not known (SQL NULL).
+	Info(name string) (value string, ok bool)
+}
+
+// Sequences are the operations behind nextval and its relatives.
+type Sequences interface {
+	Nextval(ctx context.Context, seq types.OID) (int64, error)
+	Currval(ctx context.Context, seq types.OID) (int64, error)
+	Setval(ctx context.Context, seq types.OID, value int64, isCalled bool) error
+	Lastval(ctx context.Context) (int64, error)
+}
+
+// Catalog answers what functions of pg_catalog ask about objects. ok false is SQL NULL.
+type Catalog interface {
+	IndexDef(ctx context.Context, index types.OID, column int) (def string, ok bool, err error)
+	ConstraintDef(ctx context.Context, constraint types.OID) (def string, ok bool, err error)
+	ViewDef(ctx context.Context, view types.OID) (def string, ok bool, err error)
+	UserName(ctx context.Context, role types.OID) (name string, ok bool, err error)
+	RelationVisible(ctx context.Context, rel types.OID) (visible, ok bool, err error)
+	RelationSizeBytes(ctx context.Context, rel types.OID) (size int64, ok bool, err error)
+	// SerialSequence is the qualified name of the sequence owned by a column.
+	SerialSequence(ctx context.Context, table types.OID, column string) (name string, ok bool, err error)
+	// Comment is the comment on an object, or on a column when column is not 0.
+	Comment(ctx context.Context, object types.OID, column int) (text string, ok bool, err error)
+}
+
+func (ec *EvalContext) env() *types.Env {
+	if ec == nil {
+		return nil
+	}
+	return ec.Env
+}
+
+func (ec *EvalContext) loc() *time.Location {
+	if ec == nil || ec.Env == nil || ec.Env.Loc == nil {
+		return time.UTC
+	}
+	return ec.Env.Loc
+}
+
+func (ec *EvalContext) txnTime() time.Time {
+	if ec == nil || ec.TxnTime.IsZero() {
+		return time.Now()
+	}
+	return ec.TxnTime
+}
+
+func (ec *EvalContext) ctx() context.Context {
+	if ec == nil || ec.Ctx == nil {
+		return context.Background()
+	}
+	return ec.Ctx
+}

@@ -1,0 +1,43 @@
+package types
+
+import "time"
+
+// Env is what values need from a session to be read and written as text. A nil *Env means UTC,
+// the wall clock, and no catalog.
+type Env struct {
+	// Loc is the session's time zone; nil is UTC.
+	Loc *time.Location
+	// Now is the transaction's time, for 'now' and 'today'; the zero value is the wall clock.
+	Now time.Time
+	// Reg translates names of relations for regclass; nil refuses names.
+	Reg RegResolver
+	// ByteaEscape is bytea_output = 'escape'.
+	ByteaEscape bool
+	// FloatDigits is extra_float_digits when it is zero or less, plus one; 0 is shortest-precise.
+	FloatDigits int
+}
+
+// RegResolver finds catalog objects by name and number; the schema layer implements it.
+type RegResolver interface {
+	// RelationByName resolves a possibly qualified, possibly quoted name along the search path.
+	RelationByName(name string) (OID, error)
+	// RelationName gives a name that RelationByName would resolve; ok is false if there is none.
+	RelationName(oid OID) (name string, ok bool)
+	// NamespaceByName and NamespaceName do the same for schemas.
+	NamespaceByName(name string) (OID, error)
+	NamespaceName(oid OID) (name string, ok bool)
+}
+
+func (e *Env) loc() *time.Location {
+	if e == nil || e.Loc == nil {
+		return time.UTC
+	}
+	return e.Loc
+}
+
+func (e *Env) now() time.Time {
+	if e == nil || e.Now.IsZero() {
+		return time.Now()
+	}
+	return e.Now
+}
