@@ -1,0 +1,419 @@
+package kvapi
+
+import "github.com/cairndb/cairn/hlc"
+
+// Kind tells what a Request asks for.
+type Kind uint8
+
+// Request kinds. The comment says which fields of Request and Response are
+// used beside Key; "range" means EndKey is set.
+const (
+	_ Kind = iota
+	// Get: Lock, Wait → Value (nil: absent).
+	Get
+	// Scan (range): Lock, Wait → Rows, Resume.
+	Scan
+	// ReverseScan (range): like Scan, from EndKey down.
+	ReverseScan
+	// Put: Value, Seq.
+	Put
+	// ConditionalPut: Value, Seq, Expected, MustExist; fails with
+	// ConditionFailed. With neither Expected nor MustExist the key must be
+	// absent.
+	ConditionalPut
+	// Delete: Seq.
+	Delete
+	// DeleteRange (range): Seq; → Keys removed, Resume. In a transaction it
+	// writes one intent per key.
+	DeleteRange
+	// EndTxn: EndTxn. Key is the anchor.
+	EndTxn
+	// HeartbeatTxn: Now → Txn. Key is the anchor. Creates the record.
+	HeartbeatTxn
+	// PushTxn: Push → Pushee. Key is the pushee's anchor.
+	PushTxn
+	// QueryTxn: Push (pushee only) → Pushee, Waiting.
+	QueryTxn
+	// RecoverTxn: Recover → Pushee.
+	RecoverTxn
+	// QueryIntent: Query → Found. Prevents a missing write, see QueryIntentArgs.
+	QueryIntent
+	// ResolveIntent: Resolve.
+	ResolveIntent
+	// ResolveIntentRange (range): Resolve → Keys resolved, Resume.
+	ResolveIntentRange
+	// Refresh: RefreshFrom; fails with RefreshFailed if Key was written in
+	// (RefreshFrom, the transaction's read timestamp].
+	Refresh
+	// RefreshRange (range): like Refresh.
+	RefreshRange
+	// Barrier (range): waits for every earlier write of the span.
+	Barrier
+	// ClearRange (range): removes all versions, not transactional; only for
+	// spans nothing refers to any more (dropped tables).
+	ClearRange
+	// AdminSplit: Key is where to split. Not part of a transaction.
+	AdminSplit
+	// AdminTransferLease: Target.
+	AdminTransferLease
+	// AdminChangeReplicas: Change.
+	AdminChangeReplicas
+	// RangeStats: → Info, Stats of the range that holds Key.
+	RangeStats
+	// RequestLease is internal to the replica.
+	RequestLease
+	// TruncateLog is internal to the replica.
+	TruncateLog
+	// LeaseInfo: → Info.
+	LeaseInfo
+	kindEnd
+)
+
+// Flags of kinds.
+const (
+	// flagWrite: goes through Raft.
+	flagWrite = 1 << iota
+	// flagRange: addresses [Key, EndKey).
+	flagRange
+	// flagRead: its result depends on MVCC data, so it updates the timestamp
+	// cache and a transaction's refresh spans.
+	flagRead
+	// flagAdmin: one per batch, runs above Raft.
+	flagAdmin
+	// flagIntent: writes an intent when in a transaction.
+	flagIntent
+)
+
+var kinds = [kindEnd]struct {
+	name  string
+	flags int
+}{
+	Get:                 {"Get", flagRead},
+	Scan:                {"Scan", flagRead | flagRange},
+	ReverseScan:         {"ReverseScan", flagRead | flagRange},
+	Put:                 {"Put", flagWrite | flagIntent},
+	ConditionalPut:      {"ConditionalPut", flagWrite | flagRead | flagIntent},
+	Delete:              {"Delete", flagWrite | flagIntent},
+	DeleteRange:         {"DeleteRange", flagWrite | flagRead | flagRange | flagIntent},
+	EndTxn:              {"EndTxn", flagWrite},
+	HeartbeatTxn:        {"HeartbeatTxn", flagWrite},
+	PushTxn:             {"PushTxn", flagWrite},
+	QueryTxn:            {"QueryTxn", 0},
+	RecoverTxn:          {"RecoverTxn", flagWrite},
+	QueryIntent:         {"QueryIntent", 0},
+	ResolveIntent:       {"ResolveIntent", flagWrite},
+	ResolveIntentRange:  {"ResolveIntentRange", flagWrite | flagRange},
+	Refresh:             {"Refresh", flagRead},
+	RefreshRange:        {"RefreshRange", flagRead | flagRange},
+	Barrier:             {"Barrier", flagWrite | flagRange},
+	ClearRange:          {"ClearRange", flagWrite | flagRange},
+	AdminSplit:          {"AdminSplit", flagAdmin},
+	AdminTransferLease:  {"AdminTransferLease", flagAdmin},
+	AdminChangeReplicas: {"AdminChangeReplicas", flagAdmin},
+	RangeStats:          {"RangeStats", 0},
+	RequestLease:        {"RequestLease", flagWrite},
+	TruncateLog:         {"TruncateLog", flagWrite},
+	LeaseInfo:           {"LeaseInfo", 0},
+}
+
+// String prints the kind's name.
+func (k Kind) String() string {
+	if k == 0 || k >= kindEnd {
+		return "Unknown"
+	}
+	return kinds[k].name
+}
+
+// IsValid reports whether the kind is known to this build.
+func (k Kind) IsValid() bool { return k > 0 && k < kindEnd }
+
+// IsWrite reports whether the request goes through Raft.
+func (k Kind) IsWrite() bool { return kinds[k].flags&flagWrite != 0 }
+
+// IsRange reports whether the request addresses [Key, EndKey).
+func (k Kind) IsRange() bool { return kinds[k].flags&flagRange != 0 }
+
+// IsRead reports whether the result depends on MVCC data.
+func (k Kind) IsRead() bool { return kinds[k].flags&flagRead != 0 }
+
+// IsAdmin reports whether the request runs above Raft, alone in its batch.
+func (k Kind) IsAdmin() bool { return kinds[k].flags&flagAdmin != 0 }
+
+// IsIntentWrite reports whether the request leaves an intent in a transaction.
+func (k Kind) IsIntentWrite() bool { return kinds[k].flags&flagIntent != 0 }
+
+// Request is one operation of a batch: a flat struct, so that a batch is one
+// allocation. Arguments of rare kinds hang off pointers. It is read-only once
+// sent.
+type Request struct {
+	Kind   Kind   `wire:"1"`
+	Key    Key    `wire:"2"`
+	EndKey Key    `wire:"3"`
+	Seq    TxnSeq `wire:"4"`
+	Value  []byte `wire:"5"`
+	// Expected, with MustExist, is the value a ConditionalPut must find.
+	Expected  []byte         `wire:"6"`
+	MustExist bool           `wire:"7"`
+	Lock      LockStrength   `wire:"8"`
+	Wait      WaitPolicy     `wire:"9"`
+	EndTxn    *EndTxnArgs    `wire:"10"`
+	Push      *PushArgs      `wire:"11"`
+	Recover   *RecoverArgs   `wire:"12"`
+	Query     *QueryArgs     `wire:"13"`
+	Resolve   *LockUpdate    `wire:"14"`
+	Change    *ReplicaChange `wire:"15"`
+	// RefreshFrom is the exclusive lower end of the refreshed interval.
+	RefreshFrom hlc.Timestamp `wire:"16"`
+	// Now is the sender's clock (HeartbeatTxn).
+	Now hlc.Timestamp `wire:"17"`
+	// Target is the node a lease shall move to.
+	Target NodeID `wire:"18"`
+	// Lease is the lease asked for (RequestLease), replacing PrevLease.
+	Lease     *Lease `wire:"19"`
+	PrevLease *Lease `wire:"20"`
+	// TruncateTo is the last log index to forget (TruncateLog), of TruncateTerm.
+	TruncateTo   LogIndex `wire:"21"`
+	TruncateTerm Term     `wire:"22"`
+}
+
+// Span returns the keys the request addresses.
+func (r *Request) Span() Span { return Span{Key: r.Key, EndKey: r.EndKey} }
+
+// EndTxnArgs commits or aborts a transaction.
+type EndTxnArgs struct {
+	Commit bool `wire:"1"`
+	// InFlightWrites is the promise of a parallel commit: with it the record
+	// becomes Staging unless the batch proves all of them itself. It includes
+	// the writes of this batch.
+	InFlightWrites []SequencedWrite `wire:"2"`
+	// LockSpans covers all replicated locks of all epochs.
+	LockSpans []Span `wire:"3"`
+	// CanCommitOnePhase says that this batch holds all writes the
+	// transaction ever sent, so one range may write committed values.
+	CanCommitOnePhase bool `wire:"4"`
+	// Require1PC fails the batch rather than fall back to intents.
+	RequireOnePhase bool `wire:"5"`
+	// Deadline, if set, is the first timestamp the commit must not reach.
+	Deadline hlc.Timestamp `wire:"6"`
+	// Split is the trigger of a split, applied with the commit.
+	Split *SplitTrigger `wire:"7"`
+	// ChangeReplicas is the trigger of a replica change.
+	ChangeReplicas *ChangeReplicasTrigger `wire:"8"`
+	// Poison leaves a mark that refuses later requests of the transaction.
+	Poison bool `wire:"9"`
+}
+
+// SplitTrigger turns one range into two when its transaction commits.
+type SplitTrigger struct {
+	Left  RangeDescriptor `wire:"1"`
+	Right RangeDescriptor `wire:"2"`
+}
+
+// ChangeReplicasTrigger changes a range's replicas when its transaction commits.
+type ChangeReplicasTrigger struct {
+	Desc RangeDescriptor `wire:"1"`
+}
+
+// ReplicaChange asks for a replica to be added to or removed from a range.
+type ReplicaChange struct {
+	Add    []NodeID `wire:"1"`
+	Remove []NodeID `wire:"2"`
+	// Expected is the generation the change was planned on.
+	Expected Generation `wire:"3"`
+}
+
+// PushType says what a pusher wants.
+type PushType uint8
+
+// Push types: move the pushee's timestamp, abort it, or only look.
+const (
+	PushTouch PushType = iota
+	PushTimestamp
+	PushAbort
+)
+
+// PushArgs asks for a transaction to be pushed out of the way.
+type PushArgs struct {
+	Pushee TxnMeta  `wire:"1"`
+	Pusher TxnMeta  `wire:"2"`
+	Type   PushType `wire:"3"`
+	// To is the timestamp the pushee must move above (PushTimestamp).
+	To hlc.Timestamp `wire:"4"`
+	// Force pushes whatever the priorities (deadlock victims).
+	Force bool `wire:"5"`
+}
+
+// RecoverArgs settles a staging transaction after its in-flight writes have
+// been queried.
+type RecoverArgs struct {
+	// Txn is the staging record as it was seen.
+	Txn Transaction `wire:"1"`
+	// ImplicitlyCommitted says that every in-flight write was found.
+	ImplicitlyCommitted bool `wire:"2"`
+}
+
+// QueryArgs looks for the intent of one in-flight write. If it is not there,
+// the server first makes sure that it can never appear at or below the
+// transaction's timestamp, and only then answers.
+type QueryArgs struct {
+	Txn TxnMeta `wire:"1"`
+	Seq TxnSeq  `wire:"2"`
+}
+
+// Header is common to the requests of a batch.
+type Header struct {
+	// Txn is nil for a non-transactional batch.
+	Txn *Transaction `wire:"1"`
+	// Timestamp is where a non-transactional batch reads and writes; if
+	// empty the server takes its clock's reading.
+	Timestamp hlc.Timestamp `wire:"2"`
+	// RangeID and Generation are where the sender believes the keys are.
+	RangeID    RangeID    `wire:"3"`
+	Generation Generation `wire:"4"`
+	// MaxKeys and TargetBytes bound the rows read by the batch, 0 for none.
+	// Exceeding TargetBytes by one row is allowed, so progress is made.
+	MaxKeys     int64 `wire:"5"`
+	TargetBytes int64 `wire:"6"`
+	// Inconsistent reads do not wait for or report locks (addressing only).
+	Inconsistent bool `wire:"7"`
+	// CanForwardReadTimestamp says that the transaction has read nothing
+	// yet outside this batch, so the server may raise its read timestamp.
+	CanForwardReadTimestamp bool `wire:"8"`
+	// AmbiguousReplay says that an earlier attempt of this batch may have
+	// been evaluated; timestamps must then not move (see package txn).
+	AmbiguousReplay bool `wire:"9"`
+	// Gateway is the node that sent the batch first.
+	Gateway NodeID `wire:"10"`
+	// Now is the sender's clock.
+	Now hlc.ClockTimestamp `wire:"11"`
+}
+
+// BatchRequest is a list of requests that one range evaluates in order and
+// atomically. Requests of a batch see the writes before them.
+type BatchRequest struct {
+	Header   `wire:"1"`
+	Requests []Request `wire:"2"`
+}
+
+// Add appends a request and returns the batch.
+func (b *BatchRequest) Add(r Request) *BatchRequest {
+	b.Requests = append(b.Requests, r)
+	return b
+}
+
+// IsReadOnly reports whether no request goes through Raft.
+func (b *BatchRequest) IsReadOnly() bool {
+	for i := range b.Requests {
+		if b.Requests[i].Kind.IsWrite() {
+			return false
+		}
+	}
+	return true
+}
+
+// EndTxnRequest returns the batch's EndTxn, which is always last, or nil.
+func (b *BatchRequest) EndTxnRequest() *EndTxnArgs {
+	if n := len(b.Requests); n > 0 && b.Requests[n-1].Kind == EndTxn {
+		return b.Requests[n-1].EndTxn
+	}
+	return nil
+}
+
+// IsAdmin reports whether the batch is a single admin request.
+func (b *BatchRequest) IsAdmin() bool {
+	return len(b.Requests) == 1 && b.Requests[0].Kind.IsAdmin()
+}
+
+// KeyValue is a row of a scan.
+type KeyValue struct {
+	Key   Key    `wire:"1"`
+	Value []byte `wire:"2"`
+}
+
+// Response answers the request at its position. Byte slices may share one
+// buffer with the whole response and must not be changed.
+type Response struct {
+	Kind Kind `wire:"1"`
+	// Value is nil if the key is absent and non-nil (maybe empty) otherwise;
+	// Exists tells them apart on the wire.
+	Value  []byte     `wire:"2"`
+	Exists bool       `wire:"3"`
+	Rows   []KeyValue `wire:"4"`
+	// Resume is what the limits left undone; nil if all was done.
+	Resume *Span `wire:"5"`
+	// Keys counts removed or resolved keys.
+	Keys int64 `wire:"6"`
+	// Pushee is the transaction record after a push, query or recovery.
+	Pushee *Transaction `wire:"7"`
+	// Waiting lists the transactions that wait for the queried one.
+	Waiting []TxnID `wire:"8"`
+	// Found says that the queried intent is there.
+	Found bool             `wire:"9"`
+	Info  *RangeInfo       `wire:"10"`
+	Stats *RangeStatistics `wire:"11"`
+	// OnePhase says that EndTxn committed without intents or record.
+	OnePhase bool `wire:"12"`
+	// StagingTimestamp is set while the record is Staging: the commit holds
+	// if every in-flight write was written at or below it.
+	StagingTimestamp hlc.Timestamp `wire:"13"`
+}
+
+// BatchResponse answers a batch.
+type BatchResponse struct {
+	// Txn is the batch's transaction after it, if it changed.
+	Txn *Transaction `wire:"1"`
+	// Timestamp is where the batch read or wrote.
+	Timestamp hlc.Timestamp `wire:"2"`
+	Responses []Response    `wire:"3"`
+	// Now is the server's clock.
+	Now hlc.ClockTimestamp `wire:"4"`
+	// Infos carries range places when the sender's were out of date.
+	Infos []RangeInfo `wire:"5"`
+	// Err is set on the wire only; in Go the error is Send's second result.
+	Err *Error `wire:"6"`
+}
+
+// RangeStatistics are the exact MVCC statistics of a range. Ages are kept as
+// integrals so that replicas need no clock (FACTS of the field: CockroachDB's
+// MVCCStats use the same idea).
+type RangeStatistics struct {
+	LiveBytes   int64 `wire:"1"`
+	LiveCount   int64 `wire:"2"`
+	KeyBytes    int64 `wire:"3"`
+	KeyCount    int64 `wire:"4"`
+	ValBytes    int64 `wire:"5"`
+	ValCount    int64 `wire:"6"`
+	IntentBytes int64 `wire:"7"`
+	IntentCount int64 `wire:"8"`
+	// SysBytes counts range-local replicated keys.
+	SysBytes int64 `wire:"9"`
+	SysCount int64 `wire:"10"`
+}
+
+// Add adds o to s.
+func (s *RangeStatistics) Add(o RangeStatistics) {
+	s.LiveBytes += o.LiveBytes
+	s.LiveCount += o.LiveCount
+	s.KeyBytes += o.KeyBytes
+	s.KeyCount += o.KeyCount
+	s.ValBytes += o.ValBytes
+	s.ValCount += o.ValCount
+	s.IntentBytes += o.IntentBytes
+	s.IntentCount += o.IntentCount
+	s.SysBytes += o.SysBytes
+	s.SysCount += o.SysCount
+}
+
+// Subtract takes o from s.
+func (s *RangeStatistics) Subtract(o RangeStatistics) {
+	s.LiveBytes -= o.LiveBytes
+	s.LiveCount -= o.LiveCount
+	s.KeyBytes -= o.KeyBytes
+	s.KeyCount -= o.KeyCount
+	s.ValBytes -= o.ValBytes
+	s.ValCount -= o.ValCount
+	s.IntentBytes -= o.IntentBytes
+	s.IntentCount -= o.IntentCount
+	s.SysBytes -= o.SysBytes
+	s.SysCount -= o.SysCount
+}
