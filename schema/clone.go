@@ -1,0 +1,74 @@
+package schema
+
+import "slices"
+
+// clone returns a copy whose mark may be changed.
+func (h Header) clone() Header {
+	if h.Change != nil {
+		c := *h.Change
+		h.Change = &c
+	}
+	return h
+}
+
+// Clone returns a deep copy.
+func (d *Database) Clone() *Database { return &Database{Header: d.Header.clone()} }
+
+// Clone returns a deep copy.
+func (s *Schema) Clone() *Schema { return &Schema{Header: s.Header.clone()} }
+
+// Clone returns a deep copy.
+func (t *Table) Clone() *Table {
+	c := *t
+	c.Header = t.Header.clone()
+	c.Columns = slices.Clone(t.Columns)
+	c.Primary = t.Primary.clone()
+	c.Indexes = slices.Clone(t.Indexes)
+	for i := range c.Indexes {
+		c.Indexes[i] = c.Indexes[i].clone()
+	}
+	c.Checks = slices.Clone(t.Checks)
+	for i := range c.Checks {
+		c.Checks[i].Columns = slices.Clone(c.Checks[i].Columns)
+	}
+	c.Options = slices.Clone(t.Options)
+	return &c
+}
+
+func (ix Index) clone() Index {
+	ix.Columns = slices.Clone(ix.Columns)
+	ix.Stored = slices.Clone(ix.Stored)
+	return ix
+}
+
+// Clone returns a deep copy.
+func (s *Sequence) Clone() *Sequence {
+	c := *s
+	c.Header = s.Header.clone()
+	return &c
+}
+
+// Clone returns a deep copy.
+func (v *View) Clone() *View {
+	c := *v
+	c.Header = v.Header.clone()
+	c.Columns = slices.Clone(v.Columns)
+	c.SearchPath = slices.Clone(v.SearchPath)
+	c.DependsOn = slices.Clone(v.DependsOn)
+	return &c
+}
+
+// CloneObject implements Object.
+func (d *Database) CloneObject() Object { return d.Clone() }
+
+// CloneObject implements Object.
+func (s *Schema) CloneObject() Object { return s.Clone() }
+
+// CloneObject implements Object.
+func (t *Table) CloneObject() Object { return t.Clone() }
+
+// CloneObject implements Object.
+func (s *Sequence) CloneObject() Object { return s.Clone() }
+
+// CloneObject implements Object.
+func (v *View) CloneObject() Object { return v.Clone() }

@@ -1,0 +1,249 @@
+package schema
+
+import "github.com/cairndb/cairn/hlc"
+
+// Kind says what a descriptor describes.
+type Kind uint8
+
+// Kinds of descriptors.
+const (
+	KindDatabase Kind = iota + 1
+	KindSchema
+	KindTable
+	KindSequence
+	KindView
+)
+
+// String prints the word that error messages use.
+func (k Kind) String() string {
+	switch k {
+	case KindDatabase:
+		return "database"
+	case KindSchema:
+		return "schema"
+	case KindTable:
+		return "table"
+	case KindSequence:
+		return "sequence"
+	case KindView:
+		return "view"
+	}
+	return "object"
+}
+
+// Header is common to all descriptors. A descriptor in a Snapshot is shared by
+// everyone on the node and must not be changed; Clone first.
+type Header struct {
+	ID      DescID      `wire:"1"`
+	Version DescVersion `wire:"2"`
+	Name    string      `wire:"3"`
+	// DatabaseID and SchemaID are the parents; a schema has no SchemaID, a
+	// database neither.
+	DatabaseID DescID `wire:"4"`
+	SchemaID   DescID `wire:"5"`
+	Owner      string `wire:"6"`
+	Comment    string `wire:"7"`
+	// Change is set while a schema change holds the descriptor: nobody but
+	// the change's own transaction may use it (doc.go, "Publication").
+	Change *Change `wire:"8"`
+}
+
+// Change marks a descriptor as held by a schema change.
+type Change struct {
+	ID ChangeID `wire:"1"`
+	// Expires is when others may take the mark away: the change's gateway is
+	// gone if it did not renew it.
+	Expires hlc.Timestamp `wire:"2"`
+	// What is for people: ALTER TABLE.
+	What string `wire:"3"`
+}
+
+// Object is any descriptor. *Database, *Schema, *Table, *Sequence and *View
+// implement it.
+type Object interface {
+	Head() *Header
+	Kind() Kind
+	// CloneObject returns a deep copy that may be changed.
+	CloneObject() Object
+}
+
+// Head returns the header itself.
+func (h *Header) Head() *Header { return h }
+
+// Database is a set of schemas. Its parent is 0.
+type Database struct {
+	Header `wire:"1"`
+}
+
+// Schema is a set of tables, sequences and views within a database.
+type Schema struct {
+	Header `wire:"1"`
+}
+
+// Table is a table.
+type Table struct {
+	Header `wire:"1"`
+	// Columns are in the order of their creation, hidden ones among them.
+	Columns []Column `wire:"2"`
+	// Primary is the index that holds the rows: /table/index/key columns →
+	// the other columns.
+	Primary Index `wire:"3"`
+	// Indexes are the secondary indexes, in the order of their creation.
+	Indexes []Index `wire:"4"`
+	Checks  []Check `wire:"5"`
+	// NextColumnID and NextIndexID are the numbers given out next.
+	NextColumnID ColumnID `wire:"6"`
+	NextIndexID  IndexID  `wire:"7"`
+	// RowCountEstimate is what ANALYZE last found, -1 if it never ran.
+	RowCountEstimate int64 `wire:"8"`
+	// Options are accepted storage parameters, name=value, kept for show.
+	Options []string `wire:"9"`
+}
+
+// Type is a SQL type by Postgres's number and modifier; package sql/types
+// gives it meaning: types.T{OID: types.OID(t.OID), Mod: t.Mod}.
+type Type struct {
+	OID uint32 `wire:"1"`
+	Mod int32  `wire:"2"`
+}
+
+// Identity says how GENERATED … AS IDENTITY was declared.
+type Identity uint8
+
+// Identities, see Identity.
+const (
+	IdentityNone Identity = iota
+	IdentityAlways
+	IdentityByDefault
+)
+
+// Column is a column of a table or view.
+type Column struct {
+	ID      ColumnID `wire:"1"`
+	Name    string   `wire:"2"`
+	Type    Type     `wire:"3"`
+	NotNull bool     `wire:"4"`
+	// Default is the default's SQL expression, "" for none.
+	Default string `wire:"5"`
+	// Sequence, if not 0, gives the default: nextval of it. Default then
+	// only shows it, and may name the sequence by an older name.
+	Sequence DescID   `wire:"6"`
+	Identity Identity `wire:"7"`
+	// Hidden columns (rowid) are left out of * and of the catalogs.
+	Hidden  bool   `wire:"8"`
+	Comment string `wire:"9"`
+	// DefaultOID is the default's row in pg_attrdef, 0 without one.
+	DefaultOID DescID `wire:"10"`
+	// FillDefault is the value, as text in Postgres's output form, that rows
+	// written before the column was added have; HasFill tells it from NULL.
+	FillDefault string `wire:"11"`
+	HasFill     bool   `wire:"12"`
+}
+
+// IndexState says what statements do with an index. Every index is Public
+// today; the other states are the place of online schema change (Rae et al.,
+// "Online, Asynchronous Schema Change in F1", VLDB 2013).
+type IndexState uint8
+
+// Index states.
+const (
+	// IndexPublic: read and maintained.
+	IndexPublic IndexState = iota
+	// IndexWriteOnly: maintained by every write, never read.
+	IndexWriteOnly
+	// IndexDeleteOnly: entries are removed with their rows, never added.
+	IndexDeleteOnly
+)
+
+// Index is a primary or secondary index.
+type Index struct {
+	ID      IndexID       `wire:"1"`
+	OID     DescID        `wire:"2"`
+	Name    string        `wire:"3"`
+	Unique  bool          `wire:"4"`
+	Columns []IndexColumn `wire:"5"`
+	// Stored columns are repeated in the value (INCLUDE).
+	Stored []ColumnID `wire:"6"`
+	State  IndexState `wire:"7"`
+	// ConstraintOID is the oid of the PRIMARY KEY or UNIQUE constraint that
+	// owns the index, 0 for a plain index.
+	ConstraintOID DescID `wire:"8"`
+	Comment       string `wire:"9"`
+}
+
+// IndexColumn is a key column of an index. Ascending puts NULLs last,
+// descending first, as Postgres does by default; nothing else is stored.
+type IndexColumn struct {
+	ID   ColumnID `wire:"1"`
+	Desc bool     `wire:"2"`
+}
+
+// Check is a CHECK constraint.
+type Check struct {
+	OID  DescID `wire:"1"`
+	Name string `wire:"2"`
+	// Expr is the SQL expression, without the outer parentheses.
+	Expr    string     `wire:"3"`
+	Columns []ColumnID `wire:"4"`
+}
+
+// Sequence is a generator of numbers. Its value is at keys.SequencePrefix,
+// outside of any transaction of its users.
+type Sequence struct {
+	Header    `wire:"1"`
+	Type      Type  `wire:"2"`
+	Start     int64 `wire:"3"`
+	Increment int64 `wire:"4"`
+	Min       int64 `wire:"5"`
+	Max       int64 `wire:"6"`
+	Cache     int64 `wire:"7"`
+	Cycle     bool  `wire:"8"`
+	// OwnerTable and OwnerColumn are what it is dropped with (serial).
+	OwnerTable  DescID   `wire:"9"`
+	OwnerColumn ColumnID `wire:"10"`
+}
+
+// View is a named query, kept as text.
+type View struct {
+	Header  `wire:"1"`
+	Query   string   `wire:"2"`
+	Columns []Column `wire:"3"`
+	// SearchPath is the path at creation, by which Query is to be resolved.
+	SearchPath []string `wire:"4"`
+	// DependsOn lists the tables, views and sequences that Query reads.
+	DependsOn []DescID `wire:"5"`
+}
+
+// Role is a user or group.
+type Role struct {
+	OID        DescID `wire:"1"`
+	Name       string `wire:"2"`
+	Login      bool   `wire:"3"`
+	Superuser  bool   `wire:"4"`
+	CreateDB   bool   `wire:"5"`
+	CreateRole bool   `wire:"6"`
+	NoInherit  bool   `wire:"7"`
+	// ConnLimit is -1 for none.
+	ConnLimit int32 `wire:"8"`
+	// Verifier is the SCRAM-SHA-256 verifier in Postgres's form
+	// (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey), "" for no password.
+	Verifier   string   `wire:"9"`
+	ValidUntil string   `wire:"10"`
+	MemberOf   []string `wire:"11"`
+	Comment    string   `wire:"12"`
+}
+
+// Kind implements Object.
+func (*Database) Kind() Kind { return KindDatabase }
+
+// Kind implements Object.
+func (*Schema) Kind() Kind { return KindSchema }
+
+// Kind implements Object.
+func (*Table) Kind() Kind { return KindTable }
+
+// Kind implements Object.
+func (*Sequence) Kind() Kind { return KindSequence }
+
+// Kind implements Object.
+func (*View) Kind() Kind { return KindView }

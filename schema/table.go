@@ -1,0 +1,108 @@
+package schema
+
+import (
+	"slices"
+
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// RowIDName is the hidden primary key of tables declared without one.
+const RowIDName = "rowid"
+
+// Column returns the column of a name, hidden ones too, or nil.
+func (t *Table) Column(name string) *Column {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name {
+			return &t.Columns[i]
+		}
+	}
+	return nil
+}
+
+// ColumnByID returns the column of a number, or nil.
+func (t *Table) ColumnByID(id ColumnID) *Column {
+	if i := t.ColumnOrdinal(id); i >= 0 {
+		return &t.Columns[i]
+	}
+	return nil
+}
+
+// ColumnOrdinal returns the position of a column in Columns, or -1.
+func (t *Table) ColumnOrdinal(id ColumnID) int {
+	for i := range t.Columns {
+		if t.Columns[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// VisibleColumns returns the columns that * stands for.
+func (t *Table) VisibleColumns() []Column {
+	out := make([]Column, 0, len(t.Columns))
+	for _, c := range t.Columns {
+		if !c.Hidden {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// HasRowID reports whether the primary key is the hidden one.
+func (t *Table) HasRowID() bool {
+	return len(t.Primary.Columns) == 1 && t.ColumnByID(t.Primary.Columns[0].ID).Hidden
+}
+
+// AllIndexes returns the primary index and then the others.
+func (t *Table) AllIndexes() []*Index {
+	out := make([]*Index, 0, 1+len(t.Indexes))
+	out = append(out, &t.Primary)
+	for i := range t.Indexes {
+		out = append(out, &t.Indexes[i])
+	}
+	return out
+}
+
+// IndexByName returns the index of a name, the primary one too, or nil.
+func (t *Table) IndexByName(name string) *Index {
+	for _, ix := range t.AllIndexes() {
+		if ix.Name == name {
+			return ix
+		}
+	}
+	return nil
+}
+
+// IndexByID returns the index of a number, or nil.
+func (t *Table) IndexByID(id IndexID) *Index {
+	for _, ix := range t.AllIndexes() {
+		if ix.ID == id {
+			return ix
+		}
+	}
+	return nil
+}
+
+// IndexPrefix returns the start of the keys of an index of this table.
+func (t *Table) IndexPrefix(id IndexID) kvapi.Key { return keys.Index(uint32(t.ID), uint32(id)) }
+
+// Has reports whether the column is a key column of the index.
+func (ix *Index) Has(id ColumnID) bool {
+	return slices.ContainsFunc(ix.Columns, func(c IndexColumn) bool { return c.ID == id })
+}
+
+// SuffixColumns returns the primary key columns that the index does not have:
+// what completes its key if it is not unique, or where a key column is NULL.
+func (t *Table) SuffixColumns(ix *Index) []ColumnID {
+	var out []ColumnID
+	for _, c := range t.Primary.Columns {
+		if !ix.Has(c.ID) {
+			out = append(out, c.ID)
+		}
+	}
+	return out
+}
+
+// SequenceValueKey holds the sequence's last value.
+func (s *Sequence) SequenceValueKey() kvapi.Key { return sequenceKey(s.ID) }
