@@ -1,0 +1,168 @@
+package schema
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/cairndb/cairn/hlc"
+)
+
+// Snapshot is the whole catalog as of ReadAt, which is known not to have
+// changed in a way that matters before Expires (doc.go, "Publication"). It
+// never changes; every transaction of the node shares it.
+type Snapshot struct {
+	Version CatalogVersion
+	ReadAt  hlc.Timestamp
+	// Expires bounds the commit timestamps of transactions that used it.
+	Expires hlc.Timestamp
+	*contents
+}
+
+// contents is the part of a snapshot that later ones share if nothing changed.
+type contents struct {
+	objects map[DescID]*entry
+	names   map[nameKey]nameValue
+	roles   map[string]*Role
+}
+
+type nameKey struct {
+	parent DescID
+	name   string
+}
+
+// nameValue is what a name is bound to: a descriptor, or an index of a table.
+type nameValue struct {
+	ID    DescID
+	Index IndexID
+}
+
+// entry is one version of a descriptor and its users on this node.
+type entry struct {
+	object Object
+	raw    string
+	use    *use
+}
+
+func newContents() *contents {
+	return &contents{objects: map[DescID]*entry{}, names: map[nameKey]nameValue{}, roles: map[string]*Role{}}
+}
+
+// Object returns the descriptor of a number, or nil.
+func (c *contents) Object(id DescID) Object {
+	if e := c.objects[id]; e != nil {
+		return e.object
+	}
+	return nil
+}
+
+// Table returns the table of a number, or nil.
+func (c *contents) Table(id DescID) *Table { return as[*Table](c.Object(id)) }
+
+// Sequence returns the sequence of a number, or nil.
+func (c *contents) Sequence(id DescID) *Sequence { return as[*Sequence](c.Object(id)) }
+
+// DatabaseByID returns the database of a number, or nil.
+func (c *contents) DatabaseByID(id DescID) *Database { return as[*Database](c.Object(id)) }
+
+// SchemaByID returns the schema of a number, or nil.
+func (c *contents) SchemaByID(id DescID) *Schema { return as[*Schema](c.Object(id)) }
+
+// Database returns the database of a name, or nil.
+func (c *contents) Database(name string) *Database {
+	return as[*Database](c.named(0, name))
+}
+
+// Schema returns the schema of a name in a database, or nil.
+func (c *contents) Schema(db DescID, name string) *Schema {
+	return as[*Schema](c.named(db, name))
+}
+
+// Relation returns what a name means in a schema: a table, sequence or view,
+// or an index, given as its table and itself. Nil is nothing.
+func (c *contents) Relation(schema DescID, name string) (Object, *Index) {
+	v, ok := c.names[nameKey{schema, name}]
+	if !ok {
+		return nil, nil
+	}
+	o := c.Object(v.ID)
+	if t, ok := o.(*Table); ok && v.Index != 0 {
+		if ix := t.IndexByID(v.Index); ix != nil {
+			return t, ix
+		}
+		return nil, nil
+	}
+	return o, nil
+}
+
+func (c *contents) named(parent DescID, name string) Object {
+	return c.Object(c.names[nameKey{parent, name}].ID)
+}
+
+// Databases lists all databases by name.
+func (c *contents) Databases() []*Database { return list[*Database](c, always) }
+
+// Schemas lists the schemas of a database by name.
+func (c *contents) Schemas(db DescID) []*Schema {
+	return list[*Schema](c, func(h *Header) bool { return h.DatabaseID == db })
+}
+
+// Tables lists the tables of a database by schema and name.
+func (c *contents) Tables(db DescID) []*Table {
+	return list[*Table](c, func(h *Header) bool { return h.DatabaseID == db })
+}
+
+// Sequences lists the sequences of a database by schema and name.
+func (c *contents) Sequences(db DescID) []*Sequence {
+	return list[*Sequence](c, func(h *Header) bool { return h.DatabaseID == db })
+}
+
+// Views lists the views of a database by schema and name.
+func (c *contents) Views(db DescID) []*View {
+	return list[*View](c, func(h *Header) bool { return h.DatabaseID == db })
+}
+
+// Objects lists every descriptor by number.
+func (c *contents) Objects() []Object {
+	out := make([]Object, 0, len(c.objects))
+	for _, e := range c.objects {
+		out = append(out, e.object)
+	}
+	slices.SortFunc(out, func(a, b Object) int { return cmp.Compare(a.Head().ID, b.Head().ID) })
+	return out
+}
+
+// Role returns the role of a name, or nil.
+func (c *contents) Role(name string) *Role { return c.roles[name] }
+
+// Roles lists all roles by name.
+func (c *contents) Roles() []*Role {
+	out := make([]*Role, 0, len(c.roles))
+	for _, r := range c.roles {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b *Role) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+func always(*Header) bool { return true }
+
+// as converts an object that may be nil or of another kind, to nil then.
+func as[T Object](o Object) T {
+	t, _ := o.(T)
+	return t
+}
+
+func list[T Object](c *contents, want func(*Header) bool) []T {
+	var out []T
+	for _, e := range c.objects {
+		if t, ok := e.object.(T); ok && want(t.Head()) {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b T) int {
+		x, y := a.Head(), b.Head()
+		return cmp.Or(cmp.Compare(x.DatabaseID, y.DatabaseID), cmp.Compare(x.SchemaID, y.SchemaID),
+			cmp.Compare(x.Name, y.Name))
+	})
+	return out
+}
