@@ -1,0 +1,111 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// commandID names a proposal; random, so that it names one across restarts.
+type commandID uint64
+
+// command is what a Raft entry holds: the bytes that the leader's evaluation
+// wants written, and what changes beside them. Replicas apply it without
+// knowing what was asked for, so evaluation may change from version to
+// version; what this struct means may not.
+//
+//	version 1 | crc32c 4 | id 8 | wire(header) with its length | write batch
+//
+// The checksum covers everything after it.
+type command struct {
+	id     commandID
+	header commandHeader
+	// batch is a Pebble batch representation, or empty.
+	batch []byte
+}
+
+// commandHeader is a command without its bytes.
+type commandHeader struct {
+	// LeaseSequence is the lease the command was evaluated under; it has effect
+	// only while that is the applied lease. A lease command has PrevLease
+	// instead.
+	LeaseSequence kvapi.LeaseSequence `wire:"1"`
+	// Term is the Raft term the proposer led.
+	Term kvapi.Term `wire:"2"`
+	// Proposer is the replica that evaluated the command.
+	Proposer kvapi.ReplicaID `wire:"3"`
+	// StatsDelta is what the batch does to the range's statistics.
+	StatsDelta kvapi.RangeStatistics `wire:"4"`
+	// WriteTimestamp is the highest timestamp written, for clocks.
+	WriteTimestamp hlc.Timestamp `wire:"5"`
+
+	Split *splitResult                 `wire:"6"`
+	Desc  *kvapi.ChangeReplicasTrigger `wire:"7"`
+	// Lease becomes the lease if the applied one is PrevLease (I4).
+	Lease     *kvapi.Lease `wire:"8"`
+	PrevLease *kvapi.Lease `wire:"9"`
+	// TruncateTo is the last index of the log to forget.
+	TruncateTo   kvapi.LogIndex `wire:"10"`
+	TruncateTerm kvapi.Term     `wire:"11"`
+	GCThreshold  hlc.Timestamp  `wire:"12"`
+}
+
+// splitResult is a split trigger as evaluated.
+type splitResult struct {
+	Trigger kvapi.SplitTrigger `wire:"1"`
+	// RightStats are the statistics of the right half, after the command.
+	RightStats kvapi.RangeStatistics `wire:"2"`
+}
+
+// isTrivial reports whether the command may share an engine batch with others.
+func (h *commandHeader) isTrivial() bool {
+	return h.Split == nil && h.Desc == nil && h.Lease == nil && h.GCThreshold.IsEmpty()
+}
+
+const (
+	commandVersion = 1
+	// commandPrefixBytes is version, checksum and id.
+	commandPrefixBytes = 1 + 4 + 8
+)
+
+var crcTable = crc32.MakeTable(crc32.Castagnoli)
+
+// encode returns the command's bytes.
+func (c *command) encode() []byte {
+	head := c.header.AppendWire(nil)
+	b := make([]byte, commandPrefixBytes, commandPrefixBytes+binary.MaxVarintLen32+len(head)+len(c.batch))
+	b[0] = commandVersion
+	binary.LittleEndian.PutUint64(b[5:], uint64(c.id))
+	b = binary.AppendUvarint(b, uint64(len(head)))
+	b = append(append(b, head...), c.batch...)
+	binary.LittleEndian.PutUint32(b[1:], crc32.Checksum(b[5:], crcTable))
+	return b
+}
+
+// decodeCommand reads what encode wrote; the result shares b's memory.
+func decodeCommand(b []byte) (command, error) {
+	var c command
+	if len(b) < commandPrefixBytes {
+		return c, fmt.Errorf("command of %d bytes is too short", len(b))
+	}
+	if b[0] != commandVersion {
+		return c, fmt.Errorf("command of unknown version %d", b[0])
+	}
+	if got, want := crc32.Checksum(b[5:], crcTable), binary.LittleEndian.Uint32(b[1:]); got != want {
+		return c, fmt.Errorf("command checksum is %08x, not %08x", got, want)
+	}
+	c.id = commandID(binary.LittleEndian.Uint64(b[5:]))
+	rest := b[commandPrefixBytes:]
+	n, w := binary.Uvarint(rest)
+	if w <= 0 || n > uint64(len(rest)-w) {
+		return c, fmt.Errorf("command header does not fit its %d bytes", len(b))
+	}
+	if err := c.header.UnmarshalWire(rest[w : w+int(n)]); err != nil {
+		return c, fmt.Errorf("command header: %w", err)
+	}
+	c.batch = rest[w+int(n):]
+	return c, nil
+}

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/raftgroup"
+	"github.com/cairndb/cairn/kv/storage"
+)
+
+// RaftTransport carries Raft messages and snapshots to the stores of other
+// nodes. It may lose, repeat and reorder messages.
+type RaftTransport interface {
+	// SendRaft queues envelopes for a node. It does not block; what does not
+	// fit the queue is dropped and reported by false.
+	SendRaft(to kvapi.NodeID, envelopes []raftgroup.Envelope) bool
+	// SendSnapshot calls fill with a function that sends one chunk, and returns
+	// when the receiver's HandleSnapshot has returned, with its error.
+	SendSnapshot(ctx context.Context, to kvapi.NodeID, fill func(send func(chunk []byte) error) error) error
+}
+
+// Txn is what a range change needs of a transaction.
+type Txn interface {
+	Get(ctx context.Context, key kvapi.Key) (value []byte, exists bool, err error)
+	Put(ctx context.Context, key kvapi.Key, value []byte) error
+	Delete(ctx context.Context, key kvapi.Key) error
+	// SetSplitTrigger and SetChangeReplicasTrigger attach the trigger to the
+	// commit. The transaction must then anchor on the key given (the left
+	// range's descriptor), so that its EndTxn goes to that range.
+	SetSplitTrigger(anchor kvapi.Key, t *kvapi.SplitTrigger)
+	SetChangeReplicasTrigger(anchor kvapi.Key, t *kvapi.ChangeReplicasTrigger)
+}
+
+// TxnRunner runs a function in a transaction, again if the transaction must be
+// retried, and commits it when the function returns nil.
+type TxnRunner interface {
+	RunTxn(ctx context.Context, name string, fn func(context.Context, Txn) error) error
+}
+
+// NodeLister tells which nodes could hold replicas.
+type NodeLister interface {
+	// LiveNodes returns the nodes that are up, in any order, own one included.
+	LiveNodes() []kvapi.NodeID
+}
+
+// Config is what a store is made of. Engine, Clock and Transport are required;
+// the others may be nil where a test does not need them: without Txns there are
+// no splits and replica changes, without Sender no pushes of other
+// transactions, without Nodes no up-replication.
+type Config struct {
+	Engine    *storage.Engine
+	Clock     *hlc.Clock
+	Transport RaftTransport
+	Txns      TxnRunner
+	Sender    kvapi.Sender
+	Nodes     NodeLister
+	Log       *slog.Logger
+	// Fatal is called when the store must not go on (a failed disk, diverged
+	// or corrupt state), before anybody is answered. It must not return
+	// normally in production; in tests it may.
+	Fatal func(error)
+	// OnLease is called when this store acquired or lost a range's lease. Nil
+	// is allowed. It must not block.
+	OnLease func(desc kvapi.RangeDescriptor, lease kvapi.Lease)
+	// TickInterval is the length of a Raft tick; 0 means DefaultTickInterval.
+	TickInterval time.Duration
+	// ReplicationFactor is how many voters the replicate loop gives every
+	// range if there are as many live nodes; 0 means 3, 1 turns it off.
+	ReplicationFactor int
+	Knobs             TestingKnobs
+}

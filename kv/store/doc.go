@@ -1,0 +1,53 @@
+// Package store runs a node's replicas: it takes batches of requests to the
+// range they are for, makes the range's replicas agree on what the batches
+// write, and changes the ranges themselves (leases, splits, replicas).
+//
+//	 Send(batch)                                   HandleRaft(envelopes)
+//	    │ by range id                                    │ bounded queue
+//	    ▼                                                ▼
+//	 Replica.Send ─▶ latches, locks ─▶ lease? ─┐    scheduler worker, one per range
+//	    ▲            (kv/concurrency)          │     │  step messages, tick
+//	    │                                      ▼     │  flush proposals ─▶ raftgroup
+//	    │            evaluate (kv/batcheval): reads answer here
+//	    │                   │ writes: command {lease seq, term, bytes}
+//	    │                   ▼
+//	    │            proposal buffer ──▶ Raft ──▶ log writer, synced (kv/raftlog)
+//	    │                                 │
+//	    └──── pending proposal ◀── apply: bytes + applied state in one engine batch
+//
+// The leader of a range's Raft group holds its lease and evaluates; every
+// replica applies the bytes that come out. Because only the holder evaluates,
+// reads need no consensus; because the lease's sequence is checked again when a
+// command applies, a deposed holder's commands have no effect.
+//
+// Invariants
+//
+//	I1  A read answers only what lies below the end of a lease that was valid
+//	    after the latches were taken (replica_lease.go).
+//	I2  A write lands above every read that was answered before it: the
+//	    timestamp cache, whose floor rises with every new lease, snapshot and
+//	    split (replica_eval.go, applyLease).
+//	I3  A command is in the log at most once, and has an effect only under the
+//	    lease sequence of its evaluation (checkCommand in apply.go).
+//	I4  A lease changes only into one whose command names the lease it replaces.
+//	I5  A command's bytes, the applied index, term and statistics are one engine
+//	    batch; the applied index rises by one for every entry (asserted).
+//	I6  Latches of a write are held until its fate is known, whatever becomes of
+//	    the caller (replica_write.go).
+//	I7  Replicas' spans do not overlap on one store, and the descriptor in
+//	    memory is the one on disk (asserted in replicas.go and apply.go).
+//	I8  Hard state never regresses, through splits and snapshots too; a replica
+//	    id below a tombstone never comes back (create.go, apply_split.go).
+//
+// What goes wrong. A proposal whose leader is deposed applies (success), is
+// overtaken by a newer lease (it never applies: the caller may try again), or
+// neither for a long time or because a snapshot jumped over it (ambiguous). A
+// failed disk or a broken invariant stops the node before it answers.
+//
+// Not here: what requests mean (kv/batcheval), who waits for whom
+// (kv/concurrency), routing (rangecache), merges, and where replicas should be
+// beyond a simple count (allocation).
+//
+// Read next: replica.go, replica_write.go, apply.go, apply_split.go; then
+// D. Ongaro, "Consensus: Bridging Theory and Practice", 2014, chapters 3-6.
+package store

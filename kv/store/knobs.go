@@ -1,0 +1,22 @@
+package store
+
+// TestingKnobs break the store on purpose, so that the tests which should see
+// it are known to see it. All are off in a real node; there is no setting that
+// reaches them.
+type TestingKnobs struct {
+	// DisableTimestampCache forgets reads: a write may then land below one.
+	// Found by write-skew and list-append workloads.
+	DisableTimestampCache bool
+	// DisableLeaseCheck lets any replica that believes to lead serve. Found by
+	// a register workload with paused or cut-off leaders.
+	DisableLeaseCheck bool
+	// AckBeforeSync answers Raft before the log is durable. Found by crashes
+	// that lose unsynced data.
+	AckBeforeSync bool
+	// DisableTicks leaves ticking to the test (Store.Tick).
+	DisableTicks bool
+	// DisableRaftLogTruncation keeps logs whole.
+	DisableRaftLogTruncation bool
+	// DisableReplicateLoop leaves replica changes to the test.
+	DisableReplicateLoop bool
+}
