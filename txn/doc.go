@@ -1,0 +1,2 @@
+// Package txn is the client's side of a transaction.
+package txn

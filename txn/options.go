@@ -1,0 +1,71 @@
+package txn
+
+import (
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// Options say how a transaction begins.
+type Options struct {
+	// Name is for people: application and statement.
+	Name string
+	// Priority decides pushes; zero draws a normal one at random.
+	Priority kvapi.Priority
+	// ReadOnly transactions refuse writes and locks.
+	ReadOnly bool
+	// ReadTimestamp, if set, fixes where a read-only transaction reads.
+	ReadTimestamp hlc.Timestamp
+	// Causality, if set, is a timestamp the caller has seen the effects of:
+	// the transaction reads at or above it.
+	Causality hlc.Timestamp
+}
+
+// GetOptions say how keys are read. With a Lock the key is locked, also when
+// it holds no value; Wait says what happens at a lock in the way (WaitError:
+// LockConflictError; WaitSkip: the key reads as absent).
+type GetOptions struct {
+	Lock kvapi.LockStrength
+	Wait kvapi.WaitPolicy
+}
+
+// ScanOptions say how a span is read.
+type ScanOptions struct {
+	// Reverse reads from the span's end down.
+	Reverse bool
+	// MaxKeys and TargetBytes bound the rows returned, 0 for no bound. At
+	// least one row is returned if there is one.
+	MaxKeys     int64
+	TargetBytes int64
+	// Lock locks the rows returned, not the gaps between them.
+	Lock kvapi.LockStrength
+	Wait kvapi.WaitPolicy
+}
+
+// Value is a value or its absence.
+type Value struct {
+	Data   []byte
+	Exists bool
+}
+
+// Savepoint is a moment of a transaction to which its writes can be rolled
+// back. It stays good after RollbackTo and dies with an earlier savepoint's
+// rollback.
+type Savepoint struct {
+	seq   kvapi.TxnSeq
+	epoch kvapi.Epoch
+	id    kvapi.TxnID
+}
+
+// Stats counts what a transaction cost.
+type Stats struct {
+	// Batches counts the batches handed to the sender, Refreshes the refresh
+	// batches among them, Retries the attempts that began anew.
+	Batches   int64
+	Refreshes int64
+	Retries   int64
+	// Flushes counts early flushes of the write buffer.
+	Flushes int64
+	// OnePhase and Parallel say how it committed.
+	OnePhase bool
+	Parallel bool
+}
