@@ -228,7 +228,11 @@ func rangeLocalBound(k Key) Key {
 
 // LockTable returns the lock-table key of k. k may itself be local.
 func LockTable(k Key) Key {
-	b := make([]byte, 0, len(localLockTablePrefix)+len(k)+4)
+	return AppendLockTable(make([]byte, 0, len(localLockTablePrefix)+len(k)+4), k)
+}
+
+// AppendLockTable appends the lock-table key of k to b.
+func AppendLockTable(b []byte, k Key) Key {
 	b = append(b, localLockTablePrefix...)
 	return appendEscaped(b, k)
 }

@@ -1,0 +1,102 @@
+package storage
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Batch collects writes that the engine takes atomically. Its reads show the
+// engine in the state of the first of them (I5), and the batch's own writes
+// only if it is indexed: an index costs several times the batch itself, and
+// most batches read nothing they wrote.
+type Batch struct {
+	b    *pebble.Batch
+	view View
+}
+
+// Indexed reports whether reads see the batch's own writes.
+func (b *Batch) Indexed() bool { return b.b.Indexed() }
+
+// NewIter implements Reader.
+func (b *Batch) NewIter(o *pebble.IterOptions) (*pebble.Iterator, error) { return b.view.NewIter(o) }
+
+// AcquireIter implements Reader.
+func (b *Batch) AcquireIter(lower, upper []byte) (*pebble.Iterator, error) {
+	return b.view.AcquireIter(lower, upper)
+}
+
+// ReleaseIter implements Reader.
+func (b *Batch) ReleaseIter(it *pebble.Iterator) { b.view.ReleaseIter(it) }
+
+// GetRaw implements Reader.
+func (b *Batch) GetRaw(engineKey []byte) ([]byte, bool, error) { return b.view.GetRaw(engineKey) }
+
+// SetRaw implements Writer.
+func (b *Batch) SetRaw(engineKey, value []byte) error { return b.b.Set(engineKey, value, nil) }
+
+// DeleteRaw implements Writer.
+func (b *Batch) DeleteRaw(engineKey []byte) error { return b.b.Delete(engineKey, nil) }
+
+// DeleteRangeRaw implements Writer.
+func (b *Batch) DeleteRangeRaw(start, end []byte) error { return b.b.DeleteRange(start, end, nil) }
+
+// Empty reports whether nothing was written.
+func (b *Batch) Empty() bool { return b.b.Empty() }
+
+// Count returns the number of writes.
+func (b *Batch) Count() int { return int(b.b.Count()) }
+
+// Repr returns the batch's bytes, as a Raft command carries them. They are
+// valid until the next write, Commit or Close.
+func (b *Batch) Repr() []byte { return b.b.Repr() }
+
+// ApplyRepr adds the writes of another batch's Repr. repr is copied.
+func (b *Batch) ApplyRepr(repr []byte) error {
+	other := new(pebble.Batch)
+	// SetRepr keeps its argument; Apply copies out of it.
+	if err := other.SetRepr(repr); err != nil {
+		return err
+	}
+	return b.b.Apply(other, nil)
+}
+
+// Close releases the batch; after a commit too. A pipelined commit is waited
+// for first.
+func (b *Batch) Close() error {
+	err := b.view.Close()
+	if berr := b.b.Close(); err == nil {
+		err = berr
+	}
+	return err
+}
+
+// getter is what pebble's DB, Batch and Snapshot offer for single keys.
+type getter interface {
+	Get(key []byte) (value []byte, closer io.Closer, err error)
+}
+
+func getRaw(g getter, engineKey []byte) ([]byte, bool, error) {
+	v, closer, err := g.Get(engineKey)
+	if err == pebble.ErrNotFound {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	out := append([]byte{}, v...)
+	return out, true, closer.Close()
+}
+
+// getAt reads one engine key through an iterator.
+func getAt(it *pebble.Iterator, engineKey []byte) ([]byte, bool, error) {
+	if !it.SeekPrefixGE(engineKey) || !bytes.Equal(it.Key(), engineKey) {
+		return nil, false, it.Error()
+	}
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return nil, false, err
+	}
+	return append([]byte{}, v...), true, nil
+}

@@ -1,0 +1,30 @@
+package storage
+
+// Sizes and counts of an engine, for a machine of a few cores; chosen from
+// Pebble's and CockroachDB's published settings.
+const (
+	cacheBytesDefault    = 128 << 20
+	memTableBytesDefault = 32 << 20
+	// memTableCountMax memtables may wait for their flush before writes stall.
+	memTableCountMax = 4
+	openFilesDefault = 10000
+	// l0CompactionThreshold is low because every sublevel costs each read.
+	l0CompactionThreshold = 2
+	// l0StopWritesThreshold is high: admission control above slows writers
+	// down long before; a full stop here would stop the Raft log as well.
+	l0StopWritesThreshold = 1000
+	lbaseBytes            = 64 << 20
+	// blockBytes: point reads decompress one block, scans many; 16 KB leans
+	// towards points.
+	blockBytes      = 16 << 10
+	indexBlockBytes = 256 << 10
+	// bloomBitsPerKey gives one false positive in a hundred. The last level
+	// has no filter: a key that is looked for is mostly there.
+	bloomBitsPerKey = 10
+	bytesPerSync    = 512 << 10
+	// deletionRate paces the removal of files, so that it does not stall the
+	// device's other work.
+	deletionRate   = 128 << 20
+	compactionsMin = 1
+	compactionsMax = 2
+)
