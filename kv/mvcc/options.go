@@ -1,0 +1,80 @@
+package mvcc
+
+import (
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// Uncertainty bounds the versions above a read's timestamp that may have been
+// written before the read began: those at or below Global which were written
+// when the leaseholder's clock was at or below Local. Zero: none.
+type Uncertainty struct {
+	Global hlc.Timestamp
+	Local  hlc.Timestamp
+}
+
+// ReadOptions says how to read.
+type ReadOptions struct {
+	// Txn is the reader, nil for none. It sees its own intents of its epoch
+	// with a sequence number at or below Txn.Seq.
+	Txn         *kvapi.Transaction
+	Uncertainty Uncertainty
+	// Inconsistent reads pass over locks and see only committed versions.
+	Inconsistent bool
+	// FailOnMoreRecent makes versions above the read timestamp an
+	// ErrWriteTooOld and every foreign lock a conflict: the read is about to
+	// lock or to write what it reads.
+	FailOnMoreRecent bool
+	// SkipLocked leaves out keys that others hold intents on.
+	SkipLocked bool
+}
+
+// ScanOptions bounds a scan.
+type ScanOptions struct {
+	ReadOptions
+	Reverse bool
+	// MaxKeys and TargetBytes stop the scan, 0 for no bound. A row is never
+	// cut: the last one may exceed TargetBytes.
+	MaxKeys     int64
+	TargetBytes int64
+	// KeysOnly leaves values out.
+	KeysOnly bool
+}
+
+// ScanResult is what a scan read. Rows share one buffer.
+type ScanResult struct {
+	Rows []kvapi.KeyValue
+	// Bytes counts the keys and values of Rows.
+	Bytes int64
+	// Resume is what the bounds left unread, nil if nothing.
+	Resume *kvapi.Span
+}
+
+// WriteOptions says how to write.
+type WriteOptions struct {
+	// Txn makes the write an intent; nil writes a committed version.
+	Txn *kvapi.Transaction
+	// Seq is the write's sequence number within Txn.
+	Seq kvapi.TxnSeq
+	// Now is the leaseholder's clock, kept as local timestamp where it is
+	// below the version's.
+	Now hlc.ClockTimestamp
+	// Stats takes what the write changes.
+	Stats *kvapi.RangeStatistics
+}
+
+// Condition is what ConditionalPut asks of the key.
+type Condition struct {
+	// Expected is the value that must be there, if MustExist or non-nil.
+	Expected []byte
+	// MustExist without Expected accepts any value; neither: absent.
+	MustExist bool
+}
+
+// Intent is a provisional write as found in the lock table.
+type Intent struct {
+	Key kvapi.Key
+	// Txn's WriteTimestamp is where the provisional version stands, and Seq
+	// the sequence number that wrote it.
+	Txn kvapi.TxnMeta
+}
