@@ -347,6 +347,9 @@ type Response struct {
 	Pushee *Transaction `wire:"7"`
 	// Waiting lists the transactions that wait for the queried one.
 	Waiting []TxnID `wire:"8"`
+	// Waits are the edges of the wait-for graph that lead to the queried
+	// transaction, for finding deadlocks.
+	Waits []TxnWait `wire:"14"`
 	// Found says that the queried intent is there.
 	Found bool             `wire:"9"`
 	Info  *RangeInfo       `wire:"10"`
@@ -356,6 +359,13 @@ type Response struct {
 	// StagingTimestamp is set while the record is Staging: the commit holds
 	// if every in-flight write was written at or below it.
 	StagingTimestamp hlc.Timestamp `wire:"13"`
+}
+
+// TxnWait is an edge of the wait-for graph: Waiter waits for Holder.
+type TxnWait struct {
+	Waiter   TxnID    `wire:"1"`
+	Priority Priority `wire:"2"`
+	Holder   TxnID    `wire:"3"`
 }
 
 // BatchResponse answers a batch.
