@@ -1,0 +1,225 @@
+package tablekv
+
+import (
+	"sort"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/rowenc"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// KeyBytesMax bounds a key: longer ones would make every layer's copies dear.
+const KeyBytesMax = 8 << 10
+
+// Codec encodes and decodes the rows of one version of a table. It is immutable. Rows are slices
+// with one value per column of Table.Columns, in that order.
+type Codec struct {
+	Table   *schema.Table
+	Types   []types.T // by column ordinal
+	Primary IndexCodec
+	// Indexes are those of Table.Indexes.
+	Indexes []IndexCodec
+}
+
+// KeyCol is a column in the key of an index.
+type KeyCol struct {
+	Ordinal int
+	Type    types.T
+	Desc    bool
+}
+
+// IndexCodec encodes and decodes the entries of one index.
+type IndexCodec struct {
+	Index  *schema.Index
+	Prefix kvapi.Key
+	// Keys are the indexed columns; Suffix the primary key columns that are not among them (none
+	// for the primary index).
+	Keys   []KeyCol
+	Suffix []KeyCol
+
+	primary bool
+	// vals are the columns that are in the value, or may be (lossy key columns), by column id.
+	vals []valueCol
+}
+
+type valueCol struct {
+	id      rowenc.ColumnID
+	ordinal int
+	t       types.T
+	key     bool // in the key; in the value only if the key form loses something
+}
+
+// TypeOf turns a descriptor's type into a types.T.
+func TypeOf(t schema.Type) types.T { return types.T{OID: types.OID(t.OID), Mod: t.Mod} }
+
+// NewCodec prepares a table's encodings.
+func NewCodec(t *schema.Table) *Codec {
+	c := &Codec{Table: t, Types: make([]types.T, len(t.Columns))}
+	for i := range t.Columns {
+		c.Types[i] = TypeOf(t.Columns[i].Type)
+	}
+	c.Primary = c.index(&t.Primary, true)
+	for i := range t.Indexes {
+		c.Indexes = append(c.Indexes, c.index(&t.Indexes[i], false))
+	}
+	return c
+}
+
+func (c *Codec) index(ix *schema.Index, primary bool) IndexCodec {
+	out := IndexCodec{Index: ix, Prefix: c.Table.IndexPrefix(ix.ID), primary: primary}
+	inKey := map[int]bool{}
+	for _, col := range ix.Columns {
+		k := c.keyCol(col.ID, col.Desc)
+		out.Keys = append(out.Keys, k)
+		inKey[k.Ordinal] = true
+	}
+	if primary {
+		for i := range c.Table.Columns {
+			out.addValue(c, i, inKey[i])
+		}
+	} else {
+		for _, id := range c.Table.SuffixColumns(ix) {
+			out.Suffix = append(out.Suffix, c.keyCol(id, false))
+		}
+		out.addSecondaryValues(c, inKey)
+	}
+	sort.Slice(out.vals, func(i, j int) bool { return out.vals[i].id < out.vals[j].id })
+	return out
+}
+
+func (c *Codec) keyCol(id schema.ColumnID, desc bool) KeyCol {
+	ord := c.Table.ColumnOrdinal(id)
+	return KeyCol{Ordinal: ord, Type: c.Types[ord], Desc: desc}
+}
+
+// addValue puts a column into the value, unless it is in the key and loses nothing there.
+func (ic *IndexCodec) addValue(c *Codec, ord int, key bool) {
+	if key && !lossy(c.Types[ord]) {
+		return
+	}
+	ic.vals = append(ic.vals, valueCol{
+		id: rowenc.ColumnID(c.Table.Columns[ord].ID), ordinal: ord, t: c.Types[ord], key: key})
+}
+
+func (ic *IndexCodec) addSecondaryValues(c *Codec, inKey map[int]bool) {
+	seen := map[int]bool{}
+	for _, k := range ic.Keys {
+		seen[k.Ordinal] = true
+		ic.addValue(c, k.Ordinal, true)
+	}
+	for _, k := range ic.Suffix {
+		seen[k.Ordinal] = true
+		ic.addValue(c, k.Ordinal, !ic.Index.Unique)
+	}
+	for _, id := range ic.Index.Stored {
+		if ord := c.Table.ColumnOrdinal(id); ord >= 0 && !seen[ord] {
+			seen[ord] = true
+			ic.addValue(c, ord, false)
+		}
+	}
+}
+
+// lossy says whether some value of the type may need its exact form beside its key.
+func lossy(t types.T) bool {
+	switch t.Kind() {
+	case types.KindInt, types.KindBool, types.KindText, types.KindBytes, types.KindUUID,
+		types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ:
+		return false
+	}
+	return true
+}
+
+// IsPrimary says whether this is the index that holds the rows.
+func (ic *IndexCodec) IsPrimary() bool { return ic.primary }
+
+// Covers says whether the entry holds a column.
+func (ic *IndexCodec) Covers(ordinal int) bool {
+	if ic.primary {
+		return true
+	}
+	for _, k := range ic.Keys {
+		if k.Ordinal == ordinal {
+			return true
+		}
+	}
+	for _, k := range ic.Suffix {
+		if k.Ordinal == ordinal {
+			return true
+		}
+	}
+	for _, v := range ic.vals {
+		if v.ordinal == ordinal {
+			return true
+		}
+	}
+	return false
+}
+
+// Key builds the key of a row's entry. Conflict says that another row with this key would violate
+// the index's uniqueness (false for non-unique indexes and where a column is NULL).
+func (ic *IndexCodec) Key(row types.Row) (key kvapi.Key, conflict bool, err error) {
+	b := make(kvapi.Key, len(ic.Prefix), len(ic.Prefix)+12*(len(ic.Keys)+len(ic.Suffix))+16)
+	copy(b, ic.Prefix)
+	null := false
+	for _, k := range ic.Keys {
+		null = null || row[k.Ordinal].IsNull()
+		b = rowenc.AppendKey(b, row[k.Ordinal], k.Type, k.Desc)
+	}
+	conflict = (ic.primary || ic.Index.Unique) && !null
+	if !ic.primary && !conflict {
+		for _, k := range ic.Suffix {
+			b = rowenc.AppendKey(b, row[k.Ordinal], k.Type, false)
+		}
+	}
+	if len(b) > KeyBytesMax {
+		return nil, false, sqlerr.New(sqlerr.ProgramLimitExceeded,
+			"index row size %d exceeds maximum %d for index \"%s\"", len(b), KeyBytesMax, ic.Index.Name)
+	}
+	return b, conflict, nil
+}
+
+// Value builds the value of a row's entry.
+func (ic *IndexCodec) Value(row types.Row) []byte {
+	var idBuf [24]rowenc.ColumnID
+	var tBuf [24]types.T
+	var dBuf [24]types.Datum
+	ids, ts, ds := idBuf[:0], tBuf[:0], dBuf[:0]
+	size := 8
+	for i := range ic.vals {
+		v := &ic.vals[i]
+		d := row[v.ordinal]
+		if d.IsNull() || v.key && !rowenc.NeedsValue(d, v.t) {
+			continue
+		}
+		ids, ts, ds = append(ids, v.id), append(ts, v.t), append(ds, d)
+		size += 4 + d.SizeBytes()
+	}
+	return rowenc.AppendRow(make([]byte, 0, size), ids, ts, ds)
+}
+
+// AppendPrefix appends the encodings of the first values of the key columns (indexed columns, then
+// suffix) to the index's prefix.
+func (ic *IndexCodec) AppendPrefix(vals ...types.Datum) kvapi.Key {
+	b := make(kvapi.Key, len(ic.Prefix), len(ic.Prefix)+12*len(vals)+16)
+	copy(b, ic.Prefix)
+	for i, v := range vals {
+		b = ic.AppendKeyCol(b, i, v)
+	}
+	return b
+}
+
+// AppendKeyCol appends the encoding of the i-th key column.
+func (ic *IndexCodec) AppendKeyCol(b kvapi.Key, i int, d types.Datum) kvapi.Key {
+	k := ic.KeyColAt(i)
+	return rowenc.AppendKey(b, d, k.Type, k.Desc)
+}
+
+// KeyColAt is the i-th key column, suffix columns included.
+func (ic *IndexCodec) KeyColAt(i int) KeyCol {
+	if i < len(ic.Keys) {
+		return ic.Keys[i]
+	}
+	return ic.Suffix[i-len(ic.Keys)]
+}

@@ -1,0 +1,25 @@
+// Package tablekv maps rows of a table to key-value pairs and back.
+//
+// Problem: executor, COPY, index creation and constraint errors must agree to the byte on where a
+// row and its index entries lie. So this mapping stands alone; package rowenc below it knows single
+// values, this package knows tables.
+//
+//	primary     /table/index/pk…             → the columns that are not in the key
+//	index       /table/index/cols…/pk rest…  → stored columns
+//	unique      /table/index/cols…           → pk rest, stored columns
+//	unique, a column NULL: as a non-unique index, so that NULLs never collide
+//
+// A column whose key form loses something (numeric 1.00 against 1.0) is repeated in the value.
+//
+// Invariants:
+//
+//	I1  two rows have the same primary key bytes iff their key columns are equal (TestRoundTrip)
+//	I2  decoding gives back exactly what was encoded (TestRoundTrip)
+//	I3  a row is one pair, an index entry is one pair
+//
+// What goes wrong: keys above KeyBytesMax are refused, as their index pages would be in Postgres.
+//
+// Not here: which index to read (package plan), uniqueness (package exec).
+//
+// Read next: package rowenc.
+package tablekv
