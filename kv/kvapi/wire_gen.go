@@ -1922,6 +1922,11 @@ func (x *Response) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	for i := range x.Waits {
+		b, at = wire.Begin(b, 14)
+		b = x.Waits[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -2027,6 +2032,15 @@ func (x *Response) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.StagingTimestamp.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 14 && typ == wire.Bytes:
+			x.Waits = append(x.Waits, *new(TxnWait))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Waits[len(x.Waits)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -2481,6 +2495,53 @@ func (x *TxnMeta) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Coordinator = NodeID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *TxnWait) AppendWire(b []byte) []byte {
+	if x.Waiter != (TxnID{}) {
+		b = wire.AppendBytes(b, 1, x.Waiter[:])
+	}
+	if x.Priority != 0 {
+		b = wire.AppendInt(b, 2, int64(x.Priority))
+	}
+	if x.Holder != (TxnID{}) {
+		b = wire.AppendBytes(b, 3, x.Holder[:])
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *TxnWait) UnmarshalWire(b []byte) (err error) {
+	*x = TxnWait{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			if b, err = wire.CutArray(x.Waiter[:], b); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Priority = Priority(n)
+		case num == 3 && typ == wire.Bytes:
+			if b, err = wire.CutArray(x.Holder[:], b); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
