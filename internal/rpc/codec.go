@@ -1,0 +1,70 @@
+package rpc
+
+import (
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // the codec of the unary services
+	"google.golang.org/grpc/mem"
+)
+
+// batch is a gRPC message of a stream: bytes as they are.
+type batch struct{ bytes []byte }
+
+// codec passes batches through and hands everything else to protobuf, so that
+// one gRPC server can serve streams and unary services.
+type codec struct{ proto encoding.CodecV2 }
+
+func newCodec() codec { return codec{proto: encoding.GetCodecV2("proto")} }
+
+// Marshal implements encoding.CodecV2.
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if b, ok := v.(*batch); ok {
+		return mem.BufferSlice{mem.SliceBuffer(b.bytes)}, nil
+	}
+	return c.proto.Marshal(v)
+}
+
+// Unmarshal implements encoding.CodecV2. The bytes of a batch are copied out
+// of gRPC's buffers once, so that payloads may be kept.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if b, ok := v.(*batch); ok {
+		b.bytes = data.Materialize()
+		return nil
+	}
+	return c.proto.Unmarshal(data, v)
+}
+
+// Name implements encoding.CodecV2.
+func (codec) Name() string { return "proto" }
+
+// streamServer is what the hand-written service description below calls.
+type streamServer interface {
+	serveStream(grpc.ServerStream) error
+}
+
+const (
+	serviceName = "cairn.rpc.Stream"
+	methodName  = "Frames"
+)
+
+// streamDesc describes the one streaming method: batches both ways.
+func streamDesc() *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{
+		ServiceName: serviceName,
+		HandlerType: (*streamServer)(nil),
+		Streams: []grpc.StreamDesc{{
+			StreamName:    methodName,
+			ServerStreams: true,
+			ClientStreams: true,
+			Handler: func(srv any, s grpc.ServerStream) error {
+				ss, ok := srv.(streamServer)
+				if !ok {
+					return fmt.Errorf("rpc: %T serves no streams", srv)
+				}
+				return ss.serveStream(s)
+			},
+		}},
+	}
+}

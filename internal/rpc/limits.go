@@ -1,0 +1,24 @@
+package rpc
+
+import "time"
+
+const (
+	// queueBytesMax bounds what waits for one stream's writer, by class.
+	// Raft repairs what is dropped; KV callers see Overloaded.
+	queueBytesMax = 32 << 20
+	// callsMax bounds the calls one stream has under way at the server.
+	callsMax = 8192
+	// messageBytesMax bounds a gRPC message: the largest batch of frames.
+	messageBytesMax = 256 << 20
+
+	pingInterval = time.Second
+	// pingTimeout is how long a peer may be silent. It must exceed a garbage
+	// collection or a scheduling delay on a small machine, and stay below a
+	// client's patience.
+	pingTimeout = 3 * time.Second
+
+	dialTimeout = 2 * time.Second
+	// backoffMin and backoffMax bound the pause after a failed dial.
+	backoffMin = 50 * time.Millisecond
+	backoffMax = time.Second
+)
