@@ -15,14 +15,20 @@ type Snapshot struct {
 	ReadAt  hlc.Timestamp
 	// Expires bounds the commit timestamps of transactions that used it.
 	Expires hlc.Timestamp
-	*contents
+	*Contents
+	// reading is the number of the refresh that made it.
+	reading uint64
 }
 
-// contents is the part of a snapshot that later ones share if nothing changed.
-type contents struct {
+// Contents is what the catalog holds. The one of a snapshot never changes and is
+// shared by later snapshots until something is committed; a transaction that
+// changes the schema has a copy of its own, with its changes.
+type Contents struct {
 	objects map[DescID]*entry
 	names   map[nameKey]nameValue
 	roles   map[string]*Role
+	// replaced is closed when the node has newer contents.
+	replaced chan struct{}
 }
 
 type nameKey struct {
@@ -43,12 +49,13 @@ type entry struct {
 	use    *use
 }
 
-func newContents() *contents {
-	return &contents{objects: map[DescID]*entry{}, names: map[nameKey]nameValue{}, roles: map[string]*Role{}}
+func newContents() *Contents {
+	return &Contents{objects: map[DescID]*entry{}, names: map[nameKey]nameValue{}, roles: map[string]*Role{},
+		replaced: make(chan struct{})}
 }
 
 // Object returns the descriptor of a number, or nil.
-func (c *contents) Object(id DescID) Object {
+func (c *Contents) Object(id DescID) Object {
 	if e := c.objects[id]; e != nil {
 		return e.object
 	}
@@ -56,30 +63,30 @@ func (c *contents) Object(id DescID) Object {
 }
 
 // Table returns the table of a number, or nil.
-func (c *contents) Table(id DescID) *Table { return as[*Table](c.Object(id)) }
+func (c *Contents) Table(id DescID) *Table { return as[*Table](c.Object(id)) }
 
 // Sequence returns the sequence of a number, or nil.
-func (c *contents) Sequence(id DescID) *Sequence { return as[*Sequence](c.Object(id)) }
+func (c *Contents) Sequence(id DescID) *Sequence { return as[*Sequence](c.Object(id)) }
 
 // DatabaseByID returns the database of a number, or nil.
-func (c *contents) DatabaseByID(id DescID) *Database { return as[*Database](c.Object(id)) }
+func (c *Contents) DatabaseByID(id DescID) *Database { return as[*Database](c.Object(id)) }
 
 // SchemaByID returns the schema of a number, or nil.
-func (c *contents) SchemaByID(id DescID) *Schema { return as[*Schema](c.Object(id)) }
+func (c *Contents) SchemaByID(id DescID) *Schema { return as[*Schema](c.Object(id)) }
 
 // Database returns the database of a name, or nil.
-func (c *contents) Database(name string) *Database {
+func (c *Contents) Database(name string) *Database {
 	return as[*Database](c.named(0, name))
 }
 
 // Schema returns the schema of a name in a database, or nil.
-func (c *contents) Schema(db DescID, name string) *Schema {
+func (c *Contents) Schema(db DescID, name string) *Schema {
 	return as[*Schema](c.named(db, name))
 }
 
 // Relation returns what a name means in a schema: a table, sequence or view,
 // or an index, given as its table and itself. Nil is nothing.
-func (c *contents) Relation(schema DescID, name string) (Object, *Index) {
+func (c *Contents) Relation(schema DescID, name string) (Object, *Index) {
 	v, ok := c.names[nameKey{schema, name}]
 	if !ok {
 		return nil, nil
@@ -94,35 +101,35 @@ func (c *contents) Relation(schema DescID, name string) (Object, *Index) {
 	return o, nil
 }
 
-func (c *contents) named(parent DescID, name string) Object {
+func (c *Contents) named(parent DescID, name string) Object {
 	return c.Object(c.names[nameKey{parent, name}].ID)
 }
 
 // Databases lists all databases by name.
-func (c *contents) Databases() []*Database { return list[*Database](c, always) }
+func (c *Contents) Databases() []*Database { return list[*Database](c, always) }
 
 // Schemas lists the schemas of a database by name.
-func (c *contents) Schemas(db DescID) []*Schema {
+func (c *Contents) Schemas(db DescID) []*Schema {
 	return list[*Schema](c, func(h *Header) bool { return h.DatabaseID == db })
 }
 
 // Tables lists the tables of a database by schema and name.
-func (c *contents) Tables(db DescID) []*Table {
+func (c *Contents) Tables(db DescID) []*Table {
 	return list[*Table](c, func(h *Header) bool { return h.DatabaseID == db })
 }
 
 // Sequences lists the sequences of a database by schema and name.
-func (c *contents) Sequences(db DescID) []*Sequence {
+func (c *Contents) Sequences(db DescID) []*Sequence {
 	return list[*Sequence](c, func(h *Header) bool { return h.DatabaseID == db })
 }
 
 // Views lists the views of a database by schema and name.
-func (c *contents) Views(db DescID) []*View {
+func (c *Contents) Views(db DescID) []*View {
 	return list[*View](c, func(h *Header) bool { return h.DatabaseID == db })
 }
 
 // Objects lists every descriptor by number.
-func (c *contents) Objects() []Object {
+func (c *Contents) Objects() []Object {
 	out := make([]Object, 0, len(c.objects))
 	for _, e := range c.objects {
 		out = append(out, e.object)
@@ -132,10 +139,10 @@ func (c *contents) Objects() []Object {
 }
 
 // Role returns the role of a name, or nil.
-func (c *contents) Role(name string) *Role { return c.roles[name] }
+func (c *Contents) Role(name string) *Role { return c.roles[name] }
 
 // Roles lists all roles by name.
-func (c *contents) Roles() []*Role {
+func (c *Contents) Roles() []*Role {
 	out := make([]*Role, 0, len(c.roles))
 	for _, r := range c.roles {
 		out = append(out, r)
@@ -152,7 +159,7 @@ func as[T Object](o Object) T {
 	return t
 }
 
-func list[T Object](c *contents, want func(*Header) bool) []T {
+func list[T Object](c *Contents, want func(*Header) bool) []T {
 	var out []T
 	for _, e := range c.objects {
 		if t, ok := e.object.(T); ok && want(t.Head()) {

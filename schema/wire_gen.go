@@ -312,6 +312,49 @@ func (x *Database) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *DrainRequest) AppendWire(b []byte) []byte {
+	if x.Version != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.Version))
+	}
+	for i := range x.IDs {
+		b = wire.AppendUint(b, 2, uint64(x.IDs[i]))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *DrainRequest) UnmarshalWire(b []byte) (err error) {
+	*x = DrainRequest{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Version = CatalogVersion(u)
+		case num == 2 && typ == wire.Varint:
+			x.IDs = append(x.IDs, *new(DescID))
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.IDs[len(x.IDs)-1] = DescID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Header) AppendWire(b []byte) []byte {
 	var at int
 	if x.ID != 0 {
@@ -1143,6 +1186,130 @@ func (x *View) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.DependsOn[len(x.DependsOn)-1] = DescID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *droppedRecord) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.At.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *droppedRecord) UnmarshalWire(b []byte) (err error) {
+	*x = droppedRecord{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.At.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *nodeRecord) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.Suspect.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *nodeRecord) UnmarshalWire(b []byte) (err error) {
+	*x = nodeRecord{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Suspect.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *sequenceRecord) AppendWire(b []byte) []byte {
+	if x.Last != 0 {
+		b = wire.AppendInt(b, 1, int64(x.Last))
+	}
+	if x.Called {
+		if x.Called {
+			b = wire.AppendUint(b, 2, 1)
+		} else {
+			b = wire.AppendUint(b, 2, 0)
+		}
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *sequenceRecord) UnmarshalWire(b []byte) (err error) {
+	*x = sequenceRecord{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Last = int64(n)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Called = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -1,0 +1,279 @@
+package schema
+
+import (
+	"context"
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+)
+
+// Resolver is the catalog as one transaction sees it. It counts the
+// transaction among the users of what it looks up, bounds its commit by what
+// it was allowed to use, and collects the schema changes it makes. One
+// goroutine uses it; a new attempt of the transaction needs a new one.
+//
+//	r := catalog.Resolver(t)
+//	tab, _, err := r.Lookup(ctx, db, path, "accounts")
+//	...
+//	err = r.PrepareCommit(ctx)      // before t.Commit
+//	err = t.Commit(ctx)
+//	r.Finish(ctx, err == nil)       // after commit or rollback, always
+type Resolver struct {
+	c *Catalog
+	t Txn
+	// used holds what the transaction uses; it stays with these versions.
+	used []usedEntry
+	// ddl is set from the first schema change on.
+	ddl *changes
+	// expires is the earliest expiry of what could not be renewed.
+	expires hlc.Timestamp
+}
+
+type usedEntry struct {
+	e *entry
+	// expires is until when the version was known to be current.
+	expires hlc.Timestamp
+}
+
+// StaleError says that the transaction used a version of the catalog that has
+// been replaced meanwhile. It had no effect and may be run again.
+type StaleError struct{ Name string }
+
+// Error implements error.
+func (e *StaleError) Error() string {
+	return "could not serialize access due to a concurrent schema change of \"" + e.Name + "\""
+}
+
+// SQLState is serialization_failure.
+func (*StaleError) SQLState() string { return "40001" }
+
+// Retryable reports true.
+func (*StaleError) Retryable() bool { return true }
+
+// Resolver returns the catalog for a transaction. It does no I/O.
+func (c *Catalog) Resolver(t Txn) *Resolver { return &Resolver{c: c, t: t} }
+
+// Contents returns the catalog for listing and for names of databases and
+// schemas: with the transaction's own changes, if it made any. What is
+// listed may not be used to access data; Lookup and Table are for that.
+func (r *Resolver) Contents(ctx context.Context) (*Contents, error) {
+	if r.ddl != nil {
+		return r.ddl.view, nil
+	}
+	s, err := r.c.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Contents, nil
+}
+
+// Lookup finds what an unqualified name means along a path of schema names
+// in a database, and begins to use it. An index comes with its table. Nil is
+// nothing of that name; the catalog was then read anew to be sure.
+func (r *Resolver) Lookup(ctx context.Context, db DescID, path []string, name string) (Object, *Index, error) {
+	return r.find(ctx, func(c *Contents) (Object, *Index) {
+		for _, p := range path {
+			if s := c.Schema(db, p); s != nil {
+				if o, ix := c.Relation(s.ID, name); o != nil {
+					return o, ix
+				}
+			}
+		}
+		return nil, nil
+	})
+}
+
+// Object returns a descriptor by number and begins to use it; nil if there is
+// none.
+func (r *Resolver) Object(ctx context.Context, id DescID) (Object, error) {
+	o, _, err := r.find(ctx, func(c *Contents) (Object, *Index) { return c.Object(id), nil })
+	return o, err
+}
+
+// Table returns a table by number and begins to use it; nil if there is none.
+func (r *Resolver) Table(ctx context.Context, id DescID) (*Table, error) {
+	o, err := r.Object(ctx, id)
+	return as[*Table](o), err
+}
+
+// Use begins to use a table in the very version that a cached plan was made
+// for. False says that the plan is out of date. It makes no call to other
+// nodes unless the snapshot has expired.
+func (r *Resolver) Use(ctx context.Context, id DescID, version DescVersion) (bool, error) {
+	o, err := r.Object(ctx, id)
+	return o != nil && o.Head().Version == version, err
+}
+
+// find looks a descriptor up and acquires it, waiting while another
+// transaction's schema change holds it.
+func (r *Resolver) find(ctx context.Context, pick func(*Contents) (Object, *Index)) (Object, *Index, error) {
+	refreshed := false
+	for {
+		s, err := r.c.Snapshot(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		view := s.Contents
+		if r.ddl != nil {
+			view = r.ddl.view
+		}
+		o, ix := pick(view)
+		if o == nil && !refreshed && r.ddl == nil {
+			if _, err := r.c.Refresh(ctx); err != nil {
+				return nil, nil, err
+			}
+			refreshed = true
+			continue
+		}
+		if o == nil {
+			return nil, nil, nil
+		}
+		got, err := r.acquire(ctx, s, view.objects[o.Head().ID])
+		if err != nil {
+			return nil, nil, err
+		}
+		if got == nil {
+			if err := r.c.awaitChange(ctx, o, s.replaced); err != nil {
+				return nil, nil, err
+			}
+			refreshed = false
+			continue
+		}
+		return got, sameIndex(got, ix), nil
+	}
+}
+
+// sameIndex returns the index of o that ix is, o perhaps being another version
+// of the table that ix came from.
+func sameIndex(o Object, ix *Index) *Index {
+	if ix == nil {
+		return nil
+	}
+	return o.(*Table).IndexByID(ix.ID)
+}
+
+// acquire begins to use an entry; nil says that it is held or retired and the
+// caller must wait and look again.
+func (r *Resolver) acquire(ctx context.Context, s *Snapshot, e *entry) (Object, error) {
+	if r.ddl != nil && r.ddl.owns(e.object.Head().ID) {
+		return e.object, nil
+	}
+	for i := range r.used {
+		if u := &r.used[i]; u.e == e || u.e.object.Head().ID == e.object.Head().ID {
+			return u.e.object, r.keepUsing(u, s)
+		}
+	}
+	if cur := s.objects[e.object.Head().ID]; cur != e && cur != nil {
+		e = cur // the overlay of a schema change has an older version
+	}
+	if e.object.Head().Change != nil || !e.use.acquire() {
+		return nil, nil
+	}
+	r.used = append(r.used, usedEntry{e, s.Expires})
+	return e.object, nil
+}
+
+// keepUsing extends a use if its version is still current, and refuses to go
+// on with one that has run out (I2).
+func (r *Resolver) keepUsing(u *usedEntry, s *Snapshot) error {
+	if s.objects[u.e.object.Head().ID] == u.e {
+		u.expires = s.Expires
+		return nil
+	}
+	if u.expires.WallTime <= r.c.clock.PhysicalNow() {
+		return &StaleError{u.e.object.Head().Name}
+	}
+	return nil
+}
+
+// Check fails if something the transaction used is no longer its to use. A
+// read-only transaction, whose commit has no deadline, asks at the end of
+// each statement.
+func (r *Resolver) Check(ctx context.Context) error {
+	now := r.c.clock.PhysicalNow()
+	for i := range r.used {
+		u := &r.used[i]
+		if u.expires.WallTime > now {
+			continue
+		}
+		s, err := r.c.Snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		if err := r.keepUsing(u, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PrepareCommit gives the transaction its deadline and, if it changed the
+// schema, checks and writes the changes. Call it right before Commit.
+func (r *Resolver) PrepareCommit(ctx context.Context) error {
+	if len(r.used) > 0 {
+		s, err := r.c.Snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		deadline := s.Expires
+		for i := range r.used {
+			if err := r.keepUsing(&r.used[i], s); err != nil {
+				return err
+			}
+			deadline = deadline.Min(r.used[i].expires)
+		}
+		r.t.SetDeadline(deadline)
+	}
+	if r.ddl == nil {
+		return nil
+	}
+	return r.writeChanges(ctx)
+}
+
+// Release ends the use of everything. Finish does it too.
+func (r *Resolver) Release() {
+	for i := range r.used {
+		r.used[i].e.use.release()
+	}
+	r.used = r.used[:0]
+}
+
+// Finish ends the resolver after the transaction did: it ends all uses, and
+// after a schema change tells the other nodes, gives new tables their ranges
+// and frees what the change held. For a transaction without schema change it
+// does no I/O. A commit whose outcome is unknown counts as not committed.
+func (r *Resolver) Finish(ctx context.Context, committed bool) {
+	r.Release()
+	if r.ddl == nil {
+		return
+	}
+	ddl := r.ddl
+	r.ddl = nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterCommitMax)
+	defer cancel()
+	ddl.finish(ctx, committed)
+}
+
+// awaitChange waits until what is held or replaced may have become usable: a
+// newer version arrives, or some time passes. A mark whose change is gone is
+// taken away.
+func (c *Catalog) awaitChange(ctx context.Context, o Object, replaced <-chan struct{}) error {
+	h := o.Head()
+	if h.Change != nil && h.Change.Expires.WallTime < c.clock.PhysicalNow() {
+		if err := c.takeAway(ctx, h.ID, h.Change.ID); err != nil {
+			return err
+		}
+	} else if h.Change != nil {
+		t := time.NewTimer(markPollMax)
+		defer t.Stop()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-replaced:
+			return nil
+		case <-t.C:
+		}
+	}
+	_, err := c.Refresh(ctx)
+	return err
+}
