@@ -1,0 +1,231 @@
+package rangecache
+
+import (
+	"context"
+	"slices"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// verdict is what an attempt's error means for the part.
+type verdict uint8
+
+const (
+	// final: the caller gets the error.
+	final verdict = iota
+	// nextReplica: try another replica.
+	nextReplica
+	// follow: try the leaseholder that the error named.
+	follow
+	// redivide: the range is not what the cache thought.
+	redivide
+)
+
+// sendPart sends a batch that the cache believes to lie in e's range. The
+// replicas are tried in rounds: the leaseholder first, then the others; a
+// round without success is followed by a pause and a fresh look-up.
+func (s *Sender) sendPart(ctx context.Context, e *entry, ba *kvapi.BatchRequest, f fate) (*kvapi.BatchResponse, *kvapi.Error) {
+	var b backoff
+	for {
+		br, err, v := s.round(ctx, e, ba, &f)
+		switch {
+		case err == nil:
+			return br, nil
+		case v == final:
+			return nil, s.giveUp(f, err)
+		case ctx.Err() != nil:
+			return nil, s.giveUp(f, kvapi.NewError(kvapi.ErrCanceled, "%v (%v)", context.Cause(ctx), err))
+		case b.total > patience:
+			return nil, s.giveUp(f, kvapi.NewError(kvapi.ErrUnavailable, "%s: no replica served the request: %v", e.desc.RangeID, err))
+		}
+		s.metrics.Rounds.Add(1)
+		s.cache.evict(e)
+		if v != redivide || b.total > 0 || !s.cache.heardNewer(e) {
+			if werr := b.wait(ctx); werr != nil {
+				return nil, s.giveUp(f, kvapi.NewError(kvapi.ErrCanceled, "%v (%v)", werr, err))
+			}
+		}
+		var lerr error
+		if e, lerr = s.relookup(ctx, ba); lerr != nil {
+			return nil, s.giveUp(f, lookupError(ctx, lerr))
+		}
+		if e == nil {
+			return s.send(ctx, ba, f)
+		}
+	}
+}
+
+// relookup finds the range of ba anew, nil if it needs several now.
+func (s *Sender) relookup(ctx context.Context, ba *kvapi.BatchRequest) (*entry, error) {
+	bd, err := boundsOf(ba)
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.lookup(ctx, bd.first, false)
+	if err != nil || !bd.within(&e.desc) {
+		return nil, err
+	}
+	return e, nil
+}
+
+// heardNewer reports whether the cache has something newer where e was.
+func (c *Cache) heardNewer(e *entry) bool {
+	cur := c.get(e.desc.StartKey, false)
+	return cur != nil && (cur.desc.Generation > e.desc.Generation || cur.desc.RangeID != e.desc.RangeID)
+}
+
+// round tries the replicas of e once each, plus the leaseholders they name.
+func (s *Sender) round(ctx context.Context, e *entry, ba *kvapi.BatchRequest, f *fate) (*kvapi.BatchResponse, *kvapi.Error, verdict) {
+	var last *kvapi.Error
+	order := s.order(e)
+	for hints, i := 0, 0; i < len(order); i++ {
+		node := order[i]
+		br, err := s.attempt(ctx, e, node, ba, f)
+		if err == nil {
+			e.hint.Store(uint32(node))
+			return br, nil, final
+		}
+		v := s.judge(ctx, e, node, err, f)
+		switch v {
+		case final, redivide:
+			return nil, err, v
+		case follow:
+			if to := holderIn(err, e); to != 0 && to != node && hints < leaseHintsMax {
+				hints++
+				order = append(slices.Clone(order[:i+1]), moveFirst(order[i+1:], to)...)
+			}
+		case nextReplica:
+			e.hint.CompareAndSwap(uint32(node), 0)
+		}
+		last = err
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if last == nil {
+		last = kvapi.NewError(kvapi.ErrUnavailable, "%s has no voters", &e.desc)
+	}
+	return nil, last, nextReplica
+}
+
+// moveFirst returns rest with node in front, adding it if need be.
+func moveFirst(rest []kvapi.NodeID, node kvapi.NodeID) []kvapi.NodeID {
+	out := []kvapi.NodeID{node}
+	for _, n := range rest {
+		if n != node {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// holderIn returns the leaseholder that err names for e's range.
+func holderIn(err *kvapi.Error, e *entry) kvapi.NodeID {
+	for i := range err.Infos {
+		if err.Infos[i].Desc.RangeID == e.desc.RangeID {
+			return err.Infos[i].Lease.Holder.NodeID
+		}
+	}
+	return 0
+}
+
+// order lists the nodes to try: the hint, this node, live ones, the rest.
+func (s *Sender) order(e *entry) []kvapi.NodeID {
+	out := make([]kvapi.NodeID, 0, len(e.desc.Replicas)+1)
+	hint := kvapi.NodeID(e.hint.Load())
+	for _, r := range e.desc.Replicas {
+		if r.Type != kvapi.Learner {
+			out = append(out, r.NodeID)
+		}
+	}
+	rank := func(n kvapi.NodeID) int {
+		switch {
+		case n == hint:
+			return 0
+		case s.cfg.Alive != nil && !s.cfg.Alive(n):
+			return 3
+		case n == s.cfg.NodeID:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(out, func(a, b kvapi.NodeID) int { return rank(a) - rank(b) })
+	return out
+}
+
+// attempt sends the part to one node.
+func (s *Sender) attempt(ctx context.Context, e *entry, node kvapi.NodeID, ba *kvapi.BatchRequest, f *fate) (*kvapi.BatchResponse, *kvapi.Error) {
+	s.metrics.Attempts.Add(1)
+	out := *ba
+	out.RangeID, out.Generation = e.desc.RangeID, e.desc.Generation
+	if out.Gateway == 0 {
+		out.Gateway = s.cfg.NodeID
+	}
+	out.AmbiguousReplay = out.AmbiguousReplay || (f.once && f.ambiguous != nil)
+	if s.cfg.Clock != nil {
+		out.Now = s.cfg.Clock.Now()
+	}
+	actx, w := s.watch(ctx, e, node)
+	br, err := s.cfg.Transport.Send(actx, node, &out)
+	if w.stop() && err != nil && ctx.Err() == nil {
+		// The watch gave the attempt up. It may have been evaluated.
+		err = kvapi.NewError(kvapi.ErrNodeUnreachable, "%s hangs: %v", node, err)
+		err.MaybeApplied = true
+	}
+	s.learn(br, err)
+	return br, err
+}
+
+// learn takes in ranges and clock readings from an answer.
+func (s *Sender) learn(br *kvapi.BatchResponse, err *kvapi.Error) {
+	var infos []kvapi.RangeInfo
+	var now hlc.ClockTimestamp
+	if err != nil {
+		infos, now = err.Infos, err.Now
+	} else {
+		infos, now = br.Infos, br.Now
+	}
+	for i := range infos {
+		s.cache.Insert(infos[i])
+	}
+	if s.cfg.Clock != nil && now != (hlc.ClockTimestamp{}) {
+		// A reading too far ahead is refused here and reported by the
+		// connection's own check; the answer itself is still good.
+		_ = s.cfg.Clock.Update(now)
+	}
+}
+
+// judge says what to do after err, and remembers in f when the attempt may
+// have had effects.
+func (s *Sender) judge(ctx context.Context, e *entry, node kvapi.NodeID, err *kvapi.Error, f *fate) verdict {
+	switch err.Kind {
+	case kvapi.ErrNotLeaseholder:
+		s.metrics.NotLeaseholder.Add(1)
+		e.hint.CompareAndSwap(uint32(node), 0)
+		return follow
+	case kvapi.ErrRangeMismatch:
+		s.metrics.Mismatches.Add(1)
+		return redivide
+	case kvapi.ErrRangeNotFound:
+		return nextReplica
+	case kvapi.ErrNodeUnreachable, kvapi.ErrUnavailable, kvapi.ErrCanceled, kvapi.ErrAmbiguous:
+		return s.judgeLost(ctx, err, f)
+	}
+	return final
+}
+
+// judgeLost handles an attempt without an answer from the range. A part with
+// effects that must not happen twice ends here, unless a second attempt is
+// recognised as one.
+func (s *Sender) judgeLost(ctx context.Context, err *kvapi.Error, f *fate) verdict {
+	s.metrics.Unreachable.Add(1)
+	maybe := err.MaybeApplied || err.Kind == kvapi.ErrAmbiguous || err.Kind == kvapi.ErrCanceled
+	if maybe && f.effects && f.ambiguous == nil {
+		f.ambiguous = err
+	}
+	if ctx.Err() != nil || (maybe && !f.resend) {
+		return final
+	}
+	return nextReplica
+}
