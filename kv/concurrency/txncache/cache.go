@@ -1,12 +1,112 @@
 package txncache
 
-import "github.com/cairndb/cairn/kv/kvapi"
+import (
+	"fmt"
+	"sync"
 
-// Cache remembers finished and pushed transactions.
-type Cache struct{}
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// entriesMax bounds each generation. An entry is some 300 bytes; transactions
+// that matter here were met by somebody within the last seconds.
+const entriesMax = 4096
+
+// Cache remembers finished and pushed transactions. All methods are safe for
+// concurrent use.
+type Cache struct {
+	mu struct {
+		sync.Mutex
+		// young takes new entries; when it is full it becomes old, and what
+		// was old is forgotten.
+		young, old map[kvapi.TxnID]*kvapi.Transaction
+		watchers   map[kvapi.TxnID][]chan<- struct{}
+	}
+}
 
 // New returns an empty cache.
-func New() *Cache { return &Cache{} }
+func New() *Cache {
+	c := &Cache{}
+	c.mu.young = make(map[kvapi.TxnID]*kvapi.Transaction)
+	c.mu.watchers = make(map[kvapi.TxnID][]chan<- struct{})
+	return c
+}
 
-// Add records a transaction.
-func (c *Cache) Add(txn *kvapi.Transaction) {}
+// Add records the state of a transaction: finished, or pushed to a higher
+// write timestamp, and signals those who watch it. txn must not change later.
+func (c *Cache) Add(txn *kvapi.Transaction) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if prev := c.getLocked(txn.ID); prev != nil && !supersedes(prev, txn) {
+		return
+	}
+	if len(c.mu.young) >= entriesMax {
+		c.mu.old, c.mu.young = c.mu.young, make(map[kvapi.TxnID]*kvapi.Transaction)
+	}
+	c.mu.young[txn.ID] = txn
+	for _, ch := range c.mu.watchers[txn.ID] {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// supersedes reports whether next says more than prev (I1, I2).
+func supersedes(prev, next *kvapi.Transaction) bool {
+	if prev.Status.IsFinal() {
+		if next.Status.IsFinal() && next.Status != prev.Status {
+			panic(fmt.Sprintf("txncache: transaction %s was %s and is now %s", next.ID, prev.Status, next.Status))
+		}
+		return false
+	}
+	return next.Status.IsFinal() || prev.WriteTimestamp.Less(next.WriteTimestamp)
+}
+
+// Get returns what is known of a transaction, or nil. It is read-only.
+func (c *Cache) Get(id kvapi.TxnID) *kvapi.Transaction {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.getLocked(id)
+}
+
+// GetFinal returns the transaction if it is known to be finished, else nil.
+func (c *Cache) GetFinal(id kvapi.TxnID) *kvapi.Transaction {
+	if t := c.Get(id); t != nil && t.Status.IsFinal() {
+		return t
+	}
+	return nil
+}
+
+func (c *Cache) getLocked(id kvapi.TxnID) *kvapi.Transaction {
+	if t := c.mu.young[id]; t != nil {
+		return t
+	}
+	return c.mu.old[id]
+}
+
+// Watch has ch signalled (without blocking: give it room for one) whenever
+// something new is learnt of the transaction, until Unwatch.
+func (c *Cache) Watch(id kvapi.TxnID, ch chan<- struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.watchers[id] = append(c.mu.watchers[id], ch)
+}
+
+// Unwatch ends one Watch with the same arguments.
+func (c *Cache) Unwatch(id kvapi.TxnID, ch chan<- struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := c.mu.watchers[id]
+	for i := range list {
+		if list[i] == ch {
+			list[i] = list[len(list)-1]
+			list = list[:len(list)-1]
+			break
+		}
+	}
+	if len(list) == 0 {
+		delete(c.mu.watchers, id)
+	} else {
+		c.mu.watchers[id] = list
+	}
+}

@@ -1,0 +1,21 @@
+// Package txncache is a store's memory of what became of transactions whose
+// locks others ran into. One push then answers for every lock of a dead
+// coordinator: whoever meets the next of its ten thousand intents finds the
+// answer here and resolves it without asking.
+//
+//	push's answer, EndTxn's effect ──Add──▶ [id → record, bounded] ◀──Get── lock table
+//	                                             │
+//	                                    Watch ───┴──▶ signal to those who wait
+//
+// Invariants
+//
+//	I1  A final status is never replaced: it never changes (a committed record
+//	    stays committed for every observer). Add asserts.
+//	I2  A pending record is kept only for its write timestamp, which only
+//	    rises: a transaction pushed above t stays above t. Add.
+//	I3  Forgetting is always right: the next waiter pushes again.
+//
+// Not here: records on disk; why a transaction ended.
+//
+// Read next: package locktable, which asks; package txnwait, which watches.
+package txncache
