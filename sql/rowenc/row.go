@@ -1,6 +1,13 @@
 package rowenc
 
 import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"unsafe"
+
+	"github.com/cockroachdb/apd/v3"
+
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -8,21 +15,288 @@ import (
 // ColumnID is a column's number within its table, never reused.
 type ColumnID = uint32
 
-// AppendRow appends the value encoding of a row; ids ascend. NULLs take no space.
-func AppendRow(b []byte, ids []ColumnID, ts []types.T, row []types.Datum) []byte { return b }
+// rowVersion is the first byte of every row's value.
+const rowVersion = 1
 
-// RowDecoder decodes wanted columns of rows into fixed places of a caller's slice.
+// Wire types: enough to step over a column of a type not known any more.
+const (
+	wireVarint = 0 // zigzag
+	wireFixed8 = 1
+	wireBytes  = 2 // uvarint length, bytes
+	wireTrue   = 3
+	wireFalse  = 4
+	wireNull   = 5 // only inside arrays
+
+	wireBits = 4
+)
+
+func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// AppendRow appends the value encoding of a row; ids ascend. NULLs take no space.
+func AppendRow(b []byte, ids []ColumnID, ts []types.T, row []types.Datum) []byte {
+	b = append(b, rowVersion)
+	last := ColumnID(0)
+	for i, d := range row {
+		if d.IsNull() {
+			continue
+		}
+		if ids[i] < last {
+			panic("rowenc: column ids do not ascend")
+		}
+		b = appendColumn(b, uint64(ids[i]-last)<<wireBits, d)
+		last = ids[i]
+	}
+	return b
+}
+
+func appendColumn(b []byte, head uint64, d types.Datum) []byte {
+	switch d.Kind() {
+	case types.KindInt, types.KindDate:
+		return binary.AppendVarint(binary.AppendUvarint(b, head|wireVarint), d.Int())
+	case types.KindTime, types.KindTimestamp, types.KindTimestampTZ:
+		return binary.BigEndian.AppendUint64(binary.AppendUvarint(b, head|wireFixed8), uint64(d.Int()))
+	case types.KindFloat:
+		return binary.BigEndian.AppendUint64(binary.AppendUvarint(b, head|wireFixed8), math.Float64bits(d.Float()))
+	case types.KindBool:
+		if d.Bool() {
+			return binary.AppendUvarint(b, head|wireTrue)
+		}
+		return binary.AppendUvarint(b, head|wireFalse)
+	case types.KindText, types.KindBytes, types.KindUUID, types.KindJSON, types.KindJSONB:
+		return appendSized(binary.AppendUvarint(b, head|wireBytes), d.Str())
+	case types.KindBPChar: // the padding is in the type
+		return appendSized(binary.AppendUvarint(b, head|wireBytes), trimBlanks(d.Str()))
+	}
+	return appendSized(binary.AppendUvarint(b, head|wireBytes), alias(appendStruct(nil, d)))
+}
+
+func appendSized(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendStruct(b []byte, d types.Datum) []byte {
+	switch d.Kind() {
+	case types.KindDecimal:
+		return appendDecimal(b, d.Decimal())
+	case types.KindInterval:
+		v := d.Interval()
+		b = binary.AppendVarint(b, int64(v.Months))
+		b = binary.AppendVarint(b, int64(v.Days))
+		return binary.AppendVarint(b, v.Micros)
+	case types.KindArray:
+		for _, e := range d.Array().Elems {
+			if e.IsNull() {
+				b = append(b, wireNull)
+			} else {
+				b = appendColumn(b, 0, e)
+			}
+		}
+		return b
+	}
+	panic("rowenc: type cannot be stored")
+}
+
+// appendDecimal: form and sign, exponent, coefficient.
+func appendDecimal(b []byte, d *apd.Decimal) []byte {
+	form := byte(d.Form) << 1
+	if d.Negative {
+		form |= 1
+	}
+	b = binary.AppendVarint(append(b, form), int64(d.Exponent))
+	if d.Form != apd.Finite {
+		return b
+	}
+	return append(b, d.Coeff.Bytes()...)
+}
+
+// RowDecoder decodes wanted columns of rows into fixed places of a caller's slice. It is immutable
+// once made, and one may serve many goroutines.
 type RowDecoder struct{ cols []wantedColumn }
 
 type wantedColumn struct {
-	id  ColumnID
-	t   types.T
-	dst int
+	id   ColumnID
+	t    types.T
+	dst  int
+	keep bool
 }
 
 // NewRowDecoder plans the decoding of columns ids[i], of type ts[i], into dst[at[i]].
-func NewRowDecoder(ids []ColumnID, ts []types.T, at []int) *RowDecoder { return &RowDecoder{} }
+func NewRowDecoder(ids []ColumnID, ts []types.T, at []int) *RowDecoder {
+	r := &RowDecoder{cols: make([]wantedColumn, len(ids))}
+	for i := range ids {
+		r.cols[i] = wantedColumn{id: ids[i], t: ts[i], dst: at[i]}
+	}
+	slices.SortFunc(r.cols, func(a, b wantedColumn) int { return int(a.id) - int(b.id) })
+	return r
+}
+
+// KeepAbsent makes Decode leave a column's place alone if the row does not hold it, instead of
+// writing NULL: for key columns, which are decoded from the key first. Call before the first Decode.
+func (r *RowDecoder) KeepAbsent(ids ...ColumnID) *RowDecoder {
+	for i := range r.cols {
+		if slices.Contains(ids, r.cols[i].id) {
+			r.cols[i].keep = true
+		}
+	}
+	return r
+}
+
+func badRow(what string) error {
+	return sqlerr.New(sqlerr.DataCorrupted, "corrupt row: %s", what)
+}
 
 // Decode fills the wanted places of dst; columns absent from b become NULL. Text values alias b,
 // which must not change while they are in use.
-func (r *RowDecoder) Decode(b []byte, dst []types.Datum) error { return sqlerr.Unsupported("rows") }
+func (r *RowDecoder) Decode(b []byte, dst []types.Datum) error {
+	if len(b) == 0 || b[0] != rowVersion {
+		return badRow("unknown version")
+	}
+	b = b[1:]
+	next, id := 0, uint64(0)
+	for len(b) > 0 && next < len(r.cols) {
+		head, n := binary.Uvarint(b)
+		if n <= 0 {
+			return badRow("column header")
+		}
+		b = b[n:]
+		if id += head >> wireBits; id > math.MaxUint32 {
+			return badRow("column number")
+		}
+		for next < len(r.cols) && uint64(r.cols[next].id) < id {
+			r.cols[next].absent(dst)
+			next++
+		}
+		size, at, err := payload(b, head&(1<<wireBits-1))
+		if err != nil {
+			return err
+		}
+		for ; next < len(r.cols) && uint64(r.cols[next].id) == id; next++ {
+			c := &r.cols[next]
+			if dst[c.dst], err = decodeColumn(head&(1<<wireBits-1), b[at:size], c.t); err != nil {
+				return err
+			}
+		}
+		b = b[size:]
+	}
+	for ; next < len(r.cols); next++ {
+		r.cols[next].absent(dst)
+	}
+	return nil
+}
+
+func (c *wantedColumn) absent(dst []types.Datum) {
+	if !c.keep {
+		dst[c.dst] = types.Null
+	}
+}
+
+// payload gives the end of a column's bytes in b, and where they start behind their length.
+func payload(b []byte, wire uint64) (end, at int, err error) {
+	switch wire {
+	case wireVarint:
+		for i := 0; i < len(b) && i < binary.MaxVarintLen64; i++ {
+			if b[i] < 0x80 {
+				return i + 1, 0, nil
+			}
+		}
+	case wireFixed8:
+		if len(b) >= 8 {
+			return 8, 0, nil
+		}
+	case wireBytes:
+		n, size := binary.Uvarint(b)
+		if size > 0 && n <= uint64(len(b)-size) {
+			return size + int(n), size, nil
+		}
+	case wireTrue, wireFalse, wireNull:
+		return 0, 0, nil
+	}
+	return 0, 0, badRow("column payload")
+}
+
+func decodeColumn(wire uint64, b []byte, t types.T) (types.Datum, error) {
+	k := t.Kind()
+	switch {
+	case wire == wireVarint && (k == types.KindInt || k == types.KindDate):
+		n, size := binary.Varint(b)
+		if size <= 0 {
+			return types.Null, badRow("integer")
+		}
+		return types.NewCount(k, n), nil
+	case wire == wireFixed8 && k == types.KindFloat:
+		return types.NewFloat(math.Float64frombits(binary.BigEndian.Uint64(b))), nil
+	case wire == wireFixed8 && (k == types.KindTime || k == types.KindTimestamp || k == types.KindTimestampTZ):
+		return types.NewCount(k, int64(binary.BigEndian.Uint64(b))), nil
+	case wire == wireTrue && k == types.KindBool, wire == wireFalse && k == types.KindBool:
+		return types.NewBool(wire == wireTrue), nil
+	case wire == wireBytes:
+		return decodeBytes(b, t, k)
+	}
+	return types.Null, badRow("a value of another type")
+}
+
+func decodeBytes(b []byte, t types.T, k types.Kind) (types.Datum, error) {
+	switch k {
+	case types.KindText, types.KindBytes, types.KindBPChar, types.KindJSON, types.KindJSONB:
+		return types.NewString(t, alias(b)), nil
+	case types.KindUUID:
+		if len(b) == 16 {
+			return types.NewString(t, alias(b)), nil
+		}
+	case types.KindDecimal:
+		return decodeDecimal(b)
+	case types.KindInterval:
+		return decodeInterval(b)
+	case types.KindArray:
+		return decodeArray(b, t)
+	}
+	return types.Null, badRow("a value of another type")
+}
+
+func decodeDecimal(b []byte) (types.Datum, error) {
+	if len(b) < 2 || b[0]>>1 > byte(apd.NaN) {
+		return types.Null, badRow("numeric")
+	}
+	e, n := binary.Varint(b[1:])
+	if n <= 0 || e > decimalExponentMax || e < -decimalExponentMax {
+		return types.Null, badRow("numeric")
+	}
+	d := &apd.Decimal{Form: apd.Form(b[0] >> 1), Negative: b[0]&1 != 0, Exponent: int32(e)}
+	d.Coeff.SetBytes(b[1+n:])
+	return types.NewDecimal(d), nil
+}
+
+func decodeInterval(b []byte) (types.Datum, error) {
+	var parts [3]int64
+	for i := range parts {
+		n, size := binary.Varint(b)
+		if size <= 0 {
+			return types.Null, badRow("interval")
+		}
+		parts[i], b = n, b[size:]
+	}
+	return types.NewInterval(types.IntervalValue{Months: int32(parts[0]), Days: int32(parts[1]), Micros: parts[2]}), nil
+}
+
+func decodeArray(b []byte, t types.T) (types.Datum, error) {
+	elem, ok := t.Elem()
+	if !ok || elem.IsArray() {
+		return types.Null, badRow("array")
+	}
+	var elems []types.Datum
+	for len(b) > 0 {
+		wire := uint64(b[0])
+		end, at, err := payload(b[1:], wire)
+		if err != nil {
+			return types.Null, err
+		}
+		d := types.Null
+		if wire != wireNull {
+			if d, err = decodeColumn(wire, b[1+at:1+end], elem); err != nil {
+				return types.Null, err
+			}
+		}
+		elems, b = append(elems, d), b[1+end:]
+	}
+	return types.NewArray(elem.Base(), elems), nil
+}
