@@ -1,0 +1,76 @@
+# Cairn's tasks. `make` alone builds; `make help` lists them.
+
+GO ?= go
+# Extra build tags of the test builds: invariants turns on the expensive checks.
+TAGS ?= invariants
+SEED ?=
+SEEDS ?= 200
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS = -X github.com/cairndb/cairn/internal/version.build=$(VERSION)
+
+# Packages whose tests also run under the race detector: those with goroutines
+# of their own, without the simulation, whose run under it is `make race`.
+RACE = ./hlc/... ./gossip/... ./internal/rpc/... ./kv/... ./rangecache/... ./txn/... ./schema/... ./pgwire/...
+
+.PHONY: build
+build: ## build bin/cairn
+	$(GO) build -ldflags "$(LDFLAGS)" -o bin/cairn ./cmd/cairn
+
+.PHONY: demo
+demo: build ## start a three-node cluster in one process and print how to reach it
+	bin/cairn demo
+
+.PHONY: deps
+deps: # what the tests need from Debian, if it is not there
+	@for c in spin:spin psql:postgresql-client protoc:protobuf-compiler; do \
+		command -v $${c%%:*} >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq $${c##*:} >/dev/null; }; \
+	done
+	@ls /usr/lib/postgresql/*/bin/pgbench >/dev/null 2>&1 || command -v pgbench >/dev/null 2>&1 || \
+		{ apt-get update -qq && apt-get install -y -qq postgresql-contrib >/dev/null; }
+
+.PHONY: test
+test: deps lint ## all tests that fit into CI
+	$(GO) test -tags $(TAGS) -timeout 20m $$($(GO) list ./... | grep -v -e /acceptance -e /internal/simulation)
+	$(GO) test -race -tags $(TAGS) -timeout 20m $(RACE)
+	$(GO) test -tags $(TAGS) -timeout 30m ./internal/simulation -args -seeds $(SEEDS)
+	$(GO) test -timeout 30m ./acceptance/...
+
+.PHONY: race
+race: ## everything under the race detector
+	$(GO) test -race -tags $(TAGS) -timeout 60m ./...
+
+.PHONY: lint
+lint: ## gofmt, vet, import directions, fresh generated code
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) test ./internal/lint
+
+.PHONY: generate
+generate: ## write generated code anew
+	$(GO) generate ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz each decoder for a minute
+	@for f in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+		for t in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$f/*_test.go | sed 's/func //'); do \
+			$(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime 60s ./$$f || exit 1; done; done
+
+.PHONY: bench
+bench: ## benchmarks of the hot paths
+	$(GO) test -run '^$$' -bench . -benchmem ./hlc ./internal/rpc ./kv/... ./txn ./sql/... ./internal/node
+
+.PHONY: simulate
+simulate: ## simulated clusters under faults; SEED=n replays one
+	$(GO) test -tags $(TAGS) -timeout 60m -v ./internal/simulation -args $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
+
+.PHONY: acceptance
+acceptance: build ## real processes under faults; ACCEPTANCE_ARGS are passed on
+	$(GO) test -timeout 60m -v ./acceptance/... -args $(ACCEPTANCE_ARGS)
+
+.PHONY: test-long
+test-long: test race ## CI's tests, the race detector on everything, many seeds
+	$(MAKE) simulate SEEDS=5000
+
+.PHONY: help
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
