@@ -1,9 +1,6 @@
 package storage
 
 import (
-	"bytes"
-	"io"
-
 	"github.com/cockroachdb/pebble/v2"
 )
 
@@ -72,13 +69,9 @@ func (b *Batch) Close() error {
 	return err
 }
 
-// getter is what pebble's DB, Batch and Snapshot offer for single keys.
-type getter interface {
-	Get(key []byte) (value []byte, closer io.Closer, err error)
-}
-
-func getRaw(g getter, engineKey []byte) ([]byte, bool, error) {
-	v, closer, err := g.Get(engineKey)
+// getRaw copies one value out of the engine.
+func getRaw(src source, engineKey []byte) ([]byte, bool, error) {
+	v, closer, err := src.Get(engineKey)
 	if err == pebble.ErrNotFound {
 		return nil, false, nil
 	}
@@ -87,16 +80,4 @@ func getRaw(g getter, engineKey []byte) ([]byte, bool, error) {
 	}
 	out := append([]byte{}, v...)
 	return out, true, closer.Close()
-}
-
-// getAt reads one engine key through an iterator.
-func getAt(it *pebble.Iterator, engineKey []byte) ([]byte, bool, error) {
-	if !it.SeekPrefixGE(engineKey) || !bytes.Equal(it.Key(), engineKey) {
-		return nil, false, it.Error()
-	}
-	v, err := it.ValueAndErr()
-	if err != nil {
-		return nil, false, err
-	}
-	return append([]byte{}, v...), true, nil
 }

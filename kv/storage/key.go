@@ -39,7 +39,11 @@ func EncodeMVCCKey(dst []byte, key kvapi.Key, ts hlc.Timestamp) []byte {
 	return append(dst, lenWallLogic+1)
 }
 
-// EncodeLockKey appends the engine key of a lock on a user key.
+// EncodeLockKey appends the engine key of a lock on a user key. Locks that only
+// one transaction can hold have the zero id: the record names the holder. A hot
+// key's lock record is then overwritten in place, and looked up in one step,
+// where a record per transaction would leave a tombstone each for every later
+// look-up to walk over.
 func EncodeLockKey(dst []byte, key kvapi.Key, strength kvapi.LockStrength, id kvapi.TxnID) []byte {
 	dst = keys.AppendLockTable(dst, key)
 	dst = append(dst, 0, byte(strength))

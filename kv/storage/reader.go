@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"io"
+
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -16,7 +18,10 @@ type Reader interface {
 	// after an error of the iterator.
 	AcquireIter(lower, upper []byte) (*pebble.Iterator, error)
 	ReleaseIter(it *pebble.Iterator)
-	// GetRaw returns a copy of the value at an engine key.
+	// GetRaw returns a copy of the value at an engine key. It stops at the
+	// newest record of the key, where an iterator walks all the overwritten
+	// ones; keys that are set and deleted all the time are read with it. On a
+	// View or Batch it may see a later state than their iterators.
 	GetRaw(engineKey []byte) (value []byte, ok bool, err error)
 }
 
@@ -60,6 +65,7 @@ func ClearSpan(w Writer, start, end kvapi.Key) error {
 // source is what pebble's DB, Snapshot and Batch have in common.
 type source interface {
 	NewIter(o *pebble.IterOptions) (*pebble.Iterator, error)
+	Get(key []byte) (value []byte, closer io.Closer, err error)
 }
 
 // View is one state of the engine, read through one iterator and clones of
@@ -121,14 +127,7 @@ func (v *View) ReleaseIter(it *pebble.Iterator) {
 }
 
 // GetRaw implements Reader.
-func (v *View) GetRaw(engineKey []byte) ([]byte, bool, error) {
-	it, err := v.AcquireIter(nil, nil)
-	if err != nil {
-		return nil, false, err
-	}
-	defer v.ReleaseIter(it)
-	return getAt(it, engineKey)
-}
+func (v *View) GetRaw(engineKey []byte) ([]byte, bool, error) { return getRaw(v.src, engineKey) }
 
 // Close releases the state the View holds.
 func (v *View) Close() error {

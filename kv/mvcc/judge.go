@@ -1,0 +1,91 @@
+package mvcc
+
+import (
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// verdict is what an intent means to a reader of its key.
+type verdict uint8
+
+const (
+	// unaffected: the intent and its version are above everything read.
+	unaffected verdict = iota
+	// conflict: the reader must wait for or push the holder.
+	conflict
+	// readOwn: the provisional value is the answer.
+	readOwn
+	// passOver: committed versions answer, the provisional one is no version.
+	passOver
+	// leaveOut: the key is skipped (SKIP LOCKED).
+	leaveOut
+)
+
+// judge decides between reader and intent.
+//
+// A foreign intent above the read timestamp still conflicts if it lies in the
+// uncertainty interval: its transaction may have committed before the reader
+// began. Unless it was written when the leaseholder's clock was past the
+// reader's local limit; then it is younger than the reader.
+func (o *ReadOptions) judge(l *lockRecord, ts hlc.Timestamp) (verdict, error) {
+	if o.Txn != nil && o.Txn.ID == l.txn.ID {
+		return o.judgeOwn(l)
+	}
+	switch {
+	case o.Inconsistent:
+		return passOver, nil
+	case o.SkipLocked && (o.FailOnMoreRecent || l.at().LessEq(ts)):
+		return leaveOut, nil
+	case o.FailOnMoreRecent, l.at().LessEq(ts):
+		return conflict, nil
+	case l.at().LessEq(o.Uncertainty.Global) && l.local.LessEq(o.Uncertainty.Local):
+		return conflict, nil
+	}
+	return unaffected, nil
+}
+
+func (o *ReadOptions) judgeOwn(l *lockRecord) (verdict, error) {
+	switch {
+	case l.txn.Epoch > o.Txn.Epoch:
+		return 0, kvapi.NewError(kvapi.ErrTxnRetry,
+			"read in epoch %d after a write in epoch %d", o.Txn.Epoch, l.txn.Epoch)
+	case l.txn.Epoch < o.Txn.Epoch, isIgnored(o.Txn.IgnoredSeqNums, l.txn.Seq):
+		return passOver, nil
+	case l.txn.Seq <= o.Txn.Seq:
+		return readOwn, nil
+	case l.rewritten:
+		return 0, kvapi.NewError(kvapi.ErrInternal,
+			"read at sequence number %d of a value that %d replaced", o.Txn.Seq, l.txn.Seq)
+	}
+	return passOver, nil
+}
+
+// isIgnored reports whether a savepoint rollback took back seq.
+func isIgnored(ranges []kvapi.SeqRange, seq kvapi.TxnSeq) bool {
+	for _, r := range ranges {
+		if r.Start <= seq && seq <= r.End {
+			return true
+		}
+	}
+	return false
+}
+
+func conflictError(locks ...kvapi.Lock) error {
+	e := kvapi.NewError(kvapi.ErrLockConflict, "held by txn %s", locks[0].Txn.ID.Short())
+	e.Locks, e.Key = locks, locks[0].Key
+	other := locks[0].Txn
+	e.Other = &other
+	return e
+}
+
+func writeTooOld(key kvapi.Key, newest hlc.Timestamp) error {
+	e := kvapi.NewError(kvapi.ErrWriteTooOld, "key %s has a version at %s", key, newest)
+	e.Key, e.Timestamp = key.Clone(), newest.Next()
+	return e
+}
+
+func uncertain(key kvapi.Key, at hlc.Timestamp) error {
+	e := kvapi.NewError(kvapi.ErrUncertain, "key %s has a version at %s", key, at)
+	e.Key, e.Timestamp = key.Clone(), at
+	return e
+}

@@ -1,0 +1,14 @@
+package mvcc
+
+const (
+	// stepsMax versions of a key are stepped over before a read seeks. A step
+	// within a block costs about a tenth of a seek.
+	stepsMax = 8
+	// conflictsMax bounds the locks that one error carries; the rest are
+	// found when these are gone.
+	conflictsMax = 1000
+	// arenaChunkMin and arenaChunkMax bound the buffers that rows are packed
+	// into; they grow so that a large scan allocates seldom.
+	arenaChunkMin = 1 << 10
+	arenaChunkMax = 64 << 10
+)

@@ -1,0 +1,139 @@
+package mvcc
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/storage"
+)
+
+// lockRecord is the lock table's entry for an intent. Encoded:
+//
+//	format     1 byte, lockFormat
+//	flags      1 byte
+//	valueLen   uvarint
+//	local      wall and logical as uvarints
+//	txn        TxnMeta in wire format
+//
+// Only intents are kept on disk. Durable shared and exclusive locks have their
+// place in the key (storage.EncodeLockKey takes a strength) and none here yet.
+type lockRecord struct {
+	txn kvapi.TxnMeta
+	// valueLen is the encoded length of the provisional value, so that most
+	// resolutions need not read it to keep the statistics.
+	valueLen int64
+	// local is the clock when the value was written; never empty.
+	local hlc.Timestamp
+	// rewritten says that an earlier value of this epoch was replaced and is
+	// lost to reads at lower sequence numbers.
+	rewritten bool
+}
+
+const (
+	lockFormat        = 1
+	lockFlagRewritten = 1
+)
+
+func (l *lockRecord) appendTo(b []byte) []byte {
+	var flags byte
+	if l.rewritten {
+		flags |= lockFlagRewritten
+	}
+	b = append(b, lockFormat, flags)
+	b = binary.AppendUvarint(b, uint64(l.valueLen))
+	b = binary.AppendUvarint(b, uint64(l.local.WallTime))
+	b = binary.AppendUvarint(b, uint64(l.local.Logical))
+	return l.txn.AppendWire(b)
+}
+
+// decodeLock reads a record; the result shares b's memory.
+func decodeLock(b []byte) (l lockRecord, err error) {
+	if len(b) < 2 || b[0] != lockFormat {
+		return l, fmt.Errorf("mvcc: unknown lock record %x", b[:min(len(b), 4)])
+	}
+	l.rewritten = b[1]&lockFlagRewritten != 0
+	b = b[2:]
+	var nums [3]uint64
+	for i := range nums {
+		var n int
+		if nums[i], n = binary.Uvarint(b); n <= 0 {
+			return l, fmt.Errorf("mvcc: lock record is cut short")
+		}
+		b = b[n:]
+	}
+	l.valueLen = int64(nums[0])
+	l.local = hlc.Timestamp{WallTime: int64(nums[1]), Logical: int32(nums[2])}
+	return l, l.txn.UnmarshalWire(b)
+}
+
+// at is where the provisional version stands.
+func (l *lockRecord) at() hlc.Timestamp { return l.txn.WriteTimestamp }
+
+func (l *lockRecord) lock(key kvapi.Key) kvapi.Lock {
+	return kvapi.Lock{Key: key, Txn: l.txn, Strength: kvapi.LockIntent, Replicated: true}
+}
+
+func appendIntentKey(dst []byte, key kvapi.Key) []byte {
+	return storage.EncodeLockKey(dst, key, kvapi.LockIntent, kvapi.TxnID{})
+}
+
+// getLock returns the intent's record on a key.
+func getLock(r storage.Reader, key kvapi.Key) (l lockRecord, ok bool, err error) {
+	var stack [96]byte
+	b, ok, err := r.GetRaw(appendIntentKey(stack[:0], key))
+	if err != nil || !ok {
+		return l, false, err
+	}
+	l, err = decodeLock(b)
+	return l, err == nil, err
+}
+
+// scanLocks calls f with the intents of a span in key order until it returns
+// false. Key and record are f's to keep.
+func scanLocks(r storage.Reader, sp kvapi.Span, f func(kvapi.Key, lockRecord) bool) error {
+	lo, hi := keys.LockTableSpan(sp.Key, sp.End())
+	it, err := r.AcquireIter(storage.EncodeKey(nil, lo), storage.EncodeKey(nil, hi))
+	if err != nil {
+		return err
+	}
+	defer r.ReleaseIter(it)
+	for ok := it.First(); ok; ok = it.Next() {
+		key, strength, _, err := storage.DecodeLockKey(it.Key())
+		if err != nil {
+			return err
+		}
+		if strength != kvapi.LockIntent {
+			return fmt.Errorf("mvcc: lock of strength %d on %s is not known", strength, key)
+		}
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		l, err := decodeLock(append([]byte(nil), v...))
+		if err != nil {
+			return err
+		}
+		if !f(key, l) {
+			break
+		}
+	}
+	return it.Error()
+}
+
+// GetIntent returns the intent on a key, if there is one.
+func GetIntent(r storage.Reader, key kvapi.Key) (Intent, bool, error) {
+	l, ok, err := getLock(r, key)
+	return Intent{Key: key, Txn: l.txn}, ok, err
+}
+
+// ScanIntents lists at most max intents of a span (0: all).
+func ScanIntents(r storage.Reader, sp kvapi.Span, max int) (out []Intent, err error) {
+	err = scanLocks(r, sp, func(key kvapi.Key, l lockRecord) bool {
+		out = append(out, Intent{Key: key, Txn: l.txn})
+		return max == 0 || len(out) < max
+	})
+	return out, err
+}
