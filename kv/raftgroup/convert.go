@@ -49,9 +49,18 @@ func entriesOf(in []*pb.Entry) []Entry {
 	}
 	out := make([]Entry, len(in))
 	for i, e := range in {
-		out[i] = Entry{Index: kvapi.LogIndex(e.GetIndex()), Term: kvapi.Term(e.GetTerm()), Data: e.Data, Kind: kindOf(e)}
+		out[i] = entryOf(e)
 	}
 	return out
+}
+
+func entryOf(e *pb.Entry) Entry {
+	return Entry{
+		Index: kvapi.LogIndex(e.GetIndex()),
+		Term:  kvapi.Term(e.GetTerm()),
+		Kind:  kindOf(e),
+		Data:  e.Data,
+	}
 }
 
 func kindOf(e *pb.Entry) EntryKind {

@@ -2,6 +2,9 @@ package raftlog
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 
 	"github.com/cairndb/cairn/kv/raftgroup"
 	"github.com/cairndb/cairn/kv/storage"
@@ -17,7 +20,7 @@ type Done func(responses []raftgroup.Message)
 // Options of a Writer.
 type Options struct {
 	// Fatal is called once when the engine fails; nothing is called back
-	// after it. The node must not answer anybody any more.
+	// after it. The node must not answer anybody any more. nil panics.
 	Fatal func(error)
 	Knobs Knobs
 }
@@ -30,23 +33,159 @@ type Knobs struct {
 	UnsafeAckBeforeSync bool
 }
 
+// ErrStopped is what a stopped writer answers.
+var ErrStopped = errors.New("raftlog: writer stopped")
+
 // Writer writes the logs of all ranges of a store.
-type Writer struct{}
+type Writer struct {
+	eng *storage.Engine
+	o   Options
+	mu  struct {
+		sync.Mutex
+		queue    []item
+		bytes    int
+		stopping bool
+		err      error
+	}
+	// work is signalled when the queue grows or the writer stops; room when
+	// the queue shrinks, the writer stops, or a waiting context ends.
+	work, room *sync.Cond
+	syncs      chan group
+	// dead is closed when the engine failed.
+	dead chan struct{}
+	wg         sync.WaitGroup
+
+	// Of the writer goroutine alone.
+	// unsynced says that a batch was committed without sync since the last
+	// that was synced, so that an empty append must sync as well.
+	unsynced bool
+	scratch  []byte
+}
+
+// item is one append, or a barrier.
+type item struct {
+	write     write
+	responses []raftgroup.Message
+	done      Done // nil: nobody waits
+}
+
+// group is a commit and whom to tell when it is durable.
+type group struct {
+	batch *storage.Batch // nil: durable with the group before
+	items []item
+}
 
 // NewWriter starts a writer.
-func NewWriter(eng *storage.Engine, o Options) *Writer { panic("todo") }
+func NewWriter(eng *storage.Engine, o Options) *Writer {
+	if o.Fatal == nil {
+		o.Fatal = func(err error) { panic(err) }
+	}
+	w := &Writer{eng: eng, o: o, syncs: make(chan group, syncsMax), dead: make(chan struct{})}
+	w.work, w.room = sync.NewCond(&w.mu), sync.NewCond(&w.mu)
+	w.wg.Go(w.writeLoop)
+	w.wg.Go(w.waitLoop)
+	return w
+}
 
 // Append hands an append to the writer and moves the log's memory. done is
 // called when it is durable, if the append has responses; done may be nil
-// otherwise. It blocks only while the queue is full. The append must carry no
-// snapshot: that is applied by kv/snapshot after Barrier.
+// otherwise. It blocks only while the queue is full. After an error other
+// than the context's the replica is done for: its memory may have moved. The
+// append must carry no snapshot: that is applied by kv/snapshot after Barrier.
 func (w *Writer) Append(ctx context.Context, l *Log, a *raftgroup.StorageAppend, done Done) error {
-	panic("todo")
+	if a.Snapshot != nil {
+		panic("raftlog: a snapshot is not appended")
+	}
+	if err := w.waitForRoom(ctx); err != nil {
+		return err
+	}
+	it := item{write: l.advance(a)}
+	if a.MustSync() {
+		it.responses, it.done = a.Responses, done
+	}
+	if it.write.empty() && it.done == nil {
+		return nil
+	}
+	return w.push(it)
 }
 
 // Barrier returns when every append before it is durable. Not to be called
 // from Done.
-func (w *Writer) Barrier(ctx context.Context) error { panic("todo") }
+func (w *Writer) Barrier(ctx context.Context) error {
+	if err := w.waitForRoom(ctx); err != nil {
+		return err
+	}
+	durable := make(chan struct{})
+	if err := w.push(item{done: func([]raftgroup.Message) { close(durable) }}); err != nil {
+		return err
+	}
+	select {
+	case <-durable:
+		return nil
+	case <-w.dead:
+		return errors.New("raftlog: barrier: the engine failed")
+	case <-ctx.Done():
+		return fmt.Errorf("raftlog: barrier: %w", ctx.Err())
+	}
+}
+
+// waitForRoom waits for the queue to have room. Another may take it first;
+// the limit is then exceeded by one append, which is as good.
+func (w *Writer) waitForRoom(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mu.bytes >= queueBytesMax {
+		stop := context.AfterFunc(ctx, w.wakeAll)
+		defer stop()
+	}
+	for w.mu.bytes >= queueBytesMax && !w.mu.stopping && w.mu.err == nil && ctx.Err() == nil {
+		w.room.Wait()
+	}
+	if err := w.stoppedLocked(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("raftlog: log queue is full: %w", ctx.Err())
+	}
+	return nil
+}
+
+func (w *Writer) wakeAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.room.Broadcast()
+}
+
+func (w *Writer) stoppedLocked() error {
+	if w.mu.err != nil {
+		return w.mu.err
+	}
+	if w.mu.stopping {
+		return ErrStopped
+	}
+	return nil
+}
+
+func (w *Writer) push(it item) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.stoppedLocked(); err != nil {
+		return err
+	}
+	w.mu.queue = append(w.mu.queue, it)
+	w.mu.bytes += it.write.sizeBytes()
+	if len(w.mu.queue) == 1 {
+		w.work.Signal()
+	}
+	return nil
+}
 
 // Stop finishes what was appended and ends the goroutines.
-func (w *Writer) Stop() { panic("todo") }
+func (w *Writer) Stop() {
+	w.mu.Lock()
+	w.mu.stopping = true
+	w.work.Broadcast()
+	w.room.Broadcast()
+	w.mu.Unlock()
+	w.wg.Wait()
+}

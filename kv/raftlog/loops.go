@@ -1,0 +1,143 @@
+package raftlog
+
+import "fmt"
+
+// writeLoop commits what is queued, a batch at a time, until the writer stops.
+func (w *Writer) writeLoop() {
+	defer close(w.syncs)
+	for {
+		items := w.take()
+		if items == nil {
+			return
+		}
+		if err := w.commit(items); err != nil {
+			w.fail(err)
+			return
+		}
+	}
+}
+
+// take waits for appends and returns as many as go in a batch, nil at the end.
+func (w *Writer) take() []item {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.mu.queue) == 0 && !w.mu.stopping && w.mu.err == nil {
+		w.work.Wait()
+	}
+	if w.mu.err != nil || len(w.mu.queue) == 0 {
+		return nil
+	}
+	n, size := 0, 0
+	for n < len(w.mu.queue) && (n == 0 || size < batchBytesMax) {
+		size += w.mu.queue[n].write.sizeBytes()
+		n++
+	}
+	items := w.mu.queue[:n:n]
+	// What is left moves to a new array; usually nothing is.
+	w.mu.queue = append([]item(nil), w.mu.queue[n:]...)
+	w.mu.bytes -= size
+	w.room.Broadcast()
+	return items
+}
+
+// commit writes items as one batch: synced if somebody waits, and not at all
+// if there is nothing to write and nothing unsynced before (the group's turn
+// in the FIFO then says all there is to say).
+func (w *Writer) commit(items []item) error {
+	waited, writes := false, false
+	for i := range items {
+		waited = waited || items[i].done != nil
+		writes = writes || !items[i].write.empty()
+	}
+	if !writes && !w.unsynced {
+		w.syncs <- group{items: items}
+		return nil
+	}
+	b := w.eng.NewBatch()
+	for i := range items {
+		var err error
+		if w.scratch, err = items[i].write.addTo(b, w.scratch); err != nil {
+			return fmt.Errorf("raftlog: append to %s: %w", items[i].write.id, err)
+		}
+	}
+	if cap(w.scratch) > batchBytesMax {
+		w.scratch = nil
+	}
+	if !waited {
+		w.unsynced = true
+		if err := w.eng.Commit(b, false); err != nil {
+			return fmt.Errorf("raftlog: append: %w", err)
+		}
+		return b.Close()
+	}
+	w.unsynced = false
+	if err := w.eng.CommitPipelined(b); err != nil {
+		return fmt.Errorf("raftlog: append: %w", err)
+	}
+	w.syncs <- group{batch: b, items: items}
+	return nil
+}
+
+// waitLoop waits for the syncs in order and calls back (I1).
+func (w *Writer) waitLoop() {
+	for g := range w.syncs {
+		if err := w.finish(g); err != nil {
+			w.fail(err)
+			for range w.syncs { // let the writer end; nothing is called back (I7)
+			}
+			return
+		}
+	}
+}
+
+func (w *Writer) finish(g group) error {
+	if w.failed() {
+		return nil
+	}
+	if w.o.Knobs.UnsafeAckBeforeSync {
+		g.callBack()
+	}
+	if g.batch != nil {
+		if err := g.batch.Wait(); err != nil {
+			return fmt.Errorf("raftlog: sync: %w", err)
+		}
+		if err := g.batch.Close(); err != nil {
+			return fmt.Errorf("raftlog: sync: %w", err)
+		}
+	}
+	if !w.o.Knobs.UnsafeAckBeforeSync && !w.failed() {
+		g.callBack()
+	}
+	return nil
+}
+
+func (g group) callBack() {
+	for _, it := range g.items {
+		if it.done != nil {
+			it.done(it.responses)
+		}
+	}
+}
+
+func (w *Writer) failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mu.err != nil
+}
+
+// fail ends the writer: every later Append fails, nobody is called back.
+func (w *Writer) fail(err error) {
+	w.mu.Lock()
+	first := w.mu.err == nil
+	if first {
+		w.mu.err = err
+		close(w.dead)
+	}
+	w.mu.queue = nil
+	w.work.Broadcast()
+	w.room.Broadcast()
+	w.mu.Unlock()
+	if first {
+		w.o.Fatal(err)
+	}
+}
