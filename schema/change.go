@@ -41,6 +41,7 @@ type changes struct {
 	// dropped is data to be cleared later; created are tables to get ranges.
 	dropped  []droppedData
 	created  []DescID
+	kept     []droppedData
 	count    int
 	version  CatalogVersion
 	stop     context.CancelFunc
@@ -211,6 +212,22 @@ func (r *Resolver) DropData(table DescID, index IndexID) {
 	r.ddl.dropped = append(r.ddl.dropped, droppedData{table, index})
 }
 
+// KeepData takes back what AbandonLater announced: the data is in use from the
+// commit on.
+func (r *Resolver) KeepData(table DescID, index IndexID) {
+	r.ddl.kept = append(r.ddl.kept, droppedData{table, index})
+}
+
+// AbandonLater records, at once and by itself, that an index is being built
+// outside of any transaction: should nobody come to keep it, its data is
+// cleared some time later.
+func (c *Catalog) AbandonLater(ctx context.Context, table DescID, index IndexID) error {
+	at := hlc.Timestamp{WallTime: c.clock.PhysicalNow() + int64(buildMax)}
+	return c.store.Run(ctx, "index build", func(ctx context.Context, t Txn) error {
+		return t.Put(ctx, droppedKey(table, index), encodeRecord(&droppedRecord{At: at}))
+	})
+}
+
 // OnCommit has fn run after a successful commit.
 func (r *Resolver) OnCommit(fn func(context.Context)) {
 	r.ddl.onCommit = append(r.ddl.onCommit, fn)
@@ -370,6 +387,11 @@ func (d *changes) write(ctx context.Context, t Txn) error {
 	at := hlc.Timestamp{WallTime: d.r.c.clock.PhysicalNow()}
 	for _, x := range d.dropped {
 		if err := t.Put(ctx, droppedKey(x.table, x.index), encodeRecord(&droppedRecord{At: at})); err != nil {
+			return err
+		}
+	}
+	for _, x := range d.kept {
+		if err := t.Delete(ctx, droppedKey(x.table, x.index)); err != nil {
 			return err
 		}
 	}

@@ -91,13 +91,12 @@ type Table struct {
 	// Indexes are the secondary indexes, in the order of their creation.
 	Indexes []Index `wire:"4"`
 	Checks  []Check `wire:"5"`
-	// NextColumnID and NextIndexID are the numbers given out next.
+	// NextColumnID is the number given out next.
 	NextColumnID ColumnID `wire:"6"`
-	NextIndexID  IndexID  `wire:"7"`
 	// RowCountEstimate is what ANALYZE last found, -1 if it never ran.
-	RowCountEstimate int64 `wire:"8"`
+	RowCountEstimate int64 `wire:"7"`
 	// Options are accepted storage parameters, name=value, kept for show.
-	Options []string `wire:"9"`
+	Options []string `wire:"8"`
 }
 
 // Type is a SQL type by Postgres's number and modifier; package sql/types
@@ -134,10 +133,6 @@ type Column struct {
 	Comment string `wire:"9"`
 	// DefaultOID is the default's row in pg_attrdef, 0 without one.
 	DefaultOID DescID `wire:"10"`
-	// FillDefault is the value, as text in Postgres's output form, that rows
-	// written before the column was added have; HasFill tells it from NULL.
-	FillDefault string `wire:"11"`
-	HasFill     bool   `wire:"12"`
 }
 
 // IndexState says what statements do with an index. Every index is Public

@@ -3,16 +3,16 @@
 // each node's cached snapshot of it; and the protocol by which a change is
 // published to every node before it counts.
 //
-//	 transaction ── Resolver ──► Catalog (one per node)
-//	                  │            │ Snapshot: all descriptors, names, roles,
-//	                  │            │ good until ReadAt + L
-//	   uses, deadline,│            │ renewed while in use
-//	   own changes    ▼            ▼
-//	                 txn ───────► /sys/desc/id      descriptor
-//	                              /sys/name/parent+name  → id [index]
-//	                              /sys/catalog/version   counts every change
-//	                              /sys/catalog/node/n    who may have a snapshot
-//	   other nodes ◄── Peers.Drain ── a change, waiting
+//	transaction ── Resolver ──► Catalog (one per node)
+//	                 │            │ Snapshot: all descriptors, names, roles,
+//	                 │            │ good until ReadAt + L
+//	  uses, deadline,│            │ renewed while in use
+//	  own changes    ▼            ▼
+//	                txn ───────► /sys/desc/id      descriptor
+//	                             /sys/name/parent+name  → id [index]
+//	                             /sys/catalog/version   counts every change
+//	                             /sys/catalog/node/n    who may have a snapshot
+//	  other nodes ◄── Peers.Drain ── a change, waiting
 //
 // # Publication
 //
@@ -59,7 +59,7 @@
 //	    (Hold reads the settled record). With I2 this holds also for
 //	    transactions on nodes that did not answer.
 //	I7  Ids of descriptors, columns and indexes are never used again, so data
-//	    left behind is never mistaken for another's (NewID, NextIndexID).
+//	    left behind is never mistaken for another's (NewID, NextColumnID).
 //
 // Rejected: asking gossip who is alive. It may be late, and one forgotten node
 // is enough to lose a write; the record of I3 costs one write per node and

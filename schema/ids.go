@@ -15,8 +15,9 @@ const FirstUserID DescID = 16384
 // attnum. Never reused within a table.
 type ColumnID uint32
 
-// IndexID numbers an index within its table, from 1. Never reused within a
-// table, so that the keys of a dropped index can never be read as another's.
+// IndexID numbers the keys of an index. It is drawn from the generator of
+// DescIDs and never reused, so that entries left behind by a failed or dropped
+// index can never be read as another's. Truncation gives an index a new one.
 type IndexID uint32
 
 // DescVersion counts the published versions of one descriptor, from 1.

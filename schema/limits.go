@@ -19,6 +19,9 @@ const (
 	// dropGrace is how long the data of a dropped table outlives it: no
 	// statement may still be reading it when it goes.
 	dropGrace = 2 * time.Minute
+	// buildMax is how long the building of an index may take; the data of a
+	// build that was not finished is cleared after it.
+	buildMax = 6 * time.Hour
 	// sweepInterval is how often a node looks for dropped data.
 	sweepInterval = 30 * time.Second
 	// afterCommitMax bounds what a session waits for after the commit of a

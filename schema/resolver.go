@@ -67,6 +67,49 @@ func (r *Resolver) Contents(ctx context.Context) (*Contents, error) {
 	return s.Contents, nil
 }
 
+// Snapshot returns the catalog that a statement of this transaction is bound
+// against: the node's snapshot, with the versions the transaction already uses
+// and its own changes in it. After binding, Use must be asked for every table:
+// false means that another version is current by now, so bind again. If
+// binding finds no such name, bind once more after Refresh.
+func (r *Resolver) Snapshot(ctx context.Context) (*Snapshot, error) {
+	s, err := r.c.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if r.ddl != nil {
+		own := *s
+		own.Contents = r.ddl.view
+		return &own, nil
+	}
+	return r.withUsed(s), nil
+}
+
+// withUsed puts the versions in use in the place of newer ones.
+func (r *Resolver) withUsed(s *Snapshot) *Snapshot {
+	own := s
+	for i := range r.used {
+		e := r.used[i].e
+		id := e.object.Head().ID
+		if s.objects[id] == e {
+			continue
+		}
+		if own == s {
+			c := *s
+			c.Contents = s.Contents.clone()
+			own = &c
+		}
+		own.objects[id] = e
+	}
+	return own
+}
+
+// Refresh reads the catalog anew, so that what other nodes created is found.
+func (r *Resolver) Refresh(ctx context.Context) error {
+	_, err := r.c.Refresh(ctx)
+	return err
+}
+
 // Lookup finds what an unqualified name means along a path of schema names
 // in a database, and begins to use it. An index comes with its table. Nil is
 // nothing of that name; the catalog was then read anew to be sure.

@@ -166,16 +166,6 @@ func (x *Column) AppendWire(b []byte) []byte {
 	if x.DefaultOID != 0 {
 		b = wire.AppendUint(b, 10, uint64(x.DefaultOID))
 	}
-	if len(x.FillDefault) > 0 {
-		b = wire.AppendBytes(b, 11, x.FillDefault)
-	}
-	if x.HasFill {
-		if x.HasFill {
-			b = wire.AppendUint(b, 12, 1)
-		} else {
-			b = wire.AppendUint(b, 12, 0)
-		}
-	}
 	return b
 }
 
@@ -251,18 +241,6 @@ func (x *Column) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.DefaultOID = DescID(u)
-		case num == 11 && typ == wire.Bytes:
-			var body []byte
-			if body, b, err = wire.Cut(b); err != nil {
-				return err
-			}
-			x.FillDefault = string(body)
-		case num == 12 && typ == wire.Varint:
-			var u uint64
-			if u, b, err = wire.Uint(b); err != nil {
-				return err
-			}
-			x.HasFill = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -972,14 +950,11 @@ func (x *Table) AppendWire(b []byte) []byte {
 	if x.NextColumnID != 0 {
 		b = wire.AppendUint(b, 6, uint64(x.NextColumnID))
 	}
-	if x.NextIndexID != 0 {
-		b = wire.AppendUint(b, 7, uint64(x.NextIndexID))
-	}
 	if x.RowCountEstimate != 0 {
-		b = wire.AppendInt(b, 8, int64(x.RowCountEstimate))
+		b = wire.AppendInt(b, 7, int64(x.RowCountEstimate))
 	}
 	for i := range x.Options {
-		b = wire.AppendBytes(b, 9, x.Options[i])
+		b = wire.AppendBytes(b, 8, x.Options[i])
 	}
 	return b
 }
@@ -1044,18 +1019,12 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 			}
 			x.NextColumnID = ColumnID(u)
 		case num == 7 && typ == wire.Varint:
-			var u uint64
-			if u, b, err = wire.Uint(b); err != nil {
-				return err
-			}
-			x.NextIndexID = IndexID(u)
-		case num == 8 && typ == wire.Varint:
 			var n int64
 			if n, b, err = wire.Int(b); err != nil {
 				return err
 			}
 			x.RowCountEstimate = int64(n)
-		case num == 9 && typ == wire.Bytes:
+		case num == 8 && typ == wire.Bytes:
 			x.Options = append(x.Options, *new(string))
 			var body []byte
 			if body, b, err = wire.Cut(b); err != nil {
