@@ -2,9 +2,13 @@ package concurrency
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/concurrency/latch"
+	"github.com/cairndb/cairn/kv/concurrency/locktable"
 	"github.com/cairndb/cairn/kv/concurrency/txncache"
+	"github.com/cairndb/cairn/kv/concurrency/txnwait"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/spanset"
 )
@@ -39,4 +43,106 @@ type Request struct {
 	Txn *kvapi.Transaction
 	// Spans is what evaluation declared. The manager keeps it until Finish.
 	Spans spanset.Spans
+}
+
+// Manager orders the requests of one range. All methods are safe for
+// concurrent use.
+type Manager struct {
+	cfg     Config
+	latches *latch.Manager
+	locks   *locktable.Table
+	pushes  *txnwait.Queue
+
+	lockWaits atomic.Int64
+	pushCount atomic.Int64
+}
+
+// New returns the manager of one range. It tracks no locks until
+// OnLeaseChanged says that this replica holds the lease.
+func New(cfg Config) *Manager {
+	return &Manager{
+		cfg:     cfg,
+		latches: latch.New(),
+		locks:   locktable.New(cfg.Txns),
+		pushes:  txnwait.New(cfg.Txns, cfg.Pusher, cfg.Clock),
+	}
+}
+
+// OnLockAcquired notes a lock that evaluation acquired (unreplicated) or that
+// was applied (replicated). Called before Finish of the acquiring request.
+func (m *Manager) OnLockAcquired(l kvapi.Lock) { m.locks.Acquired(l) }
+
+// OnLockUpdated notes that locks in u.Span were resolved, whether or not one
+// was found on disk. Called while the resolving request holds its latches.
+func (m *Manager) OnLockUpdated(u kvapi.LockUpdate) { m.locks.Updated(u) }
+
+// OnTxnUpdated notes a record's new state (finalised, or pushed): on the
+// anchor's range for every change, elsewhere for what is learnt. It releases
+// the transaction's unreplicated locks on this range and wakes those who wait
+// for it here, or, by the shared cache, anywhere in the store. txn must not
+// change later.
+func (m *Manager) OnTxnUpdated(txn *kvapi.Transaction) {
+	m.cfg.Txns.Add(txn)
+	if txn.Status.IsFinal() {
+		m.locks.TxnFinished(txn.ID)
+	}
+	m.pushes.OnTxnUpdated(txn.ID)
+}
+
+// OnLeaseChanged forgets all locks and wakes all waiters. holder says whether
+// this replica now holds the lease seq; without it the manager tracks nothing.
+// It is not for extensions, which keep the sequence.
+func (m *Manager) OnLeaseChanged(holder bool, seq kvapi.LeaseSequence) {
+	m.locks.SetLease(holder, seq)
+	m.pushes.Clear()
+}
+
+// OnSplit moves the locks at or after at to right, the manager of the new
+// range, for which OnLeaseChanged has been called. Waiters for them are woken
+// and find that their range has changed.
+func (m *Manager) OnSplit(at kvapi.Key, right *Manager) {
+	right.locks.Adopt(m.locks.SplitOff(at))
+	m.pushes.Clear()
+}
+
+// OnRemoved ends the range here: all waiters are woken.
+func (m *Manager) OnRemoved() { m.OnLeaseChanged(false, 0) }
+
+// MaybeWaitForPush is called before a batch with PushTxn or QueryTxn is
+// sequenced. It returns a response if the answer is known already (the
+// transaction is finished), else nil: evaluate. Call AfterPush then.
+func (m *Manager) MaybeWaitForPush(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	return m.pushes.MaybeAnswer(ba), nil
+}
+
+// AfterPush is called after such a batch was evaluated and its guard
+// finished, with evaluation's answer. It adds the waiters to QueryTxn's
+// responses. If a push failed, it waits until trying again makes sense and
+// returns the batch to evaluate then (not always ba: a deadlock's victim is
+// pushed by force), or an error. (nil, nil) means: answer with br, pErr.
+func (m *Manager) AfterPush(ctx context.Context, ba *kvapi.BatchRequest, br *kvapi.BatchResponse,
+	pErr *kvapi.Error) (again *kvapi.BatchRequest, err *kvapi.Error) {
+	return m.pushes.After(ctx, ba, br, pErr)
+}
+
+// Metrics is a snapshot of a manager.
+type Metrics struct {
+	Latches, Locks, LockWaiters, PushWaiters int64
+	// Counters since the start.
+	LockWaits, Pushes, LatchWaits, LocksDropped int64
+}
+
+// Metrics returns the manager's state in numbers. It walks the lock table.
+func (m *Manager) Metrics() Metrics {
+	s := m.locks.Stats()
+	return Metrics{
+		Latches:      m.latches.Count(),
+		Locks:        s.Keys,
+		LockWaiters:  s.Waiters,
+		PushWaiters:  m.pushes.Count(),
+		LockWaits:    m.lockWaits.Load(),
+		Pushes:       m.pushCount.Load(),
+		LatchWaits:   m.latches.Waits(),
+		LocksDropped: s.Dropped,
+	}
 }

@@ -1,7 +1,6 @@
 package txncache
 
 import (
-	"fmt"
 	"sync"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -54,10 +53,7 @@ func (c *Cache) Add(txn *kvapi.Transaction) {
 // supersedes reports whether next says more than prev (I1, I2).
 func supersedes(prev, next *kvapi.Transaction) bool {
 	if prev.Status.IsFinal() {
-		if next.Status.IsFinal() && next.Status != prev.Status {
-			panic(fmt.Sprintf("txncache: transaction %s was %s and is now %s", next.ID, prev.Status, next.Status))
-		}
-		return false
+		return prev.Status == kvapi.Aborted && next.Status == kvapi.Committed
 	}
 	return next.Status.IsFinal() || prev.WriteTimestamp.Less(next.WriteTimestamp)
 }

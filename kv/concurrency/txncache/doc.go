@@ -9,8 +9,10 @@
 //
 // Invariants
 //
-//	I1  A final status is never replaced: it never changes (a committed record
-//	    stays committed for every observer). Add asserts.
+//	I1  Committed is never replaced. Aborted may be, by Committed only: once a
+//	    committed transaction's locks are all resolved its record goes, and a
+//	    push that comes too late finds "aborted", which then concerns no lock.
+//	    Checked in TestSupersedes.
 //	I2  A pending record is kept only for its write timestamp, which only
 //	    rises: a transaction pushed above t stays above t. Add.
 //	I3  Forgetting is always right: the next waiter pushes again.

@@ -1,0 +1,20 @@
+package concurrency
+
+import "time"
+
+const (
+	// pushDelay is how long a waiter stays behind the same holder before it
+	// pushes: longer than most transactions last, much shorter than people
+	// notice. Every push before its time is a remote call for nothing.
+	pushDelay = 20 * time.Millisecond
+	// pushErrorsMax is how many pushes in a row may fail for reasons of the
+	// world (the holder's range has no leader) before the waiter gives up.
+	// Senders already retry for seconds.
+	pushErrorsMax = 10
+	// rotateAfter is how many ticks of pushDelay a waiter with several
+	// holders in its way pushes one of them before it turns to the next.
+	rotateAfter = 10
+	// roundsMax bounds the evaluations of one request that find locks with
+	// which the lock table sees no conflict.
+	roundsMax = 1000
+)

@@ -1,0 +1,226 @@
+package concurrency
+
+import (
+	"context"
+	"time"
+
+	"github.com/cairndb/cairn/kv/concurrency/locktable"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// wait returns nil when the request should scan again: it was granted, sent
+// back, or something was learnt about who is in its way.
+func (m *Manager) wait(ctx context.Context, g *Guard, b locktable.Blocker) *kvapi.Error {
+	m.lockWaits.Add(1)
+	w := &lockWait{m: m, g: g, news: make(chan struct{}, 1), candidate: b.Txn.ID}
+	defer w.stop()
+	if w.watch(b) {
+		return nil
+	}
+	delay := pushDelay
+	if mayPreempt(g.req.Txn, b.Txn) {
+		delay = 0
+	}
+	return w.run(ctx, delay)
+}
+
+// mayPreempt reports whether a push will succeed by priority alone.
+func mayPreempt(txn *kvapi.Transaction, holder kvapi.TxnMeta) bool {
+	return txn != nil && (txn.Priority == kvapi.PriorityMax && holder.Priority < kvapi.PriorityMax ||
+		holder.Priority == kvapi.PriorityMin && txn.Priority > kvapi.PriorityMin)
+}
+
+// lockWait is one request's wait at one key.
+type lockWait struct {
+	m *Manager
+	g *Guard
+	// news is signalled when something is learnt of the watched holder.
+	news    chan struct{}
+	watched kvapi.TxnID
+	// candidate is who was in the way at the last tick: only who is there for
+	// a whole tick is pushed, so under steady traffic nobody is.
+	candidate kvapi.TxnID
+	// The push in flight, if cancel is set.
+	pushed kvapi.TxnID
+	ticks  int
+	cancel context.CancelFunc
+	result chan pushResult
+	// turn rotates among several holders.
+	turn   int
+	errors int
+}
+
+type pushResult struct {
+	blocker locktable.Blocker
+	txn     *kvapi.Transaction
+	err     *kvapi.Error
+}
+
+func (w *lockWait) run(ctx context.Context, delay time.Duration) *kvapi.Error {
+	tick := time.NewTimer(delay)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.g.place.Signal():
+			return nil
+		case <-w.news:
+			return nil
+		case r := <-w.result:
+			if done, err := w.onPushed(ctx, r); done || err != nil {
+				return err
+			}
+		case <-tick.C:
+			if w.onTick(ctx, w.m.locks.Blockers(w.g.place)) {
+				return nil
+			}
+			tick.Reset(pushDelay)
+		case <-ctx.Done():
+			return w.canceled(ctx)
+		}
+	}
+}
+
+func (w *lockWait) canceled(ctx context.Context) *kvapi.Error {
+	e := kvapi.NewError(kvapi.ErrCanceled, "waiting for a lock: %v", context.Cause(ctx))
+	if b := w.m.locks.Blockers(w.g.place); len(b) > 0 {
+		e.Key, e.Other = b[0].Key, &b[0].Txn
+	}
+	return e
+}
+
+// watch has the wait end when the holder's end is learnt by anybody in the
+// store. Only the one who is next watches, so that a commit wakes one waiter.
+// It reports whether the holder's end is known already.
+func (w *lockWait) watch(b locktable.Blocker) bool {
+	if !b.First || b.Txn.ID.IsZero() || w.watched == b.Txn.ID {
+		return false
+	}
+	w.unwatch()
+	w.watched = b.Txn.ID
+	w.m.cfg.Txns.Watch(w.watched, w.news)
+	return b.Held && w.m.cfg.Txns.GetFinal(w.watched) != nil
+}
+
+func (w *lockWait) unwatch() {
+	if !w.watched.IsZero() {
+		w.m.cfg.Txns.Unwatch(w.watched, w.news)
+		w.watched = kvapi.TxnID{}
+	}
+}
+
+func (w *lockWait) stop() {
+	w.unwatch()
+	w.stopPush()
+}
+
+func (w *lockWait) stopPush() {
+	if w.cancel != nil {
+		w.cancel()
+		w.cancel, w.result = nil, nil
+	}
+}
+
+// onTick decides whom to push. It reports whether to scan again at once.
+func (w *lockWait) onTick(ctx context.Context, blockers []locktable.Blocker) bool {
+	if len(blockers) == 0 {
+		return false // granted or sent back: the signal is on its way
+	}
+	if w.watch(blockers[0]) {
+		return true
+	}
+	if w.cancel != nil {
+		w.ticks++
+		turned := len(blockers) > 1 && w.ticks >= rotateAfter
+		if isAmong(blockers, w.pushed) && !turned {
+			return false
+		}
+		w.stopPush()
+		w.turn++
+	}
+	b := blockers[w.turn%len(blockers)]
+	if !isAmong(blockers, w.candidate) {
+		w.candidate = b.Txn.ID
+		return false
+	}
+	w.push(ctx, b)
+	return false
+}
+
+func isAmong(blockers []locktable.Blocker, id kvapi.TxnID) bool {
+	for i := range blockers {
+		if blockers[i].Txn.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// push starts a push in the background. A request outside any transaction, or
+// a transaction without anchor, cannot be pushed; it cannot deadlock either,
+// since it holds nothing, and will finish.
+func (w *lockWait) push(ctx context.Context, b locktable.Blocker) {
+	if len(b.Txn.AnchorKey) == 0 {
+		w.turn++
+		return
+	}
+	w.m.pushCount.Add(1)
+	pusher := pusherOf(w.g.req.Txn)
+	ctx, w.cancel = context.WithCancel(ctx)
+	w.pushed, w.ticks = b.Txn.ID, 0
+	result := make(chan pushResult, 1)
+	w.result = result
+	go func() {
+		txn, err := w.m.cfg.Pusher.PushTxn(ctx, pusher, b.Txn, b.Push, b.To)
+		result <- pushResult{blocker: b, txn: txn, err: err}
+	}()
+}
+
+// onPushed takes in a push's answer. done asks for another scan.
+func (w *lockWait) onPushed(ctx context.Context, r pushResult) (done bool, _ *kvapi.Error) {
+	w.stopPush()
+	w.turn++
+	if r.err == nil {
+		w.errors = 0
+		return w.learn(r), nil
+	}
+	switch r.err.Kind {
+	case kvapi.ErrPushFailed:
+		w.errors = 0
+		return false, nil
+	case kvapi.ErrTxnAborted, kvapi.ErrDeadlock:
+		return true, w.ended(r)
+	}
+	if ctx.Err() != nil {
+		return true, w.canceled(ctx)
+	}
+	if w.errors++; w.errors >= pushErrorsMax {
+		return true, r.err
+	}
+	return false, nil
+}
+
+// learn keeps what the push found for this and other requests, and reports
+// whether it gets the request further.
+func (w *lockWait) learn(r pushResult) bool {
+	pushed := r.blocker.Push == kvapi.PushTimestamp && r.blocker.To.Less(r.txn.WriteTimestamp)
+	if !r.txn.Status.IsFinal() && !pushed {
+		return false
+	}
+	w.m.cfg.Txns.Add(r.txn)
+	// A request ahead in the queue is not out of the way yet when its
+	// transaction is: it goes when it notices.
+	return r.blocker.Held
+}
+
+// ended is the error for a request whose own transaction was aborted, or is
+// the victim of a deadlock.
+func (w *lockWait) ended(r pushResult) *kvapi.Error {
+	e := *r.err
+	e.Key, e.Other = r.blocker.Key, &r.blocker.Txn
+	e.Txn = nil
+	if w.g.req.Txn != nil && e.Kind == kvapi.ErrTxnAborted {
+		e.Txn = w.g.req.Txn.Clone()
+		e.Txn.Status = kvapi.Aborted
+	}
+	return &e
+}
