@@ -204,6 +204,7 @@ func deleteEntries(w storage.Writer, id kvapi.RangeID, first, last kvapi.LogInde
 // been committed.
 func (l *Log) Reset(ts TruncatedState, hs raftgroup.HardState) {
 	l.cache.forget(l.id)
+	hs.Commit = max(hs.Commit, ts.Index)
 	l.truncated, l.last = ts, ts
 	l.hs, l.hsWritten = hs, hs
 	l.sizeBytes = 0

@@ -100,3 +100,54 @@ func (x *Header) UnmarshalWire(b []byte) (err error) {
 	}
 	return nil
 }
+
+// AppendWire appends the encoded x to b.
+func (x *trailer) AppendWire(b []byte) []byte {
+	if x.Keys != 0 {
+		b = wire.AppendInt(b, 1, int64(x.Keys))
+	}
+	if x.Bytes != 0 {
+		b = wire.AppendInt(b, 2, int64(x.Bytes))
+	}
+	if x.Sum != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.Sum))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *trailer) UnmarshalWire(b []byte) (err error) {
+	*x = trailer{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Keys = int64(n)
+		case num == 2 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Bytes = int64(n)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Sum = uint64(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
