@@ -90,7 +90,7 @@ func (w *lockWait) canceled(ctx context.Context) *kvapi.Error {
 
 // watch has the wait end when the holder's end is learnt by anybody in the
 // store. Only the one who is next watches, so that a commit wakes one waiter.
-// It reports whether the holder's end is known already.
+// It reports whether the holder's end is known already and up to us to act on.
 func (w *lockWait) watch(b locktable.Blocker) bool {
 	if !b.First || b.Txn.ID.IsZero() || w.watched == b.Txn.ID {
 		return false
@@ -98,7 +98,7 @@ func (w *lockWait) watch(b locktable.Blocker) bool {
 	w.unwatch()
 	w.watched = b.Txn.ID
 	w.m.cfg.Txns.Watch(w.watched, w.news)
-	return b.Held && w.m.cfg.Txns.GetFinal(w.watched) != nil
+	return b.Held && !b.Resolving && w.m.cfg.Txns.GetFinal(w.watched) != nil
 }
 
 func (w *lockWait) unwatch() {

@@ -84,7 +84,9 @@ type Blocker struct {
 	Txn kvapi.TxnMeta
 	// Held tells a lock's holder from a request ahead in the queue.
 	Held bool
-	Lock kvapi.Lock
+	// Resolving says that somebody is resolving the lock right now.
+	Resolving bool
+	Lock      kvapi.Lock
 	// Push is what the waiter needs of Txn, and To the timestamp it must be
 	// pushed above (PushTimestamp).
 	Push kvapi.PushType

@@ -166,7 +166,7 @@ func blockersOf(ks *keyState, r *Request, want kvapi.LockStrength, ts hlc.Timest
 	ks.blockedBy(r, want, ts, func(h *holder, q *Request) bool {
 		b := Blocker{Key: ks.key, First: first, Push: kvapi.PushAbort}
 		if h != nil {
-			b.Txn, b.Held, b.Lock = h.txn, true, h.lock(ks.key)
+			b.Txn, b.Held, b.Resolving, b.Lock = h.txn, true, h.resolving, h.lock(ks.key)
 		} else if q.txn != nil {
 			b.Txn = q.txn.TxnMeta
 			b.Lock = kvapi.Lock{Key: ks.key, Txn: b.Txn, Strength: q.want}

@@ -1,0 +1,22 @@
+package intents
+
+import "time"
+
+const (
+	// batchMax bounds the locks resolved, or writes queried, in one batch:
+	// one Raft command of about 10 KB.
+	batchMax = 100
+	// parallelMax bounds the batches of one call in flight.
+	parallelMax = 4
+	// rangeKeysMax bounds the keys that one command resolves in a span.
+	rangeKeysMax = 1000
+	// queueMax bounds the updates waiting for background resolution.
+	queueMax = 20000
+	// workersMax bounds the goroutines that resolve in the background.
+	workersMax = 4
+	// asyncTimeout bounds one background batch: its range may be gone.
+	asyncTimeout = 30 * time.Second
+	// pushesMax bounds the pushes of one PushTxn: one, a recovery, another,
+	// and again if the coordinator came back to life in between.
+	pushesMax = 5
+)
