@@ -53,7 +53,7 @@ type Writer struct {
 	syncs      chan group
 	// dead is closed when the engine failed.
 	dead chan struct{}
-	wg         sync.WaitGroup
+	wg   sync.WaitGroup
 
 	// Of the writer goroutine alone.
 	// unsynced says that a batch was committed without sync since the last
