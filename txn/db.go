@@ -2,11 +2,22 @@ package txn
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
+
+// Recoverer settles a staging transaction the way any other reader would:
+// look for every promised write, prevent what is missing, then finish the
+// record (kv/intents does).
+type Recoverer interface {
+	Recover(ctx context.Context, staging *kvapi.Transaction) (*kvapi.Transaction, *kvapi.Error)
+}
 
 // Config is what a DB is made of.
 type Config struct {
@@ -15,41 +26,111 @@ type Config struct {
 	Clock  *hlc.Clock
 	// NodeID is the gateway's.
 	NodeID kvapi.NodeID
+	// Recoverer turns some unknown commits into known ones; nil for none.
+	Recoverer Recoverer
 	// Logger gets rare warnings; nil discards them.
 	Logger *slog.Logger
 }
 
+// Metrics counts what the transactions of a DB did and cost.
+type Metrics struct {
+	Begun, Committed, RolledBack, Ambiguous atomic.Int64
+	// ReadOnly, OnePhase, Parallel and Explicit say how they committed.
+	ReadOnly, OnePhase, Parallel, Explicit atomic.Int64
+	// Batches counts batches of transactions handed to the sender; Refreshes,
+	// Heartbeats and Background are further ones.
+	Batches, Refreshes, Heartbeats, Background atomic.Int64
+	// RefreshFailures and Restarts count conflicts that cost work.
+	RefreshFailures, Restarts atomic.Int64
+	Flushes                   atomic.Int64
+	// Settled counts unknown commits that recovery made known.
+	Settled atomic.Int64
+}
+
 // DB is the client's side of the key-value store: it runs transactions. All
 // methods are safe for concurrent use.
-type DB struct{ cfg Config }
+type DB struct {
+	cfg     Config
+	metrics Metrics
+	beats   *heartbeats
+	tasks   tasks
+}
 
 // NewDB returns a DB; Close stops its goroutines.
-func NewDB(cfg Config) *DB { return &DB{cfg: cfg} }
+func NewDB(cfg Config) *DB {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	db := &DB{cfg: cfg, tasks: tasks{slots: make(chan struct{}, backgroundMax)}}
+	db.beats = startHeartbeats(db)
+	return db
+}
 
 // Close stops the heartbeats and waits, while ctx lasts, for background
 // commits and clean-up.
-func (db *DB) Close(ctx context.Context) error { return nil }
+func (db *DB) Close(ctx context.Context) error {
+	db.beats.stop()
+	return db.tasks.wait(ctx)
+}
+
+// Metrics returns the DB's counters.
+func (db *DB) Metrics() *Metrics { return &db.metrics }
+
+// Clock returns the clock of the DB's node.
+func (db *DB) Clock() *hlc.Clock { return db.cfg.Clock }
 
 // Begin starts a transaction. It does no I/O.
-func (db *DB) Begin(o Options) *Txn { return &Txn{db: db} }
+func (db *DB) Begin(o Options) *Txn {
+	db.metrics.Begun.Add(1)
+	return newTxn(db, o)
+}
+
+func drawPriority(p kvapi.Priority) kvapi.Priority {
+	if p != 0 {
+		return p
+	}
+	return kvapi.PriorityMin + 1 + kvapi.Priority(rand.Int32N(int32(kvapi.PriorityMax-1)))
+}
 
 // Run runs fn in a transaction and commits it, and does so again while the
 // error is retryable and ctx lasts. fn must have no other effects and must
 // return the errors it gets.
 func (db *DB) Run(ctx context.Context, o Options, fn func(context.Context, *Txn) error) error {
-	return errNotBuilt
+	t := db.Begin(o)
+	for {
+		err := fn(ctx, t)
+		if err == nil && !t.finished() {
+			err = t.Commit(ctx)
+		}
+		if err == nil {
+			return nil
+		}
+		if !IsRetryable(err) || ctx.Err() != nil {
+			_ = t.Rollback(ctx)
+			return err
+		}
+		if perr := t.PrepareForRetry(err); perr != nil {
+			return fmt.Errorf("%w (after %v)", perr, err)
+		}
+	}
 }
 
 // Split makes key the start of a range, if it is not already.
-func (db *DB) Split(ctx context.Context, key kvapi.Key) error { return errNotBuilt }
+func (db *DB) Split(ctx context.Context, key kvapi.Key) error {
+	ba := &kvapi.BatchRequest{}
+	ba.Add(kvapi.Request{Kind: kvapi.AdminSplit, Key: key})
+	_, err := db.Send(ctx, ba)
+	return err
+}
 
 // Send sends a batch outside any transaction.
 func (db *DB) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, error) {
-	return nil, errNotBuilt
+	br, err := db.cfg.Sender.Send(ctx, ba)
+	if err != nil {
+		return nil, wrapError(ctx, err)
+	}
+	return br, nil
 }
-
-// Clock returns the clock of the DB's node.
-func (db *DB) Clock() *hlc.Clock { return db.cfg.Clock }
 
 // TriggerTxn is what the store needs of a transaction that changes ranges.
 type TriggerTxn interface {
@@ -64,5 +145,54 @@ type TriggerTxn interface {
 // RunTxn is Run in the words of the store: it lets internal/node hand a DB to
 // the layer below as its runner of range-changing transactions.
 func (db *DB) RunTxn(ctx context.Context, name string, fn func(context.Context, TriggerTxn) error) error {
-	return errNotBuilt
+	return db.Run(ctx, Options{Name: name}, func(ctx context.Context, t *Txn) error {
+		return fn(ctx, triggerTxn{t})
+	})
+}
+
+type triggerTxn struct{ *Txn }
+
+// Get implements TriggerTxn.
+func (t triggerTxn) Get(ctx context.Context, key kvapi.Key) ([]byte, bool, error) {
+	return t.Txn.Get(ctx, key, GetOptions{})
+}
+
+// tasks runs what nobody waits for: explicit commits and clean-up.
+type tasks struct {
+	slots chan struct{}
+	wg    sync.WaitGroup
+}
+
+// run runs fn in the background, or here if all slots are busy: whoever makes
+// more work than the background can do is slowed down.
+func (ts *tasks) run(ctx context.Context, fn func(context.Context)) {
+	ctx = context.WithoutCancel(ctx)
+	do := func() {
+		ctx, cancel := context.WithTimeout(ctx, cleanupMax)
+		defer cancel()
+		fn(ctx)
+	}
+	select {
+	case ts.slots <- struct{}{}:
+	default:
+		do()
+		return
+	}
+	ts.wg.Add(1)
+	go func() {
+		defer ts.wg.Done()
+		defer func() { <-ts.slots }()
+		do()
+	}()
+}
+
+func (ts *tasks) wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { ts.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -1,0 +1,55 @@
+package txn
+
+import (
+	"context"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// flush sends the whole buffer as intents and waits until each is there, so
+// that the commit need not prove them. From then on the transaction's own
+// reads find them on the servers, and they cannot be taken back one by one.
+//
+// The batches go one after the other, each to all its ranges at once: a
+// flush is bound by the ranges' logs, and a queue of unproved batches would
+// need to be bounded, remembered and queried again before the commit.
+func (t *Txn) flush(ctx context.Context) error {
+	if err := t.committer.checkConditions(ctx); err != nil {
+		return t.breakOff(ctx, err)
+	}
+	t.db.metrics.Flushes.Add(1)
+	t.stats.Flushes++
+	t.flushedSeq = t.seq
+	t.flushedBytes += t.buf.bytes
+	t.update(func(p *kvapi.Transaction) { p.HasFlushed = true })
+	for reqs := t.buf.requests(); len(reqs) > 0; {
+		n := flushBatch(reqs)
+		if _, err := t.refresher.send(ctx, &kvapi.BatchRequest{Requests: reqs[:n:n]}); err != nil {
+			return t.breakOff(ctx, t.fail(ctx, err))
+		}
+		reqs = reqs[n:]
+	}
+	t.buf.reset()
+	return nil
+}
+
+// breakOff makes an error in the middle of a flush final: what was sent
+// cannot be told from what was not.
+func (t *Txn) breakOff(_ context.Context, err error) error {
+	if t.failed == nil {
+		t.failed = err
+	}
+	return err
+}
+
+// flushBatch returns how many of reqs make one batch.
+func flushBatch(reqs []kvapi.Request) int {
+	var bytes int64
+	for i := range reqs {
+		bytes += int64(len(reqs[i].Key) + len(reqs[i].Value))
+		if i > 0 && (bytes > flushBatchMaxBytes || i == flushBatchMaxKeys) {
+			return i
+		}
+	}
+	return len(reqs)
+}

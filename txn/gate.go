@@ -1,0 +1,79 @@
+package txn
+
+import (
+	"context"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/rangecache"
+)
+
+// gate is the lowest layer: it puts the transaction on a batch, counts, and
+// takes in what servers made of the transaction. It stands at the bottom so
+// that every attempt of the layers above carries the newest timestamps.
+type gate struct{ t *Txn }
+
+func (g *gate) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	t := g.t
+	if t.recordAborted() {
+		return nil, kvapi.NewError(kvapi.ErrTxnAborted, "the transaction was aborted")
+	}
+	out := &kvapi.BatchRequest{Header: ba.Header, Requests: ba.Requests}
+	out.Txn = t.current()
+	out.Gateway = t.db.cfg.NodeID
+	out.CanForwardReadTimestamp = !t.fixed() && len(t.refresher.reads.spans) == 0
+	br, err := g.call(ctx, out)
+	g.learn(out.Txn, br, err)
+	return br, err
+}
+
+// call sends a batch as it is.
+func (g *gate) call(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	g.t.stats.Batches++
+	g.t.db.metrics.Batches.Add(1)
+	return g.t.db.cfg.Sender.Send(ctx, ba)
+}
+
+// current is the transaction for the next batch: its sequence is that of the
+// last write, and while nothing was read its timestamps agree for free.
+func (t *Txn) current() *kvapi.Transaction {
+	p := t.snapshot()
+	pushed := p.ReadTimestamp.Less(p.WriteTimestamp) && !t.fixed() && len(t.refresher.reads.spans) == 0
+	if p.Seq == t.seq && !pushed {
+		return p
+	}
+	return t.update(func(p *kvapi.Transaction) {
+		p.Seq = t.seq
+		if pushed {
+			p.ReadTimestamp = p.WriteTimestamp
+		}
+	})
+}
+
+// learn takes in the transaction of an answer to a batch of sent. An aborted
+// status counts whatever its epoch: a deadlock's victim may have been chosen
+// by what was seen of an earlier one.
+func (g *gate) learn(sent *kvapi.Transaction, br *kvapi.BatchResponse, err *kvapi.Error) {
+	t := g.t
+	var server *kvapi.Transaction
+	if err != nil {
+		server = err.Txn
+	} else {
+		server = br.Txn
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil && (err.Kind == kvapi.ErrTxnAborted || err.Kind == kvapi.ErrDeadlock) {
+		t.mu.aborted = true
+	}
+	if server == nil || server == sent || server.ID != t.mu.proto.ID {
+		return
+	}
+	if server.Epoch == t.mu.proto.Epoch {
+		read := t.mu.proto.ReadTimestamp
+		t.mu.proto = rangecache.MergeTxn(t.mu.proto, server)
+		if err != nil {
+			// Only a success has read at a forwarded timestamp.
+			t.mu.proto.ReadTimestamp = read
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package txn
+
+import (
+	"context"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// refresher lets a transaction go on at a higher timestamp where a simpler
+// design begins anew. A transaction reads at one timestamp and writes at one;
+// when a write is pushed, or a read meets a value from its uncertainty
+// interval, it is enough that nothing it has read was written between the old
+// timestamp and the new one. So the refresher remembers what was read, asks
+// the ranges, and sends the batch again.
+//
+// It stands above the tracker, whose locks every attempt adds to, and below
+// the write buffer, whose reads are its own writes and never go stale.
+type refresher struct {
+	t     *Txn
+	next  *tracker
+	reads spanList
+}
+
+func (r *refresher) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	for attempt := 0; ; attempt++ {
+		br, err := r.next.send(ctx, ba)
+		if err == nil {
+			r.record(ba, br)
+			return br, nil
+		}
+		to, ok := refreshTarget(err)
+		if !ok || attempt == refreshAttemptsMax || r.t.fixed() {
+			return nil, err
+		}
+		if ferr := r.refresh(ctx, to, err); ferr != nil {
+			return nil, ferr
+		}
+		if err.MaybeApplied && ba.EndTxnRequest() != nil {
+			return r.commitInSteps(ctx, ba)
+		}
+	}
+}
+
+// refreshTarget returns the timestamp at which the batch may succeed, false
+// if the error is not about timestamps.
+func refreshTarget(err *kvapi.Error) (hlc.Timestamp, bool) {
+	switch err.Kind {
+	case kvapi.ErrWriteTooOld, kvapi.ErrUncertain, kvapi.ErrTxnRetry:
+		ts := retryTimestamp(err)
+		return ts, !ts.IsEmpty()
+	}
+	return hlc.Timestamp{}, false
+}
+
+// commitInSteps finishes a commit of which a first attempt had effects. Its
+// writes are sent again at the new timestamp, without the commit, and the
+// commit after them, alone. Together they would be wrong: the intents of the
+// first attempt satisfy the new staging record at once, so that any reader
+// may find the transaction committed while its writes still run.
+func (r *refresher) commitInSteps(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	n := len(ba.Requests) - 1
+	if n > 0 {
+		writes := &kvapi.BatchRequest{Requests: ba.Requests[:n:n]}
+		if _, err := r.send(ctx, writes); err != nil {
+			return nil, err
+		}
+	}
+	return r.commitAlone(ctx, ba.Requests[n])
+}
+
+// commitAlone commits a transaction all of whose writes are proved.
+func (r *refresher) commitAlone(ctx context.Context, end kvapi.Request) (*kvapi.BatchResponse, *kvapi.Error) {
+	args := *end.EndTxn
+	args.InFlightWrites, args.CanCommitOnePhase = nil, false
+	end.EndTxn = &args
+	p := r.t.snapshot()
+	if p.ReadTimestamp.Less(p.WriteTimestamp) {
+		if err := r.refresh(ctx, p.WriteTimestamp, nil); err != nil {
+			return nil, err
+		}
+	}
+	return r.send(ctx, &kvapi.BatchRequest{Requests: []kvapi.Request{end}})
+}
+
+// refresh moves the transaction to a timestamp at or above to, if nothing it
+// has read was written meanwhile. Cause, which may be nil, is for the error.
+func (r *refresher) refresh(ctx context.Context, to hlc.Timestamp, cause *kvapi.Error) *kvapi.Error {
+	p := *r.t.snapshot()
+	to = to.Max(p.WriteTimestamp)
+	if p.ReadTimestamp.Less(to) && len(r.reads.spans) > 0 {
+		if err := r.check(ctx, &p, to); err != nil {
+			r.t.db.metrics.RefreshFailures.Add(1)
+			return explain(err, cause)
+		}
+	}
+	r.t.update(func(p *kvapi.Transaction) {
+		p.ReadTimestamp.Forward(to)
+		p.WriteTimestamp.Forward(to)
+	})
+	return nil
+}
+
+// check asks the ranges whether the reads hold at to.
+func (r *refresher) check(ctx context.Context, p *kvapi.Transaction, to hlc.Timestamp) *kvapi.Error {
+	r.t.stats.Refreshes++
+	r.t.db.metrics.Refreshes.Add(1)
+	from := p.ReadTimestamp
+	p.ReadTimestamp = to
+	p.WriteTimestamp.Forward(to)
+	ba := &kvapi.BatchRequest{Header: kvapi.Header{Txn: p, Gateway: r.t.db.cfg.NodeID}}
+	for _, sp := range merged(r.reads.spans) {
+		kind := kvapi.RefreshRange
+		if sp.IsPoint() {
+			kind = kvapi.Refresh
+		}
+		ba.Add(kvapi.Request{Kind: kind, Key: sp.Key, EndKey: sp.EndKey, RefreshFrom: from})
+	}
+	_, err := r.next.next.call(ctx, ba)
+	if err != nil && err.Kind == kvapi.ErrTxnAborted {
+		r.next.next.learn(p, nil, err)
+	}
+	return err
+}
+
+// explain makes a failed refresh's error tell where the next attempt must
+// read, and what made the refresh necessary.
+func explain(err, cause *kvapi.Error) *kvapi.Error {
+	if err.Kind != kvapi.ErrRefreshFailed || cause == nil {
+		return err
+	}
+	e := *err
+	e.Timestamp.Forward(retryTimestamp(cause))
+	if e.Key == nil {
+		e.Key = cause.Key
+	}
+	if e.Other == nil {
+		e.Other = cause.Other
+	}
+	return &e
+}
+
+// record remembers what a successful batch read. A read that skips locked
+// keys promises nothing about what it skipped.
+func (r *refresher) record(ba *kvapi.BatchRequest, br *kvapi.BatchResponse) {
+	if r.t.fixed() {
+		return
+	}
+	for i := range ba.Requests {
+		q, resp := &ba.Requests[i], &br.Responses[i]
+		switch q.Kind {
+		case kvapi.Get:
+			if resp.Resume == nil {
+				r.reads.add(kvapi.Span{Key: q.Key})
+			}
+		case kvapi.Scan, kvapi.ReverseScan:
+			r.recordScan(q, resp)
+		}
+	}
+}
+
+func (r *refresher) recordScan(q *kvapi.Request, resp *kvapi.Response) {
+	if q.Wait == kvapi.WaitSkip {
+		for _, row := range resp.Rows {
+			r.reads.add(kvapi.Span{Key: row.Key})
+		}
+		return
+	}
+	if sp := readPart(q, resp.Resume); sp.Key.Less(sp.EndKey) {
+		r.reads.add(sp)
+	}
+}
+
+// readPart is the span a scan has read: all but what it left.
+func readPart(q *kvapi.Request, resume *kvapi.Span) kvapi.Span {
+	sp := q.Span()
+	switch {
+	case resume == nil:
+	case q.Kind == kvapi.ReverseScan:
+		sp.Key = resume.EndKey
+	default:
+		sp.EndKey = resume.Key
+	}
+	return sp
+}
+
+// retryAt returns where a restart after cause must read at the earliest.
+func retryAt(cause error) hlc.Timestamp {
+	if r, ok := cause.(*RetryError); ok {
+		return r.minTimestamp
+	}
+	return hlc.Timestamp{}
+}

@@ -1,0 +1,109 @@
+package txn
+
+import (
+	"context"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// tracker remembers every lock the transaction may hold, of all epochs, so
+// that the end of the transaction names them all (a superset; naming too
+// many costs a look, forgetting one costs others five seconds). It stands
+// below the refresher because every attempt may leave locks, also one that
+// failed.
+type tracker struct {
+	t     *Txn
+	next  *gate
+	locks spanList
+}
+
+func (k *tracker) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	saved, wrote := k.locks, k.t.wrote
+	k.before(ba)
+	br, err := k.next.send(ctx, ba)
+	switch {
+	case err == nil:
+		k.after(ba, br)
+	case !err.MaybeApplied && !leavesLocks(err.Kind):
+		k.locks, k.t.wrote = saved, wrote
+	default:
+		k.cover(ba)
+	}
+	return br, err
+}
+
+// before notes the keys that are known before the batch runs, and registers
+// the transaction with the heartbeats: a lock that nobody keeps alive must
+// not exist for a moment.
+func (k *tracker) before(ba *kvapi.BatchRequest) {
+	for i := range ba.Requests {
+		r := &ba.Requests[i]
+		write := r.Kind.IsIntentWrite()
+		if !write && r.Lock == kvapi.LockNone {
+			continue
+		}
+		k.t.becomeLocking(r.Key)
+		k.t.wrote = k.t.wrote || write
+		if !r.Kind.IsRange() {
+			k.locks.add(kvapi.Span{Key: r.Key})
+		}
+	}
+}
+
+// after notes the rows that locking scans returned.
+func (k *tracker) after(ba *kvapi.BatchRequest, br *kvapi.BatchResponse) {
+	for i := range ba.Requests {
+		if r := &ba.Requests[i]; r.Lock != kvapi.LockNone && r.Kind.IsRange() {
+			for _, row := range br.Responses[i].Rows {
+				k.locks.add(kvapi.Span{Key: row.Key})
+			}
+		}
+	}
+}
+
+// cover notes whole spans: rows of a failed scan may be locked.
+func (k *tracker) cover(ba *kvapi.BatchRequest) {
+	for i := range ba.Requests {
+		if r := &ba.Requests[i]; r.Lock != kvapi.LockNone && r.Kind.IsRange() {
+			k.locks.add(r.Span())
+		}
+	}
+}
+
+// leavesLocks reports whether an error says nothing about locks taken on the
+// way: another part of the batch may have succeeded.
+func leavesLocks(k kvapi.ErrorKind) bool {
+	return k != kvapi.ErrConditionFailed && k != kvapi.ErrWriteTooOld && k != kvapi.ErrTxnRetry
+}
+
+// spans returns what the end of the transaction must name.
+func (k *tracker) spans() []kvapi.Span {
+	if len(k.locks.spans) > inFlightMax {
+		return condense(k.locks.spans, condensedSpansMax)
+	}
+	return merged(k.locks.spans)
+}
+
+// becomeLocking anchors the transaction at the first key it locks.
+func (t *Txn) becomeLocking(key kvapi.Key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.mu.proto.IsLocking() {
+		p := *t.mu.proto
+		p.AnchorKey = key
+		t.mu.proto = &p
+	}
+	if !t.mu.registered {
+		t.mu.registered = true
+		t.db.beats.add(t)
+	}
+}
+
+func (t *Txn) unregister() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.registered {
+		t.mu.registered = false
+		t.db.beats.remove(t)
+	}
+}
