@@ -2,18 +2,18 @@
 // range they are for, makes the range's replicas agree on what the batches
 // write, and changes the ranges themselves (leases, splits, replicas).
 //
-//	 Send(batch)                                   HandleRaft(envelopes)
-//	    │ by range id                                    │ bounded queue
-//	    ▼                                                ▼
-//	 Replica.Send ─▶ latches, locks ─▶ lease? ─┐    scheduler worker, one per range
-//	    ▲            (kv/concurrency)          │     │  step messages, tick
-//	    │                                      ▼     │  flush proposals ─▶ raftgroup
-//	    │            evaluate (kv/batcheval): reads answer here
-//	    │                   │ writes: command {lease seq, term, bytes}
-//	    │                   ▼
-//	    │            proposal buffer ──▶ Raft ──▶ log writer, synced (kv/raftlog)
-//	    │                                 │
-//	    └──── pending proposal ◀── apply: bytes + applied state in one engine batch
+//	Send(batch)                                   HandleRaft(envelopes)
+//	   │ by range id                                    │ bounded queue
+//	   ▼                                                ▼
+//	Replica.Send ─▶ latches, locks ─▶ lease? ─┐    scheduler worker, one per range
+//	   ▲            (kv/concurrency)          │     │  step messages, tick
+//	   │                                      ▼     │  flush proposals ─▶ raftgroup
+//	   │            evaluate (kv/batcheval): reads answer here
+//	   │                   │ writes: command {lease seq, term, bytes}
+//	   │                   ▼
+//	   │            proposal buffer ──▶ Raft ──▶ log writer, synced (kv/raftlog)
+//	   │                                 │
+//	   └──── pending proposal ◀── apply: bytes + applied state in one engine batch
 //
 // The leader of a range's Raft group holds its lease and evaluates; every
 // replica applies the bytes that come out. Because only the holder evaluates,

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// adminSplit makes the range begin anew at key: one transaction writes both
+// descriptors and their addressing records, and its commit carries the trigger
+// that every replica applies (apply_split.go). If the transaction aborts,
+// nothing happened but the loss of a range id.
+func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key) error {
+	if r.store.cfg.Txns == nil {
+		return errNoTxns
+	}
+	old := r.Desc()
+	switch {
+	case key.Equal(old.StartKey):
+		return nil // it is split there already
+	case keys.IsLocal(key) || !old.ContainsKey(key):
+		return fmt.Errorf("%s is no place to split %s", key, old)
+	case r.rangeID == firstRangeID:
+		return fmt.Errorf("the addressing records (%s) do not split", r.rangeID)
+	}
+	id, err := r.store.nextRangeID(ctx)
+	if err != nil {
+		return fmt.Errorf("range id: %w", err)
+	}
+	left, right := *old, *old
+	left.EndKey, right.StartKey = key.Clone(), key.Clone()
+	left.Generation++
+	right.RangeID, right.Generation = id, left.Generation
+	err = r.store.cfg.Txns.RunTxn(ctx, "split", func(ctx context.Context, txn Txn) error {
+		if err := checkDescriptor(ctx, txn, old); err != nil {
+			return err
+		}
+		if err := putDescriptor(ctx, txn, &left); err != nil {
+			return err
+		}
+		if err := putDescriptor(ctx, txn, &right); err != nil {
+			return err
+		}
+		txn.SetSplitTrigger(left.StartKey, &kvapi.SplitTrigger{Left: left, Right: right})
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("split %s at %s: %w", old, key, err)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"sync"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/raftgroup"
+)
+
+// inbox holds what waits for a replica's next turn. Messages of peers are
+// bounded and may be dropped, as Raft allows; storage responses and snapshot
+// reports may not (a lost one would stall the group), and are bounded by what
+// the group has under way.
+type inbox struct {
+	mu struct {
+		sync.Mutex
+		peers   []raftgroup.Envelope
+		own     []raftgroup.Message
+		reports []snapshotReport
+	}
+}
+
+// snapshotReport tells Raft what became of a snapshot it asked for.
+type snapshotReport struct {
+	to kvapi.ReplicaID
+	ok bool
+}
+
+// inboxContent is all of an inbox at a moment.
+type inboxContent struct {
+	peers   []raftgroup.Envelope
+	own     []raftgroup.Message
+	reports []snapshotReport
+}
+
+func (b *inbox) addPeer(e raftgroup.Envelope) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.mu.peers) >= inboxMax {
+		return false
+	}
+	b.mu.peers = append(b.mu.peers, e)
+	return true
+}
+
+func (b *inbox) addOwn(m raftgroup.Message) {
+	b.mu.Lock()
+	b.mu.own = append(b.mu.own, m)
+	b.mu.Unlock()
+}
+
+func (b *inbox) addReport(r snapshotReport) {
+	b.mu.Lock()
+	b.mu.reports = append(b.mu.reports, r)
+	b.mu.Unlock()
+}
+
+// take empties the inbox.
+func (b *inbox) take() inboxContent {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := inboxContent{peers: b.mu.peers, own: b.mu.own, reports: b.mu.reports}
+	b.mu.peers, b.mu.own, b.mu.reports = nil, nil, nil
+	return c
+}

@@ -1,0 +1,66 @@
+package store
+
+import "time"
+
+// Raft's clock. A leader is missed after electionTicks to twice as many ticks,
+// 2 to 4 s, about as long as a lease lasts (kv/lease): a shorter one would
+// elect leaders that have to wait for the lease, a longer one would leave it
+// unused.
+const (
+	DefaultTickInterval = 200 * time.Millisecond
+	electionTicks       = 10
+	// heartbeatTicks keeps idle groups cheap: 600 ms, three chances within the
+	// shortest election time-out.
+	heartbeatTicks = 3
+)
+
+// Bounds of the store.
+const (
+	// inboxMax bounds the messages that wait for one replica; Raft repeats what
+	// is dropped.
+	inboxMax = 1024
+	// commandBytesMax bounds one command: it has to fit a Raft message, and
+	// every replica's memory.
+	commandBytesMax = 16 << 20
+	// proposalsMax bounds a range's proposals in flight; more get overloaded.
+	proposalsMax = 4096
+	// logBytesMin is when truncation is worth a command.
+	logBytesMin = 64 << 10
+	// logBytesMax is when a follower that lags is left to a snapshot.
+	logBytesMax = 16 << 20
+	// logEntriesMin is when truncation is worth a command, in entries: small
+	// entries cost more in memory than in bytes.
+	logEntriesMin = 4096
+	// attemptsMax bounds how often one request starts over on this replica
+	// (lock conflicts, server-side retries). It only ends what would never end.
+	attemptsMax = 1000
+	// leaseWaitMax bounds the wait for a lease within one request: the whole
+	// fail-over takes less; longer means there is no quorum.
+	leaseWaitMax = 8 * time.Second
+	// transferPatience is how long a leader waits for the successor it named
+	// before it serves again.
+	transferPatience = 2 * time.Second
+	// snapshotsOutMax bounds the snapshots a store sends at a time.
+	snapshotsOutMax = 2
+	// snapshotPatienceTicks is how long a promised snapshot is kept for Raft
+	// to ask for.
+	snapshotPatienceTicks = 10
+	// snapshotTimeout bounds one transfer: 64 MB/s and a queue before it.
+	snapshotTimeout = 5 * time.Minute
+	// splitGraceTicks is how long a message-created replica ignores appends when
+	// its left neighbour's split will give it its state (15 s would be too long
+	// if that split never comes; 2 s covers a slow follower).
+	splitGraceTicks = 10
+	// learnerTimeout, learnerPoll: how long a new replica may take to catch up,
+	// and how often it is looked at.
+	learnerTimeout = 2 * time.Minute
+	learnerPoll    = 50 * time.Millisecond
+	// learnerLagMax and transferLagMax are the entries a replica may lack
+	// before it votes, or leads: less than a moment's traffic.
+	learnerLagMax  = 256
+	transferLagMax = 256
+	// replicateTimeout bounds the work on one range.
+	replicateTimeout = 3 * time.Minute
+	// replicateEvery is how often a store looks at the replicas of its ranges.
+	replicateEvery = 5 * time.Second
+)

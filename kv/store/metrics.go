@@ -1,0 +1,21 @@
+package store
+
+import "sync/atomic"
+
+// Metrics are counters since the start of the process.
+type Metrics struct {
+	// Proposals are commands given to Raft; a consensus round each.
+	Proposals atomic.Int64
+	// Applied are commands that had an effect, Rejected those that had none
+	// (an overtaken lease).
+	Applied, Rejected atomic.Int64
+	// LeaseRequests counts lease commands, renewals included.
+	LeaseRequests atomic.Int64
+	// Batches sent to the store, by outcome.
+	ReadBatches, WriteBatches, FailedBatches atomic.Int64
+	Splits, SnapshotsSent, SnapshotsApplied  atomic.Int64
+	ReplicasAdded, ReplicasRemoved           atomic.Int64
+	MessagesDropped, MessagesReceived        atomic.Int64
+	LogTruncations                           atomic.Int64
+	Ambiguous                                atomic.Int64
+}

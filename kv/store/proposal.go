@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/raftgroup"
+)
+
+// outcome is the fate of a proposal.
+type outcome uint8
+
+const (
+	// applied: the command had its effect on this replica.
+	applied outcome = iota
+	// neverApplied: it had none and never will, anywhere.
+	neverApplied
+	// unknown: this replica cannot tell (snapshot, removal, shut-down).
+	unknown
+)
+
+// proposal is a command on its way through Raft. It ends exactly once, by
+// finish, with the replica's mu not held.
+//
+//	buffer ──▶ in the log ──▶ applied             success
+//	   │           │────────▶ rejected            neverApplied
+//	   │           │────────▶ newer lease applied  neverApplied
+//	   │           └────────▶ snapshot, removal    unknown
+//	   └─ not the leader of its term any more     neverApplied
+type proposal struct {
+	id      commandID
+	header  commandHeader
+	encoded []byte
+	// change is set for a command that is a conf change.
+	change *raftgroup.ConfChange
+	// inLog says that it was given to Raft.
+	inLog bool
+	// done is closed after result is set.
+	done   chan struct{}
+	result outcome
+	// onDone, if set, runs before done is closed.
+	onDone func(outcome)
+}
+
+func newProposal(id commandID, h commandHeader, batch []byte) *proposal {
+	c := command{id: id, header: h, batch: batch}
+	return &proposal{id: id, header: h, encoded: c.encode(), done: make(chan struct{})}
+}
+
+func (p *proposal) finish(o outcome) {
+	p.result = o
+	if p.onDone != nil {
+		p.onDone(o)
+	}
+	close(p.done)
+}
+
+// bufferLocked queues a proposal for the next run of the scheduler. The caller
+// enqueues the range after it unlocked.
+func (r *Replica) bufferLocked(p *proposal) {
+	r.mu.buffer = append(r.mu.buffer, p)
+	r.mu.pending[p.id] = p
+}
+
+// propose queues a command and wakes the range. It refuses when the replica is
+// going or its queue is full; then nothing was done.
+func (r *Replica) propose(p *proposal) *kvapi.Error {
+	if n := len(p.encoded); n > commandBytesMax {
+		return kvapi.NewError(kvapi.ErrInternal, "a command of %d bytes is larger than %d", n, commandBytesMax)
+	}
+	r.mu.Lock()
+	switch {
+	case r.mu.removed || r.store.isStopping():
+		r.mu.Unlock()
+		return kvapi.NewError(kvapi.ErrUnavailable, "%s is leaving this node", r.rangeID)
+	case len(r.mu.pending) >= proposalsMax:
+		r.mu.Unlock()
+		return kvapi.NewError(kvapi.ErrOverloaded, "%s has %d commands in flight", r.rangeID, proposalsMax)
+	}
+	r.bufferLocked(p)
+	r.mu.Unlock()
+	r.store.enqueue(r.rangeID)
+	return nil
+}
+
+// flushProposals gives the buffered commands to Raft, as one message. A
+// command whose term is over is refused here and nowhere later: this is what
+// keeps it out of the log of any other leader (I3). raftMu is held.
+func (r *Replica) flushProposals() {
+	r.mu.Lock()
+	buffer := r.mu.buffer
+	r.mu.buffer = nil
+	r.mu.Unlock()
+	if len(buffer) == 0 {
+		return
+	}
+	st := r.raftMu.group.Status()
+	var commands [][]byte
+	var sent, refused []*proposal
+	for _, p := range buffer {
+		switch {
+		case !st.IsLeader() || p.header.Term != st.Term || st.TransferTarget != 0:
+			refused = append(refused, p)
+		case p.change != nil:
+			if err := r.raftMu.group.ProposeConfChange(*p.change, p.encoded); err != nil {
+				refused = append(refused, p)
+				continue
+			}
+			p.inLog = true
+			r.store.metrics.Proposals.Add(1)
+		default:
+			commands, sent = append(commands, p.encoded), append(sent, p)
+		}
+	}
+	if len(commands) > 0 {
+		if err := r.raftMu.group.Propose(commands); err != nil {
+			refused = append(refused, sent...)
+		} else {
+			r.store.metrics.Proposals.Add(int64(len(sent)))
+			for _, p := range sent {
+				p.inLog = true
+			}
+		}
+	}
+	r.resolve(refused, neverApplied)
+}
+
+// resolve ends proposals that are not in the log, or whose fate the caller
+// knows.
+func (r *Replica) resolve(ps []*proposal, o outcome) {
+	if len(ps) == 0 {
+		return
+	}
+	r.mu.Lock()
+	for _, p := range ps {
+		delete(r.mu.pending, p.id)
+	}
+	r.mu.Unlock()
+	for _, p := range ps {
+		p.finish(o)
+	}
+}
+
+// takeLocked removes the pending proposals that match and returns them.
+func (r *Replica) takeLocked(match func(*proposal) bool) []*proposal {
+	var out []*proposal
+	for id, p := range r.mu.pending {
+		if match(p) {
+			out = append(out, p)
+			delete(r.mu.pending, id)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	kept := r.mu.buffer[:0]
+	for _, p := range r.mu.buffer {
+		if !match(p) {
+			kept = append(kept, p)
+		}
+	}
+	r.mu.buffer = kept
+	return out
+}
+
+// wait returns the proposal's fate, or false if ctx ended first.
+func (p *proposal) wait(ctx context.Context) (outcome, bool) {
+	select {
+	case <-p.done:
+		return p.result, true
+	default:
+	}
+	select {
+	case <-p.done:
+		return p.result, true
+	case <-ctx.Done():
+		return unknown, false
+	}
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/concurrency"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/lease"
+	"github.com/cairndb/cairn/kv/raftgroup"
+	"github.com/cairndb/cairn/kv/raftlog"
+)
+
+// noTimestamp asks about a lease for now only.
+var noTimestamp hlc.Timestamp
+
+// Replica is this store's copy of a range, for one replica id: a range that
+// leaves the node and comes back is another Replica.
+//
+// Lock order: raftMu, then the replicaSet's, then mu, then inbox.
+type Replica struct {
+	store     *Store
+	rangeID   kvapi.RangeID
+	replicaID kvapi.ReplicaID
+	mgr       *concurrency.Manager
+
+	inbox inbox
+	// campaignSoon asks the next run to stand for election.
+	campaignSoon atomic.Bool
+	// removeSoon, if set, asks the next run to remove the replica: it is older
+	// than the replica id it says.
+	removeSoon atomic.Uint64
+	// heard says where messages came from: all that a replica without a
+	// descriptor knows of its peers.
+	heard struct {
+		sync.Mutex
+		peers map[kvapi.ReplicaID]kvapi.ReplicaDescriptor
+	}
+
+	// raftMu is held by whoever works on the Raft group: the scheduler's
+	// worker, or one that takes the replica apart.
+	raftMu struct {
+		sync.Mutex
+		group *raftgroup.Group
+		log   *raftlog.Log
+		ticks uint64
+		// graceUntil is the tick until which an uninitialized replica ignores
+		// appends, because a split here will make it.
+		graceUntil uint64
+		// prepared is the snapshot that Raft was last promised; see snapshot.go.
+		prepared *preparedSnapshot
+		// staged is a received snapshot that Raft has to decide on.
+		staged *stagedSnapshot
+	}
+
+	mu struct {
+		sync.RWMutex
+		// desc is never changed in place.
+		desc    *kvapi.RangeDescriptor
+		lease   kvapi.Lease
+		applied appliedState
+		// term, leader and leads are Raft's, as of the last Ready.
+		term   kvapi.Term
+		leader kvapi.ReplicaID
+		leads  bool
+		// minProposedAt proscribes older leases of ours (package lease).
+		minProposedAt hlc.ClockTimestamp
+		// transferUntil is a wall time until which we do not ask for a lease,
+		// having named a successor.
+		transferUntil int64
+		// leaseChanged is closed and replaced whenever the lease, the
+		// leadership or the replica's life changes.
+		leaseChanged chan struct{}
+		// leaseAsked is true while a lease command of ours is in flight.
+		leaseAsked bool
+		// buffer holds proposals that the worker has not yet given to Raft;
+		// pending holds those in Raft, and in buffer, by id.
+		buffer  []*proposal
+		pending map[commandID]*proposal
+		// dataEpoch counts the replacements of the data below (snapshots,
+		// removal): a read that sees it move starts over.
+		dataEpoch   uint64
+		removed     bool
+		truncating  bool
+		gcThreshold hlc.Timestamp
+	}
+}
+
+// newReplica returns a replica over loaded state, without its Raft group.
+func newReplica(s *Store, st rangeState, id kvapi.ReplicaID) *Replica {
+	r := &Replica{store: s, rangeID: st.desc.RangeID, replicaID: id}
+	cc := concurrency.Config{Clock: s.cfg.Clock, Txns: s.txns}
+	if s.resolver != nil {
+		cc.Pusher = s.resolver
+	}
+	r.mgr = concurrency.New(cc)
+	desc := st.desc
+	r.mu.desc, r.mu.lease, r.mu.applied = &desc, st.lease, st.applied
+	r.mu.minProposedAt = s.startedAt
+	r.mu.leaseChanged = make(chan struct{})
+	r.mu.pending = map[commandID]*proposal{}
+	r.heard.peers = map[kvapi.ReplicaID]kvapi.ReplicaDescriptor{}
+	return r
+}
+
+// Desc returns the range's descriptor as applied here; it is read-only.
+func (r *Replica) Desc() *kvapi.RangeDescriptor {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.mu.desc
+}
+
+// own returns this replica's own descriptor.
+func (r *Replica) own(d *kvapi.RangeDescriptor) kvapi.ReplicaDescriptor {
+	if own, ok := d.ReplicaByID(r.replicaID); ok {
+		return own
+	}
+	return kvapi.ReplicaDescriptor{NodeID: r.store.ident.NodeID, ReplicaID: r.replicaID}
+}
+
+// info returns the range's place, as far as this replica knows.
+func (r *Replica) info() kvapi.RangeInfo {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.infoLocked()
+}
+
+func (r *Replica) infoLocked() kvapi.RangeInfo {
+	in := kvapi.RangeInfo{Desc: *r.mu.desc}
+	l := r.mu.lease
+	switch {
+	case r.mu.leader == 0:
+		// Nobody to point to.
+	case l.Holder.ReplicaID == r.mu.leader:
+		in.Lease = l
+	default:
+		// The leader is about to hold the lease.
+		if rep, ok := r.mu.desc.ReplicaByID(r.mu.leader); ok {
+			in.Lease = kvapi.Lease{Sequence: l.Sequence, Holder: rep}
+		}
+	}
+	return in
+}
+
+// leaseStatus judges the applied lease with a fresh clock reading.
+func (r *Replica) leaseStatus(ts hlc.Timestamp) lease.Status {
+	now := r.store.cfg.Clock.Now()
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.leaseStatusLocked(now, ts)
+}
+
+func (r *Replica) leaseStatusLocked(now hlc.ClockTimestamp, ts hlc.Timestamp) lease.Status {
+	return lease.Judge(r.mu.lease, lease.Input{
+		Own: r.replicaID, Leads: r.mu.leads, Term: r.mu.term, Now: now,
+		MinProposedAt: r.mu.minProposedAt, Request: ts, MaxOffset: r.store.cfg.Clock.MaxOffset(),
+	})
+}
+
+// leaseMovedLocked wakes everybody who waits for the lease to change.
+func (r *Replica) leaseMovedLocked() {
+	close(r.mu.leaseChanged)
+	r.mu.leaseChanged = make(chan struct{})
+}

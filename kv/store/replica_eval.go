@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/batcheval"
+	"github.com/cairndb/cairn/kv/concurrency"
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/spanset"
+)
+
+// errLeaseMoved says that the lease is not usable for the batch, after latches
+// were taken. It never leaves the package.
+var errLeaseMoved = kvapi.NewError(kvapi.ErrNotLeaseholder, "the lease moved")
+
+// evaluateOnce runs a batch under its latches. held says that the guard was
+// handed on, to be finished when the batch's proposal has ended.
+func (r *Replica) evaluateOnce(ctx context.Context, ba *kvapi.BatchRequest, g *concurrency.Guard) (
+	br *kvapi.BatchResponse, held bool, err *kvapi.Error) {
+	if ba.IsReadOnly() {
+		br, err = r.read(ctx, ba)
+		return br, false, err
+	}
+	return r.write(ctx, ba, g)
+}
+
+// admission is what was found under the latches.
+type admission struct {
+	desc  *kvapi.RangeDescriptor
+	lease kvapi.Lease
+	term  kvapi.Term
+	epoch uint64
+	now   hlc.ClockTimestamp
+	stats kvapi.RangeStatistics
+	gc    hlc.Timestamp
+}
+
+// admit checks under the latches, with a fresh reading of the clock, that the
+// batch may evaluate here (I1): a request may have waited for seconds, and a
+// paused process wakes up anywhere.
+func (r *Replica) admit(ctx context.Context, ba *kvapi.BatchRequest, ts hlc.Timestamp) (admission, *kvapi.Error) {
+	if err := r.waitForClock(ctx, ts); err != nil {
+		return admission{}, err
+	}
+	now := r.store.cfg.Clock.Now()
+	r.mu.RLock()
+	st := r.leaseStatusLocked(now, ts)
+	a := admission{desc: r.mu.desc, lease: r.mu.lease, term: r.mu.term, epoch: r.mu.dataEpoch, now: now,
+		stats: r.mu.applied.Stats, gc: r.mu.gcThreshold}
+	removed, transferring := r.mu.removed, r.mu.transferUntil > now.WallTime
+	r.mu.RUnlock()
+	if removed {
+		return a, kvapi.NewError(kvapi.ErrRangeNotFound, "%s was removed", r.rangeID)
+	}
+	unchecked := r.store.cfg.Knobs.DisableLeaseCheck && st.Owned
+	if !unchecked && (!st.IsValid() || transferring) {
+		return a, errLeaseMoved
+	}
+	return a, r.checkBounds(ba)
+}
+
+// waitForClock lets the clock pass ts, so that whatever this replica has ever
+// served lies below a reading of its clock; a lease that starts at a later
+// reading, of this node or of one that heard of it, then starts above all of
+// it. Timestamps ahead of the clock come from other nodes' clocks, within the
+// maximum offset, and from pushes a tick above those.
+func (r *Replica) waitForClock(ctx context.Context, ts hlc.Timestamp) *kvapi.Error {
+	clock := r.store.cfg.Clock
+	for {
+		ahead := ts.WallTime - clock.Now().WallTime
+		if ahead <= 0 {
+			return nil
+		}
+		if limit := clock.MaxOffset(); limit > 0 && time.Duration(ahead) > 2*limit {
+			return kvapi.NewError(kvapi.ErrInternal, "timestamp %s is %s ahead of this node's clock", ts, time.Duration(ahead))
+		}
+		t := time.NewTimer(time.Duration(ahead))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return kvapi.NewError(kvapi.ErrCanceled, "%v", ctx.Err())
+		}
+	}
+}
+
+// read evaluates a batch that writes nothing, on one state of the engine, and
+// remembers what it read before the latches go.
+func (r *Replica) read(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	a, err := r.admit(ctx, ba, batcheval.ReadTimestamp(ba))
+	if err != nil {
+		return nil, err
+	}
+	view := r.store.cfg.Engine.NewView()
+	br, res, err := batcheval.Evaluate(ctx, batcheval.ReadOnly(view), r.evalContext(ba, a), ba)
+	view.Close()
+	if e := r.checkStill(a); e != nil {
+		return nil, e
+	}
+	r.rememberReads(batcheval.ReadSpans(ba, br, err))
+	if err == nil {
+		r.onLocalResult(&res)
+	}
+	return br, err
+}
+
+// checkStill makes a read start over if the data was replaced below it: the
+// view may have been opened after that.
+func (r *Replica) checkStill(a admission) *kvapi.Error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.mu.removed || r.mu.dataEpoch != a.epoch {
+		return errLeaseMoved
+	}
+	return nil
+}
+
+func (r *Replica) evalContext(ba *kvapi.BatchRequest, a admission) *batcheval.EvalContext {
+	return &batcheval.EvalContext{
+		Desc: a.desc, NodeID: r.store.ident.NodeID, Now: a.now, Lease: a.lease, GCThreshold: a.gc,
+		Stats: a.stats, Records: txnRecords{r}, Uncertainty: batcheval.Uncertainty(ba, a.lease),
+	}
+}
+
+// rememberReads puts spans into the timestamp cache (I2).
+func (r *Replica) rememberReads(spans []spanset.ReadSpan) {
+	if r.store.cfg.Knobs.DisableTimestampCache {
+		return
+	}
+	for _, s := range spans {
+		r.store.tscache.Add(s.Span, s.Timestamp, s.TxnID)
+	}
+}
+
+// onLocalResult tells the lock table and the waiters what a batch did.
+// Latches are still held.
+func (r *Replica) onLocalResult(res *batcheval.Result) {
+	l := &res.Local
+	for _, m := range l.TxnMarks {
+		r.store.markTxn(m)
+	}
+	for _, s := range l.MissingIntents {
+		r.store.tscache.Add(s.Span, s.Timestamp, s.TxnID)
+	}
+	for _, lock := range l.AcquiredLocks {
+		r.mgr.OnLockAcquired(lock)
+	}
+	for _, u := range l.ResolvedLocks {
+		r.mgr.OnLockUpdated(u)
+	}
+	for _, t := range l.UpdatedTxns {
+		r.mgr.OnTxnUpdated(t)
+	}
+}
+
+// resolveRest resolves, in the background, the locks of transactions that the
+// batch finished which are not on this range.
+func (r *Replica) resolveRest(res *batcheval.Result) {
+	if r.store.resolver == nil {
+		return
+	}
+	for _, e := range res.Local.EndTxns {
+		if len(e.LockSpans) > 0 {
+			r.store.resolver.ResolveTxnAsync(e.Txn, e.LockSpans)
+		}
+	}
+}
+
+// markKey is where the timestamp cache keeps what is known of a transaction
+// that has no record: pushes of it, or that it is finished.
+func markKey(anchor kvapi.Key, id kvapi.TxnID, finished bool) kvapi.Key {
+	k := keys.TxnRecord(anchor, id)
+	if finished {
+		return append(k, 'f')
+	}
+	return append(k, 'p')
+}
+
+// markTxn keeps a mark. A finished transaction is marked at its own timestamp,
+// which is at or above its first one: that is what creation compares with.
+func (s *Store) markTxn(m batcheval.TxnMark) {
+	s.tscache.Add(kvapi.Span{Key: markKey(m.Anchor, m.ID, m.Finished)}, m.Timestamp, m.ID)
+}
+
+// txnRecords answers batcheval from the timestamp cache.
+type txnRecords struct{ r *Replica }
+
+// CanCreateTxnRecord refuses if the transaction was finished, or could have
+// been finished where this replica does not know of it: before the cache's
+// floor, which a new lease raises (CockroachDB #34025). The latter aborts some
+// living transactions that began before the lease did and have no record yet.
+func (t txnRecords) CanCreateTxnRecord(id kvapi.TxnID, anchor kvapi.Key, minTS hlc.Timestamp) (bool, hlc.Timestamp) {
+	if finished, _ := t.r.store.tscache.Get(kvapi.Span{Key: markKey(anchor, id, true)}); minTS.LessEq(finished) {
+		return false, hlc.Timestamp{}
+	}
+	// Pushes that a former leaseholder answered are below the floor, too.
+	pushed, _ := t.r.store.tscache.Get(kvapi.Span{Key: markKey(anchor, id, false)})
+	return true, pushed
+}

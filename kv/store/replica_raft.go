@@ -1,0 +1,246 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/raftgroup"
+	"github.com/cairndb/cairn/kv/raftlog"
+)
+
+// startGroup loads the log and makes the Raft group of a replica.
+func (r *Replica) startGroup() error {
+	log, err := raftlog.Load(r.store.cfg.Engine, r.store.logCache, r.rangeID)
+	if err != nil {
+		return err
+	}
+	group, err := raftgroup.New(raftgroup.Config{
+		ID: r.replicaID, Log: log, HardState: log.HardState(),
+		ConfState: raftgroup.ConfStateOf(r.mu.desc), Applied: r.mu.applied.Index,
+		Snapshot: r.prepareSnapshot, ElectionTicks: electionTicks, HeartbeatTicks: heartbeatTicks,
+		Logger: r.store.cfg.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.rangeID, err)
+	}
+	r.raftMu.group, r.raftMu.log = group, log
+	r.mu.term = group.Status().Term
+	return nil
+}
+
+// processMessages steps what has arrived. It reports whether work is due.
+func (r *Replica) processMessages() bool {
+	r.raftMu.Lock()
+	defer r.raftMu.Unlock()
+	if r.raftMu.group == nil {
+		return false
+	}
+	if next := r.removeSoon.Load(); next > uint64(r.replicaID) {
+		if err := r.removeLocked(kvapi.ReplicaID(next)); err != nil {
+			r.store.fatal(err)
+		}
+		return false
+	}
+	in := r.inbox.take()
+	for _, m := range in.own {
+		r.step(m)
+	}
+	for _, e := range in.peers {
+		if e.Message.Type() != raftgroup.MsgSnapshot && r.acceptPeer(e) {
+			r.step(e.Message)
+		}
+	}
+	for _, rep := range in.reports {
+		r.raftMu.group.ReportSnapshot(rep.to, rep.ok)
+	}
+	if r.campaignSoon.Swap(false) {
+		r.campaign()
+	}
+	return true
+}
+
+// acceptPeer decides whether a peer's message reaches Raft.
+func (r *Replica) acceptPeer(e raftgroup.Envelope) bool {
+	if e.To.ReplicaID != r.replicaID || e.Message.From() != e.From.ReplicaID {
+		return false
+	}
+	r.heard.Lock()
+	r.heard.peers[e.From.ReplicaID] = e.From
+	r.heard.Unlock()
+	desc := r.Desc()
+	if desc.IsInitialized() {
+		// Who is in no configuration any more does not disturb its terms.
+		if _, ok := desc.ReplicaByID(e.From.ReplicaID); !ok {
+			t := e.Message.Type()
+			return t != raftgroup.MsgPreVote && t != raftgroup.MsgVote
+		}
+		return true
+	}
+	return !r.waitsForSplit(e)
+}
+
+// waitsForSplit holds back appends to a replica without data while a local
+// range still covers its keys: that range's split is about to make it, and a
+// snapshot in answer to a refused append would be wasted. It gives up after
+// splitGraceTicks, for the split may never come here.
+func (r *Replica) waitsForSplit(e raftgroup.Envelope) bool {
+	if e.Message.Type() != raftgroup.MsgAppend || len(e.StartKey) == 0 {
+		return false
+	}
+	if r.raftMu.graceUntil == 0 {
+		r.raftMu.graceUntil = r.raftMu.ticks + splitGraceTicks
+	}
+	return r.raftMu.ticks < r.raftMu.graceUntil && r.store.replicas.lookup(e.StartKey) != nil
+}
+
+func (r *Replica) step(m raftgroup.Message) {
+	if err := r.raftMu.group.Step(m); err != nil {
+		r.store.cfg.Log.Warn("raft message refused", "range", r.rangeID, "err", err)
+	}
+}
+
+func (r *Replica) campaign() {
+	if err := r.raftMu.group.Campaign(); err != nil {
+		r.store.cfg.Log.Debug("campaign refused", "range", r.rangeID, "err", err)
+	}
+}
+
+// processTick advances Raft's clock and what hangs on it.
+func (r *Replica) processTick() bool {
+	r.raftMu.Lock()
+	defer r.raftMu.Unlock()
+	if r.raftMu.group == nil {
+		return false
+	}
+	r.raftMu.ticks++
+	r.raftMu.group.Tick()
+	r.tickLease()
+	r.maybeTruncateLog()
+	return true
+}
+
+// processReady gives proposals to Raft and does what Raft wants done.
+func (r *Replica) processReady() {
+	r.raftMu.Lock()
+	defer r.raftMu.Unlock()
+	r.readyLocked()
+}
+
+func (r *Replica) readyLocked() {
+	if r.raftMu.group == nil {
+		return
+	}
+	r.flushProposals()
+	for r.raftMu.group != nil && r.raftMu.group.HasReady() {
+		rd := r.raftMu.group.Ready()
+		r.sendMessages(rd.Messages)
+		if rd.Append != nil {
+			r.handleAppend(rd.Append)
+		}
+		if rd.Apply != nil {
+			r.applyEntries(rd.Apply.Entries)
+			if r.raftMu.group == nil {
+				return // it applied its own removal
+			}
+			for _, m := range rd.Apply.Responses {
+				r.step(m)
+			}
+		}
+		r.publishStatus()
+	}
+}
+
+// handleAppend hands an append to the log writer; the answers come back, once
+// all is durable, on the writer's goroutine.
+func (r *Replica) handleAppend(a *raftgroup.StorageAppend) {
+	if a.Snapshot != nil {
+		r.applySnapshot(a)
+		return
+	}
+	if err := r.store.logWriter.Append(context.Background(), r.raftMu.log, a, r.onDurable); err != nil {
+		r.store.fatal(fmt.Errorf("%s: append: %w", r.rangeID, err))
+	}
+}
+
+// onDurable sorts the responses of a durable append. It must not block.
+func (r *Replica) onDurable(responses []raftgroup.Message) {
+	var out []raftgroup.Message
+	for _, m := range responses {
+		if m.To() == r.replicaID {
+			r.inbox.addOwn(m)
+		} else {
+			out = append(out, m)
+		}
+	}
+	r.sendToPeers(out)
+	r.store.sched.EnqueueMessages(r.rangeID)
+}
+
+// sendMessages sends what may go before anything is durable.
+func (r *Replica) sendMessages(msgs []raftgroup.Message) {
+	kept := msgs[:0]
+	for _, m := range msgs {
+		if m.Type() == raftgroup.MsgSnapshot {
+			r.startSnapshot(m)
+			continue
+		}
+		kept = append(kept, m)
+	}
+	r.sendToPeers(kept)
+}
+
+// sendToPeers addresses messages and hands them to the transport. It may run on
+// any goroutine.
+func (r *Replica) sendToPeers(msgs []raftgroup.Message) {
+	if len(msgs) == 0 {
+		return
+	}
+	desc := r.Desc()
+	from := r.own(desc)
+	for i := range msgs {
+		to, ok := r.peer(desc, msgs[i].To())
+		if !ok {
+			continue
+		}
+		env := raftgroup.Envelope{RangeID: r.rangeID, From: from, To: to, StartKey: desc.StartKey, Message: msgs[i]}
+		if !r.store.cfg.Transport.SendRaft(to.NodeID, []raftgroup.Envelope{env}) {
+			r.store.metrics.MessagesDropped.Add(1)
+		}
+	}
+}
+
+// peer finds where a replica is: in the descriptor, or, for a replica that has
+// none, by what it has heard.
+func (r *Replica) peer(desc *kvapi.RangeDescriptor, id kvapi.ReplicaID) (kvapi.ReplicaDescriptor, bool) {
+	if rep, ok := desc.ReplicaByID(id); ok {
+		return rep, true
+	}
+	r.heard.Lock()
+	defer r.heard.Unlock()
+	rep, ok := r.heard.peers[id]
+	return rep, ok
+}
+
+// publishStatus shows Raft's state to those who do not hold raftMu.
+func (r *Replica) publishStatus() {
+	if r.raftMu.group == nil {
+		return
+	}
+	st := r.raftMu.group.Status()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.term == st.Term && r.mu.leader == st.Leader && r.mu.leads == st.IsLeader() {
+		return
+	}
+	became := st.IsLeader() && !r.mu.leads
+	r.mu.term, r.mu.leader, r.mu.leads = st.Term, st.Leader, st.IsLeader()
+	r.leaseMovedLocked()
+	if became {
+		now := r.store.cfg.Clock.Now()
+		r.mu.transferUntil = 0
+		if r.maybeAskForLeaseLocked(r.leaseStatusLocked(now, noTimestamp), now) {
+			r.store.enqueue(r.rangeID)
+		}
+	}
+}

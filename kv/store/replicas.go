@@ -1,0 +1,149 @@
+package store
+
+import (
+	"fmt"
+	"sort"
+	"sync"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// replicaSet finds the store's replicas by range id, and the initialized ones
+// by key. Its spans never overlap (I7).
+type replicaSet struct {
+	mu struct {
+		sync.RWMutex
+		byID map[kvapi.RangeID]*Replica
+		// byKey is sorted by start key. Replicas change their own span only
+		// under the lock of the set.
+		byKey []keyedReplica
+	}
+}
+
+// keyedReplica is an initialized replica with the span it is known by.
+type keyedReplica struct {
+	span kvapi.Span
+	r    *Replica
+}
+
+func newReplicaSet() *replicaSet {
+	s := &replicaSet{}
+	s.mu.byID = map[kvapi.RangeID]*Replica{}
+	return s
+}
+
+// get returns the replica of a range, or nil.
+func (s *replicaSet) get(id kvapi.RangeID) *Replica {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.mu.byID[id]
+}
+
+// lookup returns the initialized replica that holds a key, or nil.
+func (s *replicaSet) lookup(k kvapi.Key) *Replica {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if i := s.searchLocked(k); i >= 0 && s.mu.byKey[i].span.Contains(k) {
+		return s.mu.byKey[i].r
+	}
+	return nil
+}
+
+// searchLocked returns the position of the last span that starts at or before k.
+func (s *replicaSet) searchLocked(k kvapi.Key) int {
+	return sort.Search(len(s.mu.byKey), func(i int) bool { return k.Less(s.mu.byKey[i].span.Key) }) - 1
+}
+
+// all returns every replica, in order of range id.
+func (s *replicaSet) all() []*Replica {
+	s.mu.RLock()
+	out := make([]*Replica, 0, len(s.mu.byID))
+	for _, r := range s.mu.byID {
+		out = append(out, r)
+	}
+	s.mu.RUnlock()
+	sort.Slice(out, func(i, j int) bool { return out[i].rangeID < out[j].rangeID })
+	return out
+}
+
+// overlapping returns the initialized replicas that share a key with sp.
+func (s *replicaSet) overlapping(sp kvapi.Span) []*Replica {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []*Replica
+	for _, k := range s.mu.byKey {
+		if k.span.Overlaps(sp) {
+			out = append(out, k.r)
+		}
+	}
+	return out
+}
+
+// add puts a replica in; initialized says that it has a span.
+func (s *replicaSet) add(r *Replica, span kvapi.Span, initialized bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.mu.byID[r.rangeID]; old != nil && old != r {
+		panic(fmt.Sprintf("store: a second replica of %s", r.rangeID))
+	}
+	s.mu.byID[r.rangeID] = r
+	if initialized {
+		s.insertLocked(r, span)
+	}
+}
+
+// insertLocked adds a span and asserts that it is free.
+func (s *replicaSet) insertLocked(r *Replica, span kvapi.Span) {
+	for _, k := range s.mu.byKey {
+		if k.r != r && k.span.Overlaps(span) {
+			panic(fmt.Sprintf("store: %s at %s overlaps %s at %s", r.rangeID, span, k.r.rangeID, k.span))
+		}
+	}
+	s.dropSpanLocked(r)
+	i := s.searchLocked(span.Key) + 1
+	s.mu.byKey = append(s.mu.byKey, keyedReplica{})
+	copy(s.mu.byKey[i+1:], s.mu.byKey[i:])
+	s.mu.byKey[i] = keyedReplica{span: span, r: r}
+}
+
+// dropSpanLocked forgets the span a replica is known by.
+func (s *replicaSet) dropSpanLocked(r *Replica) {
+	for i, k := range s.mu.byKey {
+		if k.r == r {
+			s.mu.byKey = append(s.mu.byKey[:i], s.mu.byKey[i+1:]...)
+			return
+		}
+	}
+}
+
+// remove takes a replica out.
+func (s *replicaSet) remove(r *Replica) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.byID[r.rangeID] == r {
+		delete(s.mu.byID, r.rangeID)
+	}
+	s.dropSpanLocked(r)
+}
+
+// split gives the right part of left's span to right, in one step for every
+// look-up. publish runs within it, to show the new descriptors.
+func (s *replicaSet) split(left, right *Replica, leftSpan, rightSpan kvapi.Span, publish func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropSpanLocked(left)
+	s.insertLocked(left, leftSpan)
+	if right != nil {
+		s.mu.byID[right.rangeID] = right
+		s.insertLocked(right, rightSpan)
+	}
+	publish()
+}
+
+// resize changes a replica's span (a snapshot over it).
+func (s *replicaSet) resize(r *Replica, span kvapi.Span, publish func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.insertLocked(r, span)
+	publish()
+}

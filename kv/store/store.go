@@ -1,0 +1,300 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/concurrency/tscache"
+	"github.com/cairndb/cairn/kv/concurrency/txncache"
+	"github.com/cairndb/cairn/kv/intents"
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/raftlog"
+	"github.com/cairndb/cairn/kv/scheduler"
+	"github.com/cairndb/cairn/kv/snapshot"
+	"github.com/cairndb/cairn/kv/storage"
+)
+
+// Store is all of a node's replicas. Open loads it, Start lets it run.
+type Store struct {
+	cfg   Config
+	ident Ident
+	// startedAt proscribes leases of earlier processes (package lease).
+	startedAt hlc.ClockTimestamp
+
+	replicas  *replicaSet
+	sched     *scheduler.Scheduler
+	logCache  *raftlog.Cache
+	logWriter *raftlog.Writer
+	tscache   *tscache.Cache
+	txns      *txncache.Cache
+	resolver  *intents.Resolver
+	metrics   Metrics
+
+	// createMu is held by whoever makes a replica or a split's right side, so
+	// that the two do not make one range's replica at a time. It is taken after
+	// the raftMu of the range that splits.
+	createMu sync.Mutex
+
+	snapshotsOut atomic.Int32
+	snapshotSeq  atomic.Int64
+	snapshotIn   *snapshot.Limiter
+	snapshotPace *snapshot.Limiter
+
+	// commandSeq is where the next command id comes from: random at the start,
+	// so that ids of two processes do not meet.
+	commandSeq atomic.Uint64
+
+	ctx        context.Context
+	cancel     context.CancelFunc
+	stopping   chan struct{}
+	stopOnce   sync.Once
+	fatalOnce  sync.Once
+	kick       chan struct{}
+	background sync.WaitGroup
+}
+
+// ErrNotBootstrapped says that the engine holds no store yet.
+var ErrNotBootstrapped = errors.New("store: the engine has no identity yet")
+
+// ReadIdent returns whose store an engine holds, or ErrNotBootstrapped.
+func ReadIdent(eng *storage.Engine) (Ident, error) {
+	var id Ident
+	ok, err := loadRecord(eng, keys.StoreIdent, &id)
+	if err == nil && !ok {
+		err = ErrNotBootstrapped
+	}
+	return id, err
+}
+
+// WriteIdent gives a new engine its identity, durably. It is given once.
+func WriteIdent(eng *storage.Engine, id Ident) error {
+	switch old, err := ReadIdent(eng); {
+	case err == nil:
+		return fmt.Errorf("store: the engine belongs to %s of cluster %s already", old.NodeID, old.ClusterID)
+	case !errors.Is(err, ErrNotBootstrapped):
+		return err
+	}
+	b := eng.NewBatch()
+	defer b.Close()
+	if err := storage.PutUnversioned(b, keys.StoreIdent, id.AppendWire(nil)); err != nil {
+		return err
+	}
+	return eng.Commit(b, true)
+}
+
+// Open loads the store of an engine that has an identity. Nothing runs until
+// Start.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	ident, err := ReadIdent(cfg.Engine)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{cfg: cfg, ident: ident, replicas: newReplicaSet(), stopping: make(chan struct{}),
+		kick: make(chan struct{}, 1)}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.setDefaults()
+	s.startedAt = s.cfg.Clock.Now()
+	s.commandSeq.Store(rand.Uint64())
+	s.logCache = raftlog.NewCache(0)
+	s.tscache = tscache.New(s.cfg.Clock, s.startedAt.Timestamp())
+	s.txns = txncache.New()
+	if cfg.Sender != nil {
+		s.resolver = intents.New(intents.Config{Sender: cfg.Sender, Clock: cfg.Clock, NodeID: ident.NodeID})
+	}
+	s.snapshotIn = snapshot.NewLimiter(snapshot.RateDefault, snapshot.ReceivingMax)
+	s.snapshotPace = snapshot.NewLimiter(snapshot.RateDefault, snapshot.SendingMax)
+	s.sched = scheduler.New(processor{s}, scheduler.Options{})
+	s.logWriter = raftlog.NewWriter(cfg.Engine, raftlog.Options{Fatal: s.fatal,
+		Knobs: raftlog.Knobs{UnsafeAckBeforeSync: cfg.Knobs.AckBeforeSync}})
+	if err := s.load(); err != nil {
+		s.logWriter.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) setDefaults() {
+	c := &s.cfg
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.TickInterval == 0 {
+		c.TickInterval = DefaultTickInterval
+	}
+	if c.ReplicationFactor == 0 {
+		c.ReplicationFactor = 3
+	}
+	if c.Fatal == nil {
+		c.Fatal = func(err error) { panic(err) }
+	}
+}
+
+// snapshotDir is where incoming snapshots are spilled.
+func (s *Store) snapshotDir() string { return path.Join(s.cfg.Engine.Dir(), "incoming") }
+
+// load makes the replicas that the engine knows of.
+func (s *Store) load() error {
+	if err := snapshot.CleanDir(s.cfg.Engine, s.snapshotDir()); err != nil {
+		return err
+	}
+	ids, err := listReplicas(s.cfg.Engine)
+	if err != nil {
+		return err
+	}
+	for _, it := range ids {
+		state, err := loadRangeState(s.cfg.Engine, it.rangeID)
+		if err != nil {
+			return err
+		}
+		r := newReplica(s, state, it.replicaID)
+		if err := loadGCThreshold(s.cfg.Engine, r); err != nil {
+			return err
+		}
+		if err := r.startGroup(); err != nil {
+			return err
+		}
+		s.replicas.add(r, state.desc.Span(), state.desc.IsInitialized())
+	}
+	return nil
+}
+
+// Start lets the store run: it takes part in Raft, ticks, and repairs.
+func (s *Store) Start() {
+	s.sched.Start()
+	for _, r := range s.replicas.all() {
+		// Alone there is nobody to wait for.
+		if d := r.Desc(); len(d.Replicas) == 1 && d.Replicas[0].ReplicaID == r.replicaID {
+			r.campaignSoon.Store(true)
+		}
+		s.enqueue(r.rangeID)
+	}
+	if !s.cfg.Knobs.DisableTicks {
+		s.background.Go(s.tickLoop)
+	}
+	if !s.cfg.Knobs.DisableReplicateLoop {
+		s.background.Go(s.replicateLoop)
+	}
+}
+
+func (s *Store) tickLoop() {
+	t := time.NewTicker(s.cfg.TickInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			s.Tick()
+		case <-s.stopping:
+			return
+		}
+	}
+}
+
+// Tick advances every replica's Raft clock by one tick.
+func (s *Store) Tick() {
+	s.replicas.mu.RLock()
+	ids := make([]kvapi.RangeID, 0, len(s.replicas.mu.byID))
+	for id := range s.replicas.mu.byID {
+		ids = append(ids, id)
+	}
+	s.replicas.mu.RUnlock()
+	s.sched.EnqueueTicks(ids)
+}
+
+// Drain hands the leadership of every range to another replica, where there is
+// one that is up to date, so that a stop costs nobody a wait. It returns when
+// all are handed over, or ctx ends.
+func (s *Store) Drain(ctx context.Context) error {
+	for _, r := range s.replicas.all() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.transferAway(ctx, 0); err != nil && !errors.Is(err, errNobodyToTransferTo) {
+			s.cfg.Log.Info("drain", "range", r.rangeID, "err", err)
+		}
+	}
+	return nil
+}
+
+// Stop ends the store. What is in flight gets an ambiguous answer.
+func (s *Store) Stop() {
+	s.stopOnce.Do(func() {
+		close(s.stopping)
+		s.cancel()
+		if s.resolver != nil {
+			s.resolver.Close()
+		}
+		s.sched.Stop()
+		s.logWriter.Stop()
+		for _, r := range s.replicas.all() {
+			r.raftMu.Lock()
+			r.retire()
+			r.raftMu.Unlock()
+		}
+		s.background.Wait()
+	})
+}
+
+func (s *Store) isStopping() bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// fatal stops the node: state that may be wrong must answer nobody.
+func (s *Store) fatal(err error) {
+	s.fatalOnce.Do(func() {
+		s.cfg.Log.Error("the store cannot go on", "err", err)
+		s.cfg.Fatal(err)
+	})
+}
+
+// enqueue asks for a turn of a range on a worker.
+func (s *Store) enqueue(id kvapi.RangeID) { s.sched.EnqueueMessages(id) }
+
+func (s *Store) nextCommandID() commandID {
+	for {
+		if id := s.commandSeq.Add(1); id != 0 {
+			return commandID(id)
+		}
+	}
+}
+
+// Ident returns whose store this is.
+func (s *Store) Ident() Ident { return s.ident }
+
+// Metrics returns the store's counters.
+func (s *Store) Metrics() *Metrics { return &s.metrics }
+
+// Engine returns the store's engine.
+func (s *Store) Engine() *storage.Engine { return s.cfg.Engine }
+
+// processor is the scheduler's view of the store.
+type processor struct{ s *Store }
+
+func (p processor) ProcessMessages(id kvapi.RangeID) bool {
+	r := p.s.replicas.get(id)
+	return r != nil && r.processMessages()
+}
+
+func (p processor) ProcessTick(id kvapi.RangeID) bool {
+	r := p.s.replicas.get(id)
+	return r != nil && r.processTick()
+}
+
+func (p processor) ProcessReady(id kvapi.RangeID) {
+	if r := p.s.replicas.get(id); r != nil {
+		r.processReady()
+	}
+}

@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/concurrency"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// Send evaluates a batch on the replica of its range (or, without a range id,
+// of its first key). It implements kvapi.Sender.
+func (s *Store) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	br, err := s.send(ctx, ba)
+	now := s.cfg.Clock.Now()
+	if err != nil {
+		s.metrics.FailedBatches.Add(1)
+		// The error may be shared; the reading of the clock is this answer's.
+		e := *err
+		e.Now = now
+		return nil, &e
+	}
+	if ba.IsReadOnly() {
+		s.metrics.ReadBatches.Add(1)
+	} else {
+		s.metrics.WriteBatches.Add(1)
+	}
+	br.Now = now
+	return br, nil
+}
+
+func (s *Store) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	if s.isStopping() {
+		return nil, kvapi.NewError(kvapi.ErrUnavailable, "%s is stopping", s.ident.NodeID)
+	}
+	if err := s.validate(ba); err != nil {
+		return nil, err
+	}
+	if ba.Now != (hlc.ClockTimestamp{}) {
+		if err := s.cfg.Clock.Update(ba.Now); err != nil {
+			return nil, kvapi.NewError(kvapi.ErrUnavailable, "%v", err)
+		}
+	}
+	r, err := s.route(ba)
+	if err != nil {
+		return nil, err
+	}
+	br, err := r.Send(ctx, ba)
+	if err != nil {
+		return nil, err
+	}
+	if info := r.info(); ba.Generation != 0 && ba.Generation < info.Desc.Generation {
+		br.Infos = append(br.Infos, info)
+	}
+	return br, nil
+}
+
+// validate refuses what no client may ask.
+func (s *Store) validate(ba *kvapi.BatchRequest) *kvapi.Error {
+	if len(ba.Requests) == 0 {
+		return kvapi.NewError(kvapi.ErrInternal, "a batch without requests")
+	}
+	for i := range ba.Requests {
+		k := ba.Requests[i].Kind
+		if !k.IsValid() || k == kvapi.RequestLease || k == kvapi.TruncateLog {
+			return kvapi.NewError(kvapi.ErrInternal, "a batch with request %d (%s)", uint8(k), k)
+		}
+		if k.IsAdmin() && len(ba.Requests) > 1 {
+			return kvapi.NewError(kvapi.ErrInternal, "%s is not alone in its batch", k)
+		}
+	}
+	return nil
+}
+
+func (s *Store) route(ba *kvapi.BatchRequest) (*Replica, *kvapi.Error) {
+	if ba.RangeID != 0 {
+		if r := s.replicas.get(ba.RangeID); r != nil {
+			return r, nil
+		}
+		return nil, kvapi.NewError(kvapi.ErrRangeNotFound, "%s has no replica of %s", s.ident.NodeID, ba.RangeID)
+	}
+	sp, err := addressedSpan(&ba.Requests[0])
+	if err != nil {
+		return nil, kvapi.NewError(kvapi.ErrInternal, "%v", err)
+	}
+	if r := s.replicas.lookup(sp.Key); r != nil {
+		return r, nil
+	}
+	return nil, kvapi.NewError(kvapi.ErrRangeNotFound, "%s has no replica with %s", s.ident.NodeID, sp.Key)
+}
+
+// RangeReport is what one store knows of one of its ranges, for people.
+type RangeReport struct {
+	kvapi.RangeInfo
+	ReplicaID kvapi.ReplicaID
+	Leader    kvapi.ReplicaID
+	Leads     bool
+	// LeaseValid says that this replica serves the range now.
+	LeaseValid  bool
+	Term        kvapi.Term
+	Applied     kvapi.LogIndex
+	Stats       kvapi.RangeStatistics
+	Concurrency concurrency.Metrics
+}
+
+// RangeInfos reports on every replica of the store, in order of range id.
+func (s *Store) RangeInfos() []RangeReport {
+	var out []RangeReport
+	for _, r := range s.replicas.all() {
+		valid := r.leaseStatus(noTimestamp).IsValid()
+		r.mu.RLock()
+		out = append(out, RangeReport{
+			RangeInfo: kvapi.RangeInfo{Desc: *r.mu.desc, Lease: r.mu.lease},
+			ReplicaID: r.replicaID, Leader: r.mu.leader, Leads: r.mu.leads, LeaseValid: valid,
+			Term: r.mu.term, Applied: r.mu.applied.Index, Stats: r.mu.applied.Stats,
+			Concurrency: r.mgr.Metrics(),
+		})
+		r.mu.RUnlock()
+	}
+	return out
+}
+
+// FirstRange returns the first range's descriptor, if this store has it: gossip
+// carries it to everybody, for all other look-ups begin there.
+func (s *Store) FirstRange() (kvapi.RangeInfo, bool) {
+	if r := s.replicas.get(firstRangeID); r != nil && r.Desc().IsInitialized() {
+		return r.info(), true
+	}
+	return kvapi.RangeInfo{}, false
+}
