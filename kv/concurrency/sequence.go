@@ -54,7 +54,7 @@ func (m *Manager) HandleLockConflict(ctx context.Context, g *Guard, seq kvapi.Le
 	}
 	if g.rounds > roundsMax {
 		m.Finish(g)
-		return kvapi.NewError(kvapi.ErrInternal, "lock at %s does not conflict with the spans declared", locks[0].Key)
+		return kvapi.NewError(kvapi.ErrInternal, "evaluation finds locks (%d) that do not conflict with what it declared", len(locks))
 	}
 	return nil
 }

@@ -68,8 +68,8 @@ func (r *Resolver) resolveSpan(ctx context.Context, u *kvapi.LockUpdate) *kvapi.
 		if next == nil {
 			return nil
 		}
-		if !span.Key.Less(next.Key) && !next.Key.Equal(span.Key) {
-			return kvapi.NewError(kvapi.ErrInternal, "resolution of %s resumes backwards at %s", span, next)
+		if !span.Key.Less(next.Key) {
+			return kvapi.NewError(kvapi.ErrInternal, "resolution of %s resumes without progress at %s", span, next)
 		}
 		span = *next
 	}

@@ -14,8 +14,8 @@
 // behind. When the edges show a way from the pushee back to the pusher, that
 // is a cycle. Its victim is the member with the lowest priority, among equals
 // the smallest id: the same for every observer, because every observer of a
-// cycle knows all its members. The victim's own push fails with ErrDeadlock,
-// and whoever pushes the victim goes on by force.
+// cycle knows all its members. The victim's own push fails with ErrDeadlock;
+// if the cycle stands nevertheless, whoever pushes the victim goes on by force.
 //
 // Invariants
 //

@@ -38,8 +38,9 @@ type waiter struct {
 	wake   chan struct{}
 	// edges lead to the pusher; guarded by the queue's mutex.
 	edges []kvapi.TxnWait
-	// suspect is the cycle that the last poll showed.
+	// suspect is the cycle that the last polls showed, seen times in a row.
 	suspect []member
+	seen    int
 }
 
 // New returns an empty queue.
@@ -264,18 +265,29 @@ func (q *Queue) onPoll(w *waiter, ba *kvapi.BatchRequest, p poll) (*kvapi.BatchR
 	q.mu.Lock()
 	w.edges = p.edges
 	q.mu.Unlock()
-	cycle := findCycle(member{id: w.pusher.ID, priority: w.pusher.Priority}, w.pushee, p.edges)
-	confirmed := len(cycle) == 2 || len(cycle) > 2 && sameCycle(cycle, w.suspect)
-	w.suspect = cycle
-	if !confirmed {
+	return q.onCycle(w, ba, findCycle(member{id: w.pusher.ID, priority: w.pusher.Priority}, w.pushee, p.edges))
+}
+
+// onCycle acts on the cycle that a poll showed, or nil. The victim ends its
+// own wait, with an error that says why. If it does not (its polls do not get
+// through), whoever pushes it stops being patient.
+func (q *Queue) onCycle(w *waiter, ba *kvapi.BatchRequest, cycle []member) (*kvapi.BatchRequest, *kvapi.Error) {
+	if cycle == nil || !sameCycle(cycle, w.suspect) {
+		w.suspect, w.seen = cycle, 0
+	}
+	if cycle == nil {
 		return nil, nil
 	}
-	switch victimOf(cycle) {
-	case w.pusher.ID:
+	w.seen++
+	if w.seen < seenMin && len(cycle) > 2 {
+		return nil, nil
+	}
+	switch victim := victimOf(cycle); {
+	case victim == w.pusher.ID:
 		e := kvapi.NewError(kvapi.ErrDeadlock, "transactions wait for each other: %s", describe(cycle))
-		e.Txn, e.Other = p.txn, &ba.Requests[0].Push.Pushee
+		e.Other = &ba.Requests[0].Push.Pushee
 		return nil, e
-	case w.pushee:
+	case victim == w.pushee && w.seen >= seenToForce:
 		return forced(ba), nil
 	}
 	return nil, nil
