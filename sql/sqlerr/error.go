@@ -21,7 +21,8 @@ const (
 	SeverityDebug   Severity = "DEBUG"
 )
 
-// Error is what a client is told.
+// Error is what a client is told. The With methods return a changed copy, so that errors may be
+// shared by goroutines.
 type Error struct {
 	Severity Severity
 	Code     Code
@@ -66,50 +67,60 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // WithDetail sets the detail line.
 func (e *Error) WithDetail(format string, args ...any) *Error {
-	e.Detail = sprintf(format, args)
-	return e
+	c := *e
+	c.Detail = sprintf(format, args)
+	return &c
 }
 
 // WithHint sets the hint line.
 func (e *Error) WithHint(format string, args ...any) *Error {
-	e.Hint = sprintf(format, args)
-	return e
+	c := *e
+	c.Hint = sprintf(format, args)
+	return &c
 }
 
 // WithPos sets the 1-based character position unless one closer to the fault is already there.
 func (e *Error) WithPos(position int) *Error {
-	if e.Position == 0 && position > 0 {
-		e.Position = position
+	if e.Position != 0 || position <= 0 {
+		return e
 	}
-	return e
+	c := *e
+	c.Position = position
+	return &c
 }
 
 // WithTable names the table.
 func (e *Error) WithTable(schema, table string) *Error {
-	e.Schema, e.Table = schema, table
-	return e
+	c := *e
+	c.Schema, c.Table = schema, table
+	return &c
 }
 
 // WithColumn names the column.
-func (e *Error) WithColumn(column string) *Error { e.Column = column; return e }
+func (e *Error) WithColumn(column string) *Error { c := *e; c.Column = column; return &c }
 
 // WithConstraint names the constraint.
-func (e *Error) WithConstraint(constraint string) *Error { e.Constraint = constraint; return e }
+func (e *Error) WithConstraint(constraint string) *Error {
+	c := *e
+	c.Constraint = constraint
+	return &c
+}
 
 // WithDataType names the type.
-func (e *Error) WithDataType(dataType string) *Error { e.DataType = dataType; return e }
+func (e *Error) WithDataType(dataType string) *Error { c := *e; c.DataType = dataType; return &c }
 
 // WithSeverity changes the severity from ERROR.
-func (e *Error) WithSeverity(s Severity) *Error { e.Severity = s; return e }
+func (e *Error) WithSeverity(s Severity) *Error { c := *e; c.Severity = s; return &c }
 
 // WithWhere sets the context lines (COPY: file line and column).
 func (e *Error) WithWhere(format string, args ...any) *Error {
-	e.Where = sprintf(format, args)
-	return e
+	c := *e
+	c.Where = sprintf(format, args)
+	return &c
 }
 
 // WithCause keeps the error below for logs and errors.Is.
-func (e *Error) WithCause(err error) *Error { e.cause = err; return e }
+func (e *Error) WithCause(err error) *Error { c := *e; c.cause = err; return &c }
 
 func sprintf(format string, args []any) string {
 	if len(args) == 0 {

@@ -1,0 +1,11 @@
+package builtins
+
+// allGroups lists the tables of overloads; each is made by the file of its subject.
+func allGroups() [][]Overload {
+	return [][]Overload{
+		comparisonOps(), intOps(), floatOps(), numericOps(), dateOps(), stringOps(),
+		mathFuncs(), stringFuncs(), encodingFuncs(), regexFuncs(), dateFuncs(),
+		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(),
+		aggregates(), seriesFuncs(),
+	}
+}

@@ -1,0 +1,225 @@
+package builtins
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// Regular expressions run on Go's engine, whose time is linear in the text. It lacks
+// back-references and lookaround, which fail with 2201B.
+
+// regexCache remembers the last few patterns of one function; it is safe for concurrent use.
+type regexCache struct {
+	mu struct {
+		sync.Mutex
+		m map[string]*regexp.Regexp
+	}
+}
+
+const regexCacheMax = 64
+
+func (c *regexCache) get(pattern, flags string) (*regexp.Regexp, error) {
+	key := flags + "/" + pattern
+	c.mu.Lock()
+	re := c.mu.m[key]
+	c.mu.Unlock()
+	if re != nil {
+		return re, nil
+	}
+	re, err := compileRegex(pattern, flags)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.mu.m) >= regexCacheMax || c.mu.m == nil {
+		c.mu.m = map[string]*regexp.Regexp{}
+	}
+	c.mu.m[key] = re
+	return re, nil
+}
+
+// compileRegex translates Postgres's flags and its word-boundary escapes.
+func compileRegex(pattern, flags string) (*regexp.Regexp, error) {
+	goFlags := "s" // in Postgres . matches a newline
+	for _, f := range flags {
+		switch f {
+		case 'i':
+			goFlags += "i"
+		case 'n', 'm':
+			goFlags = strings.Replace(goFlags, "s", "", 1) + "m"
+		case 'g', 'c', 's', 'x', 'e', 't':
+		default:
+			return nil, sqlerr.New(sqlerr.InvalidParameterValue, "invalid regular expression option: \"%c\"", f)
+		}
+	}
+	if strings.HasPrefix(pattern, "***=") {
+		pattern = regexp.QuoteMeta(pattern[4:])
+	}
+	for _, r := range [][2]string{{`\m`, `\b`}, {`\M`, `\b`}, {`\y`, `\b`}, {`\Y`, `\B`}, {`\Z`, `\z`}, {`[[:<:]]`, `\b`}, {`[[:>:]]`, `\b`}} {
+		pattern = strings.ReplaceAll(pattern, r[0], r[1])
+	}
+	if goFlags != "" {
+		pattern = "(?" + goFlags + ")" + pattern
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: %s",
+			strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return re, nil
+}
+
+func flagsOf(a []datum, i int) string {
+	if len(a) > i {
+		return a[i].Str()
+	}
+	return ""
+}
+
+func regexFuncs() []Overload {
+	tx := types.Text
+	var cache regexCache
+	similar := func(_ ectx, a []datum) (datum, error) {
+		esc := `\`
+		if len(a) > 1 && !a[1].IsNull() {
+			esc = a[1].Str()
+		}
+		s, err := similarToRegex(a[0].Str(), esc)
+		if err != nil {
+			return types.Null, err
+		}
+		return text(s)
+	}
+	return []Overload{
+		fn("regexp_replace", []types.T{tx, tx, tx, tx}, tx, "with the first match replaced, or all with flag g", func(_ ectx, a []datum) (datum, error) {
+			re, err := cache.get(a[1].Str(), flagsOf(a, 3))
+			if err != nil {
+				return types.Null, err
+			}
+			return text(regexReplace(re, a[0].Str(), a[2].Str(), strings.Contains(flagsOf(a, 3), "g")))
+		}).defaults(1),
+		fn("regexp_match", []types.T{tx, tx, tx}, types.TextArray, "groups of the first match", func(_ ectx, a []datum) (datum, error) {
+			re, err := cache.get(a[1].Str(), flagsOf(a, 2))
+			if err != nil {
+				return types.Null, err
+			}
+			return groups(a[0].Str(), re.FindStringSubmatchIndex(a[0].Str())), nil
+		}).defaults(1),
+		fn("regexp_like", []types.T{tx, tx, tx}, types.Bool, "matches", func(_ ectx, a []datum) (datum, error) {
+			re, err := cache.get(a[1].Str(), flagsOf(a, 2))
+			if err != nil {
+				return types.Null, err
+			}
+			return types.NewBool(re.MatchString(a[0].Str())), nil
+		}).defaults(1),
+		f2("substring", tx, tx, tx, "part that matches a regular expression", func(_ ectx, s, p datum) (datum, error) {
+			re, err := cache.get(p.Str(), "")
+			if err != nil {
+				return types.Null, err
+			}
+			m := re.FindStringSubmatch(s.Str())
+			if m == nil {
+				return types.Null, nil
+			}
+			return text(m[min(len(m)-1, 1)])
+		}),
+		fn("regexp_split_to_array", []types.T{tx, tx, tx}, types.TextArray, "parts between matches", func(_ ectx, a []datum) (datum, error) {
+			re, err := cache.get(a[1].Str(), flagsOf(a, 2))
+			if err != nil {
+				return types.Null, err
+			}
+			return textArray(re.Split(a[0].Str(), -1)), nil
+		}).defaults(1),
+		fn("similar_to_escape", []types.T{tx, tx}, tx, "SIMILAR TO pattern as a regular expression", similar).defaults(1).lenient(),
+		fn("similar_escape", []types.T{tx, tx}, tx, "SIMILAR TO pattern as a regular expression", similar).lenient(),
+		fn("like_escape", []types.T{tx, tx}, tx, "LIKE pattern with another escape character", func(_ ectx, a []datum) (datum, error) {
+			return likeEscape(a[0].Str(), a[1].Str())
+		}),
+	}
+}
+
+func likeEscape(p, esc string) (datum, error) {
+	if esc == `\` {
+		return text(p)
+	}
+	var b strings.Builder
+	for i := 0; i < len(p); i++ {
+		switch {
+		case esc != "" && strings.HasPrefix(p[i:], esc) && i+len(esc) < len(p):
+			b.WriteByte('\\')
+			i += len(esc)
+			b.WriteByte(p[i])
+		case p[i] == '\\':
+			b.WriteString(`\\`)
+		default:
+			b.WriteByte(p[i])
+		}
+	}
+	return text(b.String())
+}
+
+func textArray(ss []string) datum {
+	out := make([]datum, len(ss))
+	for i, s := range ss {
+		out[i] = types.NewText(s)
+	}
+	return types.NewArray(types.Text, out)
+}
+
+// groups makes an array of a match's groups, or of the whole match if it has none.
+func groups(s string, at []int) datum {
+	if at == nil {
+		return types.Null
+	}
+	if len(at) > 2 {
+		at = at[2:]
+	}
+	var out []datum
+	for i := 0; i < len(at); i += 2 {
+		if at[i] < 0 {
+			out = append(out, types.Null)
+		} else {
+			out = append(out, types.NewText(s[at[i]:at[i+1]]))
+		}
+	}
+	return types.NewArray(types.Text, out)
+}
+
+// regexReplace expands \1…\9, \& and \\ in the replacement.
+func regexReplace(re *regexp.Regexp, s, with string, all bool) string {
+	n := 1
+	if all {
+		n = -1
+	}
+	var b strings.Builder
+	last := 0
+	for _, at := range re.FindAllStringSubmatchIndex(s, n) {
+		b.WriteString(s[last:at[0]])
+		for i := 0; i < len(with); i++ {
+			if with[i] != '\\' || i+1 == len(with) {
+				b.WriteByte(with[i])
+				continue
+			}
+			i++
+			g := -1
+			switch c := with[i]; {
+			case c == '&':
+				g = 0
+			case c >= '1' && c <= '9':
+				g = int(c - '0')
+			default:
+				b.WriteByte(c)
+			}
+			if g >= 0 && 2*g+1 < len(at) && at[2*g] >= 0 {
+				b.WriteString(s[at[2*g]:at[2*g+1]])
+			}
+		}
+		last = at[1]
+	}
+	return b.String() + s[last:]
+}
