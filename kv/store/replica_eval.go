@@ -21,7 +21,7 @@ var errLeaseMoved = kvapi.NewError(kvapi.ErrNotLeaseholder, "the lease moved")
 func (r *Replica) evaluateOnce(ctx context.Context, ba *kvapi.BatchRequest, g *concurrency.Guard) (
 	br *kvapi.BatchResponse, held bool, err *kvapi.Error) {
 	if ba.IsReadOnly() {
-		br, err = r.read(ctx, ba)
+		br, err = r.read(ctx, ba, g)
 		return br, false, err
 	}
 	return r.write(ctx, ba, g)
@@ -89,14 +89,22 @@ func (r *Replica) waitForClock(ctx context.Context, ts hlc.Timestamp) *kvapi.Err
 
 // read evaluates a batch that writes nothing, on one state of the engine, and
 // remembers what it read before the latches go.
-func (r *Replica) read(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+func (r *Replica) read(ctx context.Context, ba *kvapi.BatchRequest, g *concurrency.Guard) (*kvapi.BatchResponse, *kvapi.Error) {
 	a, err := r.admit(ctx, ba, batcheval.ReadTimestamp(ba))
 	if err != nil {
 		return nil, err
 	}
 	view := r.store.cfg.Engine.NewView()
-	br, res, err := batcheval.Evaluate(ctx, batcheval.ReadOnly(view), r.evalContext(ba, a), ba)
-	view.Close()
+	br, res, err := batcheval.Evaluate(ctx, batcheval.ReadOnly(view), r.evalContext(ba, a, g), ba)
+	if e := view.Close(); e != nil && err == nil {
+		err = kvapi.NewError(kvapi.ErrInternal, "%s: %v", r.rangeID, e)
+	}
+	if err == nil && a.now.Timestamp().Less(br.Timestamp) {
+		// Evaluation moved the read up, past an uncertain value.
+		if _, err := r.admit(ctx, ba, br.Timestamp); err != nil {
+			return nil, err
+		}
+	}
 	if e := r.checkStill(a); e != nil {
 		return nil, e
 	}
@@ -104,6 +112,7 @@ func (r *Replica) read(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 	if err == nil {
 		r.onLocalResult(&res)
 	}
+	r.resolveRest(&res)
 	return br, err
 }
 
@@ -118,11 +127,21 @@ func (r *Replica) checkStill(a admission) *kvapi.Error {
 	return nil
 }
 
-func (r *Replica) evalContext(ba *kvapi.BatchRequest, a admission) *batcheval.EvalContext {
+func (r *Replica) evalContext(ba *kvapi.BatchRequest, a admission, g *concurrency.Guard) *batcheval.EvalContext {
 	return &batcheval.EvalContext{
 		Desc: a.desc, NodeID: r.store.ident.NodeID, Now: a.now, Lease: a.lease, GCThreshold: a.gc,
-		Stats: a.stats, Records: txnRecords{r}, Uncertainty: batcheval.Uncertainty(ba, a.lease),
+		Stats: a.stats, Records: txnRecords{r}, Locks: heldLocks{g},
+		Uncertainty: batcheval.Uncertainty(ba, a.lease, r.store.cfg.Clock.MaxOffset()),
 	}
+}
+
+// heldLocks tells a request that skips locked keys which are.
+type heldLocks struct{ g *concurrency.Guard }
+
+// IsLockedByOther implements batcheval.HeldLocks; the guard knows the strength
+// from the spans that were declared.
+func (h heldLocks) IsLockedByOther(key kvapi.Key, _ kvapi.LockStrength) bool {
+	return h.g.ShouldSkip(key)
 }
 
 // rememberReads puts spans into the timestamp cache (I2).

@@ -82,7 +82,7 @@ func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kva
 		case err == nil:
 			r.mgr.Finish(guard)
 			return br, nil
-		case err.Kind == kvapi.ErrLockConflict && len(err.Locks) > 0 && !failsOnLock(ba):
+		case err.Kind == kvapi.ErrLockConflict && len(err.Locks) > 0:
 			seq := r.leaseSequence()
 			if err := r.mgr.HandleLockConflict(ctx, guard, seq, err.Locks); err != nil {
 				return nil, err
@@ -106,16 +106,6 @@ func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kva
 	}
 	r.mgr.Finish(guard)
 	return nil, kvapi.NewError(kvapi.ErrUnavailable, "%s: no progress in %d attempts", r.rangeID, attemptsMax)
-}
-
-// failsOnLock reports whether the user asked not to wait for locks.
-func failsOnLock(ba *kvapi.BatchRequest) bool {
-	for i := range ba.Requests {
-		if ba.Requests[i].Wait == kvapi.WaitError {
-			return true
-		}
-	}
-	return false
 }
 
 // declareSpans is batcheval's, and for a command that changes the range itself

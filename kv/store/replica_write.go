@@ -27,7 +27,7 @@ type evaluated struct {
 // store has the guard.
 func (r *Replica) write(ctx context.Context, ba *kvapi.BatchRequest, g *concurrency.Guard) (
 	br *kvapi.BatchResponse, held bool, err *kvapi.Error) {
-	ev, err := r.evaluate(ctx, ba)
+	ev, err := r.evaluate(ctx, ba, g)
 	if err != nil {
 		return nil, false, err
 	}
@@ -73,7 +73,7 @@ func ambiguous(format string, args ...any) *kvapi.Error {
 
 // evaluate runs the batch above every read that was served and makes the
 // command of it. Nothing is visible of it yet.
-func (r *Replica) evaluate(ctx context.Context, ba *kvapi.BatchRequest) (*evaluated, *kvapi.Error) {
+func (r *Replica) evaluate(ctx context.Context, ba *kvapi.BatchRequest, g *concurrency.Guard) (*evaluated, *kvapi.Error) {
 	needs := batcheval.ReadTimestamp(ba).Max(batcheval.WriteTimestamp(ba))
 	a, err := r.admit(ctx, ba, needs)
 	if err != nil {
@@ -82,21 +82,20 @@ func (r *Replica) evaluate(ctx context.Context, ba *kvapi.BatchRequest) (*evalua
 	if ba, err = r.bumpAboveReads(ba); err != nil {
 		return nil, err
 	}
-	if w := batcheval.WriteTimestamp(ba); needs.Less(w) && !w.Less(a.lease.Expiration) {
-		// Possible only with a cache that remembers reads near the lease's end;
-		// a later lease will do.
-		return nil, errLeaseMoved
-	}
 	batch := r.newBatch(ba)
 	defer batch.Close()
-	br, res, err := batcheval.Evaluate(ctx, batch, r.evalContext(ba, a), ba)
+	br, res, err := batcheval.Evaluate(ctx, batch, r.evalContext(ba, a, g), ba)
 	if e := r.checkStill(a); e != nil {
 		return nil, e
 	}
 	r.rememberReads(batcheval.ReadSpans(ba, br, err))
 	if err != nil {
-		// Marks and missing intents protect answers, also those of errors.
+		r.resolveRest(&res)
 		return nil, err
+	}
+	if !res.Replicated.WriteTimestamp.Less(a.lease.Expiration) {
+		// The write was moved up, to the lease's end; a later lease will do.
+		return nil, errLeaseMoved
 	}
 	ev := &evaluated{br: br, res: res}
 	return ev, r.makeCommand(ev, a, batch)

@@ -1,0 +1,473 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/mvcc"
+	"github.com/cairndb/cairn/kv/raftgroup"
+	"github.com/cairndb/cairn/kv/storage"
+	"github.com/cairndb/cairn/kv/storage/storagetest"
+)
+
+// cluster is several stores in one process: crashable memory for disks, and
+// function calls for a network whose links can be cut.
+type cluster struct {
+	t     testing.TB
+	knobs TestingKnobs
+	mu    sync.Mutex
+	nodes map[kvapi.NodeID]*testNode
+	// cut holds the directed links that lose everything.
+	cut map[[2]kvapi.NodeID]bool
+	// snapshotsOff refuses snapshots.
+	snapshotsOff bool
+}
+
+type testNode struct {
+	c      *cluster
+	id     kvapi.NodeID
+	fs     storagetest.CrashFS
+	clock  *hlc.Clock
+	engine *storage.Engine
+	store  *Store
+	inbox  chan []byte
+	done   chan struct{}
+	wg     sync.WaitGroup
+	// down nodes neither send nor receive.
+	down bool
+}
+
+const testMaxOffset = 250 * time.Millisecond
+
+// newCluster starts n stores; the first is bootstrapped, the others wait for
+// replicas.
+func newCluster(t testing.TB, n int, knobs TestingKnobs) *cluster {
+	c := &cluster{t: t, knobs: knobs, nodes: map[kvapi.NodeID]*testNode{}, cut: map[[2]kvapi.NodeID]bool{}}
+	for i := 1; i <= n; i++ {
+		id := kvapi.NodeID(i)
+		node := &testNode{c: c, id: id, fs: storagetest.NewCrashFS(), clock: hlc.NewClock(hlc.SystemClock{}, testMaxOffset)}
+		c.nodes[id] = node
+		node.open()
+		ident := Ident{ClusterID: kvapi.ClusterID{1}, NodeID: id}
+		var err error
+		if i == 1 {
+			err = Bootstrap(node.engine, node.clock, ident)
+		} else {
+			err = WriteIdent(node.engine, ident)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		node.start()
+	}
+	t.Cleanup(c.stop)
+	return c
+}
+
+func (c *cluster) stop() {
+	for id := range c.nodes {
+		if !c.nodes[id].down {
+			c.nodes[id].close()
+		}
+	}
+}
+
+func (n *testNode) open() {
+	eng, err := storage.Open(storage.Options{FS: n.fs, Dir: "data", OnFatal: func(error) {}})
+	if err != nil {
+		n.c.t.Fatal(err)
+	}
+	n.engine = eng
+}
+
+func (n *testNode) start() {
+	n.inbox, n.done = make(chan []byte, 4096), make(chan struct{})
+	s, err := Open(context.Background(), Config{
+		Engine: n.engine, Clock: n.clock, Transport: testTransport{n}, Txns: testTxns{n.c}, Sender: n.c,
+		Nodes: n.c, Knobs: n.c.knobs,
+		Fatal: func(err error) {
+			if !n.isDown() {
+				panic(err)
+			}
+		},
+	})
+	if err != nil {
+		n.c.t.Fatal(err)
+	}
+	n.c.mu.Lock()
+	n.store, n.down = s, false
+	n.c.mu.Unlock()
+	n.wg.Go(n.receive)
+	s.Start()
+}
+
+func (n *testNode) isDown() bool {
+	n.c.mu.Lock()
+	defer n.c.mu.Unlock()
+	return n.down
+}
+
+func (n *testNode) receive() {
+	for {
+		select {
+		case b := <-n.inbox:
+			envs, err := raftgroup.DecodeEnvelopes(b)
+			if err != nil {
+				panic(err)
+			}
+			n.store.HandleRaft(envs)
+		case <-n.done:
+			return
+		}
+	}
+}
+
+func (n *testNode) close() {
+	n.store.Stop()
+	close(n.done)
+	n.wg.Wait()
+	if err := n.engine.Close(); err != nil {
+		n.c.t.Error(err)
+	}
+}
+
+// crash takes the node down as a power failure would: what was not synced is
+// lost with the given chance.
+func (n *testNode) crash(rng *rand.Rand, keepPercent int) {
+	n.c.mu.Lock()
+	n.down = true
+	n.c.mu.Unlock()
+	fs := n.fs.Crash(keepPercent, rng)
+	n.close()
+	n.fs = fs
+}
+
+// stopNode takes the node down in good order.
+func (n *testNode) stopNode() {
+	n.c.mu.Lock()
+	n.down = true
+	n.c.mu.Unlock()
+	n.close()
+}
+
+func (n *testNode) restart() {
+	n.open()
+	n.start()
+}
+
+// LiveNodes implements NodeLister.
+func (c *cluster) LiveNodes() []kvapi.NodeID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []kvapi.NodeID
+	for id, n := range c.nodes {
+		if !n.down {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func (c *cluster) up(id kvapi.NodeID) *testNode {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := c.nodes[id]; n != nil && !n.down && n.store != nil {
+		return n
+	}
+	return nil
+}
+
+// isolate cuts a node off, both ways, or heals it.
+func (c *cluster) isolate(id kvapi.NodeID, off bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for o := range c.nodes {
+		if o != id {
+			c.cut[[2]kvapi.NodeID{id, o}], c.cut[[2]kvapi.NodeID{o, id}] = off, off
+		}
+	}
+}
+
+func (c *cluster) passes(from, to kvapi.NodeID) *testNode {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.nodes[to]
+	if n == nil || n.down || n.store == nil || c.nodes[from].down || c.cut[[2]kvapi.NodeID{from, to}] {
+		return nil
+	}
+	return n
+}
+
+// testTransport is a node's network.
+type testTransport struct{ n *testNode }
+
+func (t testTransport) SendRaft(to kvapi.NodeID, envs []raftgroup.Envelope) bool {
+	n := t.n.c.passes(t.n.id, to)
+	if n == nil {
+		return false
+	}
+	select {
+	case n.inbox <- raftgroup.AppendEnvelopes(nil, envs):
+		return true
+	default:
+		return false
+	}
+}
+
+func (t testTransport) SendSnapshot(ctx context.Context, to kvapi.NodeID, fill func(func([]byte) error) error) error {
+	n := t.n.c.passes(t.n.id, to)
+	if n == nil || t.n.c.snapshotsOff {
+		return fmt.Errorf("%s is unreachable", to)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	chunks, result := make(chan []byte), make(chan error, 1)
+	go func() {
+		defer cancel()
+		result <- n.store.HandleSnapshot(ctx, func() ([]byte, error) {
+			select {
+			case b, ok := <-chunks:
+				if !ok {
+					return nil, io.EOF
+				}
+				return b, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		})
+	}()
+	err := fill(func(b []byte) error {
+		select {
+		case chunks <- append([]byte(nil), b...):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	if err != nil {
+		cancel()
+		<-result
+		return err
+	}
+	close(chunks)
+	return <-result
+}
+
+// Send routes a batch to whichever store serves it, and tries until it does.
+// It splits nothing: all keys are in one range. Implements kvapi.Sender.
+func (c *cluster) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var last *kvapi.Error
+	for ctx.Err() == nil {
+		for id := kvapi.NodeID(1); int(id) <= len(c.nodes); id++ {
+			n := c.up(id)
+			if n == nil {
+				continue
+			}
+			br, err := n.store.Send(ctx, ba)
+			if err == nil {
+				return br, nil
+			}
+			switch err.Kind {
+			case kvapi.ErrNotLeaseholder, kvapi.ErrRangeNotFound, kvapi.ErrUnavailable, kvapi.ErrRangeMismatch:
+				last = err
+			default:
+				return nil, err
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if last == nil {
+		last = kvapi.NewError(kvapi.ErrUnavailable, "no node")
+	}
+	return nil, last
+}
+
+func (c *cluster) put(key, value string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	ba := &kvapi.BatchRequest{}
+	ba.Add(kvapi.Request{Kind: kvapi.Put, Key: tkey(key), Value: []byte(value)})
+	_, err := c.Send(ctx, ba)
+	return err.AsError()
+}
+
+func (c *cluster) get(key string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	ba := &kvapi.BatchRequest{}
+	ba.Add(kvapi.Request{Kind: kvapi.Get, Key: tkey(key)})
+	br, err := c.Send(ctx, ba)
+	if err != nil {
+		return "", err
+	}
+	return string(br.Responses[0].Value), nil
+}
+
+func (c *cluster) admin(q kvapi.Request) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	_, err := c.Send(ctx, (&kvapi.BatchRequest{}).Add(q))
+	return err.AsError()
+}
+
+func tkey(s string) kvapi.Key { return append(keys.Table(100), s...) }
+
+// replicateEverywhere gives every range a replica on every node.
+func (c *cluster) replicateEverywhere() {
+	c.t.Helper()
+	c.eventually("every range has all its replicas", 60*time.Second, func() error {
+		for id := range c.nodes {
+			if n := c.up(id); n != nil {
+				n.store.ReplicateOnce(context.Background())
+			}
+		}
+		for id := range c.nodes {
+			n := c.up(id)
+			if n == nil {
+				continue
+			}
+			infos := n.store.RangeInfos()
+			if len(infos) < 3 {
+				return fmt.Errorf("%s has %d ranges", id, len(infos))
+			}
+			for _, in := range infos {
+				if len(in.Desc.Replicas) < len(c.nodes) {
+					return fmt.Errorf("%s", &in.Desc)
+				}
+				for _, r := range in.Desc.Replicas {
+					if r.Type != kvapi.Voter {
+						return fmt.Errorf("%s", &in.Desc)
+					}
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func (c *cluster) eventually(what string, within time.Duration, f func() error) {
+	c.t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("%s: not within %s: %v", what, within, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// leader returns the node that serves a key.
+func (c *cluster) leader(key kvapi.Key) (id kvapi.NodeID) {
+	c.t.Helper()
+	c.eventually("somebody leads", 20*time.Second, func() error {
+		for i, n := range c.nodes {
+			if c.up(i) == nil {
+				continue
+			}
+			if r := n.store.replicas.lookup(key); r != nil && r.leaseStatus(noTimestamp).IsValid() {
+				id = i
+				return nil
+			}
+		}
+		return fmt.Errorf("nobody serves %s", key)
+	})
+	return id
+}
+
+// checkConsistency waits until all replicas have applied the same, and compares
+// their data byte by byte and their statistics with a recount.
+func (c *cluster) checkConsistency() {
+	c.t.Helper()
+	seen := map[kvapi.RangeID]bool{}
+	for _, n := range c.nodes {
+		if n.isDown() {
+			continue
+		}
+		for _, r := range n.store.replicas.all() {
+			if !seen[r.rangeID] && r.Desc().IsInitialized() {
+				seen[r.rangeID] = true
+				c.eventually(fmt.Sprintf("replicas of %s agree", r.rangeID), 20*time.Second, func() error {
+					return c.compareRange(r.rangeID)
+				})
+			}
+		}
+	}
+}
+
+// compareRange compares the replicas of a range if they stand at one index.
+func (c *cluster) compareRange(id kvapi.RangeID) error {
+	var first string
+	var at kvapi.LogIndex
+	for nid := kvapi.NodeID(1); int(nid) <= len(c.nodes); nid++ {
+		n := c.up(nid)
+		if n == nil {
+			continue
+		}
+		r := n.store.replicas.get(id)
+		if r == nil || !r.Desc().IsInitialized() {
+			continue
+		}
+		sum, index, err := r.fingerprint()
+		switch {
+		case err != nil:
+			return err
+		case first == "":
+			first, at = sum, index
+		case at != index:
+			return fmt.Errorf("%s is at %d, another at %d", nid, index, at)
+		case sum != first:
+			c.t.Fatalf("%s: replicas differ at index %d:\n%s\n--- %s\n%s", id, at, first, nid, sum)
+		}
+	}
+	return nil
+}
+
+// fingerprint dumps a replica's replicated data, and checks its statistics.
+func (r *Replica) fingerprint() (string, kvapi.LogIndex, error) {
+	r.raftMu.Lock()
+	defer r.raftMu.Unlock()
+	r.mu.RLock()
+	desc, st := r.mu.desc, r.mu.applied
+	r.mu.RUnlock()
+	eng := r.store.cfg.Engine
+	stats, err := mvcc.Recompute(eng, desc.StartKey, desc.EndKey)
+	if err != nil {
+		return "", 0, err
+	}
+	if stats != st.Stats {
+		return "", 0, fmt.Errorf("%s statistics: kept %+v, counted %+v", r.rangeID, st.Stats, stats)
+	}
+	p := keys.RangeIDReplicatedPrefix(r.rangeID)
+	spans := append([]kvapi.Span{{Key: p, EndKey: p.PrefixEnd()}}, sliceOf(userSpans(desc))...)
+	out := ""
+	for _, sp := range spans {
+		it, err := eng.NewIter(nil)
+		if err != nil {
+			return "", 0, err
+		}
+		lower, upper := storage.EncodeKey(nil, sp.Key), storage.EncodeKey(nil, sp.EndKey)
+		for ok := it.SeekGE(lower); ok && eng.Pebble() != nil && string(it.Key()) < string(upper); ok = it.Next() {
+			out += fmt.Sprintf("%q=%q\n", it.Key(), it.Value())
+		}
+		if err := it.Close(); err != nil {
+			return "", 0, err
+		}
+	}
+	return out, st.Index, nil
+}
+
+func sliceOf(a [4]kvapi.Span) []kvapi.Span { return a[:] }
