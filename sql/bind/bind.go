@@ -1,0 +1,185 @@
+package bind
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/parser"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// Env is what names are resolved against.
+type Env struct {
+	Snap       *schema.Snapshot
+	Database   schema.DescID
+	SearchPath []string // schemas that exist, without pg_catalog
+	Types      *types.Env
+	// Eval is used to fold expressions that depend on nothing.
+	Eval *builtins.EvalContext
+	// Virtual finds a computed table; nil if there is none.
+	Virtual func(schema, name string) *VirtualTable
+}
+
+// Kind says what a statement does.
+type Kind uint8
+
+// Kinds of statements.
+const (
+	KindSelect Kind = iota
+	KindInsert
+	KindUpdate
+	KindDelete
+)
+
+// ResultCol is a column of the result.
+type ResultCol struct {
+	ID       ColID
+	Name     string
+	Type     types.T
+	TableOID types.OID
+	AttNum   int16
+}
+
+// Stmt is a bound statement.
+type Stmt struct {
+	Kind Kind
+	Rel  Rel
+	// Cols is the result; empty for INSERT, UPDATE, DELETE without RETURNING.
+	Cols      []ResultCol
+	Returning bool
+	Params    []types.T
+	// NumCols is how many registers the statement has; Used says which are read by anything.
+	NumCols int
+	Used    []bool
+	// Writes says that the statement writes or takes locks.
+	Writes bool
+	// Virtual says that it reads computed tables, which may depend on anything.
+	Virtual bool
+	// Tables are the descriptors it depends on.
+	Tables []*schema.Table
+}
+
+type binder struct {
+	env    Env
+	query  string
+	inView int
+	depth  int
+
+	params []types.T
+	next   ColID
+	used   []bool
+	ctes   int
+
+	tables  map[schema.DescID]*schema.Table
+	virtual bool
+	writes  bool
+}
+
+// Bind resolves a SELECT, VALUES, INSERT, UPDATE or DELETE. paramTypes may be short, and hold
+// types.Unknown (or the zero T), for parameters whose type is to be found.
+func Bind(env Env, s parser.Stmt, paramTypes []types.T) (st *Stmt, err error) {
+	b := &binder{env: env, query: s.Query, tables: map[schema.DescID]*schema.Table{}}
+	for _, t := range paramTypes {
+		if t.OID == 0 {
+			t = types.Unknown
+		}
+		b.params = append(b.params, t)
+	}
+	defer catch(&err)
+	st = b.statement(s.Tree)
+	b.finish(st)
+	return st, nil
+}
+
+// catch turns this package's panic into an error.
+func catch(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case bindError:
+		*err = r.err
+	default:
+		panic(r)
+	}
+}
+
+// BindExpr resolves an expression over the columns of one table (defaults, checks); column ordinal
+// i is register i. A nil table allows no columns.
+func BindExpr(env Env, n *pg.Node, query string, table *schema.Table, to types.T) (e Expr, err error) {
+	b := &binder{env: env, query: query, tables: map[schema.DescID]*schema.Table{}}
+	defer catch(&err)
+	sc := &scope{b: b, clause: "DEFAULT expressions"}
+	if table != nil {
+		base := b.newCols(len(table.Columns))
+		sc.addTable(b.tableRef(table, table.Name, "", base))
+		sc.clause = "check constraints"
+	}
+	e = b.expr(sc, n)
+	if to.OID != 0 {
+		e = b.assign(e, to, "", -1)
+	}
+	return b.defaultUnknown(e), nil
+}
+
+func (b *binder) finish(st *Stmt) {
+	for i, t := range b.params {
+		if t == types.Unknown {
+			b.params[i] = types.Text
+		}
+	}
+	st.Params = b.params
+	st.NumCols = int(b.next)
+	st.Virtual, st.Writes = b.virtual, b.writes
+	for _, t := range b.tables {
+		st.Tables = append(st.Tables, t)
+	}
+	st.Used = make([]bool, st.NumCols)
+	markUsed(st)
+}
+
+func (b *binder) newCols(n int) ColID {
+	id := b.next
+	b.next += ColID(n)
+	return id
+}
+
+func (b *binder) statement(n *pg.Node) *Stmt {
+	switch s := n.Node.(type) {
+	case *pg.Node_SelectStmt:
+		q := b.query_(nil, s.SelectStmt, queryOptions{})
+		return &Stmt{Kind: KindSelect, Rel: q.rel, Cols: q.resultCols(), Returning: true}
+	case *pg.Node_InsertStmt:
+		return b.insertStmt(s.InsertStmt)
+	case *pg.Node_UpdateStmt:
+		return b.updateStmt(s.UpdateStmt)
+	case *pg.Node_DeleteStmt:
+		return b.deleteStmt(s.DeleteStmt)
+	}
+	fail(sqlerr.Unsupported("this statement"))
+	return nil
+}
+
+// enter bounds recursion; call the result when done.
+func (b *binder) enter() func() {
+	b.depth++
+	if b.depth > depthMax {
+		fail(sqlerr.New(sqlerr.StatementTooComplex, "stack depth limit exceeded").
+			WithHint("The statement is nested more than %d levels deep.", depthMax))
+	}
+	return func() { b.depth-- }
+}
+
+// markUsed marks every register that an expression reads or the result shows.
+func markUsed(st *Stmt) {
+	for _, c := range st.Cols {
+		st.Used[c.ID] = true
+	}
+	WalkRel(st.Rel, func(r Rel) {
+		RelRefs(r, func(id ColID) { st.Used[id] = true })
+	}, func(e Expr) {
+		if c, ok := e.(*Col); ok {
+			st.Used[c.ID] = true
+		}
+	})
+}

@@ -1,0 +1,205 @@
+package bind
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+func (b *binder) funcName(fc *pg.FuncCall) string {
+	parts := stringList(fc.Funcname)
+	name := parts[len(parts)-1]
+	if len(parts) == 2 && parts[0] != "pg_catalog" {
+		if len(builtins.Lookup(parts[0]+"."+name)) > 0 {
+			return parts[0] + "." + name
+		}
+		if parts[0] != "public" || len(builtins.Lookup(name)) > 0 {
+			b.failf(fc.Location, sqlerr.UndefinedFunction, "function %s() does not exist", strings.Join(parts, "."))
+		}
+	}
+	return name
+}
+
+func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
+	name := b.funcName(fc)
+	switch {
+	case fc.Over != nil:
+		return b.windowCall(sc, name, fc)
+	case builtins.IsAggregate(name):
+		return b.aggregate(sc, name, fc)
+	case windowOnly[name] != "" && len(builtins.Lookup(name)) == 0:
+		b.failf(fc.Location, sqlerr.WindowingError, "window function %s requires an OVER clause", name)
+	}
+	b.plainCall(name, fc)
+	if fc.FuncVariadic {
+		return b.variadicCall(sc, name, fc)
+	}
+	args := b.exprs(sc, fc.Args)
+	m, err := builtins.ResolveFunc(name, exprTypes(args))
+	if err != nil {
+		if e := b.castSyntax(name, args, fc.Location); e != nil {
+			return e
+		}
+		b.check(fc.Location, err)
+	}
+	if m.Class == builtins.SetReturning {
+		return b.targetSRF(sc, m, args, fc.Location)
+	}
+	return b.call(m, args, fc.Location)
+}
+
+// plainCall refuses aggregate syntax on other functions.
+func (b *binder) plainCall(name string, fc *pg.FuncCall) {
+	switch {
+	case fc.AggStar:
+		b.failf(fc.Location, sqlerr.WrongObjectType, "%s(*) specified, but %s is not an aggregate function", name, name)
+	case fc.AggDistinct:
+		b.failf(fc.Location, sqlerr.WrongObjectType, "DISTINCT specified, but %s is not an aggregate function", name)
+	case fc.AggFilter != nil:
+		b.failf(fc.Location, sqlerr.WrongObjectType, "FILTER specified, but %s is not an aggregate function", name)
+	case fc.AggOrder != nil:
+		b.failf(fc.Location, sqlerr.WrongObjectType, "ORDER BY specified, but %s is not an aggregate function", name)
+	}
+}
+
+// castSyntax is Postgres's function-like cast: int8(x), text(x).
+func (b *binder) castSyntax(name string, args []Expr, pos int32) Expr {
+	if len(args) != 1 || len(builtins.Lookup(name)) > 0 {
+		return nil
+	}
+	t, ok := types.ByTypName(name)
+	if !ok {
+		return nil
+	}
+	return b.coerce(args[0], t, types.CastExplicit, pos)
+}
+
+// variadicCall binds f(VARIADIC ARRAY[…]) when the array is written out.
+func (b *binder) variadicCall(sc *scope, name string, fc *pg.FuncCall) Expr {
+	args := b.exprs(sc, fc.Args)
+	last, ok := args[len(args)-1].(*Array)
+	if !ok {
+		b.unsupported(fc.Location, "VARIADIC with an array that is not a constructor")
+	}
+	return b.callByName(name, append(args[:len(args)-1:len(args)-1], last.Elems...), fc.Location)
+}
+
+// targetSRF registers a set-returning function of a target list.
+func (b *binder) targetSRF(sc *scope, m builtins.Match, args []Expr, pos int32) Expr {
+	if sc.srf == nil {
+		b.failf(pos, sqlerr.FeatureNotSupported, "set-returning functions are not allowed in %s", sc.clause)
+	}
+	f := b.tableFunc(m, b.castArgs(m, args, pos))
+	*sc.srf = append(*sc.srf, f)
+	if len(f.Cols) == 1 {
+		return &Col{ID: f.Cols[0], T: m.Ret, Name: m.Name, Pos: pos}
+	}
+	r := &Row{}
+	for i, c := range m.Cols(exprTypes(args)) {
+		r.Elems = append(r.Elems, &Col{ID: f.Cols[i], T: c.Type, Name: c.Name, Pos: pos})
+		r.Names = append(r.Names, c.Name)
+	}
+	return r
+}
+
+func (b *binder) tableFunc(m builtins.Match, args []Expr) TableFunc {
+	n := 1
+	if m.Cols != nil {
+		n = len(m.Cols(exprTypes(args)))
+	}
+	base := b.newCols(n)
+	f := TableFunc{M: m, Args: args}
+	for i := 0; i < n; i++ {
+		f.Cols = append(f.Cols, base+ColID(i))
+	}
+	return f
+}
+
+// aggState collects the aggregates of one SELECT.
+type aggState struct {
+	calls []AggCall
+	keys  map[string]ColID
+	pre   []Item // computed below the aggregation, for ORDER BY inside calls
+}
+
+func (b *binder) aggregate(sc *scope, name string, fc *pg.FuncCall) Expr {
+	sc = b.aggScope(sc, fc)
+	if sc.noAgg || sc.agg == nil {
+		b.failf(fc.Location, sqlerr.GroupingError, "aggregate functions are not allowed in %s", sc.clause)
+	}
+	if sc.inAgg {
+		b.failf(fc.Location, sqlerr.GroupingError, "aggregate function calls cannot be nested")
+	}
+	if fc.AggWithinGroup {
+		b.unsupported(fc.Location, "WITHIN GROUP")
+	}
+	inner := *sc
+	inner.inAgg, inner.srf, inner.win = true, nil, nil
+	c := AggCall{Star: fc.AggStar, Distinct: fc.AggDistinct}
+	args := b.exprs(&inner, fc.Args)
+	m, err := builtins.ResolveFunc(name, exprTypes(args))
+	b.check(fc.Location, err)
+	c.M, c.Args = m, b.castArgs(m, args, fc.Location)
+	if fc.AggFilter != nil {
+		f := inner.in("FILTER", true)
+		c.Filter = b.boolean(b.expr(f, fc.AggFilter), "FILTER", b.pos(fc.AggFilter))
+	}
+	for _, o := range fc.AggOrder {
+		c.Order = append(c.Order, b.aggOrder(&inner, o.GetSortBy()))
+	}
+	return b.addAgg(sc, c, fc.Location)
+}
+
+// aggScope finds the query an aggregate belongs to: this one.
+func (b *binder) aggScope(sc *scope, fc *pg.FuncCall) *scope { return sc }
+
+func (b *binder) aggOrder(sc *scope, s *pg.SortBy) SortKey {
+	e := b.defaultUnknown(b.expr(sc, s.Node))
+	k := b.sortKey(s, e.Type())
+	if c, ok := e.(*Col); ok {
+		k.ID = c.ID
+		return k
+	}
+	k.ID = b.newCols(1)
+	sc.agg.pre = append(sc.agg.pre, Item{ID: k.ID, E: e})
+	return k
+}
+
+func (b *binder) addAgg(sc *scope, c AggCall, pos int32) Expr {
+	k := aggKey(&c)
+	id, ok := sc.agg.keys[k]
+	if !ok {
+		id = b.newCols(1)
+		c.ID = id
+		sc.agg.calls = append(sc.agg.calls, c)
+		sc.agg.keys[k] = id
+	}
+	return &Col{ID: id, T: c.M.Ret, Name: aggName(&c), Pos: pos}
+}
+
+func aggKey(c *AggCall) string {
+	var sb strings.Builder
+	sb.WriteString(c.M.Name)
+	for _, a := range c.Args {
+		sb.WriteString("," + key(a))
+	}
+	sb.WriteString(not(c.Distinct, " D", ""))
+	if c.Filter != nil {
+		sb.WriteString(" F" + key(c.Filter))
+	}
+	for _, o := range c.Order {
+		sb.WriteString(" O" + key(&Col{ID: o.ID}) + not(o.Desc, "D", "A") + not(o.NullsFirst, "F", "L"))
+	}
+	return sb.String()
+}
+
+func aggName(c *AggCall) string {
+	if c.Star {
+		return c.M.Name + "(*)"
+	}
+	return c.M.Name + "(" + (&formatter{}).list(c.Args, ", ") + ")"
+}

@@ -1,0 +1,198 @@
+package bind
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/sql/sqlerr"
+)
+
+// groupExprs binds GROUP BY: a position, a column of FROM, an output name, or an expression.
+func (st *selectState) groupExprs() []Expr {
+	b := st.b
+	var out []Expr
+	for _, n := range st.s.GroupClause {
+		if g := n.GetGroupingSet(); g != nil {
+			if g.Kind == pg.GroupingSetKind_GROUPING_SET_EMPTY {
+				continue
+			}
+			b.unsupported(g.Location, "GROUPING SETS, ROLLUP or CUBE")
+		}
+		out = append(out, st.groupExpr(n))
+	}
+	return out
+}
+
+func (st *selectState) groupExpr(n *pg.Node) Expr {
+	b := st.b
+	if at, ok := st.position(n, "GROUP BY"); ok {
+		return st.noAggregates(st.targets[at].e, b.pos(n))
+	}
+	if c := n.GetColumnRef(); c != nil && len(c.Fields) == 1 && c.Fields[0].GetString_() != nil {
+		name := c.Fields[0].GetString_().Sval
+		local := &scope{b: b, tables: st.sc.tables, cols: st.sc.cols}
+		if local.lookup(name, c.Location) == nil {
+			if at := st.outputName(name, c.Location, "GROUP BY"); at >= 0 {
+				return st.noAggregates(st.targets[at].e, c.Location)
+			}
+		}
+	}
+	return b.defaultUnknown(b.expr(st.sc.in("GROUP BY", true), n))
+}
+
+func (st *selectState) noAggregates(e Expr, pos int32) Expr {
+	for id := range Refs(e) {
+		for _, c := range st.agg.calls {
+			if c.ID == id {
+				st.b.failf(pos, sqlerr.GroupingError, "aggregate functions are not allowed in GROUP BY")
+			}
+		}
+	}
+	return e
+}
+
+// group puts the aggregation into the tree, and makes the expressions above it refer to its
+// results.
+func (st *selectState) group() {
+	if len(st.agg.calls) == 0 && len(st.s.GroupClause) == 0 && st.having == nil {
+		return
+	}
+	a := &Agg{In: st.rel, Aggs: nil, Global: len(st.groups) == 0}
+	if len(st.agg.pre) > 0 {
+		a.In = &Project{In: st.rel, Items: st.agg.pre}
+	}
+	u := &ungrouper{st: st, a: a, byKey: map[string]ColID{}}
+	for _, g := range st.groups {
+		u.add(g)
+	}
+	for i := range st.targets {
+		st.targets[i].e = u.rewrite(st.targets[i].e)
+	}
+	st.having = u.rewrite(st.having)
+	for i := range st.order {
+		if st.order[i].at < 0 {
+			st.order[i].e = u.rewrite(st.order[i].e)
+		}
+	}
+	for i := range st.distinct {
+		st.distinct[i] = u.rewrite(st.distinct[i])
+	}
+	u.windows(&st.win)
+	for i := range st.srfs {
+		for j := range st.srfs[i].Args {
+			st.srfs[i].Args[j] = u.rewrite(st.srfs[i].Args[j])
+		}
+	}
+	a.Aggs = st.agg.calls
+	st.rel = a
+	if st.having != nil {
+		st.rel = &Filter{In: a, Pred: st.having}
+	}
+}
+
+// ungrouper replaces group-by expressions by their registers and refuses other columns.
+type ungrouper struct {
+	st    *selectState
+	a     *Agg
+	byKey map[string]ColID
+}
+
+func (u *ungrouper) add(e Expr) ColID {
+	k := key(e)
+	if id, ok := u.byKey[k]; ok {
+		return id
+	}
+	id := ColID(-1)
+	if c, ok := e.(*Col); ok {
+		id = c.ID
+	} else {
+		id = u.st.b.newCols(1)
+	}
+	u.byKey[k] = id
+	u.a.Groups = append(u.a.Groups, Item{ID: id, E: e})
+	return id
+}
+
+func (u *ungrouper) rewrite(e Expr) Expr {
+	return Rewrite(e, func(x Expr) Expr {
+		if _, ok := x.(*Const); ok {
+			return x
+		}
+		if id, ok := u.byKey[key(x)]; ok {
+			return &Col{ID: id, T: x.Type(), Name: Format(x), Pos: -1}
+		}
+		if c, ok := x.(*Col); ok {
+			u.checkColumn(c)
+			return c
+		}
+		return nil
+	})
+}
+
+func (u *ungrouper) checkColumn(c *Col) {
+	sc := u.st.sc
+	if !sc.local(c.ID) {
+		return // an aggregate's result, or a column of an outer query
+	}
+	if u.dependent(c) {
+		u.add(c)
+		return
+	}
+	u.st.b.failf(c.Pos, sqlerr.GroupingError,
+		"column \"%s\" must appear in the GROUP BY clause or be used in an aggregate function", c.Name)
+}
+
+// dependent says that the column's table is grouped by its whole primary key.
+func (u *ungrouper) dependent(c *Col) bool {
+	sc := u.st.sc.columnOf(c)
+	if sc == nil || sc.table == nil || sc.table.desc == nil || sc.table.desc.HasRowID() {
+		return false
+	}
+	for _, k := range sc.table.desc.Primary.Columns {
+		col := sc.table.cols[sc.table.desc.ColumnOrdinal(k.ID)]
+		if _, ok := u.byKey[key(col.expr(-1))]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func (u *ungrouper) windows(w *winState) {
+	for i := range w.calls {
+		c := &w.calls[i]
+		for j := range c.Args {
+			c.Args[j] = u.rewrite(c.Args[j])
+		}
+		for j := range c.part {
+			c.part[j] = u.rewrite(c.part[j])
+		}
+		for j := range c.order {
+			c.order[j].e = u.rewrite(c.order[j].e)
+		}
+		c.Filter = u.rewrite(c.Filter)
+	}
+}
+
+// windows puts window functions into the tree; what they partition and order by is computed first.
+func (st *selectState) windows() {
+	if len(st.win.calls) == 0 {
+		return
+	}
+	p := &Project{In: st.rel}
+	w := &Window{}
+	for i := range st.win.calls {
+		c := &st.win.calls[i]
+		for _, e := range c.part {
+			c.Part = append(c.Part, st.register(p, e))
+		}
+		for _, o := range c.order {
+			o.k.ID = st.register(p, o.e)
+			c.Order = append(c.Order, o.k)
+		}
+		w.Calls = append(w.Calls, c.WindowCall)
+	}
+	w.In = st.rel
+	if len(p.Items) > 0 {
+		w.In = p
+	}
+	st.rel = w
+}

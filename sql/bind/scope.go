@@ -1,0 +1,206 @@
+package bind
+
+import (
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/tablekv"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// scope is what names mean at one place of a query.
+type scope struct {
+	b      *binder
+	parent *scope
+	// tables serve qualified names, cols unqualified ones and *. After JOIN USING they differ.
+	tables []*tableRef
+	cols   []*scopeCol
+	ctes   map[string]*CTE
+
+	// clause names the clause for errors, and noAgg forbids aggregates and window functions in it.
+	clause string
+	noAgg  bool
+	inAgg  bool
+	agg    *aggState
+	srf    *[]TableFunc // where set-returning functions of a target list go; nil forbids them
+	win    *winState
+	// outer is what a FROM item that is not lateral sees.
+	outer *scope
+}
+
+// tableRef is a FROM item under its name.
+type tableRef struct {
+	name   string
+	schema string
+	cols   []*scopeCol
+	desc   *schema.Table
+	scan   *Scan
+}
+
+type scopeCol struct {
+	name   string
+	id     ColID
+	t      types.T
+	hidden bool
+	table  *tableRef
+	oid    types.OID
+	att    int16
+}
+
+func (c *scopeCol) expr(pos int32) *Col {
+	n := c.name
+	if c.table != nil && c.table.name != "" {
+		n = c.table.name + "." + c.name
+	}
+	return &Col{ID: c.id, T: c.t, Name: n, Pos: pos}
+}
+
+func (sc *scope) addTable(t *tableRef) {
+	sc.tables = append(sc.tables, t)
+	sc.cols = append(sc.cols, t.cols...)
+}
+
+// child makes a scope that sees everything of sc, for a clause.
+func (sc *scope) in(clause string, noAgg bool) *scope {
+	c := *sc
+	c.clause, c.noAgg = clause, noAgg
+	return &c
+}
+
+// tableRef makes the FROM item of a stored table whose registers start at base.
+func (b *binder) tableRef(t *schema.Table, name, schemaName string, base ColID) *tableRef {
+	r := &tableRef{name: name, schema: schemaName, desc: t}
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		r.cols = append(r.cols, &scopeCol{name: c.Name, id: base + ColID(i), t: tablekv.TypeOf(c.Type),
+			hidden: c.Hidden, table: r, oid: types.OID(t.ID), att: int16(c.ID)})
+	}
+	return r
+}
+
+// lookup finds an unqualified column in this scope and then outer ones.
+func (sc *scope) lookup(name string, pos int32) *scopeCol {
+	for s := sc; s != nil; s = s.parent {
+		var found *scopeCol
+		for _, c := range s.cols {
+			if c.name != name {
+				continue
+			}
+			if found != nil && found.id != c.id {
+				sc.b.failf(pos, sqlerr.AmbiguousColumn, "column reference \"%s\" is ambiguous", name)
+			}
+			found = c
+		}
+		if found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// table finds a FROM item by its name.
+func (sc *scope) table(schemaName, name string, pos int32) *tableRef {
+	for s := sc; s != nil; s = s.parent {
+		var found *tableRef
+		for _, t := range s.tables {
+			if t.name != name || schemaName != "" && t.schema != schemaName {
+				continue
+			}
+			if found != nil {
+				sc.b.failf(pos, sqlerr.AmbiguousAlias, "table reference \"%s\" is ambiguous", name)
+			}
+			found = t
+		}
+		if found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func (t *tableRef) col(name string) *scopeCol {
+	for _, c := range t.cols {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// cte finds a WITH query by name.
+func (sc *scope) cte(name string) *CTE {
+	for s := sc; s != nil; s = s.parent {
+		if c := s.ctes[name]; c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// local says whether a register belongs to this level's FROM clause.
+func (sc *scope) local(id ColID) bool {
+	for _, t := range sc.tables {
+		for _, c := range t.cols {
+			if c.id == id {
+				return true
+			}
+		}
+	}
+	for _, c := range sc.cols {
+		if c.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// missingColumn fails as Postgres does, with its hint for names that are close.
+func (sc *scope) missingColumn(table, name string, pos int32) {
+	if table != "" {
+		sc.b.failf(pos, sqlerr.UndefinedColumn, "column %s.%s does not exist", table, name)
+	}
+	e := sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" does not exist", name)
+	if h := sc.hint(name); h != "" {
+		e = e.WithHint("%s", h)
+	}
+	sc.b.at(pos, e)
+}
+
+func (sc *scope) hint(name string) string {
+	best, bestDist := "", 4
+	for s := sc; s != nil; s = s.parent {
+		for _, t := range s.tables {
+			for _, c := range t.cols {
+				if d := editDistance(name, c.name); !c.hidden && d < bestDist && d <= len(name)/2 {
+					best, bestDist = t.name+"."+c.name, d
+				}
+			}
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "Perhaps you meant to reference the column \"" + best + "\"."
+}
+
+func editDistance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 99
+	}
+	prev := make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur := make([]int, len(b)+1)
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+		}
+		prev = cur
+	}
+	return prev[len(b)]
+}

@@ -1,0 +1,113 @@
+package bind
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// TypeName resolves a type name of the grammar.
+func TypeName(query string, tn *pg.TypeName) (t types.T, err error) {
+	b := &binder{query: query}
+	defer catch(&err)
+	return b.typeName(tn), nil
+}
+
+func (b *binder) typeName(tn *pg.TypeName) types.T {
+	names := stringList(tn.Names)
+	if len(names) == 0 || tn.PctType {
+		b.unsupported(tn.Location, "this type name")
+	}
+	name := names[len(names)-1]
+	t, ok := types.ByTypName(name)
+	if !ok || len(names) > 1 && names[0] != "pg_catalog" {
+		b.failf(tn.Location, sqlerr.UndefinedObject, "type \"%s\" does not exist", strings.Join(names, "."))
+	}
+	t = b.withMods(t, tn)
+	if len(tn.ArrayBounds) > 0 {
+		a, ok := t.Array()
+		if !ok {
+			b.failf(tn.Location, sqlerr.UndefinedObject, "type \"%s[]\" does not exist", name)
+		}
+		t = a
+	}
+	return t
+}
+
+func (b *binder) withMods(t types.T, tn *pg.TypeName) types.T {
+	var mods []int32
+	for _, m := range tn.Typmods {
+		c := m.GetAConst()
+		if c == nil || c.GetIval() == nil {
+			if c != nil && c.GetIval() == nil && c.Val != nil {
+				b.failf(tn.Location, sqlerr.InvalidParameterValue, "type modifiers must be simple constants or identifiers")
+			}
+			mods = append(mods, 0)
+			continue
+		}
+		mods = append(mods, c.GetIval().Ival)
+	}
+	if len(mods) == 0 {
+		return t
+	}
+	switch t.OID {
+	case types.OIDVarchar, types.OIDBPChar:
+		return b.charMod(t, mods[0], tn.Location)
+	case types.OIDNumeric:
+		return b.numericMod(mods, tn.Location)
+	case types.OIDTime, types.OIDTimestamp, types.OIDTimestampTZ:
+		return t.WithMod(min(mods[0], 6))
+	case types.OIDInterval:
+		return t
+	}
+	b.failf(tn.Location, sqlerr.SyntaxError, "type modifier is not allowed for type \"%s\"", t)
+	return t
+}
+
+func (b *binder) charMod(t types.T, n, pos int32) types.T {
+	if n < 1 {
+		b.failf(pos, sqlerr.InvalidParameterValue, "length for type %s must be at least 1", shortName(t))
+	}
+	if n > 10485760 {
+		b.failf(pos, sqlerr.InvalidParameterValue, "length for type %s cannot exceed 10485760", shortName(t))
+	}
+	if t.OID == types.OIDVarchar {
+		return types.VarcharN(n)
+	}
+	return types.CharN(n)
+}
+
+func shortName(t types.T) string {
+	if t.OID == types.OIDVarchar {
+		return "varchar"
+	}
+	return "char"
+}
+
+func (b *binder) numericMod(mods []int32, pos int32) types.T {
+	p, s := mods[0], int32(0)
+	if len(mods) > 1 {
+		s = mods[1]
+	}
+	if p < 1 || p > 1000 {
+		b.failf(pos, sqlerr.InvalidParameterValue, "NUMERIC precision %d must be between 1 and 1000", p)
+	}
+	if s < -1000 || s > 1000 {
+		b.failf(pos, sqlerr.InvalidParameterValue, "NUMERIC scale %d must be between -1000 and 1000", s)
+	}
+	return types.NumericPS(p, s)
+}
+
+// stringList reads a list of String nodes.
+func stringList(ns []*pg.Node) []string {
+	out := make([]string, 0, len(ns))
+	for _, n := range ns {
+		if s := n.GetString_(); s != nil {
+			out = append(out, s.Sval)
+		}
+	}
+	return out
+}

@@ -1,0 +1,187 @@
+package bind
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// windowOnly are the functions that exist only with OVER; the value says what they return: a type
+// name, or "arg" for the type of the first argument.
+var windowOnly = map[string]string{
+	"row_number": "int8", "rank": "int8", "dense_rank": "int8", "ntile": "int4",
+	"percent_rank": "float8", "cume_dist": "float8",
+	"lag": "arg", "lead": "arg", "first_value": "arg", "last_value": "arg", "nth_value": "arg",
+}
+
+// winState collects the window functions of one SELECT, with partitions and orders as expressions
+// until the SELECT knows its groups.
+type winState struct {
+	named map[string]*pg.WindowDef
+	calls []winCall
+}
+
+type winCall struct {
+	WindowCall
+	part  []Expr
+	order []orderExpr
+}
+
+type orderExpr struct {
+	e Expr
+	k SortKey
+}
+
+func (b *binder) windowCall(sc *scope, name string, fc *pg.FuncCall) Expr {
+	if sc.win == nil || sc.noAgg {
+		b.failf(fc.Location, sqlerr.WindowingError, "window functions are not allowed in %s", sc.clause)
+	}
+	if fc.AggDistinct {
+		b.unsupported(fc.Location, "DISTINCT for a window function")
+	}
+	inner := *sc
+	inner.win, inner.srf = nil, nil
+	inner.clause = "window definitions"
+	w := winCall{WindowCall: WindowCall{ID: b.newCols(1), Star: fc.AggStar}}
+	args := b.exprs(&inner, fc.Args)
+	b.windowFunc(&w, name, args, fc)
+	if fc.AggFilter != nil {
+		w.Filter = b.boolean(b.expr(&inner, fc.AggFilter), "FILTER", -1)
+	}
+	b.windowDef(&inner, sc.win, &w, fc.Over)
+	sc.win.calls = append(sc.win.calls, w)
+	return &Col{ID: w.ID, T: w.T, Name: name, Pos: fc.Location}
+}
+
+func (b *binder) windowFunc(w *winCall, name string, args []Expr, fc *pg.FuncCall) {
+	ret, ok := windowOnly[name]
+	if !ok {
+		if !builtins.IsAggregate(name) {
+			b.failf(fc.Location, sqlerr.WrongObjectType, "OVER specified, but %s is not a window function nor an aggregate function", name)
+		}
+		m, err := builtins.ResolveFunc(name, exprTypes(args))
+		b.check(fc.Location, err)
+		w.Agg, w.Args, w.T = &m, b.castArgs(m, args, fc.Location), m.Ret
+		return
+	}
+	w.Name, w.Args = name, args
+	for i := range args {
+		args[i] = b.defaultUnknown(args[i])
+	}
+	b.windowArgs(w, name, args, fc.Location)
+	if ret == "arg" {
+		w.T = args[0].Type()
+		return
+	}
+	w.T, _ = types.ByTypName(ret)
+}
+
+func (b *binder) windowArgs(w *winCall, name string, args []Expr, pos int32) {
+	least, most := 0, 0
+	switch name {
+	case "ntile", "first_value", "last_value":
+		least, most = 1, 1
+	case "lag", "lead":
+		least, most = 1, 3
+	case "nth_value":
+		least, most = 2, 2
+	}
+	if len(args) < least || len(args) > most {
+		b.failf(pos, sqlerr.UndefinedFunction, "function %s with %d arguments does not exist", name, len(args))
+	}
+	toInt := func(i int) {
+		if i < len(args) {
+			args[i] = b.assign(args[i], types.Int4, "", pos)
+		}
+	}
+	switch name {
+	case "ntile":
+		toInt(0)
+	case "lag", "lead", "nth_value":
+		toInt(1)
+		if len(args) == 3 {
+			args[2] = b.assign(args[2], args[0].Type(), "", pos)
+		}
+	}
+}
+
+func (b *binder) windowDef(sc *scope, st *winState, w *winCall, d *pg.WindowDef) {
+	name := d.Name
+	if name == "" {
+		name = d.Refname
+	}
+	frame := d
+	if name != "" {
+		base := st.named[name]
+		if base == nil {
+			b.failf(d.Location, sqlerr.UndefinedObject, "window \"%s\" does not exist", name)
+		}
+		b.windowClauses(sc, w, base)
+		if d.Name != "" {
+			frame = base
+		}
+	}
+	b.windowClauses(sc, w, d)
+	b.frame(sc, w, frame)
+}
+
+func (b *binder) windowClauses(sc *scope, w *winCall, d *pg.WindowDef) {
+	for _, p := range d.PartitionClause {
+		w.part = append(w.part, b.defaultUnknown(b.expr(sc, p)))
+	}
+	for _, o := range d.OrderClause {
+		s := o.GetSortBy()
+		e := b.defaultUnknown(b.expr(sc, s.Node))
+		w.order = append(w.order, orderExpr{e: e, k: b.sortKey(s, e.Type())})
+	}
+}
+
+// Frame option bits of the grammar (parsenodes.h).
+const (
+	frameRows, frameGroups           = 0x4, 0x8
+	startUnboundedPreceding          = 0x20
+	startCurrentRow, endCurrentRow   = 0x200, 0x400
+	startOffPreceding, endOffPreced  = 0x800, 0x1000
+	startOffFollowing, endOffFollow  = 0x2000, 0x4000
+	endUnboundedFollowing, exclusion = 0x100, 0x38000
+)
+
+func (b *binder) frame(sc *scope, w *winCall, d *pg.WindowDef) {
+	o := d.FrameOptions
+	if o&exclusion != 0 {
+		b.unsupported(d.Location, "EXCLUDE in a window frame")
+	}
+	w.Frame.Rows, w.Frame.Groups = o&frameRows != 0, o&frameGroups != 0
+	switch {
+	case o&startUnboundedPreceding != 0:
+		w.Frame.Start = UnboundedPreceding
+	case o&startCurrentRow != 0:
+		w.Frame.Start = CurrentRow
+	case o&startOffPreceding != 0:
+		w.Frame.Start = OffsetPreceding
+	case o&startOffFollowing != 0:
+		w.Frame.Start = OffsetFollowing
+	}
+	switch {
+	case o&endUnboundedFollowing != 0:
+		w.Frame.End = UnboundedFollowing
+	case o&endOffPreced != 0:
+		w.Frame.End = OffsetPreceding
+	case o&endOffFollow != 0:
+		w.Frame.End = OffsetFollowing
+	default:
+		w.Frame.End = CurrentRow
+	}
+	off := func(n *pg.Node) Expr {
+		if n == nil {
+			return nil
+		}
+		if !w.Frame.Rows {
+			b.unsupported(d.Location, "RANGE or GROUPS with an offset")
+		}
+		return b.assign(b.expr(sc, n), types.Int8, "", b.pos(n))
+	}
+	w.Frame.StartOff, w.Frame.EndOff = off(d.StartOffset), off(d.EndOffset)
+}
