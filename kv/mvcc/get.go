@@ -8,6 +8,9 @@ import (
 
 // Get reads a key at ts. The value is a copy, non-nil if the key is there.
 func Get(r storage.Reader, key kvapi.Key, ts hlc.Timestamp, o ReadOptions) (value []byte, ok bool, err error) {
+	if o.Skip != nil && o.Skip(key) {
+		return nil, false, nil
+	}
 	q := query{key: key, ts: ts, o: &o, point: true}
 	lock, locked, err := getLock(r, key)
 	if err != nil {

@@ -25,8 +25,10 @@ type ReadOptions struct {
 	// ErrWriteTooOld and every foreign lock a conflict: the read is about to
 	// lock or to write what it reads.
 	FailOnMoreRecent bool
-	// SkipLocked leaves out keys that others hold intents on.
+	// SkipLocked leaves out keys that others hold intents on, and those that
+	// Skip, if set, says are locked otherwise.
 	SkipLocked bool
+	Skip       func(kvapi.Key) bool
 }
 
 // ScanOptions bounds a scan.
@@ -65,7 +67,7 @@ type WriteOptions struct {
 
 // Condition is what ConditionalPut asks of the key.
 type Condition struct {
-	// Expected is the value that must be there, if MustExist or non-nil.
+	// Expected, unless empty, is the value that must be there.
 	Expected []byte
 	// MustExist without Expected accepts any value; neither: absent.
 	MustExist bool

@@ -183,9 +183,9 @@ func (t *target) checkCondition(ts hlc.Timestamp, c *Condition, o *WriteOptions)
 
 func (c *Condition) holds(actual value) bool {
 	switch {
-	case c.Expected == nil && !c.MustExist:
+	case len(c.Expected) == 0 && !c.MustExist:
 		return actual.tombstone
-	case c.Expected == nil:
+	case len(c.Expected) == 0:
 		return !actual.tombstone
 	}
 	return !actual.tombstone && bytes.Equal(actual.payload, c.Expected)

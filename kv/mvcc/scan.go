@@ -112,7 +112,7 @@ func (s *scan) enter(key kvapi.Key) bool {
 		}
 		s.marks = s.marks[1:]
 	}
-	return s.q.verdict != conflict && s.q.verdict != leaveOut
+	return s.q.verdict != conflict && s.q.verdict != leaveOut && (s.o.Skip == nil || !s.o.Skip(key))
 }
 
 func (s *scan) pass(m *mark) {

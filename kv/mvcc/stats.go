@@ -68,18 +68,36 @@ func countIntent(s *kvapi.RangeStatistics, valueLen int64, sign int64) {
 func Recompute(r storage.Reader, start, end kvapi.Key) (s kvapi.RangeStatistics, err error) {
 	localStart, localEnd := keys.RangeLocalSpan(start, end)
 	for _, sp := range []kvapi.Span{{Key: localStart, EndKey: localEnd}, {Key: start, EndKey: end}} {
-		if err := recomputeVersions(r, sp, &s); err != nil {
-			return s, err
-		}
-		err := scanLocks(r, sp, func(_ kvapi.Key, l lockRecord) bool {
-			countIntent(&s, l.valueLen, 1)
-			return true
-		})
-		if err != nil {
+		if err := recomputeSpan(r, sp, &s); err != nil {
 			return s, err
 		}
 	}
 	return s, nil
+}
+
+func recomputeSpan(r storage.Reader, sp kvapi.Span, s *kvapi.RangeStatistics) error {
+	if err := recomputeVersions(r, sp, s); err != nil {
+		return err
+	}
+	return scanLocks(r, sp, func(_ kvapi.Key, l lockRecord) bool {
+		countIntent(s, l.valueLen, 1)
+		return true
+	})
+}
+
+// ClearRange removes every version of, and every lock on, the user keys of a
+// span, at once and for all timestamps.
+func ClearRange(rw storage.ReadWriter, sp kvapi.Span, stats *kvapi.RangeStatistics) error {
+	var gone kvapi.RangeStatistics
+	if err := recomputeSpan(rw, sp, &gone); err != nil {
+		return err
+	}
+	stats.Subtract(gone)
+	lo, hi := keys.LockTableSpan(sp.Key, sp.End())
+	if err := storage.ClearSpan(rw, lo, hi); err != nil {
+		return err
+	}
+	return storage.ClearSpan(rw, sp.Key, sp.End())
 }
 
 func recomputeVersions(r storage.Reader, sp kvapi.Span, s *kvapi.RangeStatistics) error {

@@ -59,6 +59,15 @@ func (b *Batch) ApplyRepr(repr []byte) error {
 	return b.b.Apply(other, nil)
 }
 
+// Reset empties the batch, so that it can be filled anew before a commit.
+func (b *Batch) Reset() error {
+	if err := b.view.Close(); err != nil {
+		return err
+	}
+	b.b.Reset()
+	return nil
+}
+
 // Close releases the batch; after a commit too. A pipelined commit is waited
 // for first.
 func (b *Batch) Close() error {

@@ -1,8 +1,6 @@
 package batcheval
 
 import (
-	"context"
-
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/mvcc"
@@ -20,6 +18,13 @@ type TxnRecords interface {
 	CanCreateTxnRecord(id kvapi.TxnID, anchor kvapi.Key, minTS hlc.Timestamp) (ok bool, minCommitTS hlc.Timestamp)
 }
 
+// HeldLocks answers, from the replica's lock table in memory, whether another
+// transaction holds or awaits a lock that conflicts with strength. A request
+// that skips locked keys asks it.
+type HeldLocks interface {
+	IsLockedByOther(key kvapi.Key, strength kvapi.LockStrength) bool
+}
+
 // EvalContext is what evaluation knows of its replica.
 type EvalContext struct {
 	Desc   *kvapi.RangeDescriptor
@@ -32,6 +37,8 @@ type EvalContext struct {
 	// Stats are the range's applied statistics.
 	Stats   kvapi.RangeStatistics
 	Records TxnRecords
+	// Locks may be nil if no request of the batch skips locked keys.
+	Locks HeldLocks
 	// Uncertainty is what Uncertainty(batch, lease) computed.
 	Uncertainty mvcc.Uncertainty
 }
@@ -42,10 +49,10 @@ type Result struct {
 	Replicated ReplicatedResult
 }
 
-// EndTxn is a transaction that this batch finished.
+// EndTxn is a transaction that is finished: LockSpans were not resolved by
+// the batch and are to be resolved in the background.
 type EndTxn struct {
-	Txn *kvapi.Transaction
-	// LockSpans were not resolved by the batch.
+	Txn       *kvapi.Transaction
 	LockSpans []kvapi.Span
 }
 
@@ -60,7 +67,8 @@ type TxnMark struct {
 	Timestamp hlc.Timestamp
 }
 
-// LocalResult is for the evaluating replica only.
+// LocalResult is for the evaluating replica only. After an error only EndTxns
+// is to be used.
 type LocalResult struct {
 	// AcquiredLocks are the unreplicated locks that locking reads took, also
 	// on absent keys, and the intents that were written.
@@ -91,13 +99,6 @@ type ReplicatedResult struct {
 	WriteTimestamp hlc.Timestamp `wire:"9"`
 }
 
-// Evaluate runs a batch. Reads go to rw, and writes are collected in it; on
-// an error nothing of rw may be used. For read-only batches rw may be a
-// reader without writes (ReadOnly).
-func Evaluate(ctx context.Context, rw storage.ReadWriter, ec *EvalContext, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, Result, *kvapi.Error) {
-	return nil, Result{}, kvapi.NewError(kvapi.ErrInternal, "evaluation is not there yet")
-}
-
 // ReadOnly makes a reader a ReadWriter that refuses writes.
 func ReadOnly(r storage.Reader) storage.ReadWriter { return readOnly{r} }
 
@@ -106,42 +107,3 @@ type readOnly struct{ storage.Reader }
 func (readOnly) SetRaw(_, _ []byte) error         { panic("batcheval: write by a read-only batch") }
 func (readOnly) DeleteRaw(_ []byte) error         { panic("batcheval: write by a read-only batch") }
 func (readOnly) DeleteRangeRaw(_, _ []byte) error { panic("batcheval: write by a read-only batch") }
-
-// NeedsIndex reports whether the batch reads what it writes, so that rw must
-// be an indexed batch.
-func NeedsIndex(ba *kvapi.BatchRequest) bool { return true }
-
-// DeclareSpans returns what the batch latches and which locks it respects.
-func DeclareSpans(ba *kvapi.BatchRequest, desc *kvapi.RangeDescriptor) spanset.Spans {
-	return spanset.Spans{}
-}
-
-// ReadSpans returns what the batch read and must be kept in the timestamp
-// cache before its latches are dropped: after success (err nil) with the
-// response's resume spans taken off, and after an error which reveals what
-// was read (ConditionFailed).
-func ReadSpans(ba *kvapi.BatchRequest, br *kvapi.BatchResponse, err *kvapi.Error) []spanset.ReadSpan {
-	return nil
-}
-
-// ReadTimestamp returns where the batch reads; WriteTimestamp where it writes.
-func ReadTimestamp(ba *kvapi.BatchRequest) hlc.Timestamp {
-	if ba.Txn != nil {
-		return ba.Txn.ReadTimestamp
-	}
-	return ba.Timestamp
-}
-
-// WriteTimestamp returns where the batch's writes go, unless they are pushed.
-func WriteTimestamp(ba *kvapi.BatchRequest) hlc.Timestamp {
-	if ba.Txn != nil {
-		return ba.Txn.WriteTimestamp
-	}
-	return ba.Timestamp
-}
-
-// Uncertainty computes the uncertainty interval of a batch on a replica whose
-// clock showed observed at the transaction's first visit of the node.
-func Uncertainty(ba *kvapi.BatchRequest, lease kvapi.Lease) mvcc.Uncertainty {
-	return mvcc.Uncertainty{}
-}

@@ -1,0 +1,15 @@
+package batcheval
+
+import (
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/mvcc"
+)
+
+func evalConditionalPut(ev *evaluator, r *kvapi.Request, _ *kvapi.Response) error {
+	c := mvcc.Condition{Expected: r.Expected, MustExist: r.MustExist}
+	at, err := mvcc.ConditionalPut(ev.rw, r.Key, ev.at.write, r.Value, c, ev.writeOptions(r.Seq))
+	if err == nil {
+		ev.wrote(r.Key, r.Seq, at)
+	}
+	return err
+}

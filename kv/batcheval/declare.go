@@ -1,0 +1,195 @@
+package batcheval
+
+import (
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/mvcc"
+	"github.com/cairndb/cairn/kv/spanset"
+)
+
+// DeclareSpans returns what the batch latches and which locks it respects.
+//
+//	plain read       read latch up to its uncertainty limit: a write there
+//	                 may be done in the client's eyes and not applied yet
+//	locking read     write latch at the read timestamp: two do not pass each
+//	                 other, and it may move up without new latches
+//	write            write latch at the read timestamp; if the transaction
+//	                 may have an intent there already, at the lowest
+//	                 timestamp that may have, since that version is replaced
+//	records, locks   latches without timestamp
+func DeclareSpans(ba *kvapi.BatchRequest, desc *kvapi.RangeDescriptor) spanset.Spans {
+	d := declarer{ba: ba, desc: desc, onePhase: isOnePhase(ba)}
+	d.out.Latches = make([]spanset.LatchSpan, 0, len(ba.Requests)+1)
+	d.out.Locks = make([]spanset.LockSpan, 0, len(ba.Requests))
+	d.readTS, d.readTo = ReadTimestamp(ba), ReadTimestamp(ba)
+	d.writeFrom = d.readTS
+	if ba.Txn != nil {
+		d.readTo.Forward(ba.Txn.GlobalUncertaintyLimit)
+		if ba.Txn.HasFlushed || ba.Txn.Epoch > 0 {
+			d.writeFrom = d.writeFrom.Min(ba.Txn.MinTimestamp)
+		}
+	}
+	for i := range ba.Requests {
+		d.request(&ba.Requests[i])
+	}
+	return d.out
+}
+
+type declarer struct {
+	ba       *kvapi.BatchRequest
+	desc     *kvapi.RangeDescriptor
+	onePhase bool
+	// readTS is where the batch reads, readTo how far up reads look, and
+	// writeFrom the lowest timestamp that writes change.
+	readTS, readTo, writeFrom hlc.Timestamp
+	out                       spanset.Spans
+}
+
+func (d *declarer) request(r *kvapi.Request) {
+	switch r.Kind {
+	case kvapi.Get, kvapi.Scan, kvapi.ReverseScan:
+		d.read(r)
+	case kvapi.Put, kvapi.ConditionalPut, kvapi.Delete, kvapi.DeleteRange:
+		d.out.Latch(spanset.Write, r.Span(), d.writeFrom)
+		d.out.Lock(spanset.LockSpan{Span: r.Span(), Strength: kvapi.LockIntent, Wait: r.Wait, Timestamp: d.readTS})
+	case kvapi.EndTxn:
+		d.endTxn(r)
+	case kvapi.HeartbeatTxn:
+		d.record(spanset.Write, &d.ba.Txn.TxnMeta)
+	case kvapi.PushTxn:
+		d.record(spanset.Write, &r.Push.Pushee)
+	case kvapi.QueryTxn:
+		d.record(spanset.Read, &r.Push.Pushee)
+	case kvapi.RecoverTxn:
+		d.record(spanset.Write, &r.Recover.Txn.TxnMeta)
+	case kvapi.QueryIntent:
+		d.out.Latch(spanset.Read, r.Span(), r.Query.Txn.WriteTimestamp)
+	case kvapi.Refresh, kvapi.RefreshRange:
+		d.out.Latch(spanset.Read, r.Span(), d.readTS)
+	case kvapi.ResolveIntent, kvapi.ResolveIntentRange, kvapi.Barrier, kvapi.ClearRange:
+		// At whatever timestamp the intents stand: all of them.
+		d.out.Latch(spanset.Write, r.Span(), emptyTS)
+	case kvapi.RequestLease:
+		d.out.Latch(spanset.Write, kvapi.Span{Key: keys.Lease(d.desc.RangeID)}, emptyTS)
+	case kvapi.TruncateLog:
+		d.out.Latch(spanset.Write, kvapi.Span{Key: keys.TruncatedState(d.desc.RangeID)}, emptyTS)
+	}
+}
+
+func (d *declarer) read(r *kvapi.Request) {
+	if r.Lock != kvapi.LockNone {
+		d.out.Latch(spanset.Write, r.Span(), d.readTS)
+		d.out.Lock(spanset.LockSpan{Span: r.Span(), Strength: r.Lock, Wait: r.Wait, Timestamp: d.readTS})
+		return
+	}
+	d.out.Latch(spanset.Read, r.Span(), d.readTo)
+	if !d.ba.Inconsistent {
+		d.out.Lock(spanset.LockSpan{Span: r.Span(), Strength: kvapi.LockNone, Wait: r.Wait, Timestamp: d.readTo})
+	}
+}
+
+func (d *declarer) record(a spanset.Access, m *kvapi.TxnMeta) {
+	d.out.Latch(a, kvapi.Span{Key: keys.TxnRecord(m.AnchorKey, m.ID)}, emptyTS)
+}
+
+func (d *declarer) endTxn(r *kvapi.Request) {
+	if d.ba.Txn == nil || r.EndTxn == nil {
+		return
+	}
+	d.record(spanset.Write, &d.ba.Txn.TxnMeta)
+	if r.EndTxn.Split != nil {
+		lo, hi := keys.RangeLocalSpan(d.desc.StartKey, d.desc.EndKey)
+		d.out.Latch(spanset.Write, kvapi.Span{Key: lo, EndKey: hi}, emptyTS)
+		d.out.Latch(spanset.Write, d.desc.Span(), emptyTS)
+		return
+	}
+	if d.onePhase || isStaging(d.ba, r.EndTxn) {
+		return
+	}
+	for _, sp := range r.EndTxn.LockSpans {
+		if in, _ := cutSpan(sp, d.desc); in != nil {
+			d.out.Latch(spanset.Write, *in, emptyTS)
+		}
+	}
+}
+
+// isStaging reports whether EndTxn will not resolve locks in its batch.
+func isStaging(ba *kvapi.BatchRequest, a *kvapi.EndTxnArgs) bool {
+	return a.Commit && len(a.InFlightWrites) > 0 && !provesAll(ba, a.InFlightWrites)
+}
+
+// NeedsIndex reports whether the batch reads what it writes, so that rw must
+// be an indexed batch: a request that touches a key written before it, or a
+// commit that resolves intents of its own batch. An index costs several times
+// the batch, and hardly any needs it.
+func NeedsIndex(ba *kvapi.BatchRequest) bool {
+	writes := false
+	for i := range ba.Requests {
+		r := &ba.Requests[i]
+		switch {
+		case !writes:
+		case r.Kind == kvapi.EndTxn:
+			if !isOnePhase(ba) && !isStaging(ba, r.EndTxn) {
+				return true
+			}
+		case r.Kind.IsRange(), overlapsEarlier(ba, i):
+			return true
+		}
+		writes = writes || r.Kind.IsWrite()
+	}
+	return false
+}
+
+// pairsMax bounds the comparisons of NeedsIndex; a larger batch must have its
+// points in order to do without.
+const pairsMax = 8
+
+func overlapsEarlier(ba *kvapi.BatchRequest, i int) bool {
+	if len(ba.Requests) > pairsMax {
+		// Sorted point writes, as commits send them, need one comparison each.
+		if ascending(ba) {
+			return false
+		}
+		return true
+	}
+	for j := range ba.Requests[:i] {
+		if ba.Requests[j].Kind.IsWrite() && ba.Requests[j].Span().Overlaps(ba.Requests[i].Span()) {
+			return true
+		}
+	}
+	return false
+}
+
+// ascending reports whether the batch's points are in strictly rising order.
+func ascending(ba *kvapi.BatchRequest) bool {
+	for i := 1; i < len(ba.Requests); i++ {
+		r := &ba.Requests[i]
+		if r.Kind == kvapi.EndTxn {
+			continue
+		}
+		if r.Kind.IsRange() || !ba.Requests[i-1].Key.Less(r.Key) {
+			return false
+		}
+	}
+	return true
+}
+
+// Uncertainty computes the uncertainty interval of a batch. The limit of a
+// transaction is narrowed by the clock that the leaseholder's node showed at
+// its first visit, which bounds what was written there since; but not below
+// the lease's start, since what came before was written under other clocks. A
+// batch without a transaction may have taken its timestamp from any node.
+func Uncertainty(ba *kvapi.BatchRequest, lease kvapi.Lease, maxOffset time.Duration) mvcc.Uncertainty {
+	if ba.Txn == nil {
+		limit := ba.Timestamp.AddNanos(int64(maxOffset))
+		return mvcc.Uncertainty{Global: limit, Local: limit}
+	}
+	u := mvcc.Uncertainty{Global: ba.Txn.GlobalUncertaintyLimit, Local: ba.Txn.GlobalUncertaintyLimit}
+	if seen, ok := ba.Txn.Observed(lease.Holder.NodeID); ok {
+		u.Local = u.Global.Min(seen.Timestamp().Max(lease.Start))
+	}
+	return u
+}
