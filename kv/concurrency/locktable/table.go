@@ -31,6 +31,8 @@ type Table struct {
 		enabled bool
 		lease   kvapi.LeaseSequence
 		dropped int64
+		// probe is the search key of getLocked, here to not allocate it.
+		probe keyState
 	}
 }
 
@@ -77,7 +79,8 @@ func (t *Table) changedLocked(ks *keyState) {
 }
 
 func (t *Table) getLocked(key kvapi.Key) *keyState {
-	ks, _ := t.mu.keys.Get(&keyState{key: key})
+	t.mu.probe.key = key
+	ks, _ := t.mu.keys.Get(&t.mu.probe)
 	return ks
 }
 
