@@ -426,7 +426,7 @@ func (f *stampFields) specialStamp(env *Env) int64 {
 	case "-infinity":
 		return StampNegInf
 	case "epoch":
-		return ToLocal(-pgEpochUnix*microsPerSecond, env.loc())
+		return -pgEpochUnix * microsPerSecond
 	case "now":
 		return now
 	case "tomorrow":
@@ -512,6 +512,9 @@ func parseTimestampTZ(s string, env *Env) (Datum, error) {
 	}
 	if err := f.check("timestamp with time zone", s); err != nil {
 		return Null, err
+	}
+	if f.special == "epoch" {
+		return NewTimestampTZ(-pgEpochUnix * microsPerSecond), nil
 	}
 	if f.special != "" {
 		return NewTimestampTZ(FromLocal(f.specialStamp(env), env.loc())), nil
