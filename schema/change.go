@@ -42,6 +42,7 @@ type changes struct {
 	dropped  []droppedData
 	created  []DescID
 	kept     []droppedData
+	values   map[DescID]sequenceRecord
 	count    int
 	version  CatalogVersion
 	stop     context.CancelFunc
@@ -216,6 +217,14 @@ func (r *Resolver) DropData(table DescID, index IndexID) {
 // commit on.
 func (r *Resolver) KeepData(table DescID, index IndexID) {
 	r.ddl.kept = append(r.ddl.kept, droppedData{table, index})
+}
+
+// SetSequence gives a sequence created in this transaction its value.
+func (r *Resolver) SetSequence(id DescID, last int64, called bool) {
+	if r.ddl.values == nil {
+		r.ddl.values = map[DescID]sequenceRecord{}
+	}
+	r.ddl.values[id] = sequenceRecord{Last: last, Called: called}
 }
 
 // AbandonLater records, at once and by itself, that an index is being built
@@ -416,7 +425,11 @@ func (d *changes) writeObject(ctx context.Context, t Txn, id DescID) error {
 		return t.Delete(ctx, descriptorKey(id))
 	}
 	if s := as[*Sequence](e.object); s != nil && d.objects[id] == nil {
-		if err := t.Put(ctx, sequenceKey(id), encodeRecord(&sequenceRecord{Last: s.Start})); err != nil {
+		rec, ok := d.values[id]
+		if !ok {
+			rec.Last = s.Start
+		}
+		if err := t.Put(ctx, sequenceKey(id), encodeRecord(&rec)); err != nil {
 			return err
 		}
 	}

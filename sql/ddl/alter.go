@@ -1,0 +1,498 @@
+package ddl
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// alterer applies the parts of one ALTER TABLE to a copy of the descriptor and
+// collects what the rows have to be read for; they are read once.
+type alterer struct {
+	*tableMaker
+	w *rewrite
+}
+
+func (s *stmt) alter(n *pg.AlterTableStmt) runner {
+	switch n.Objtype {
+	case pg.ObjectType_OBJECT_TABLE:
+		return done("ALTER TABLE", func(ctx context.Context) error { return s.alterTable(ctx, n) })
+	case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_VIEW:
+		return s.alterOther(n)
+	}
+	return nil
+}
+
+// alterOther accepts what pg_dump says about indexes, sequences and views.
+func (s *stmt) alterOther(n *pg.AlterTableStmt) runner {
+	for _, c := range n.Cmds {
+		switch c.GetAlterTableCmd().GetSubtype() {
+		case pg.AlterTableType_AT_ChangeOwner, pg.AlterTableType_AT_SetRelOptions:
+		default:
+			return nil
+		}
+	}
+	tag := "ALTER " + strings.TrimPrefix(n.Objtype.String(), "OBJECT_")
+	return done(tag, func(ctx context.Context) error {
+		f, err := s.lookup(ctx, n.Relation)
+		if err != nil {
+			return err
+		}
+		if !f.ok() {
+			return s.missingRelation(n)
+		}
+		for _, c := range n.Cmds {
+			if owner := c.GetAlterTableCmd().GetNewowner(); owner != nil && f.index == nil {
+				return s.changeOwner(ctx, f.object, owner)
+			}
+		}
+		return nil
+	})
+}
+
+func (s *stmt) missingRelation(n *pg.AlterTableStmt) error {
+	if n.MissingOk {
+		return s.skipped("relation \"%s\" does not exist, skipping", n.Relation.Relname)
+	}
+	return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Relation)).
+		WithPos(s.pos(n.Relation.Location))
+}
+
+func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
+	f, err := s.lookup(ctx, n.Relation)
+	if err != nil {
+		return err
+	}
+	if !f.ok() {
+		return s.missingRelation(n)
+	}
+	t, err := s.findTable(ctx, n.Relation)
+	if err != nil {
+		if f.index == nil && allOwner(n) {
+			return s.changeOwner(ctx, f.object, n.Cmds[0].GetAlterTableCmd().GetNewowner())
+		}
+		return err
+	}
+	m, err := s.changer(ctx, t)
+	if err != nil {
+		return err
+	}
+	if m.t, err = s.holdTable(ctx, "ALTER TABLE", t.ID); err != nil {
+		return err
+	}
+	a := &alterer{m, s.newRewrite(m.t.Clone(), m.t)}
+	for _, c := range n.Cmds {
+		if err := a.command(ctx, c.GetAlterTableCmd()); err != nil {
+			return err
+		}
+	}
+	return a.finish(ctx)
+}
+
+func allOwner(n *pg.AlterTableStmt) bool {
+	return len(n.Cmds) == 1 && n.Cmds[0].GetAlterTableCmd().GetSubtype() == pg.AlterTableType_AT_ChangeOwner
+}
+
+func (a *alterer) finish(ctx context.Context) error {
+	if err := a.w.run(ctx); err != nil {
+		return err
+	}
+	a.r.Put(a.t)
+	for _, q := range a.sequences {
+		a.r.Put(q)
+		a.r.Bind(a.sc.ID, q.Name, q.ID, 0)
+	}
+	return nil
+}
+
+func (a *alterer) command(ctx context.Context, c *pg.AlterTableCmd) error {
+	switch c.Subtype {
+	case pg.AlterTableType_AT_AddColumn:
+		return a.addColumn(ctx, c)
+	case pg.AlterTableType_AT_DropColumn:
+		return a.dropColumn(ctx, c)
+	case pg.AlterTableType_AT_AddConstraint:
+		return a.addConstraint(ctx, pendingConstraint{c: c.Def.GetConstraint()})
+	case pg.AlterTableType_AT_DropConstraint:
+		return a.dropConstraint(ctx, c)
+	case pg.AlterTableType_AT_ColumnDefault:
+		return a.columnDefault(ctx, c)
+	case pg.AlterTableType_AT_SetNotNull, pg.AlterTableType_AT_DropNotNull:
+		return a.notNull(c)
+	case pg.AlterTableType_AT_AlterColumnType:
+		return a.columnType(ctx, c)
+	case pg.AlterTableType_AT_AddIdentity:
+		return a.addIdentity(ctx, c)
+	case pg.AlterTableType_AT_SetRelOptions:
+		opts, err := optionTexts(c.Def.GetList().GetItems())
+		a.t.Options = append(a.t.Options, opts...)
+		return err
+	case pg.AlterTableType_AT_ChangeOwner:
+		name, err := a.roleName(ctx, c.Newowner)
+		a.t.Owner = name
+		return err
+	case pg.AlterTableType_AT_ResetRelOptions:
+		a.t.Options = nil
+		return nil
+	case pg.AlterTableType_AT_SetStatistics, pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_ClusterOn,
+		pg.AlterTableType_AT_DropCluster, pg.AlterTableType_AT_ValidateConstraint, pg.AlterTableType_AT_ReplicaIdentity,
+		pg.AlterTableType_AT_SetLogged:
+		return nil // nothing of these has a meaning here
+	}
+	return sqlerr.Unsupported("ALTER TABLE %s", strings.TrimPrefix(c.Subtype.String(), "AT_"))
+}
+
+// existing finds a column that a part of ALTER TABLE names.
+func (a *alterer) existing(name string) (*schema.Column, error) {
+	c := a.t.Column(name)
+	if c == nil || c.Hidden {
+		return nil, sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", name, a.t.Name)
+	}
+	return c, nil
+}
+
+func (a *alterer) addColumn(ctx context.Context, c *pg.AlterTableCmd) error {
+	d := c.Def.GetColumnDef()
+	if x := a.t.Column(d.Colname); x != nil && !x.Hidden {
+		if c.MissingOk {
+			return a.skipped("column \"%s\" of relation \"%s\" already exists, skipping", d.Colname, a.t.Name)
+		}
+		return sqlerr.New(sqlerr.DuplicateColumn, "column \"%s\" of relation \"%s\" already exists", d.Colname, a.t.Name)
+	}
+	col, rest, err := a.columnDef(ctx, a.t, d)
+	if err != nil {
+		return err
+	}
+	a.t.Columns = append(a.t.Columns, col)
+	if err := a.fillColumn(ctx, col, d); err != nil {
+		return err
+	}
+	for _, r := range rest {
+		if err := a.addConstraint(ctx, pendingConstraint{r, col.Name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillColumn arranges for a new column's value in the rows that exist: its
+// default, computed once, or for each row if it differs from call to call.
+// A column without default is NULL and needs no row to be touched.
+func (a *alterer) fillColumn(ctx context.Context, col schema.Column, d *pg.ColumnDef) error {
+	if col.NotNull {
+		a.w.notNull = append(a.w.notNull, col.ID)
+	}
+	if col.Sequence != 0 {
+		return a.fillFromSequence(ctx, col)
+	}
+	if col.Default == "" {
+		return nil
+	}
+	e, err := a.defaultExpr(col, d)
+	if err != nil {
+		return err
+	}
+	first, err := a.Engine.Eval(ctx, e, nil)
+	if err != nil {
+		return err
+	}
+	_, constant := e.(*bind.Const)
+	a.w.fill[col.ID] = func(ctx context.Context, _ types.Datum) (types.Datum, error) {
+		if constant {
+			return first, nil
+		}
+		return a.Engine.Eval(ctx, e, nil)
+	}
+	return a.rebuildAll(ctx)
+}
+
+func (a *alterer) defaultExpr(col schema.Column, d *pg.ColumnDef) (bind.Expr, error) {
+	for _, n := range d.Constraints {
+		if c := n.GetConstraint(); c.Contype == pg.ConstrType_CONSTR_DEFAULT {
+			return a.bindFor(c.RawExpr, a.query, nil, typeOf(&col))
+		}
+	}
+	return nil, sqlerr.New(sqlerr.InternalError, "default of column \"%s\" is not there", col.Name)
+}
+
+// fillFromSequence numbers the rows that exist. The sequence is new in this
+// transaction, so the numbers are counted here and it starts after them.
+func (a *alterer) fillFromSequence(ctx context.Context, col schema.Column) error {
+	q := a.sequences[len(a.sequences)-1]
+	next := q.Start
+	a.w.fill[col.ID] = func(context.Context, types.Datum) (types.Datum, error) {
+		if next > q.Max || next < q.Min {
+			return types.Null, &schema.SequenceLimitError{Name: q.Name, Max: q.Increment > 0, At: q.Max}
+		}
+		v := next
+		next += q.Increment
+		a.r.SetSequence(q.ID, v, true)
+		return types.NewInt(v), nil
+	}
+	return a.rebuildAll(ctx)
+}
+
+// rebuildAll has the rows written anew: the primary index, and with it none
+// of the others, whose entries do not hold the changed column.
+func (a *alterer) rebuildAll(ctx context.Context) error {
+	if slices.Contains(a.w.build, a.t.Primary.ID) {
+		return nil
+	}
+	return a.rebuild(ctx, &a.t.Primary)
+}
+
+func (a *alterer) rebuild(ctx context.Context, ix *schema.Index) error {
+	if slices.Contains(a.w.build, ix.ID) {
+		return nil
+	}
+	if err := a.renumber(ctx, a.t, ix); err != nil {
+		return err
+	}
+	a.w.build = append(a.w.build, ix.ID)
+	return nil
+}
+
+func (a *alterer) dropColumn(ctx context.Context, c *pg.AlterTableCmd) error {
+	col, err := a.existing(c.Name)
+	if err != nil {
+		if c.MissingOk {
+			return a.skipped("column \"%s\" of relation \"%s\" does not exist, skipping", c.Name, a.t.Name)
+		}
+		return err
+	}
+	if a.t.Primary.Has(col.ID) {
+		return sqlerr.Unsupported("dropping a column of the primary key")
+	}
+	if a.w.from != nil || len(a.w.checks)+len(a.w.build) > 0 {
+		return sqlerr.Unsupported("DROP COLUMN beside parts of ALTER TABLE that read the rows").
+			WithHint("Use two ALTER TABLE statements.")
+	}
+	cat, err := a.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	if vs := dependentViews(cat, a.t); len(vs) > 0 {
+		return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop column %s of table %s because other objects depend on it", col.Name, a.t.Name).
+			WithDetail("view %s depends on table %s", vs[0].Name, a.t.Name).
+			WithHint("Drop the view first.")
+	}
+	return a.removeColumn(ctx, cat, col.ID)
+}
+
+// removeColumn removes a column, and the indexes, checks and sequences on it.
+func (a *alterer) removeColumn(ctx context.Context, cat *schema.Contents, id schema.ColumnID) error {
+	for _, ix := range slices.Clone(a.t.Indexes) {
+		if ix.Has(id) || slices.Contains(ix.Stored, id) {
+			a.removeIndex(a.t, ix.ID)
+		}
+	}
+	a.t.Checks = slices.DeleteFunc(a.t.Checks, func(c schema.Check) bool { return slices.Contains(c.Columns, id) })
+	a.t.Columns = slices.DeleteFunc(a.t.Columns, func(c schema.Column) bool { return c.ID == id })
+	for _, q := range cat.Sequences(a.Database.ID) {
+		if q.OwnerTable == a.t.ID && q.OwnerColumn == id {
+			if err := a.r.Hold(ctx, "ALTER TABLE", q.ID); err != nil {
+				return err
+			}
+			a.remove(q)
+		}
+	}
+	return nil
+}
+
+func (a *alterer) addConstraint(ctx context.Context, p pendingConstraint) error {
+	switch p.c.Contype {
+	case pg.ConstrType_CONSTR_PRIMARY:
+		return a.addPrimaryKey(ctx, p)
+	case pg.ConstrType_CONSTR_UNIQUE:
+		ix, err := a.unique(ctx, a.t, p)
+		if err != nil {
+			return err
+		}
+		a.bindIndex(a.t, ix)
+		a.w.build = append(a.w.build, ix.ID)
+		return nil
+	case pg.ConstrType_CONSTR_CHECK:
+		ck, err := a.check(ctx, a.t, p)
+		if err == nil && !p.c.SkipValidation {
+			a.w.checks = append(a.w.checks, *ck)
+		}
+		return err
+	case pg.ConstrType_CONSTR_FOREIGN:
+		return noForeignKeys()
+	}
+	return sqlerr.Unsupported("this constraint")
+}
+
+// addPrimaryKey moves the rows to a new primary index. All secondary indexes
+// are built anew too, since their entries point at the key.
+func (a *alterer) addPrimaryKey(ctx context.Context, p pendingConstraint) error {
+	if !a.t.HasRowID() {
+		return sqlerr.New(sqlerr.InvalidTableDefinition, "multiple primary keys for table \"%s\" are not allowed", a.t.Name)
+	}
+	rowID, oldID := a.t.Primary.Columns[0].ID, a.t.Primary.ID
+	if err := a.primaryKey(ctx, a.t, p); err != nil {
+		return err
+	}
+	a.r.DropData(a.t.ID, oldID)
+	a.bindIndex(a.t, &a.t.Primary)
+	a.w.build = append(a.w.build, a.t.Primary.ID)
+	for _, c := range a.t.Primary.Columns {
+		a.w.notNull = append(a.w.notNull, c.ID)
+	}
+	a.t.Columns = slices.DeleteFunc(a.t.Columns, func(c schema.Column) bool { return c.ID == rowID })
+	for i := range a.t.Indexes {
+		if err := a.rebuild(ctx, &a.t.Indexes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *alterer) dropConstraint(ctx context.Context, c *pg.AlterTableCmd) error {
+	if i := slices.IndexFunc(a.t.Checks, func(x schema.Check) bool { return x.Name == c.Name }); i >= 0 {
+		a.t.Checks = slices.Delete(a.t.Checks, i, i+1)
+		return nil
+	}
+	ix := a.t.IndexByName(c.Name)
+	if ix == nil || ix.ConstraintOID == 0 {
+		if c.MissingOk {
+			return a.skipped("constraint \"%s\" of relation \"%s\" does not exist, skipping", c.Name, a.t.Name)
+		}
+		return sqlerr.New(sqlerr.UndefinedObject, "constraint \"%s\" of relation \"%s\" does not exist", c.Name, a.t.Name)
+	}
+	if ix.ID != a.t.Primary.ID {
+		a.removeIndex(a.t, ix.ID)
+		return nil
+	}
+	return a.dropPrimaryKey(ctx)
+}
+
+// dropPrimaryKey gives the rows a hidden key again.
+func (a *alterer) dropPrimaryKey(ctx context.Context) error {
+	a.r.Unbind(a.sc.ID, a.t.Primary.Name)
+	a.r.DropData(a.t.ID, a.t.Primary.ID)
+	if err := a.addRowID(ctx, a.t); err != nil {
+		return err
+	}
+	n := int64(0)
+	id := a.t.Primary.Columns[0].ID
+	// Rows are numbered one after the other; unique_rowid, which starts with
+	// the time, never gives numbers that small.
+	a.w.fill[id] = func(context.Context, types.Datum) (types.Datum, error) {
+		n++
+		return types.NewInt(n), nil
+	}
+	a.w.build = append(a.w.build, a.t.Primary.ID)
+	for i := range a.t.Indexes {
+		if err := a.rebuild(ctx, &a.t.Indexes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *alterer) columnDefault(ctx context.Context, c *pg.AlterTableCmd) error {
+	col, err := a.existing(c.Name)
+	if err != nil {
+		return err
+	}
+	if col.Identity != schema.IdentityNone {
+		return sqlerr.New(sqlerr.SyntaxError, "column \"%s\" of relation \"%s\" is an identity column", col.Name, a.t.Name)
+	}
+	col.Default, col.DefaultOID, col.Sequence = "", 0, 0
+	if c.Def == nil {
+		return nil
+	}
+	return a.setDefault(ctx, a.t, col, c.Def)
+}
+
+func (a *alterer) notNull(c *pg.AlterTableCmd) error {
+	col, err := a.existing(c.Name)
+	if err != nil {
+		return err
+	}
+	set := c.Subtype == pg.AlterTableType_AT_SetNotNull
+	if !set && a.t.Primary.Has(col.ID) {
+		return sqlerr.New(sqlerr.InvalidTableDefinition, "column \"%s\" is in a primary key", col.Name)
+	}
+	if set && !col.NotNull {
+		a.w.notNull = append(a.w.notNull, col.ID)
+	}
+	col.NotNull = set
+	return nil
+}
+
+func (a *alterer) addIdentity(ctx context.Context, c *pg.AlterTableCmd) error {
+	col, err := a.existing(c.Name)
+	if err != nil {
+		return err
+	}
+	if !col.NotNull {
+		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState,
+			"column \"%s\" of relation \"%s\" must be declared NOT NULL before identity can be added", col.Name, a.t.Name)
+	}
+	if col.Default != "" || col.Sequence != 0 {
+		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState,
+			"column \"%s\" of relation \"%s\" already has a default value", col.Name, a.t.Name)
+	}
+	return a.setIdentity(ctx, a.t, col, c.Def.GetConstraint())
+}
+
+// columnType converts the column's values by the assignment cast and builds
+// every index anew that holds them.
+func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
+	col, err := a.existing(c.Name)
+	if err != nil {
+		return err
+	}
+	d := c.Def.GetColumnDef()
+	if d.RawDefault != nil {
+		return sqlerr.Unsupported("ALTER COLUMN TYPE … USING")
+	}
+	from := typeOf(col)
+	to, err := bind.TypeName(a.query, d.TypeName)
+	if err != nil || from == to {
+		return err
+	}
+	if from.Base() != to.Base() && types.CanCast(from, to) < types.CastAssignment {
+		return sqlerr.New(sqlerr.DatatypeMismatch, "column \"%s\" cannot be cast automatically to type %s", col.Name, to)
+	}
+	if !storable(to) {
+		return sqlerr.New(sqlerr.InvalidTableDefinition, "column \"%s\" has pseudo-type %s", col.Name, to)
+	}
+	env := a.Bind.Types
+	a.w.fill[col.ID] = func(_ context.Context, v types.Datum) (types.Datum, error) {
+		if v.IsNull() {
+			return v, nil
+		}
+		return types.Cast(v, from, to, false, env)
+	}
+	id := col.ID
+	col.Type = schemaType(to)
+	keyed := a.t.Primary.Has(id)
+	for _, ix := range a.t.AllIndexes() {
+		if ix.ID == a.t.Primary.ID || keyed || ix.Has(id) || slices.Contains(ix.Stored, id) {
+			if err := a.checkIndexed(ix, col); err != nil {
+				return err
+			}
+			if err := a.rebuild(ctx, ix); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *alterer) checkIndexed(ix *schema.Index, col *schema.Column) error {
+	if !ix.Has(col.ID) {
+		return nil
+	}
+	return a.checkIndexable(col)
+}

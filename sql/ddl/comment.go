@@ -1,0 +1,91 @@
+package ddl
+
+import (
+	"context"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/sqlerr"
+)
+
+// comment keeps the comments on tables, views, sequences, indexes, columns,
+// schemas and databases.
+func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
+	switch n.Objtype {
+	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_INDEX:
+		rv, err := s.rangeVar(n.Object)
+		if err != nil {
+			return err
+		}
+		return s.commentOn(ctx, rv, "", n.Comment)
+	case pg.ObjectType_OBJECT_COLUMN:
+		items := n.Object.GetList().GetItems()
+		last := len(items) - 1
+		rv, err := s.rangeVar(&pg.Node{Node: &pg.Node_List{List: &pg.List{Items: items[:last]}}})
+		if err != nil {
+			return err
+		}
+		return s.commentOn(ctx, rv, items[last].GetString_().GetSval(), n.Comment)
+	case pg.ObjectType_OBJECT_SCHEMA, pg.ObjectType_OBJECT_DATABASE:
+		return s.commentOnParent(ctx, n)
+	}
+	return sqlerr.Unsupported("COMMENT ON %s", n.Objtype.String()[len("OBJECT_"):])
+}
+
+func (s *stmt) commentOn(ctx context.Context, rv *pg.RangeVar, column, text string) error {
+	f, err := s.find(ctx, rv)
+	if err != nil {
+		return err
+	}
+	if err := s.r.Hold(ctx, "COMMENT", f.object.Head().ID); err != nil {
+		return err
+	}
+	o, err := s.copyOf(ctx, f.object.Head().ID)
+	if err != nil {
+		return err
+	}
+	t, _ := o.(*schema.Table)
+	switch {
+	case f.index != nil:
+		t.IndexByID(f.index.ID).Comment = text
+	case column == "":
+		o.Head().Comment = text
+	case t == nil:
+		return sqlerr.Unsupported("COMMENT ON COLUMN of what is no table")
+	default:
+		col := t.Column(column)
+		if col == nil || col.Hidden {
+			return sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", column, t.Name)
+		}
+		col.Comment = text
+	}
+	s.r.Put(o)
+	return nil
+}
+
+func (s *stmt) commentOnParent(ctx context.Context, n *pg.CommentStmt) error {
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	name := n.Object.GetString_().GetSval()
+	if n.Objtype == pg.ObjectType_OBJECT_DATABASE {
+		db := c.Database(name)
+		if db == nil {
+			return sqlerr.New(sqlerr.InvalidCatalogName, "database \"%s\" does not exist", name)
+		}
+		db = db.Clone()
+		db.Comment = n.Comment
+		s.r.Put(db)
+		return nil
+	}
+	sc := c.Schema(s.Database.ID, name)
+	if sc == nil {
+		return sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", name)
+	}
+	sc = sc.Clone()
+	sc.Comment = n.Comment
+	s.r.Put(sc)
+	return nil
+}

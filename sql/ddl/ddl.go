@@ -1,0 +1,205 @@
+package ddl
+
+import (
+	"context"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/parser"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// Env is what a session gives to a statement that changes the schema.
+type Env struct {
+	Catalog  *schema.Catalog
+	Resolver *schema.Resolver
+	// Txn is the session's transaction; the resolver writes the catalog in it.
+	Txn Txn
+	// Store runs the side transactions of index builds.
+	Store    schema.Store
+	Database *schema.Database
+	// SearchPath are the schemas that exist, in order, without pg_catalog.
+	SearchPath []string
+	User       string
+	// Explicit says that the transaction holds other statements than this one.
+	Explicit bool
+	// Bind is what expressions are bound against; its snapshot is not used.
+	Bind bind.Env
+	// Notice sends a notice to the client.
+	Notice func(*sqlerr.Error)
+	Engine Engine
+}
+
+// Txn is what index builds inside the session's transaction ask for beside
+// schema.Txn; *txn.Txn has it.
+type Txn interface {
+	schema.Txn
+	PutIfAbsent(ctx context.Context, key kvapi.Key, value []byte) error
+}
+
+// Engine is the part of the executor that some statements need.
+type Engine interface {
+	// Eval computes an expression over one row (nil: no columns).
+	Eval(ctx context.Context, e bind.Expr, row types.Row) (types.Datum, error)
+	// Columns binds a SELECT and gives its result's columns.
+	Columns(ctx context.Context, query parser.Stmt) ([]bind.ResultCol, error)
+	// Exec runs a statement in the transaction and returns the rows affected.
+	Exec(ctx context.Context, query string) (rows int64, err error)
+}
+
+// stmt is one statement at work.
+type stmt struct {
+	Env
+	r     *schema.Resolver
+	query string
+}
+
+// Handles reports whether Exec is for this statement.
+func Handles(n *pg.Node) bool {
+	switch n.Node.(type) {
+	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt,
+		*pg.Node_TransactionStmt, *pg.Node_CopyStmt, *pg.Node_ExplainStmt, *pg.Node_PrepareStmt,
+		*pg.Node_ExecuteStmt, *pg.Node_DeallocateStmt, *pg.Node_VariableSetStmt,
+		*pg.Node_VariableShowStmt, *pg.Node_DiscardStmt:
+		return false
+	}
+	return true
+}
+
+// Exec runs a statement that changes the schema and returns its command tag.
+// Nothing is visible to others before the session's transaction commits, and
+// nothing remains if it does not. Statements that Cairn does not do are
+// refused by name.
+func Exec(ctx context.Context, env Env, in parser.Stmt) (tag string, err error) {
+	s := &stmt{Env: env, r: env.Resolver, query: in.Query}
+	if run := s.withoutChange(in.Tree); run != nil {
+		return run(ctx)
+	}
+	run := s.statement(in)
+	if run == nil {
+		return "", unsupportedStatement(in.Tree)
+	}
+	if err := s.r.BeginChange(ctx); err != nil {
+		return "", err
+	}
+	return run(ctx)
+}
+
+type runner func(context.Context) (string, error)
+
+// done makes a runner of a function and its command tag.
+func done(tag string, fn func(context.Context) error) runner {
+	return func(ctx context.Context) (string, error) { return tag, fn(ctx) }
+}
+
+func (s *stmt) statement(in parser.Stmt) runner {
+	switch n := in.Tree.Node.(type) {
+	case *pg.Node_CreateStmt:
+		return done("CREATE TABLE", func(ctx context.Context) error { return s.createTable(ctx, n.CreateStmt) })
+	case *pg.Node_CreateTableAsStmt:
+		return func(ctx context.Context) (string, error) { return s.createTableAs(ctx, n.CreateTableAsStmt) }
+	case *pg.Node_IndexStmt:
+		return done("CREATE INDEX", func(ctx context.Context) error { return s.createIndex(ctx, n.IndexStmt) })
+	case *pg.Node_AlterTableStmt:
+		return s.alter(n.AlterTableStmt)
+	case *pg.Node_RenameStmt:
+		return s.rename(n.RenameStmt)
+	case *pg.Node_TruncateStmt:
+		return done("TRUNCATE TABLE", func(ctx context.Context) error { return s.truncate(ctx, n.TruncateStmt) })
+	case *pg.Node_DropStmt:
+		return s.drop(n.DropStmt)
+	case *pg.Node_CreateSeqStmt:
+		return done("CREATE SEQUENCE", func(ctx context.Context) error { return s.createSequence(ctx, n.CreateSeqStmt) })
+	case *pg.Node_AlterSeqStmt:
+		return done("ALTER SEQUENCE", func(ctx context.Context) error { return s.alterSequence(ctx, n.AlterSeqStmt) })
+	case *pg.Node_ViewStmt:
+		return done("CREATE VIEW", func(ctx context.Context) error { return s.createView(ctx, n.ViewStmt) })
+	case *pg.Node_CommentStmt:
+		return done("COMMENT", func(ctx context.Context) error { return s.comment(ctx, n.CommentStmt) })
+	case *pg.Node_AlterOwnerStmt:
+		return s.alterOwner(n.AlterOwnerStmt)
+	}
+	return s.globalStatement(in.Tree)
+}
+
+// globalStatement are statements about databases, schemas and roles.
+func (s *stmt) globalStatement(tree *pg.Node) runner {
+	switch n := tree.Node.(type) {
+	case *pg.Node_CreatedbStmt:
+		return done("CREATE DATABASE", func(ctx context.Context) error { return s.createDatabase(ctx, n.CreatedbStmt) })
+	case *pg.Node_DropdbStmt:
+		return done("DROP DATABASE", func(ctx context.Context) error { return s.dropDatabase(ctx, n.DropdbStmt) })
+	case *pg.Node_CreateSchemaStmt:
+		return done("CREATE SCHEMA", func(ctx context.Context) error { return s.createSchema(ctx, n.CreateSchemaStmt) })
+	case *pg.Node_CreateRoleStmt:
+		return done("CREATE ROLE", func(ctx context.Context) error { return s.createRole(ctx, n.CreateRoleStmt) })
+	case *pg.Node_AlterRoleStmt:
+		return done("ALTER ROLE", func(ctx context.Context) error { return s.alterRole(ctx, n.AlterRoleStmt) })
+	case *pg.Node_DropRoleStmt:
+		return done("DROP ROLE", func(ctx context.Context) error { return s.dropRole(ctx, n.DropRoleStmt) })
+	}
+	return nil
+}
+
+// withoutChange are statements that Postgres has and that change nothing here.
+func (s *stmt) withoutChange(tree *pg.Node) runner {
+	nothing := func(context.Context) error { return nil }
+	switch n := tree.Node.(type) {
+	case *pg.Node_VacuumStmt:
+		tag := "ANALYZE"
+		if n.VacuumStmt.IsVacuumcmd {
+			tag = "VACUUM"
+		}
+		return done(tag, func(ctx context.Context) error { return s.vacuum(ctx, n.VacuumStmt) })
+	case *pg.Node_ClusterStmt:
+		return done("CLUSTER", nothing)
+	case *pg.Node_CheckPointStmt:
+		return done("CHECKPOINT", nothing)
+	case *pg.Node_ReindexStmt:
+		return done("REINDEX", nothing)
+	case *pg.Node_GrantStmt:
+		return nil
+	}
+	return nil
+}
+
+// vacuum has nothing to do but to complain about tables that are not there.
+func (s *stmt) vacuum(ctx context.Context, n *pg.VacuumStmt) error {
+	if n.IsVacuumcmd && s.Explicit {
+		return sqlerr.New(sqlerr.ActiveSQLTransaction, "VACUUM cannot run inside a transaction block")
+	}
+	for _, rel := range n.Rels {
+		rv := rel.GetVacuumRelation().GetRelation()
+		if rv == nil {
+			continue
+		}
+		if _, err := s.find(ctx, rv); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stmt) notice(e *sqlerr.Error) {
+	if s.Notice != nil {
+		s.Notice(e.WithSeverity(sqlerr.SeverityNotice))
+	}
+}
+
+// skipped sends the notice of IF [NOT] EXISTS.
+func (s *stmt) skipped(format string, args ...any) error {
+	s.notice(sqlerr.New(sqlerr.SuccessfulCompletion, format, args...))
+	return nil
+}
+
+// pos turns a location of the tree into a position for the client.
+func (s *stmt) pos(location int32) int {
+	if location < 0 {
+		return 0
+	}
+	return sqlerr.CharPosition(s.query, int(location))
+}

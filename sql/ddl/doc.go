@@ -1,0 +1,44 @@
+// Package ddl runs the statements that change the schema: tables, indexes,
+// sequences, views, schemas, databases and roles.
+//
+// Problem: such a statement changes descriptors that others are using, and
+// may have to read or write every row of a table; yet it has to happen as a
+// whole or not at all.
+//
+//	parse tree ─► names, checks ─► Hold (others leave the table)
+//	                                 │
+//	                 rewrite: rows ──┤  new indexes, under numbers that
+//	                 (chunks)        │  nobody reads yet
+//	                                 ▼
+//	              changed descriptors, in the session's transaction ─► commit
+//
+// What is atomic: everything. A statement's effect becomes visible with the
+// commit of the session's transaction and not before, alone or with the other
+// statements of a transaction block. What is refused in a block, rather than
+// half done: CREATE and DROP DATABASE, CONCURRENTLY, and reading more than
+// rowsInTxnMax rows of a table that the block did not create.
+//
+// Not rolled back, as in Postgres: numbers drawn from sequences. Done right
+// after the commit and not with it: TRUNCATE … RESTART IDENTITY and ALTER
+// SEQUENCE … RESTART.
+//
+// Invariants:
+//
+//	I1  A table that exists is changed only while it is held (Resolver.Put
+//	    panics otherwise).
+//	I2  Rows are written only under index numbers that no committed descriptor
+//	    names, or by the session's transaction (rewrite.go).
+//	I3  Each row is converted once and in the table's order, however often a
+//	    chunk is tried (readChunk), so that what counts rows counts right.
+//	I4  A constraint that a descriptor states holds for every row (checkRow,
+//	    writeEntry).
+//
+// What goes wrong: a gateway that dies during a rewrite leaves a held table,
+// which is freed when the marks expire, and index data, which is cleared some
+// hours later (schema.Catalog.AbandonLater).
+//
+// Not here: online changes, in which a table stays in use while an index is
+// built; foreign keys, partial and expression indexes.
+//
+// Read next: ddl.go, table.go, alter.go, rewrite.go; package schema.
+package ddl

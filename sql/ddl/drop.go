@@ -1,0 +1,355 @@
+package ddl
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/sqlerr"
+)
+
+func (s *stmt) drop(n *pg.DropStmt) runner {
+	kinds := map[pg.ObjectType]struct {
+		kind schema.Kind
+		word string
+	}{
+		pg.ObjectType_OBJECT_TABLE:    {schema.KindTable, "TABLE"},
+		pg.ObjectType_OBJECT_VIEW:     {schema.KindView, "VIEW"},
+		pg.ObjectType_OBJECT_SEQUENCE: {schema.KindSequence, "SEQUENCE"},
+	}
+	if k, ok := kinds[n.RemoveType]; ok {
+		return done("DROP "+k.word, func(ctx context.Context) error { return s.dropRelations(ctx, n, k.kind) })
+	}
+	switch n.RemoveType {
+	case pg.ObjectType_OBJECT_INDEX:
+		return done("DROP INDEX", func(ctx context.Context) error { return s.dropIndexes(ctx, n) })
+	case pg.ObjectType_OBJECT_SCHEMA:
+		return done("DROP SCHEMA", func(ctx context.Context) error { return s.dropSchemas(ctx, n) })
+	}
+	return nil
+}
+
+// removal collects everything that one DROP removes, dependents included.
+type removal struct {
+	*stmt
+	cascade bool
+	ids     []schema.DescID
+	// extra are the dependents that were not named.
+	extra []string
+}
+
+func (s *stmt) dropRelations(ctx context.Context, n *pg.DropStmt, kind schema.Kind) error {
+	rm := &removal{stmt: s, cascade: n.Behavior == pg.DropBehavior_DROP_CASCADE}
+	for _, o := range n.Objects {
+		rv, err := s.rangeVar(o)
+		if err != nil {
+			return err
+		}
+		obj, err := s.findToDrop(ctx, rv, kind, n.MissingOk)
+		if err != nil {
+			return err
+		}
+		if obj != nil && !slices.Contains(rm.ids, obj.Head().ID) {
+			rm.ids = append(rm.ids, obj.Head().ID)
+		}
+	}
+	return rm.run(ctx)
+}
+
+// findToDrop finds a relation of a kind; nil if it may be missing and is.
+func (s *stmt) findToDrop(ctx context.Context, rv *pg.RangeVar, kind schema.Kind, missingOK bool) (schema.Object, error) {
+	if err := s.missingSchema(ctx, rv, missingOK); err != nil {
+		return nil, err
+	}
+	f, err := s.lookup(ctx, rv)
+	if err != nil {
+		return nil, err
+	}
+	if !f.ok() {
+		if missingOK {
+			return nil, s.skipped("%s \"%s\" does not exist, skipping", kind, rv.Relname)
+		}
+		return nil, sqlerr.New(sqlerr.UndefinedTable, "%s \"%s\" does not exist", kind, nameOf(rv))
+	}
+	if f.index == nil && f.object.Kind() == kind {
+		return f.object, nil
+	}
+	e := sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not %s", rv.Relname, article(kind.String()))
+	is := f.object.Kind().String()
+	if f.index != nil {
+		is = "index"
+	}
+	return nil, e.WithHint("Use DROP %s to remove %s.", strings.ToUpper(is), article(is))
+}
+
+// missingSchema complains about a schema that does not exist.
+func (s *stmt) missingSchema(ctx context.Context, rv *pg.RangeVar, missingOK bool) error {
+	c, err := s.r.Contents(ctx)
+	if err != nil || rv.Schemaname == "" || c.Schema(s.Database.ID, rv.Schemaname) != nil || missingOK {
+		return err
+	}
+	if slices.Contains(reservedSchemas, rv.Schemaname) {
+		return sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied: \"%s\" is a system catalog", rv.Relname)
+	}
+	return sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", rv.Schemaname)
+}
+
+func article(word string) string {
+	if strings.ContainsRune("aeiou", rune(word[0])) {
+		return "an " + word
+	}
+	return "a " + word
+}
+
+// run takes everything out of use and removes it.
+func (rm *removal) run(ctx context.Context) error {
+	if len(rm.ids) == 0 {
+		return nil
+	}
+	if err := rm.addDependents(ctx); err != nil {
+		return err
+	}
+	if err := rm.addOwned(ctx); err != nil {
+		return err
+	}
+	if err := rm.r.Hold(ctx, "DROP", rm.ids...); err != nil {
+		return err
+	}
+	c, err := rm.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range rm.ids {
+		rm.remove(c.Object(id))
+	}
+	if len(rm.extra) == 1 {
+		return rm.skipped("drop cascades to %s", rm.extra[0])
+	}
+	if len(rm.extra) > 1 {
+		e := sqlerr.New(sqlerr.SuccessfulCompletion, "drop cascades to %d other objects", len(rm.extra))
+		for i, x := range rm.extra {
+			rm.extra[i] = "drop cascades to " + x
+		}
+		rm.notice(e.WithDetail("%s", strings.Join(rm.extra, "\n")))
+	}
+	return nil
+}
+
+// addDependents adds views over what goes, and views over those.
+func (rm *removal) addDependents(ctx context.Context) error {
+	c, err := rm.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < len(rm.ids); i++ {
+		o := c.Object(rm.ids[i])
+		for _, v := range dependentViews(c, o) {
+			if slices.Contains(rm.ids, v.ID) {
+				continue
+			}
+			what := fmt.Sprintf("view %s", v.Name)
+			if !rm.cascade {
+				return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop %s %s because other objects depend on it",
+					o.Kind(), o.Head().Name).
+					WithDetail("%s depends on %s %s", what, o.Kind(), o.Head().Name).
+					WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+			}
+			rm.ids = append(rm.ids, v.ID)
+			rm.extra = append(rm.extra, what)
+		}
+		if err := rm.checkDefaults(c, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dependentViews(c *schema.Contents, o schema.Object) []*schema.View {
+	var out []*schema.View
+	for _, v := range c.Views(o.Head().DatabaseID) {
+		if slices.Contains(v.DependsOn, o.Head().ID) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// checkDefaults refuses to drop a sequence that a column's default needs.
+func (rm *removal) checkDefaults(c *schema.Contents, o schema.Object) error {
+	q, ok := o.(*schema.Sequence)
+	if !ok || q.OwnerTable == 0 || slices.Contains(rm.ids, q.OwnerTable) {
+		return nil
+	}
+	t := c.Table(q.OwnerTable)
+	if t == nil || t.ColumnByID(q.OwnerColumn) == nil || t.ColumnByID(q.OwnerColumn).Sequence != q.ID {
+		return nil
+	}
+	col := t.ColumnByID(q.OwnerColumn).Name
+	return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop sequence %s because other objects depend on it", q.Name).
+		WithDetail("default value for column %s of table %s depends on sequence %s", col, t.Name, q.Name).
+		WithHint("Drop the column's default first.")
+}
+
+// addOwned adds the sequences that go with their tables.
+func (rm *removal) addOwned(ctx context.Context) error {
+	c, err := rm.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range c.Sequences(rm.Database.ID) {
+		if q.OwnerTable != 0 && slices.Contains(rm.ids, q.OwnerTable) && !slices.Contains(rm.ids, q.ID) {
+			rm.ids = append(rm.ids, q.ID)
+		}
+	}
+	return nil
+}
+
+func (s *stmt) remove(o schema.Object) {
+	h := o.Head()
+	s.r.Unbind(h.SchemaID, h.Name)
+	if t, ok := o.(*schema.Table); ok {
+		for _, ix := range t.AllIndexes() {
+			if ix.Name != "" {
+				s.r.Unbind(h.SchemaID, ix.Name)
+			}
+		}
+		s.r.DropData(t.ID, 0)
+	}
+	s.r.Remove(h.ID)
+}
+
+func (s *stmt) dropIndexes(ctx context.Context, n *pg.DropStmt) error {
+	if n.Concurrent && s.Explicit {
+		return sqlerr.New(sqlerr.ActiveSQLTransaction, "DROP INDEX CONCURRENTLY cannot run inside a transaction block")
+	}
+	for _, o := range n.Objects {
+		rv, err := s.rangeVar(o)
+		if err != nil {
+			return err
+		}
+		if err := s.dropIndex(ctx, rv, n.MissingOk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stmt) dropIndex(ctx context.Context, rv *pg.RangeVar, missingOK bool) error {
+	f, err := s.lookup(ctx, rv)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !f.ok() && missingOK:
+		return s.skipped("index \"%s\" does not exist, skipping", rv.Relname)
+	case !f.ok():
+		return sqlerr.New(sqlerr.UndefinedObject, "index \"%s\" does not exist", nameOf(rv))
+	case f.index == nil:
+		is := f.object.Kind().String()
+		return sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not an index", rv.Relname).
+			WithHint("Use DROP %s to remove %s.", strings.ToUpper(is), article(is))
+	case f.index.ConstraintOID != 0:
+		t := f.object.Head().Name
+		return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop index %s because constraint %s on table %s requires it",
+			rv.Relname, rv.Relname, t).WithHint("You can drop constraint %s on table %s instead.", rv.Relname, t)
+	}
+	t, err := s.holdTable(ctx, "DROP INDEX", f.object.Head().ID)
+	if err != nil {
+		return err
+	}
+	s.removeIndex(t, f.index.ID)
+	s.r.Put(t)
+	return nil
+}
+
+// removeIndex takes a secondary index out of a table that is being changed.
+func (s *stmt) removeIndex(t *schema.Table, id schema.IndexID) {
+	ix := t.IndexByID(id)
+	s.r.Unbind(t.SchemaID, ix.Name)
+	s.r.DropData(t.ID, id)
+	t.Indexes = slices.DeleteFunc(t.Indexes, func(x schema.Index) bool { return x.ID == id })
+}
+
+// holdTable takes a table out of use and returns a copy to change.
+func (s *stmt) holdTable(ctx context.Context, what string, id schema.DescID) (*schema.Table, error) {
+	if err := s.r.Hold(ctx, what, id); err != nil {
+		return nil, err
+	}
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Table(id).Clone(), nil
+}
+
+// truncate gives every index of the tables a new number, so that no row is
+// touched; the old data is cleared later.
+func (s *stmt) truncate(ctx context.Context, n *pg.TruncateStmt) error {
+	var ids []schema.DescID
+	for _, r := range n.Relations {
+		t, err := s.findTable(ctx, r.GetRangeVar())
+		if err != nil {
+			return err
+		}
+		ids = append(ids, t.ID)
+	}
+	if err := s.r.Hold(ctx, "TRUNCATE", ids...); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		t, err := s.holdTable(ctx, "TRUNCATE", id)
+		if err != nil {
+			return err
+		}
+		if err := s.renumberAll(ctx, t); err != nil {
+			return err
+		}
+		s.r.Put(t)
+		if n.RestartSeqs {
+			if err := s.restartOwned(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// renumberAll makes the table empty.
+func (s *stmt) renumberAll(ctx context.Context, t *schema.Table) error {
+	for _, ix := range t.AllIndexes() {
+		if err := s.renumber(ctx, t, ix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renumber makes an index empty by giving it new keys.
+func (s *stmt) renumber(ctx context.Context, t *schema.Table, ix *schema.Index) error {
+	id, err := s.Catalog.NewID(ctx)
+	if err != nil {
+		return err
+	}
+	s.r.DropData(t.ID, ix.ID)
+	ix.ID = schema.IndexID(id)
+	s.bindIndex(t, ix)
+	return nil
+}
+
+// restartOwned restarts a truncated table's sequences after the commit.
+func (s *stmt) restartOwned(ctx context.Context, t *schema.Table) error {
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range c.Sequences(s.Database.ID) {
+		if q.OwnerTable == t.ID {
+			s.r.OnCommit(func(ctx context.Context) { _ = s.Catalog.Setval(ctx, q, q.Start, false) })
+		}
+	}
+	return nil
+}

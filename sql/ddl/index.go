@@ -1,0 +1,133 @@
+package ddl
+
+import (
+	"context"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/sqlerr"
+)
+
+func (s *stmt) createIndex(ctx context.Context, n *pg.IndexStmt) error {
+	if n.Concurrent && s.Explicit {
+		return sqlerr.New(sqlerr.ActiveSQLTransaction, "CREATE INDEX CONCURRENTLY cannot run inside a transaction block")
+	}
+	if err := refuseIndex(n); err != nil {
+		return err
+	}
+	t, err := s.findTable(ctx, n.Relation)
+	if err != nil {
+		return err
+	}
+	m, err := s.changer(ctx, t)
+	if err != nil {
+		return err
+	}
+	if n.Idxname != "" {
+		used, err := s.taken(ctx, m.sc, s.cutName(n.Idxname))
+		if err != nil {
+			return err
+		}
+		if used && n.IfNotExists {
+			return s.skipped("relation \"%s\" already exists, skipping", n.Idxname)
+		}
+	}
+	if t, err = s.holdTable(ctx, "CREATE INDEX", t.ID); err != nil {
+		return err
+	}
+	old := t.Clone()
+	ix, err := m.index(ctx, t, n)
+	if err != nil {
+		return err
+	}
+	t.Indexes = append(t.Indexes, ix)
+	s.bindIndex(t, &ix)
+	w := s.newRewrite(old, t)
+	w.build = append(w.build, ix.ID)
+	if err := w.run(ctx); err != nil {
+		return err
+	}
+	s.r.Put(t)
+	return nil
+}
+
+// changer is a tableMaker for a table that exists.
+func (s *stmt) changer(ctx context.Context, t *schema.Table) (*tableMaker, error) {
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &tableMaker{stmt: s, sc: c.SchemaByID(t.SchemaID), t: t, taken: map[string]bool{}}, nil
+}
+
+func refuseIndex(n *pg.IndexStmt) error {
+	switch {
+	case n.WhereClause != nil:
+		return sqlerr.Unsupported("a partial index (WHERE)")
+	case n.AccessMethod != "" && n.AccessMethod != "btree":
+		return sqlerr.Unsupported("access method \"%s\"", n.AccessMethod).WithHint("Use btree.")
+	case n.NullsNotDistinct:
+		return sqlerr.Unsupported("NULLS NOT DISTINCT")
+	}
+	return nil
+}
+
+func (m *tableMaker) index(ctx context.Context, t *schema.Table, n *pg.IndexStmt) (schema.Index, error) {
+	ix, err := m.newIndex(ctx, n.Idxname)
+	if err != nil {
+		return ix, err
+	}
+	ix.Unique = n.Unique
+	var names []string
+	for _, p := range n.IndexParams {
+		e := p.GetIndexElem()
+		col, err := m.indexColumn(t, e)
+		if err != nil {
+			return ix, err
+		}
+		ix.Columns = append(ix.Columns, col)
+		names = append(names, e.Name)
+	}
+	for _, p := range n.IndexIncludingParams {
+		name := p.GetIndexElem().GetName()
+		c := t.Column(name)
+		if c == nil || c.Hidden {
+			return ix, m.noColumn(name)
+		}
+		ix.Stored = append(ix.Stored, c.ID)
+	}
+	return ix, m.nameIndex(ctx, t, &ix, strings.Join(names, "_"), "idx")
+}
+
+func (s *stmt) noColumn(name string) error {
+	return sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" does not exist", name)
+}
+
+func (m *tableMaker) indexColumn(t *schema.Table, e *pg.IndexElem) (schema.IndexColumn, error) {
+	var none schema.IndexColumn
+	if e.Expr != nil {
+		return none, sqlerr.Unsupported("an index on an expression")
+	}
+	if len(e.Collation) > 0 {
+		if err := checkCollation(stringList(e.Collation)); err != nil {
+			return none, err
+		}
+	}
+	c := t.Column(e.Name)
+	if c == nil || c.Hidden {
+		return none, m.noColumn(e.Name)
+	}
+	if err := m.checkIndexable(c); err != nil {
+		return none, err
+	}
+	desc := e.Ordering == pg.SortByDir_SORTBY_DESC
+	first := e.NullsOrdering == pg.SortByNulls_SORTBY_NULLS_FIRST
+	last := e.NullsOrdering == pg.SortByNulls_SORTBY_NULLS_LAST
+	if first && !desc || last && desc {
+		return none, sqlerr.Unsupported("an index with NULLS on the other side").
+			WithHint("Ascending columns have NULLS LAST, descending ones NULLS FIRST.")
+	}
+	return schema.IndexColumn{ID: c.ID, Desc: desc}, nil
+}

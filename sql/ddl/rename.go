@@ -1,0 +1,212 @@
+package ddl
+
+import (
+	"context"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/sqlerr"
+)
+
+func (s *stmt) rename(n *pg.RenameStmt) runner {
+	switch n.RenameType {
+	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_INDEX:
+		tag := "ALTER " + n.RenameType.String()[len("OBJECT_"):]
+		return done(tag, func(ctx context.Context) error { return s.renameRelation(ctx, n) })
+	case pg.ObjectType_OBJECT_COLUMN:
+		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameColumn(ctx, n) })
+	case pg.ObjectType_OBJECT_TABCONSTRAINT:
+		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameConstraint(ctx, n) })
+	case pg.ObjectType_OBJECT_SCHEMA:
+		return done("ALTER SCHEMA", func(ctx context.Context) error { return s.renameSchema(ctx, n) })
+	case pg.ObjectType_OBJECT_DATABASE:
+		return done("ALTER DATABASE", func(ctx context.Context) error { return s.renameDatabase(ctx, n) })
+	}
+	return nil
+}
+
+func (s *stmt) toRename(ctx context.Context, n *pg.RenameStmt) (found, error) {
+	f, err := s.lookup(ctx, n.Relation)
+	if err != nil || f.ok() {
+		return f, err
+	}
+	if n.MissingOk {
+		return f, s.skipped("relation \"%s\" does not exist, skipping", n.Relation.Relname)
+	}
+	return f, sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Relation)).
+		WithPos(s.pos(n.Relation.Location))
+}
+
+func (s *stmt) renameRelation(ctx context.Context, n *pg.RenameStmt) error {
+	f, err := s.toRename(ctx, n)
+	if err != nil || !f.ok() {
+		return err
+	}
+	name := s.cutName(n.Newname)
+	if used, err := s.taken(ctx, f.schema, name); err != nil {
+		return err
+	} else if used {
+		return alreadyExists(name)
+	}
+	if err := s.r.Hold(ctx, "RENAME", f.object.Head().ID); err != nil {
+		return err
+	}
+	o, err := s.copyOf(ctx, f.object.Head().ID)
+	if err != nil {
+		return err
+	}
+	if f.index != nil {
+		return s.renameIndex(o.(*schema.Table), f.index.ID, name)
+	}
+	if err := s.checkViews(ctx, o); err != nil {
+		return err
+	}
+	h := o.Head()
+	s.r.Unbind(h.SchemaID, h.Name)
+	h.Name = name
+	s.r.Bind(h.SchemaID, name, h.ID, 0)
+	s.r.Put(o)
+	return nil
+}
+
+// checkViews refuses what would break a view, which is kept as text.
+func (s *stmt) checkViews(ctx context.Context, o schema.Object) error {
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	if vs := dependentViews(c, o); len(vs) > 0 {
+		return sqlerr.Unsupported("renaming \"%s\", on which view \"%s\" depends,", o.Head().Name, vs[0].Name).
+			WithHint("Drop the view and create it again.")
+	}
+	return nil
+}
+
+func (s *stmt) copyOf(ctx context.Context, id schema.DescID) (schema.Object, error) {
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Object(id).CloneObject(), nil
+}
+
+func (s *stmt) renameIndex(t *schema.Table, id schema.IndexID, name string) error {
+	ix := t.IndexByID(id)
+	s.r.Unbind(t.SchemaID, ix.Name)
+	ix.Name = name
+	s.bindIndex(t, ix)
+	s.r.Put(t)
+	return nil
+}
+
+func (s *stmt) renameColumn(ctx context.Context, n *pg.RenameStmt) error {
+	f, err := s.toRename(ctx, n)
+	if err != nil || !f.ok() {
+		return err
+	}
+	t, ok := f.object.(*schema.Table)
+	if !ok || f.index != nil {
+		return sqlerr.Unsupported("renaming a column of what is no table")
+	}
+	if t, err = s.holdTable(ctx, "RENAME", t.ID); err != nil {
+		return err
+	}
+	col := t.Column(n.Subname)
+	if col == nil || col.Hidden {
+		return sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" does not exist", n.Subname)
+	}
+	name := s.cutName(n.Newname)
+	if t.Column(name) != nil {
+		return sqlerr.New(sqlerr.DuplicateColumn, "column \"%s\" of relation \"%s\" already exists", name, t.Name)
+	}
+	if err := s.checkViews(ctx, t); err != nil {
+		return err
+	}
+	for i := range t.Checks {
+		if err := renameInCheck(&t.Checks[i], col.Name, name); err != nil {
+			return err
+		}
+	}
+	col.Name = name
+	s.r.Put(t)
+	return nil
+}
+
+// renameInCheck renames a column in a check's text.
+func renameInCheck(ck *schema.Check, from, to string) error {
+	n, _, err := parseExpr(ck.Expr)
+	if err != nil {
+		return err
+	}
+	walkColumnRefs(n, func(ref *pg.ColumnRef) {
+		last := ref.Fields[len(ref.Fields)-1].GetString_()
+		if last != nil && last.Sval == from {
+			last.Sval = to
+		}
+	})
+	ck.Expr, err = exprText(n)
+	return err
+}
+
+func (s *stmt) renameConstraint(ctx context.Context, n *pg.RenameStmt) error {
+	f, err := s.toRename(ctx, n)
+	if err != nil || !f.ok() {
+		return err
+	}
+	t, ok := f.object.(*schema.Table)
+	if !ok {
+		return sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not a table", n.Relation.Relname)
+	}
+	if t, err = s.holdTable(ctx, "RENAME", t.ID); err != nil {
+		return err
+	}
+	name := s.cutName(n.Newname)
+	if hasConstraint(t, name) {
+		return sqlerr.New(sqlerr.DuplicateObject, "constraint \"%s\" for relation \"%s\" already exists", name, t.Name)
+	}
+	for i := range t.Checks {
+		if t.Checks[i].Name == n.Subname {
+			t.Checks[i].Name = name
+			s.r.Put(t)
+			return nil
+		}
+	}
+	if ix := t.IndexByName(n.Subname); ix != nil && ix.ConstraintOID != 0 {
+		if used, err := s.taken(ctx, f.schema, name); err != nil || used {
+			return alreadyExists(name)
+		}
+		return s.renameIndex(t, ix.ID, name)
+	}
+	return sqlerr.New(sqlerr.UndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", n.Subname, t.Name)
+}
+
+func (s *stmt) alterOwner(n *pg.AlterOwnerStmt) runner {
+	name := n.Object.GetString_().GetSval()
+	switch n.ObjectType {
+	case pg.ObjectType_OBJECT_DATABASE:
+		return done("ALTER DATABASE", func(ctx context.Context) error { return s.ownDatabase(ctx, name, n.Newowner) })
+	case pg.ObjectType_OBJECT_SCHEMA:
+		return done("ALTER SCHEMA", func(ctx context.Context) error { return s.ownSchema(ctx, name, n.Newowner) })
+	}
+	return nil
+}
+
+// changeOwner changes the owner of a relation.
+func (s *stmt) changeOwner(ctx context.Context, o schema.Object, owner *pg.RoleSpec) error {
+	name, err := s.roleName(ctx, owner)
+	if err != nil {
+		return err
+	}
+	if k := o.Kind(); k != schema.KindDatabase && k != schema.KindSchema {
+		if err := s.r.Hold(ctx, "OWNER TO", o.Head().ID); err != nil {
+			return err
+		}
+	}
+	if o, err = s.copyOf(ctx, o.Head().ID); err != nil {
+		return err
+	}
+	o.Head().Owner = name
+	s.r.Put(o)
+	return nil
+}
