@@ -34,7 +34,7 @@
 //	    lock's release needs latches too. giveWay is called after Release.
 //	I3  A discovered lock enters the table before the discovering request's
 //	    latches are released (locktable's I4). HandleLockConflict.
-//	I4  An error leaves nothing behind. TestNothingLeftBehind.
+//	I4  An error leaves nothing behind. Every script ends with that check.
 //
 // What goes wrong: a store that does not report resolved locks (OnLockUpdated)
 // makes waiters wait for the next push, not for ever. A request whose

@@ -117,7 +117,7 @@ func (s *scan) finish() Outcome {
 	case s.ks == nil:
 		return Outcome{Kind: Free}
 	case s.lock.Wait == kvapi.WaitError:
-		if b := blockersOf(s.ks, s.r, s.lock.Strength, s.lock.Timestamp); len(b) > 0 {
+		if b := blockersOf(s.ks, s.r, s.lock.Strength, s.lock.Timestamp, 1); len(b) > 0 {
 			return Outcome{Kind: Conflict, Blocker: b[0]}
 		}
 		return Outcome{Kind: Resolve} // it gave way during this scan: scan again
@@ -142,7 +142,7 @@ func (s *scan) wait() Outcome {
 	default:
 	}
 	out := Outcome{Kind: Wait}
-	if b := blockersOf(ks, r, r.want, r.ts); len(b) > 0 {
+	if b := blockersOf(ks, r, r.want, r.ts, 1); len(b) > 0 {
 		out.Blocker = b[0]
 	}
 	s.t.changedLocked(ks) // signals r at once if its conflict went away
@@ -157,10 +157,10 @@ func (t *Table) Blockers(r *Request) []Blocker {
 	if r.at == nil || r.granted {
 		return nil
 	}
-	return blockersOf(r.at, r, r.want, r.ts)
+	return blockersOf(r.at, r, r.want, r.ts, blockersMax)
 }
 
-func blockersOf(ks *keyState, r *Request, want kvapi.LockStrength, ts hlc.Timestamp) []Blocker {
+func blockersOf(ks *keyState, r *Request, want kvapi.LockStrength, ts hlc.Timestamp, limit int) []Blocker {
 	var list []Blocker
 	first := want == kvapi.LockNone || len(ks.queue) == 0 || ks.queue[0] == r
 	ks.blockedBy(r, want, ts, func(h *holder, q *Request) bool {
@@ -175,7 +175,7 @@ func blockersOf(ks *keyState, r *Request, want kvapi.LockStrength, ts hlc.Timest
 			b.Push, b.To = kvapi.PushTimestamp, ts
 		}
 		list = append(list, b)
-		return len(list) < blockersMax
+		return len(list) < limit
 	})
 	return list
 }
