@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,14 +34,16 @@ func TestExclusion(t *testing.T) {
 
 func runExclusion(t *testing.T, seed uint64) {
 	w := newWorld(t)
+	// owners is not synchronised on purpose: the locks must do that, and the
+	// race detector watches.
 	var owners [4]string
 	var wg sync.WaitGroup
-	committed, victims := 0, 0
+	var committed, victims atomic.Int64
 	for client := range 8 {
 		rng := rand.New(rand.NewPCG(seed, uint64(client)))
 		wg.Go(func() {
 			for n := 0; n < 10; {
-				name := fmt.Sprintf("c%d/%d/%d", client, n, victims)
+				name := fmt.Sprintf("c%d/%d/%d", client, n, victims.Load())
 				w.mu.Lock()
 				w.txn([]string{name})
 				txn := w.txns[name]
@@ -82,17 +85,17 @@ func runExclusion(t *testing.T, seed uint64) {
 				end.Status = status
 				w.setTxn(end)
 				if status == kvapi.Committed {
-					committed++
+					committed.Add(1)
 					n++
 				} else {
-					victims++
+					victims.Add(1)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if committed != 80 {
-		t.Errorf("seed %d: %d committed", seed, committed)
+	if n := committed.Load(); n != 80 {
+		t.Errorf("seed %d: %d committed", seed, n)
 	}
 	w.close()
 	if s := w.m.Metrics(); s.Locks != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 // cluster plays the records of transactions, each on a range of its own.
 type cluster struct {
+	mu     sync.Mutex
 	queues map[kvapi.TxnID]*Queue
 	txns   map[kvapi.TxnID]*kvapi.Transaction
 	caches map[kvapi.TxnID]*txncache.Cache
@@ -48,15 +50,23 @@ func (c *cluster) QueryTxn(ctx context.Context, txn kvapi.TxnMeta) (*kvapi.Trans
 	if br := q.MaybeAnswer(ba); br != nil {
 		return br.Responses[0].Pushee, nil, nil
 	}
-	br := &kvapi.BatchResponse{Responses: []kvapi.Response{{Pushee: c.txns[txn.ID].Clone()}}}
+	br := &kvapi.BatchResponse{Responses: []kvapi.Response{{Pushee: c.txn(txn.ID).Clone()}}}
 	_, err := q.After(ctx, ba, br, nil)
 	return br.Responses[0].Pushee, br.Responses[0].Waits, err
 }
 
+func (c *cluster) txn(id kvapi.TxnID) *kvapi.Transaction {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.txns[id]
+}
+
 func (c *cluster) finish(txn kvapi.TxnID, status kvapi.TxnStatus) {
-	t := c.txns[txn].Clone()
+	t := c.txn(txn).Clone()
 	t.Status = status
+	c.mu.Lock()
 	c.txns[txn] = t
+	c.mu.Unlock()
 	c.caches[txn].Add(t)
 	c.queues[txn].OnTxnUpdated(txn)
 }
@@ -64,7 +74,7 @@ func (c *cluster) finish(txn kvapi.TxnID, status kvapi.TxnStatus) {
 // push pushes until the pushee is finished or the pusher has to end.
 func (c *cluster) push(ctx context.Context, pusher, pushee int) *kvapi.Error {
 	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.PushTxn, Push: &kvapi.PushArgs{
-		Pusher: c.txns[id(pusher)].TxnMeta, Pushee: c.txns[id(pushee)].TxnMeta, Type: kvapi.PushAbort}})
+		Pusher: c.txn(id(pusher)).TxnMeta, Pushee: c.txn(id(pushee)).TxnMeta, Type: kvapi.PushAbort}})
 	for {
 		if c.queues[id(pushee)].MaybeAnswer(ba) != nil {
 			return nil
@@ -113,19 +123,22 @@ func TestDeadlock(t *testing.T) {
 				target := (i + 1) % n
 				go func() {
 					if err := c.push(ctx, i, target); err != nil && ctx.Err() == nil {
+						c.mu.Lock()
 						ended[i] = err
+						c.mu.Unlock()
 						c.finish(id(i), kvapi.Aborted) // the client rolls back
 					}
 				}()
 				time.Sleep(time.Duration(rapid.IntRange(0, 30).Draw(t, "pause")) * time.Millisecond)
 			}
-			for c.txns[id(want)].Status != kvapi.Aborted && time.Since(start) < 3*time.Second {
+			for c.txn(id(want)).Status != kvapi.Aborted && time.Since(start) < 3*time.Second {
 				time.Sleep(10 * time.Millisecond)
 			}
 			took := time.Since(start)
 			time.Sleep(time.Second)
+			synctest.Wait()
 			for i := range total {
-				if aborted := c.txns[id(i)].Status == kvapi.Aborted; aborted != (i == want) {
+				if aborted := c.txn(id(i)).Status == kvapi.Aborted; aborted != (i == want) {
 					t.Fatalf("transaction %d aborted: %t; the victim should be %d", i, aborted, want)
 				}
 			}
@@ -161,6 +174,7 @@ func TestNoCycle(t *testing.T) {
 			}()
 		}
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if len(order) != 0 {
 			t.Fatal(order)
 		}
@@ -208,6 +222,7 @@ func TestWaits(t *testing.T) {
 				synctest.Wait()
 				c.do(cl, cancel)
 				time.Sleep(2 * time.Second)
+				synctest.Wait()
 				if got != c.want {
 					t.Errorf("got %q, want %q", got, c.want)
 				}
