@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Clock *hlc.Clock
 	// Pusher reaches other ranges; the store passes its *intents.Resolver.
+	// Without one (a store that is alone, in tests) waiters only wait.
 	Pusher Pusher
 	// Txns is the store's cache of finished transactions, shared by the
 	// managers of all its ranges.
@@ -60,12 +61,34 @@ type Manager struct {
 // New returns the manager of one range. It tracks no locks until
 // OnLeaseChanged says that this replica holds the lease.
 func New(cfg Config) *Manager {
+	if cfg.Pusher == nil {
+		cfg.Pusher = alone{}
+	}
+	if cfg.Txns == nil {
+		cfg.Txns = txncache.New()
+	}
 	return &Manager{
 		cfg:     cfg,
 		latches: latch.New(),
 		locks:   locktable.New(cfg.Txns),
 		pushes:  txnwait.New(cfg.Txns, cfg.Pusher, cfg.Clock),
 	}
+}
+
+// alone is the Pusher of a manager that reaches nobody.
+type alone struct{}
+
+func (alone) PushTxn(context.Context, kvapi.TxnMeta, kvapi.TxnMeta, kvapi.PushType,
+	hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error) {
+	return nil, kvapi.NewError(kvapi.ErrPushFailed, "no way to other ranges")
+}
+
+func (alone) QueryTxn(context.Context, kvapi.TxnMeta) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
+	return nil, nil, kvapi.NewError(kvapi.ErrUnavailable, "no way to other ranges")
+}
+
+func (alone) ResolveIntents(context.Context, []kvapi.LockUpdate) *kvapi.Error {
+	return kvapi.NewError(kvapi.ErrUnavailable, "no way to other ranges")
 }
 
 // OnLockAcquired notes a lock that evaluation acquired (unreplicated) or that

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
-	"github.com/cairndb/cairn/kv/concurrency/txncache"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/spanset"
 )
@@ -135,7 +134,7 @@ func TestOnePushForManyIntents(t *testing.T) {
 // BenchmarkHandOver: 16 clients take turns at one hot lock; an operation is a
 // transaction that locks and commits.
 func BenchmarkHandOver(b *testing.B) {
-	m := New(Config{Clock: hlc.NewClock(hlc.SystemClock{}, 0), Pusher: noPusher{}, Txns: txncache.New()})
+	m := New(Config{Clock: hlc.NewClock(hlc.SystemClock{}, 0)})
 	m.OnLeaseChanged(true, 1)
 	b.SetParallelism(8)
 	b.ReportAllocs()
@@ -162,7 +161,7 @@ func BenchmarkHandOver(b *testing.B) {
 
 // BenchmarkUncontended: a write in a range where others hold locks.
 func BenchmarkUncontended(b *testing.B) {
-	m := New(Config{Clock: hlc.NewClock(hlc.SystemClock{}, 0), Pusher: noPusher{}, Txns: txncache.New()})
+	m := New(Config{Clock: hlc.NewClock(hlc.SystemClock{}, 0)})
 	m.OnLeaseChanged(true, 1)
 	other := kvapi.TxnMeta{ID: kvapi.TxnID{1}}
 	m.OnLockAcquired(kvapi.Lock{Key: kvapi.Key("x"), Txn: other, Strength: kvapi.LockExclusive})
@@ -173,13 +172,3 @@ func BenchmarkUncontended(b *testing.B) {
 		m.Finish(g)
 	}
 }
-
-type noPusher struct{}
-
-func (noPusher) PushTxn(context.Context, kvapi.TxnMeta, kvapi.TxnMeta, kvapi.PushType, hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error) {
-	return nil, kvapi.NewError(kvapi.ErrPushFailed, "")
-}
-func (noPusher) QueryTxn(context.Context, kvapi.TxnMeta) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
-	return nil, nil, kvapi.NewError(kvapi.ErrUnavailable, "")
-}
-func (noPusher) ResolveIntents(context.Context, []kvapi.LockUpdate) *kvapi.Error { return nil }
