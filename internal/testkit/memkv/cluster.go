@@ -14,8 +14,8 @@ import (
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
-// expiry is how long a transaction without heartbeat counts as alive.
-const expiry = 5 * time.Second
+// defaultExpiry is how long a transaction without heartbeat counts as alive.
+const defaultExpiry = 5 * time.Second
 
 // Fault is what a test does to one batch. Before is returned instead of
 // evaluating, After instead of the answer. Both may block.
@@ -28,6 +28,8 @@ type Cluster struct {
 	// RecoverEagerly makes any reader of an intent recover its staging
 	// transaction at once, however alive the coordinator is.
 	RecoverEagerly bool
+	// Expiry is how long a transaction without heartbeat counts as alive.
+	Expiry time.Duration
 	// Batches counts batches that were evaluated.
 	Batches atomic.Int64
 
@@ -52,7 +54,7 @@ type Cluster struct {
 // New returns a cluster of nodes 1..nodes with one range for the addressing
 // records and one for everything else; node 1 leads both.
 func New(clock *hlc.Clock, nodes int) *Cluster {
-	c := &Cluster{clock: clock}
+	c := &Cluster{clock: clock, Expiry: defaultExpiry}
 	for n := 1; n <= nodes; n++ {
 		c.nodes = append(c.nodes, kvapi.NodeID(n))
 	}

@@ -168,7 +168,7 @@ func (e *eval) push(q *kvapi.Request, resp *kvapi.Response) *kvapi.Error {
 
 func (c *Cluster) expired(rec *kvapi.Transaction) bool {
 	last := rec.MinTimestamp.Max(rec.LastHeartbeat)
-	return c.clock.PhysicalNow()-last.WallTime > int64(expiry)
+	return c.clock.PhysicalNow()-last.WallTime > int64(c.Expiry)
 }
 
 func (e *eval) recover(q *kvapi.Request, resp *kvapi.Response) *kvapi.Error {
@@ -271,7 +271,7 @@ func (c *Cluster) waitLocked(ctx context.Context, me kvapi.TxnID, l kvapi.Lock) 
 	wake := c.mu.wake
 	c.mu.Unlock()
 	defer c.mu.Lock()
-	timer := time.NewTimer(time.Second)
+	timer := time.NewTimer(c.Expiry / 5)
 	defer timer.Stop()
 	select {
 	case <-wake:
