@@ -39,6 +39,8 @@ type Group struct {
 	// statusStale says that status must be read again from the library,
 	// which allocates to answer.
 	statusStale bool
+	// held is the rest of an append that began with a snapshot; see split.
+	held *StorageAppend
 }
 
 // New returns the group of a replica, as a follower without a leader.
@@ -169,17 +171,21 @@ func (g *Group) ReportSnapshot(id ReplicaID, ok bool) {
 }
 
 // HasReady reports whether Ready has something to do.
-func (g *Group) HasReady() bool { return g.rn.HasReady() }
+func (g *Group) HasReady() bool { return g.held != nil || g.rn.HasReady() }
 
 // Ready returns the work that is due and considers it taken.
 func (g *Group) Ready() Ready {
+	if held := g.held; held != nil {
+		g.held = nil
+		return Ready{Append: held}
+	}
 	g.statusStale = true
 	rd := g.rn.Ready()
 	out := Ready{LeaderChanged: rd.SoftState != nil}
 	for _, m := range rd.Messages {
 		switch m.GetType() {
 		case pb.MsgStorageAppend:
-			out.Append = appendOf(m)
+			out.Append, g.held = split(appendOf(m))
 		case pb.MsgStorageApply:
 			out.Apply = &StorageApply{Entries: entriesOf(m.Entries), Responses: messagesOf(m.Responses)}
 		default:

@@ -35,3 +35,18 @@ type StorageApply struct {
 	// (visible to the next reader; durable is not needed).
 	Responses []Message
 }
+
+// split cuts an append that has both a snapshot and entries after it (they
+// arrived in one turn) in two: the first installs the snapshot, the second
+// appends to the log it leaves and answers for both. The first must not claim
+// that entries are committed which only the second writes.
+func split(a *StorageAppend) (first, rest *StorageAppend) {
+	if a.Snapshot == nil || len(a.Entries) == 0 {
+		return a, nil
+	}
+	first = &StorageAppend{Snapshot: a.Snapshot, HardState: a.HardState}
+	if !first.HardState.IsEmpty() {
+		first.HardState.Commit = a.Snapshot.Index
+	}
+	return first, &StorageAppend{Entries: a.Entries, HardState: a.HardState, Responses: a.Responses}
+}
