@@ -6,7 +6,7 @@ import (
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
-// entriesMax bounds each generation. An entry is some 300 bytes; transactions
+// entriesMax bounds each generation. An entry is some 400 bytes; transactions
 // that matter here were met by somebody within the last seconds.
 const entriesMax = 4096
 
@@ -41,13 +41,23 @@ func (c *Cache) Add(txn *kvapi.Transaction) {
 	if len(c.mu.young) >= entriesMax {
 		c.mu.old, c.mu.young = c.mu.young, make(map[kvapi.TxnID]*kvapi.Transaction)
 	}
-	c.mu.young[txn.ID] = txn
+	c.mu.young[txn.ID] = slim(txn)
 	for _, ch := range c.mu.watchers[txn.ID] {
 		select {
 		case ch <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// slim takes away what may be large and what nobody asks of a record here.
+func slim(txn *kvapi.Transaction) *kvapi.Transaction {
+	if len(txn.LockSpans)+len(txn.InFlightWrites)+len(txn.ObservedTimestamps) == 0 {
+		return txn
+	}
+	s := *txn
+	s.LockSpans, s.InFlightWrites, s.ObservedTimestamps = nil, nil, nil
+	return &s
 }
 
 // supersedes reports whether next says more than prev (I1, I2).

@@ -51,7 +51,9 @@ func New(txns *txncache.Cache, querier Querier, clock *hlc.Clock) *Queue {
 }
 
 // MaybeAnswer answers a batch of pushes and queries of transactions that are
-// known to have finished; nil if it must be evaluated.
+// known to have finished; nil if it must be evaluated. A query is answered
+// only with "committed", which the record may no longer show; about an aborted
+// transaction it may want to know whether there is a record.
 func (q *Queue) MaybeAnswer(ba *kvapi.BatchRequest) *kvapi.BatchResponse {
 	var br *kvapi.BatchResponse
 	for i := range ba.Requests {
@@ -60,7 +62,7 @@ func (q *Queue) MaybeAnswer(ba *kvapi.BatchRequest) *kvapi.BatchResponse {
 			return nil
 		}
 		txn := q.txns.GetFinal(r.Push.Pushee.ID)
-		if txn == nil {
+		if txn == nil || r.Kind == kvapi.QueryTxn && txn.Status != kvapi.Committed {
 			return nil
 		}
 		if br == nil {
