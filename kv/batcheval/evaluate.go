@@ -170,7 +170,9 @@ func (ev *evaluator) run() (*kvapi.BatchResponse, *kvapi.Error) {
 			return nil, ev.checkConflict(asKVError(err))
 		}
 	}
-	if ev.copied {
+	if ev.copied || ev.txn != nil && writesIntents(ev.ba) {
+		// Also if nothing changed here: the timestamp cache may have moved the
+		// transaction before, and its coordinator must hear of it.
 		br.Txn = ev.txn
 	}
 	br.Timestamp = ev.at.write

@@ -1,0 +1,237 @@
+package batcheval
+
+import (
+	"testing"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+func TestOnePhaseCommitLeavesNoIntentAndNoRecord(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	args := kvapi.EndTxnArgs{Commit: true, CanCommitOnePhase: true, InFlightWrites: writes("a", "b"), LockSpans: []kvapi.Span{span("a"), span("b")}}
+	br := s.must(batch(x, put("a", "1", 1), put("b", "2", 2), end("a", args)))
+	if !br.Responses[2].OnePhase || br.Txn.Status != kvapi.Committed || s.record(x) != "none <nil>" || s.stats.IntentCount != 0 {
+		t.Fatalf("%+v, record %s", br.Txn, s.record(x))
+	}
+	if s.value("a")+s.value("b") != "12" {
+		t.Fatal("values are missing")
+	}
+}
+
+func TestSecondAttemptAtOnePhaseCommitIsAmbiguous(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	args := kvapi.EndTxnArgs{Commit: true, CanCommitOnePhase: true, InFlightWrites: writes("a")}
+	ba := batch(x, put("a", "1", 1), end("a", args))
+	ba.CanForwardReadTimestamp = true
+	s.must(ba)
+	replay := *ba
+	replay.AmbiguousReplay = true
+	if err := s.mustFail(kvapi.ErrAmbiguous, &replay); !err.MaybeApplied {
+		t.Fatal("ambiguous, but not maybe applied")
+	}
+	// Even where the mark was lost, the newer version is not a reason to move.
+	delete(s.finished, x.ID)
+	s.mustFail(kvapi.ErrAmbiguous, &replay)
+}
+
+func TestOnePhaseCommitMovesAboveNewerVersionIfNothingWasRead(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.must(at(20, put("b", "0", 0)))
+	args := kvapi.EndTxnArgs{Commit: true, CanCommitOnePhase: true}
+	ba := batch(x, put("a", "1", 1), put("b", "2", 2), end("a", args))
+	s.mustFail(kvapi.ErrWriteTooOld, ba)
+	ba.CanForwardReadTimestamp = true
+	if br := s.must(ba); br.Txn.WriteTimestamp != ts(20).Next() || br.Txn.ReadTimestamp != br.Txn.WriteTimestamp {
+		t.Fatalf("%s", br.Txn)
+	}
+	if s.value("a")+s.value("b") != "12" {
+		t.Fatal("values are missing")
+	}
+}
+
+func TestCommitAboveReadTimestampMustRefresh(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.must(at(15, get("a")))
+	args := kvapi.EndTxnArgs{Commit: true, CanCommitOnePhase: true}
+	err := s.mustFail(kvapi.ErrTxnRetry, batch(x, put("a", "1", 1), end("a", args)))
+	if err.Txn == nil || err.Txn.WriteTimestamp != ts(15).Next() {
+		t.Fatalf("%+v", err)
+	}
+}
+
+func TestOwnReadDoesNotMoveOwnWrite(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.must(batch(x, get("a")))
+	s.must(batch(x, put("a", "1", 1), end("a", kvapi.EndTxnArgs{Commit: true, CanCommitOnePhase: true})))
+}
+
+func TestBlindIntentMovesAboveNewerVersion(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.must(at(20, put("a", "0", 0)))
+	br := s.must(batch(x, put("a", "1", 1)))
+	if br.Txn == nil || br.Txn.WriteTimestamp != ts(20).Next() || br.Txn.ReadTimestamp != ts(10) {
+		t.Fatalf("%+v", br.Txn)
+	}
+	s.must(at(30, put("b", "0", 0)))
+	s.mustFail(kvapi.ErrWriteTooOld, batch(newTxn(2, "b", 10),
+		kvapi.Request{Kind: kvapi.ConditionalPut, Key: kvapi.Key("b"), MustExist: true}))
+}
+
+func TestDeadlineIsCheckedAgainstFinalTimestamp(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.must(at(15, get("a")))
+	ba := batch(x, put("a", "1", 1), end("a", kvapi.EndTxnArgs{Commit: true, CanCommitOnePhase: true, Deadline: ts(15)}))
+	ba.CanForwardReadTimestamp = true
+	s.mustFail(kvapi.ErrDeadlineExceeded, ba)
+}
+
+func TestExplicitCommitResolvesLocalLocksAndKeepsRecordForOthers(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.desc.EndKey = kvapi.Key("m")
+	s.must(batch(x, put("a", "1", 1)))
+	s.must(batch(x, put("b", "2", 2)))
+	args := kvapi.EndTxnArgs{Commit: true, LockSpans: []kvapi.Span{span("a"), {Key: kvapi.Key("b"), EndKey: kvapi.Key("x")}}}
+	s.must(batch(x, end("a", args)))
+	if s.record(x) != "committed" || s.stats.IntentCount != 0 || len(s.res.Local.EndTxns) != 1 {
+		t.Fatalf("record %s, %+v", s.record(x), s.res.Local)
+	}
+	if left := s.res.Local.EndTxns[0].LockSpans; len(left) != 1 || left[0].String() != `["m", "x")` {
+		t.Fatalf("left %v", left)
+	}
+	if err := s.mustFail(kvapi.ErrTxnFinished, batch(x, end("a", args))); err.Txn.Status != kvapi.Committed {
+		t.Fatalf("%+v", err)
+	}
+}
+
+func TestRollbackRemovesIntents(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.must(batch(x, put("a", "1", 1)))
+	s.must(batch(x, end("a", kvapi.EndTxnArgs{LockSpans: []kvapi.Span{span("a")}})))
+	if s.value("a") != "-" || s.stats.IntentCount != 0 {
+		t.Fatal("the intent is still there")
+	}
+	s.mustFail(kvapi.ErrTxnAborted, batch(x, end("a", kvapi.EndTxnArgs{Commit: true})))
+	s.mustFail(kvapi.ErrTxnAborted, batch(x, kvapi.Request{Kind: kvapi.HeartbeatTxn, Key: kvapi.Key("a"), Now: ts(11)}))
+}
+
+func TestPushWithoutRecordIsObeyedByItsCreator(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.now = 11
+	s.mustFail(kvapi.ErrPushFailed, at(11, push(x.TxnMeta, kvapi.PushTimestamp, 30)))
+	force := push(x.TxnMeta, kvapi.PushTimestamp, 30)
+	force.Push.Force = true
+	br := s.must(at(11, force))
+	if got := br.Responses[0].Pushee; got.Status != kvapi.Pending || got.WriteTimestamp != ts(30).Next() || s.record(x) != "none <nil>" {
+		t.Fatalf("%s, record %s", got, s.record(x))
+	}
+	s.mustFail(kvapi.ErrTxnRetry, batch(x, put("a", "1", 1), end("a", kvapi.EndTxnArgs{Commit: true})))
+	force.Push.Type = kvapi.PushAbort
+	s.must(at(11, force))
+	s.mustFail(kvapi.ErrTxnAborted, batch(x, put("a", "1", 1), end("a", kvapi.EndTxnArgs{Commit: true, CanCommitOnePhase: true})))
+}
+
+func TestHeartbeatKeepsTransactionFromExpiring(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.now = 10 + int64(TxnExpiration)
+	s.must(batch(x, kvapi.Request{Kind: kvapi.HeartbeatTxn, Key: kvapi.Key("a"), Now: ts(s.now)}))
+	s.now += int64(TxnExpiration)
+	s.mustFail(kvapi.ErrPushFailed, at(s.now, push(x.TxnMeta, kvapi.PushAbort, 0)))
+	s.now++
+	br := s.must(at(s.now, push(x.TxnMeta, kvapi.PushAbort, 0)))
+	if br.Responses[0].Pushee.Status != kvapi.Aborted || s.record(x) != "aborted" {
+		t.Fatalf("%s", br.Responses[0].Pushee)
+	}
+	s.mustFail(kvapi.ErrTxnAborted, batch(x, end("a", kvapi.EndTxnArgs{Commit: true})))
+}
+
+func TestRollbackOfStagingIsIndeterminate(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.must(batch(x, put("a", "1", 1), end("a", kvapi.EndTxnArgs{Commit: true, InFlightWrites: writes("a", "z")})))
+	if s.record(x) != "staging" {
+		t.Fatal(s.record(x))
+	}
+	s.mustFail(kvapi.ErrIndeterminateCommit, batch(x, end("a", kvapi.EndTxnArgs{})))
+}
+
+func TestConditionFailedIsARead(t *testing.T) {
+	s, x, y := oneRange(t), newTxn(1, "a", 10), newTxn(2, "a", 5)
+	err := s.mustFail(kvapi.ErrConditionFailed, batch(x, kvapi.Request{Kind: kvapi.ConditionalPut, Key: kvapi.Key("a"), MustExist: true}))
+	if err.ActualExists || err.Index != 0 {
+		t.Fatalf("%+v", err)
+	}
+	if got := s.bump(batch(y, put("a", "1", 1))).Txn.WriteTimestamp; got != ts(10).Next() {
+		t.Fatalf("a write slipped below the read, at %s", got)
+	}
+}
+
+func TestLockingReadLocksAbsentKeyAndFailsOnNewer(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	g := get("a")
+	g.Lock = kvapi.LockExclusive
+	s.must(batch(x, g))
+	if l := s.res.Local.AcquiredLocks; len(l) != 1 || l[0].Strength != kvapi.LockExclusive || l[0].Replicated {
+		t.Fatalf("%+v", l)
+	}
+	s.must(at(20, put("a", "1", 0)))
+	s.mustFail(kvapi.ErrWriteTooOld, batch(x, g))
+	ba := batch(x, g)
+	ba.CanForwardReadTimestamp = true
+	if br := s.must(ba); br.Txn.ReadTimestamp != ts(20).Next() || string(br.Responses[0].Value) != "1" {
+		t.Fatalf("%s", br.Txn)
+	}
+}
+
+func TestUncertainReadMovesUpIfNothingWasRead(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	x.GlobalUncertaintyLimit = ts(25)
+	s.must(at(20, put("a", "1", 0)))
+	s.mustFail(kvapi.ErrUncertain, batch(x, get("a")))
+	ba := batch(x, get("a"))
+	ba.CanForwardReadTimestamp = true
+	if br := s.must(ba); br.Txn.ReadTimestamp != ts(20) || string(br.Responses[0].Value) != "1" {
+		t.Fatalf("%s", br.Txn)
+	}
+}
+
+func TestLimitsAreSharedByTheBatch(t *testing.T) {
+	s := oneRange(t)
+	s.must(at(5, put("a", "1", 0), put("b", "2", 0), put("c", "3", 0)))
+	scan := kvapi.Request{Kind: kvapi.Scan, Key: kvapi.Key("a"), EndKey: kvapi.Key("z")}
+	rev := scan
+	rev.Kind = kvapi.ReverseScan
+	ba := at(10, scan, rev)
+	ba.MaxKeys = 4
+	br := s.must(ba)
+	if len(br.Responses[0].Rows) != 3 || len(br.Responses[1].Rows) != 1 || br.Responses[1].Resume.String() != `["a", "c")` {
+		t.Fatalf("%+v", br.Responses)
+	}
+	if sp := s.reads[len(s.reads)-1].Span; sp.String() != `["c", "z")` {
+		t.Fatalf("read %s", sp)
+	}
+}
+
+func TestRefreshFindsWritesOfOthers(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 30)
+	s.must(at(20, put("k", "1", 0)))
+	ref := kvapi.Request{Kind: kvapi.RefreshRange, Key: kvapi.Key("a"), EndKey: kvapi.Key("z"), RefreshFrom: ts(10)}
+	s.mustFail(kvapi.ErrRefreshFailed, batch(x, ref))
+	ref.RefreshFrom = ts(20)
+	s.must(batch(x, ref))
+}
+
+func TestDeleteRangeInTransaction(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.must(at(5, put("a", "1", 0), put("b", "2", 0)))
+	del := kvapi.Request{Kind: kvapi.DeleteRange, Key: kvapi.Key("a"), EndKey: kvapi.Key("z"), Seq: 1}
+	if br := s.must(batch(x, del)); br.Responses[0].Keys != 2 || s.stats.IntentCount != 2 {
+		t.Fatalf("%+v", br.Responses[0])
+	}
+	s.must(batch(x, end("a", kvapi.EndTxnArgs{Commit: true, LockSpans: []kvapi.Span{del.Span()}})))
+	if s.value("a")+s.value("b") != "--" {
+		t.Fatal("still there")
+	}
+	s.must(at(s.now, kvapi.Request{Kind: kvapi.ClearRange, Key: kvapi.Key("a"), EndKey: kvapi.Key("z")}))
+	if s.stats != (kvapi.RangeStatistics{}) {
+		t.Fatalf("%+v", s.stats)
+	}
+}
