@@ -172,3 +172,13 @@ func FuzzDecodeEntry(f *testing.F) {
 		}
 	})
 }
+
+func snapMessage(term uint64, s Snapshot) Message {
+	return message(pb.MsgSnap, 1, 2, term, func(m *pb.Message) { m.Snapshot = s.library() })
+}
+
+func appMessage(term, index, logTerm uint64, ents []Entry, commit uint64) Message {
+	return message(pb.MsgApp, 1, 2, term, func(m *pb.Message) {
+		m.Index, m.LogTerm, m.Commit, m.Entries = &index, &logTerm, &commit, libraryEntries(ents)
+	})
+}
