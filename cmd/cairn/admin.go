@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/cairndb/cairn/internal/certs"
+	"github.com/cairndb/cairn/internal/node"
+	"github.com/cairndb/cairn/internal/rpc"
+)
+
+// adminFlags say which node a command talks to.
+type adminFlags struct {
+	host     string
+	certsDir string
+}
+
+func (f *adminFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.host, "host", node.DefaultRPCAddr, "RPC address of any node")
+	cmd.Flags().StringVar(&f.certsDir, "certs-dir", "", "folder with ca.crt and a node's or root's certificate; without it the connection is insecure")
+}
+
+// adminTimeout bounds one administrative call.
+const adminTimeout = 30 * time.Second
+
+// call connects to the node and runs fn; gRPC's errors become plain lines.
+func (f *adminFlags) call(ctx context.Context, fn func(context.Context, *grpc.ClientConn) error) error {
+	t, err := certs.LoadClient(f.certsDir)
+	if err != nil {
+		return err
+	}
+	conn, err := rpc.Dial(f.host, t)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	if err := fn(ctx, conn); err != nil {
+		if st, ok := status.FromError(err); ok {
+			return fmt.Errorf("%s: %s", f.host, st.Message())
+		}
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+// Command cairn is Cairn's one binary: the server, its tools, and a first look.
+//
+//	cairn demo                         three nodes in one process, to try it
+//	cairn start, cairn init            a real cluster
+//	cairn sql, node, range, cert       talking to a cluster
+//
+// Every command is in a file of its own; what they start is in internal/node.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := newRoot().ExecuteContext(ctx); err != nil {
+		var quiet *exitError
+		if !errors.As(err, &quiet) {
+			fmt.Fprintln(os.Stderr, "cairn:", err)
+			os.Exit(1)
+		}
+		os.Exit(quiet.code)
+	}
+}
+
+// exitError ends the process with a status; its message has been printed.
+type exitError struct{ code int }
+
+// Error implements error.
+func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "cairn",
+		Short:         "Cairn is a distributed SQL database that speaks Postgres's protocol",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(newStart(), newStartSingleNode(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newCert(), newVersion())
+	return root
+}

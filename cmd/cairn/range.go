@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/cairndb/cairn/internal/rpc/rpcpb"
+	"github.com/cairndb/cairn/kv/keys"
+)
+
+func newRange() *cobra.Command {
+	cmd := &cobra.Command{Use: "range", Short: "Look at ranges, and split them"}
+	cmd.AddCommand(newRangeLs(), newRangeSplit())
+	return cmd
+}
+
+func newRangeLs() *cobra.Command {
+	f := &adminFlags{}
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List the ranges of the cluster in key order",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
+				resp, err := rpcpb.NewAdminClient(conn).Ranges(ctx, &rpcpb.RangesRequest{})
+				if err != nil {
+					return err
+				}
+				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+				fmt.Fprintln(w, "RANGE\tSTART\tEND\tREPLICAS\tLEASE\tGEN\tROWS\tSIZE")
+				for _, r := range resp.Ranges {
+					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", r.RangeId, r.StartPretty, r.EndPretty,
+						strings.Trim(fmt.Sprint(r.Replicas), "[]"), r.Leaseholder, r.Generation, r.LiveCount, sizeText(r.LiveBytes))
+				}
+				return w.Flush()
+			})
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func newRangeSplit() *cobra.Command {
+	f := &adminFlags{}
+	cmd := &cobra.Command{
+		Use:   "split KEY",
+		Short: "Make a key the start of a range",
+		Long: `Make a key the start of a range. KEY is written as "cairn range ls" prints it:
+/table/ID, /table/ID/INDEX or /table/ID/INDEX/HEX; /table/ID/INDEX/=N stands for
+the row whose first key column is the integer N.`,
+		Example: "  cairn range split /table/16384/1/=500000",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := parseTableKey(args[0])
+			if err != nil {
+				return err
+			}
+			return f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
+				resp, err := rpcpb.NewAdminClient(conn).SplitRange(ctx, &rpcpb.SplitRangeRequest{Key: key})
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "range %d now ends and range %d begins at %s\n", resp.LeftRangeId, resp.RightRangeId, args[0])
+				return nil
+			})
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+// parseTableKey is the inverse of how tables' keys are printed.
+func parseTableKey(s string) ([]byte, error) {
+	parts := strings.Split(strings.TrimPrefix(s, "/"), "/")
+	bad := fmt.Errorf("%q is no table key; write /table/ID, /table/ID/INDEX or /table/ID/INDEX/HEX", s)
+	if len(parts) < 2 || len(parts) > 4 || parts[0] != "table" {
+		return nil, bad
+	}
+	key := keys.TablePrefix.Clone()
+	for _, p := range parts[1:min(3, len(parts))] {
+		id, err := strconv.ParseUint(p, 10, 32)
+		if err != nil {
+			return nil, bad
+		}
+		key = binary.BigEndian.AppendUint32(key, uint32(id))
+	}
+	if len(parts) < 4 {
+		return key, nil
+	}
+	if n, ok := strings.CutPrefix(parts[3], "="); ok {
+		return appendIntKey(key, n)
+	}
+	tail, err := hex.DecodeString(parts[3])
+	if err != nil {
+		return nil, bad
+	}
+	return append(key, tail...), nil
+}

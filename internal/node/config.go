@@ -1,0 +1,119 @@
+package node
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+)
+
+// Defaults of a node's settings.
+const (
+	DefaultSQLAddr   = "127.0.0.1:7432"
+	DefaultRPCAddr   = "127.0.0.1:7433"
+	DefaultHTTPAddr  = "127.0.0.1:7480"
+	DefaultMaxOffset = 250 * time.Millisecond
+	DefaultCache     = 128 << 20
+)
+
+// Config is how a node is started.
+type Config struct {
+	// StoreDir holds all that the node keeps.
+	StoreDir string
+	// SQLAddr, RPCAddr and HTTPAddr are host:port to listen on.
+	SQLAddr, RPCAddr, HTTPAddr string
+	// AdvertiseHost replaces the host that others are told, for nodes that
+	// listen on all interfaces.
+	AdvertiseHost string
+	// Join are RPC addresses of any nodes of the cluster.
+	Join []string
+	// SingleNode initialises a cluster of one without being asked.
+	SingleNode bool
+	// Insecure runs without encryption and passwords. InsecureAnywhere allows
+	// that on addresses other than loopback.
+	Insecure, InsecureAnywhere bool
+	// NodeTLS protects connections between nodes, ClientTLS those of SQL
+	// clients; nil when Insecure.
+	NodeTLS, ClientTLS *tls.Config
+	MaxOffset          time.Duration
+	CacheBytes         int64
+	ReplicationFactor  int
+	Log                *slog.Logger
+	// Fatal is called with the error that ends the node; nil exits the
+	// process with status 1.
+	Fatal func(error)
+}
+
+// check fills in defaults and refuses what cannot work, each in one line.
+func (c *Config) check() error {
+	if c.StoreDir == "" {
+		return fmt.Errorf("no store: say where data is kept with --store DIR")
+	}
+	set := func(s *string, def string) {
+		if *s == "" {
+			*s = def
+		}
+	}
+	set(&c.SQLAddr, DefaultSQLAddr)
+	set(&c.RPCAddr, DefaultRPCAddr)
+	set(&c.HTTPAddr, DefaultHTTPAddr)
+	if c.MaxOffset == 0 {
+		c.MaxOffset = DefaultMaxOffset
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = DefaultCache
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Fatal == nil {
+		c.Fatal = func(err error) {
+			c.Log.Error("the node cannot go on", "err", err)
+			fmt.Fprintln(os.Stderr, "cairn: fatal:", err)
+			os.Exit(1)
+		}
+	}
+	for name, addr := range map[string]string{"--sql-addr": c.SQLAddr, "--rpc-addr": c.RPCAddr, "--http-addr": c.HTTPAddr} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("%s %q: %w", name, addr, err)
+		}
+		if c.Insecure && !c.InsecureAnywhere && !isLoopback(addr) {
+			return fmt.Errorf("%s %s is not a loopback address: without encryption and passwords everybody who reaches it owns the data. "+
+				"Use certificates, or say --insecure-anywhere if the network is yours alone", name, addr)
+		}
+	}
+	if !c.Insecure && c.NodeTLS == nil {
+		return fmt.Errorf("no certificates: give --certs-dir DIR (see cairn cert), or --insecure for a cluster without encryption and passwords on this machine")
+	}
+	return nil
+}
+
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// advertised returns the address others are told for a listener.
+func (c *Config) advertised(l net.Listener) string {
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return l.Addr().String()
+	}
+	if c.AdvertiseHost != "" {
+		host = c.AdvertiseHost
+	} else if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return net.JoinHostPort(host, port)
+}

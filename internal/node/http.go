@@ -1,0 +1,104 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/cairndb/cairn/internal/console"
+	"github.com/cairndb/cairn/internal/version"
+)
+
+// httpHeaderTimeout keeps idle half-open clients from piling up.
+const httpHeaderTimeout = 10 * time.Second
+
+func (n *Node) serveHTTP() {
+	n.http = &http.Server{Handler: console.New(consoleSource{n}), ReadHeaderTimeout: httpHeaderTimeout}
+	n.wg.Go(func() {
+		if err := n.http.Serve(n.httpLis); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			n.cfg.Fatal(fmt.Errorf("serve HTTP: %w", err))
+		}
+	})
+}
+
+// consoleSource shows a node (console.Source).
+type consoleSource struct{ n *Node }
+
+// Ready implements console.Source.
+func (s consoleSource) Ready() bool { return s.n.ready.Load() }
+
+// Status implements console.Source.
+func (s consoleSource) Status(ctx context.Context) console.Status {
+	c := s.n.core.Load()
+	out := console.Status{ClusterID: c.Ident.ClusterID.String(), NodeID: uint32(c.Ident.NodeID),
+		Version: version.Build(), UpSeconds: time.Since(s.n.started).Seconds()}
+	for _, nd := range c.Gossip.Nodes() {
+		out.Nodes = append(out.Nodes, console.Node{ID: uint32(nd.NodeID), Live: nd.Live, Draining: nd.Draining,
+			SQL: nd.SQLAddress, RPC: nd.RPCAddress, HTTP: nd.HTTPAddress, Version: nd.Version,
+			UpSeconds: time.Since(time.Unix(0, nd.StartedNanos)).Seconds(), Ranges: nd.Capacity.Ranges, Leases: nd.Capacity.Leases,
+			DiskUsed: nd.Capacity.DiskUsedBytes, DiskAvailable: nd.Capacity.DiskAvailableBytes})
+	}
+	ranges, err := c.ClusterRanges(ctx)
+	if err != nil {
+		out.Problem = "the ranges cannot be listed: " + err.Error()
+	}
+	for _, r := range ranges {
+		row := console.Range{ID: uint64(r.Desc.RangeID), Start: r.StartPretty, End: r.EndPretty,
+			Leaseholder: uint32(r.Lease.Holder.NodeID), Generation: uint64(r.Desc.Generation),
+			Bytes: r.Stats.LiveBytes, Rows: r.Stats.LiveCount}
+		for _, rep := range r.Desc.Replicas {
+			row.Replicas = append(row.Replicas, uint32(rep.NodeID))
+		}
+		out.Ranges = append(out.Ranges, row)
+	}
+	return out
+}
+
+// Counters implements console.Source.
+func (s consoleSource) Counters() []console.Counter {
+	c := s.n.core.Load()
+	m, t, r, w := c.Store.Metrics(), c.DB.Metrics(), s.n.network, s.n
+	counter := func(name, help string, v interface{ Load() int64 }) console.Counter {
+		return console.Counter{Name: name, Help: help, Value: func() float64 { return float64(v.Load()) }}
+	}
+	return []console.Counter{
+		counter("raft_proposals_total", "Commands given to Raft, a consensus round each.", &m.Proposals),
+		counter("raft_applied_total", "Commands that had an effect.", &m.Applied),
+		counter("raft_rejected_total", "Commands without effect: their lease had been overtaken.", &m.Rejected),
+		counter("lease_requests_total", "Lease commands, renewals included.", &m.LeaseRequests),
+		counter("range_splits_total", "Splits applied.", &m.Splits),
+		counter("snapshots_sent_total", "Snapshots sent to followers.", &m.SnapshotsSent),
+		counter("snapshots_applied_total", "Snapshots received and applied.", &m.SnapshotsApplied),
+		counter("batches_read_total", "Read-only batches evaluated.", &m.ReadBatches),
+		counter("batches_write_total", "Writing batches evaluated.", &m.WriteBatches),
+		counter("batches_ambiguous_total", "Batches whose outcome could not be told.", &m.Ambiguous),
+		counter("txn_begun_total", "Transactions begun at this node.", &t.Begun),
+		counter("txn_committed_total", "Transactions committed at this node.", &t.Committed),
+		counter("txn_one_phase_total", "Commits in one phase.", &t.OnePhase),
+		counter("txn_parallel_total", "Parallel commits.", &t.Parallel),
+		counter("txn_restarts_total", "Transactions that had to start again.", &t.Restarts),
+		counter("txn_ambiguous_total", "Commits whose outcome could not be told.", &t.Ambiguous),
+		counter("rpc_calls_total", "Calls sent to other nodes.", &r.Stats.Calls),
+		counter("rpc_dropped_total", "Messages that did not fit a queue.", &r.Stats.Dropped),
+		counter("sql_connections_total", "SQL connections accepted.", &lateCounter{w, func(w *Node) int64 { return w.wire.Accepted.Load() }}),
+		{Name: "sql_connections", Help: "SQL connections open.", Gauge: true, Value: func() float64 {
+			return float64((&lateCounter{w, func(w *Node) int64 { return w.wire.Open.Load() }}).Load())
+		}},
+	}
+}
+
+// lateCounter reads from what exists only once SQL is served.
+type lateCounter struct {
+	n  *Node
+	fn func(*Node) int64
+}
+
+// Load returns the count, 0 before SQL is served.
+func (l *lateCounter) Load() int64 {
+	if !l.n.ready.Load() {
+		return 0
+	}
+	return l.fn(l.n)
+}

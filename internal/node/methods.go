@@ -1,0 +1,14 @@
+package node
+
+import "github.com/cairndb/cairn/internal/rpc"
+
+// Methods of the streams between nodes. Numbers are part of the protocol and
+// are not used again.
+const (
+	methodGossip   rpc.Method = 1
+	methodBatch    rpc.Method = 2
+	methodRaft     rpc.Method = 3
+	methodSnapshot rpc.Method = 4
+	methodDrain    rpc.Method = 5
+	methodCancel   rpc.Method = 6
+)

@@ -1,0 +1,168 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/internal/rpc/rpcpb"
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// clusterService serves joining, init and gossip by address.
+type clusterService struct {
+	rpcpb.UnimplementedClusterServer
+	n *Node
+}
+
+var errStarting = status.Error(codes.Unavailable, "this node is starting, or waits for cairn init")
+
+// Join implements rpcpb.ClusterServer.
+func (s clusterService) Join(ctx context.Context, req *rpcpb.JoinRequest) (*rpcpb.JoinResponse, error) {
+	c := s.n.core.Load()
+	if c == nil {
+		return nil, errStarting
+	}
+	if err := s.admit(c, req); err != nil {
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	resp := &rpcpb.JoinResponse{ClusterId: c.Ident.ClusterID[:]}
+	if len(req.ClusterId) == 0 {
+		id, err := newNodeID(ctx, c.DB)
+		if err != nil {
+			return nil, status.Error(codes.Unavailable, err.Error())
+		}
+		resp.NodeId = uint32(id)
+		s.n.cfg.Log.Info("a node joins", "node", id)
+	}
+	now := c.Clock.Now()
+	resp.Now = &rpcpb.Timestamp{WallNanos: now.WallTime, Logical: now.Logical}
+	return resp, nil
+}
+
+// admit says in one line why a node may not join.
+func (s clusterService) admit(c *Core, req *rpcpb.JoinRequest) error {
+	if len(req.ClusterId) > 0 && string(req.ClusterId) != string(c.Ident.ClusterID[:]) {
+		return errors.New("its store belongs to another cluster; start it with an empty store, or join its own cluster")
+	}
+	if d := time.Duration(req.MaxOffsetNanos); d != s.n.cfg.MaxOffset {
+		return errors.New("it runs with --max-offset " + d.String() + ", this cluster with " + s.n.cfg.MaxOffset.String())
+	}
+	if req.Now == nil {
+		return nil
+	}
+	behind := time.Duration(c.Clock.PhysicalNow() - req.Now.WallNanos)
+	if behind > s.n.cfg.MaxOffset+joinTimeout {
+		return errors.New("its clock is " + behind.String() + " behind this node's; the maximum offset is " + s.n.cfg.MaxOffset.String())
+	}
+	return c.Clock.Update(hlc.ClockTimestamp{WallTime: req.Now.WallNanos, Logical: req.Now.Logical})
+}
+
+// Init implements rpcpb.ClusterServer.
+func (s clusterService) Init(context.Context, *rpcpb.InitRequest) (*rpcpb.InitResponse, error) {
+	id, err := s.n.found()
+	if errors.Is(err, errInitialised) {
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return &rpcpb.InitResponse{ClusterId: id[:]}, nil
+}
+
+// Gossip implements rpcpb.ClusterServer.
+func (s clusterService) Gossip(_ context.Context, m *rpcpb.GossipMessage) (*rpcpb.GossipMessage, error) {
+	c := s.n.core.Load()
+	if c == nil {
+		return nil, errStarting
+	}
+	out, err := c.Gossip.Answer(m)
+	if err != nil {
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	return out, nil
+}
+
+// adminService serves the command line.
+type adminService struct {
+	rpcpb.UnimplementedAdminServer
+	n *Node
+}
+
+// Nodes implements rpcpb.AdminServer.
+func (s adminService) Nodes(context.Context, *rpcpb.NodesRequest) (*rpcpb.NodesResponse, error) {
+	c := s.n.core.Load()
+	if c == nil {
+		return nil, errStarting
+	}
+	resp := &rpcpb.NodesResponse{}
+	for _, nd := range c.Gossip.Nodes() {
+		resp.Nodes = append(resp.Nodes, &rpcpb.Node{
+			NodeId: uint32(nd.NodeID), RpcAddress: nd.RPCAddress, SqlAddress: nd.SQLAddress, HttpAddress: nd.HTTPAddress,
+			Version: nd.Version, StartedNanos: nd.StartedNanos, Live: nd.Live, Ranges: nd.Capacity.Ranges,
+			Leases: nd.Capacity.Leases, DiskUsedBytes: nd.Capacity.DiskUsedBytes, DiskAvailableBytes: nd.Capacity.DiskAvailableBytes,
+		})
+	}
+	return resp, nil
+}
+
+// Ranges implements rpcpb.AdminServer.
+func (s adminService) Ranges(ctx context.Context, _ *rpcpb.RangesRequest) (*rpcpb.RangesResponse, error) {
+	c := s.n.core.Load()
+	if c == nil {
+		return nil, errStarting
+	}
+	ranges, err := c.ClusterRanges(ctx)
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	resp := &rpcpb.RangesResponse{}
+	for _, r := range ranges {
+		resp.Ranges = append(resp.Ranges, rangeToProto(r))
+	}
+	return resp, nil
+}
+
+func rangeToProto(r ClusterRange) *rpcpb.Range {
+	p := &rpcpb.Range{RangeId: uint64(r.Desc.RangeID), StartKey: r.Desc.StartKey, EndKey: r.Desc.EndKey,
+		Leaseholder: uint32(r.Lease.Holder.NodeID), Generation: uint64(r.Desc.Generation),
+		LiveBytes: r.Stats.LiveBytes, LiveCount: r.Stats.LiveCount, StartPretty: r.StartPretty, EndPretty: r.EndPretty}
+	for _, rep := range r.Desc.Replicas {
+		p.Replicas = append(p.Replicas, uint32(rep.NodeID))
+	}
+	return p
+}
+
+// SplitRange implements rpcpb.AdminServer.
+func (s adminService) SplitRange(ctx context.Context, req *rpcpb.SplitRangeRequest) (*rpcpb.SplitRangeResponse, error) {
+	c := s.n.core.Load()
+	if c == nil {
+		return nil, errStarting
+	}
+	at := kvapi.Key(req.Key)
+	if at.Less(keys.MetaMax) || !at.Less(keys.Max) {
+		return nil, status.Error(codes.InvalidArgument, "ranges can be split at system and table keys only")
+	}
+	if err := c.DB.Split(ctx, at); err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	resp := &rpcpb.SplitRangeResponse{}
+	ranges, err := c.ClusterRanges(ctx)
+	if err != nil {
+		return resp, nil // the split was made; only its description is missing
+	}
+	for _, r := range ranges {
+		if r.Desc.EndKey.Equal(at) {
+			resp.LeftRangeId = uint64(r.Desc.RangeID)
+		}
+		if r.Desc.StartKey.Equal(at) {
+			resp.RightRangeId = uint64(r.Desc.RangeID)
+		}
+	}
+	return resp, nil
+}
