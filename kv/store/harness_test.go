@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -453,7 +455,7 @@ func (r *Replica) fingerprint() (string, kvapi.LogIndex, error) {
 	}
 	p := keys.RangeIDReplicatedPrefix(r.rangeID)
 	spans := append([]kvapi.Span{{Key: p, EndKey: p.PrefixEnd()}}, sliceOf(userSpans(desc))...)
-	out := ""
+	var out strings.Builder
 	for _, sp := range spans {
 		it, err := eng.NewIter(nil)
 		if err != nil {
@@ -461,13 +463,13 @@ func (r *Replica) fingerprint() (string, kvapi.LogIndex, error) {
 		}
 		lower, upper := storage.EncodeKey(nil, sp.Key), storage.EncodeKey(nil, sp.EndKey)
 		for ok := it.SeekGE(lower); ok && eng.Pebble() != nil && string(it.Key()) < string(upper); ok = it.Next() {
-			out += fmt.Sprintf("%q=%q\n", it.Key(), it.Value())
+			fmt.Fprintf(&out, "%q=%08x\n", it.Key(), crc32.ChecksumIEEE(it.Value()))
 		}
 		if err := it.Close(); err != nil {
 			return "", 0, err
 		}
 	}
-	return out, st.Index, nil
+	return out.String(), st.Index, nil
 }
 
 func sliceOf(a [4]kvapi.Span) []kvapi.Span { return a[:] }
