@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -186,4 +187,11 @@ func writeOptions(sync bool) *pebble.WriteOptions {
 		return pebble.Sync
 	}
 	return pebble.NoSync
+}
+
+// TableOptions are the options with which tables to be ingested are written.
+func (e *Engine) TableOptions() sstable.WriterOptions {
+	o := Options{}.withDefaults().pebbleOptions(&health{})
+	o.EnsureDefaults()
+	return o.MakeWriterOptions(0, e.db.TableFormat())
 }
