@@ -241,3 +241,32 @@ func TestNoLostWakeup(t *testing.T) {
 		t.Error(again, err)
 	}
 }
+
+// TestMaybeAnswer: which batches need no evaluation.
+func TestMaybeAnswer(t *testing.T) {
+	for _, c := range []struct {
+		kind   kvapi.Kind
+		status kvapi.TxnStatus
+		want   bool
+	}{
+		{kvapi.PushTxn, kvapi.Pending, false},
+		{kvapi.PushTxn, kvapi.Staging, false},
+		{kvapi.PushTxn, kvapi.Committed, true},
+		{kvapi.PushTxn, kvapi.Aborted, true},
+		{kvapi.QueryTxn, kvapi.Committed, true},
+		{kvapi.QueryTxn, kvapi.Aborted, false},
+		{kvapi.QueryTxn, kvapi.Pending, false},
+	} {
+		cl := newCluster(1)
+		cl.finish(id(0), c.status)
+		ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: c.kind, Push: &kvapi.PushArgs{Pushee: cl.txn(id(0)).TxnMeta}})
+		br := cl.queues[id(0)].MaybeAnswer(ba)
+		if (br != nil) != c.want || br != nil && br.Responses[0].Pushee.Status != c.status {
+			t.Errorf("%s of a %s transaction: %v", c.kind, c.status, br)
+		}
+		ba.Add(kvapi.Request{Kind: kvapi.Get})
+		if cl.queues[id(0)].MaybeAnswer(ba) != nil {
+			t.Error("a batch with another request was answered")
+		}
+	}
+}
