@@ -324,6 +324,11 @@ func TestAppendHistoriesAreSerializable(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				err := env.DB.Run(ctx, txn.Options{}, func(ctx context.Context, tx *txn.Txn) error {
 					reads, writes = map[int]string{}, map[int]bool{}
+					if r.intn(2) == 0 {
+						if err := readSome(ctx, tx, r, list, reads); err != nil {
+							return err
+						}
+					}
 					for range 1 + r.intn(3) {
 						l := r.intn(lists)
 						if writes[l] {
@@ -385,6 +390,18 @@ func TestAppendHistoriesAreSerializable(t *testing.T) {
 	if c := cycle(final, seen, told); c != nil {
 		t.Errorf("not serializable: %v", c)
 	}
+}
+
+// readSome reads two lists in one batch, sometimes with locks.
+func readSome(ctx context.Context, tx *txn.Txn, r *lockedRand, list func(int) kvapi.Key, reads map[int]string) error {
+	a, b := r.intn(5), r.intn(5)
+	o := txn.GetOptions{Lock: kvapi.LockStrength(r.intn(2)) * kvapi.LockExclusive}
+	vs, err := tx.GetMany(ctx, []kvapi.Key{list(a), list(b)}, o)
+	if err != nil {
+		return err
+	}
+	reads[a], reads[b] = string(vs[0].Data), string(vs[1].Data)
+	return nil
 }
 
 // cycle looks for one in the dependencies of the acknowledged transactions:
