@@ -39,6 +39,9 @@
 // *kvapi.Error behind the error interface. Anything else is a fault of the
 // engine, or a broken invariant, which panics.
 //
+// A released lock leaves a tombstone, or on a hot key an empty record, see
+// lockRecord.hot.
+//
 // A transaction may write a key again before it commits; the second write
 // replaces the first. There is no history of an intent's values: rolling back
 // to a point between the two is refused by the coordinator.

@@ -1,9 +1,16 @@
 package mvcc
 
+import "time"
+
 const (
 	// stepsMax versions of a key are stepped over before a read seeks. A step
 	// within a block costs about a tenth of a seek.
 	stepsMax = 8
+	// hotWindow: a key written twice within it is hot (lockRecord.hot), and
+	// cools down after coolingWindow without a write. A tombstone is walked
+	// until the memtable is flushed, so a key colder than this gathers few.
+	hotWindow     = 10 * time.Second
+	coolingWindow = 10 * time.Minute
 	// conflictsMax bounds the locks that one error carries; the rest are
 	// found when these are gone.
 	conflictsMax = 1000

@@ -30,17 +30,28 @@ type lockRecord struct {
 	// rewritten says that an earlier value of this epoch was replaced and is
 	// lost to reads at lower sequence numbers.
 	rewritten bool
+	// hot says that the key is written often: its record is emptied, not
+	// deleted, when it is released. Pebble walks over every overwritten record
+	// below a tombstone, thousands on a hot key, but stops at an empty value.
+	// A record per released lock of a cold key would be walked by scans.
+	hot bool
+	// vacant is set, with nothing else, for an emptied record.
+	vacant bool
 }
 
 const (
 	lockFormat        = 1
-	lockFlagRewritten = 1
+	lockFlagRewritten = 1 << 0
+	lockFlagHot       = 1 << 1
 )
 
 func (l *lockRecord) appendTo(b []byte) []byte {
 	var flags byte
 	if l.rewritten {
 		flags |= lockFlagRewritten
+	}
+	if l.hot {
+		flags |= lockFlagHot
 	}
 	b = append(b, lockFormat, flags)
 	b = binary.AppendUvarint(b, uint64(l.valueLen))
@@ -54,7 +65,7 @@ func decodeLock(b []byte) (l lockRecord, err error) {
 	if len(b) < 2 || b[0] != lockFormat {
 		return l, fmt.Errorf("mvcc: unknown lock record %x", b[:min(len(b), 4)])
 	}
-	l.rewritten = b[1]&lockFlagRewritten != 0
+	l.rewritten, l.hot = b[1]&lockFlagRewritten != 0, b[1]&lockFlagHot != 0
 	b = b[2:]
 	var nums [3]uint64
 	for i := range nums {
@@ -76,6 +87,25 @@ func (l *lockRecord) lock(key kvapi.Key) kvapi.Lock {
 	return kvapi.Lock{Key: key, Txn: l.txn, Strength: kvapi.LockIntent, Replicated: true}
 }
 
+// isHot decides whether a key written at ts over a version at prev counts as
+// hot, and stays so for a while once it was.
+func isHot(prev version, ts hlc.Timestamp, was bool) bool {
+	window := hotWindow
+	if was {
+		window = coolingWindow
+	}
+	return prev.exists && ts.WallTime-prev.ts.WallTime < int64(window)
+}
+
+// releaseLock takes an intent's record away.
+func releaseLock(w storage.Writer, key kvapi.Key, l *lockRecord) error {
+	k := appendIntentKey(nil, key)
+	if l.hot {
+		return w.SetRaw(k, nil)
+	}
+	return w.DeleteRaw(k)
+}
+
 func appendIntentKey(dst []byte, key kvapi.Key) []byte {
 	return storage.EncodeLockKey(dst, key, kvapi.LockIntent, kvapi.TxnID{})
 }
@@ -86,6 +116,9 @@ func getLock(r storage.Reader, key kvapi.Key) (l lockRecord, ok bool, err error)
 	b, ok, err := r.GetRaw(appendIntentKey(stack[:0], key))
 	if err != nil || !ok {
 		return l, false, err
+	}
+	if len(b) == 0 {
+		return lockRecord{vacant: true}, false, nil
 	}
 	l, err = decodeLock(b)
 	return l, err == nil, err
@@ -100,17 +133,21 @@ func scanLocks(r storage.Reader, sp kvapi.Span, f func(kvapi.Key, lockRecord) bo
 		return err
 	}
 	defer r.ReleaseIter(it)
-	for ok := it.First(); ok; ok = it.Next() {
+	// NextPrefix seeks past the overwritten records of a hot key.
+	for ok := it.First(); ok; ok = it.NextPrefix() {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		if len(v) == 0 {
+			continue
+		}
 		key, strength, _, err := storage.DecodeLockKey(it.Key())
 		if err != nil {
 			return err
 		}
 		if strength != kvapi.LockIntent {
 			return fmt.Errorf("mvcc: lock of strength %d on %s is not known", strength, key)
-		}
-		v, err := it.ValueAndErr()
-		if err != nil {
-			return err
 		}
 		l, err := decodeLock(append([]byte(nil), v...))
 		if err != nil {

@@ -474,7 +474,7 @@ func TestValueGolden(t *testing.T) {
 	if _, err := decodeValue([]byte{0x10}); err == nil {
 		t.Error("an unknown format was accepted")
 	}
-	l := lockRecord{valueLen: 300, local: hlc.Timestamp{WallTime: 7}, rewritten: true}
+	l := lockRecord{valueLen: 300, local: hlc.Timestamp{WallTime: 7}, rewritten: true, hot: true}
 	l.txn = kvapi.TxnMeta{ID: kvapi.TxnID{1}, AnchorKey: kvapi.Key("k"), Epoch: 2, Seq: 3,
 		WriteTimestamp: hlc.Timestamp{WallTime: 9}}
 	back, err := decodeLock(l.appendTo(nil))

@@ -223,6 +223,7 @@ func (t *target) set(w storage.Writer, ts hlc.Timestamp, v value, o *WriteOption
 	l := lockRecord{txn: o.Txn.TxnMeta, valueLen: added.len, local: v.local}
 	l.txn.WriteTimestamp, l.txn.Seq = ts, o.Seq
 	l.rewritten = t.owned && t.own.txn.Epoch == o.Txn.Epoch
+	l.hot = isHot(t.committed, ts, t.own.vacant || t.own.hot)
 	if l.local.IsEmpty() {
 		l.local = ts
 	}

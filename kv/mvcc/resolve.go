@@ -76,7 +76,7 @@ func resolve(rw storage.ReadWriter, key kvapi.Key, l *lockRecord, u *kvapi.LockU
 	}
 	if f == commit {
 		countIntent(stats, l.valueLen, -1)
-		return rw.DeleteRaw(appendIntentKey(nil, key))
+		return releaseLock(rw, key, l)
 	}
 	l.txn.WriteTimestamp = to
 	c := cursors.Get().(*cursor)
@@ -92,7 +92,7 @@ func removeIntent(rw storage.ReadWriter, key kvapi.Key, l *lockRecord, stats *kv
 	if err := t.drop(rw, hlc.Timestamp{}, stats); err != nil {
 		return err
 	}
-	return rw.DeleteRaw(appendIntentKey(nil, key))
+	return releaseLock(rw, key, l)
 }
 
 // moveVersion rewrites the provisional version at a higher timestamp and
