@@ -1,0 +1,350 @@
+package pgcatalog
+
+import (
+	"context"
+	"strings"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// quoteIdent quotes a name that is not a plain lower-case word.
+func quoteIdent(name string) string {
+	plain := name != ""
+	for i, r := range name {
+		plain = plain && (r == '_' || r >= 'a' && r <= 'z' || i > 0 && (r >= '0' && r <= '9' || r == '$'))
+	}
+	if plain {
+		return name
+	}
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+func columnList(t *schema.Table, ids []schema.ColumnID) string {
+	var out []string
+	for _, id := range ids {
+		out = append(out, quoteIdent(t.ColumnByID(id).Name))
+	}
+	return strings.Join(out, ", ")
+}
+
+// indexDef is the CREATE INDEX that would make the index.
+func indexDef(env *Env, t *schema.Table, ix *schema.Index) string {
+	var b strings.Builder
+	b.WriteString("CREATE ")
+	if ix.Unique {
+		b.WriteString("UNIQUE ")
+	}
+	b.WriteString("INDEX " + quoteIdent(ix.Name) + " ON " + quoteIdent(namespaceOf(env, &t.Header)) + "." + quoteIdent(t.Name) + " USING btree (")
+	for i, c := range ix.Columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(quoteIdent(t.ColumnByID(c.ID).Name))
+		if c.Desc {
+			b.WriteString(" DESC")
+		}
+	}
+	b.WriteString(")")
+	if len(ix.Stored) > 0 {
+		b.WriteString(" INCLUDE (" + columnList(t, ix.Stored) + ")")
+	}
+	return b.String()
+}
+
+// Names answers what functions and casts ask about names and definitions. It
+// implements builtins.Catalog and types.RegResolver.
+type Names struct{ Env *Env }
+
+var (
+	_ builtins.Catalog  = Names{}
+	_ types.RegResolver = Names{}
+)
+
+// indexByOID finds an index.
+func (n Names) indexByOID(oid types.OID) (*schema.Table, *schema.Index) {
+	for _, t := range n.Env.Contents.Tables(n.Env.Database.ID) {
+		for _, ix := range namedIndexes(t) {
+			if types.OID(ix.OID) == oid {
+				return t, ix
+			}
+		}
+	}
+	return nil, nil
+}
+
+// IndexDef implements builtins.Catalog: the definition, or that of a column.
+func (n Names) IndexDef(_ context.Context, index types.OID, column int) (string, bool, error) {
+	t, ix := n.indexByOID(index)
+	if ix == nil {
+		return "", false, nil
+	}
+	if column == 0 {
+		return indexDef(n.Env, t, ix), true, nil
+	}
+	ids := indexColumnIDs(ix)
+	if column > len(ids) || column < 0 {
+		return "", true, nil
+	}
+	return quoteIdent(t.ColumnByID(ids[column-1]).Name), true, nil
+}
+
+// ConstraintDef implements builtins.Catalog.
+func (n Names) ConstraintDef(_ context.Context, oid types.OID) (string, bool, error) {
+	for _, t := range n.Env.Contents.Tables(n.Env.Database.ID) {
+		for _, ix := range t.AllIndexes() {
+			if ix.ConstraintOID == 0 || types.OID(ix.ConstraintOID) != oid {
+				continue
+			}
+			def := "UNIQUE ("
+			if ix == &t.Primary {
+				def = "PRIMARY KEY ("
+			}
+			def += columnList(t, indexColumnIDs(&schema.Index{Columns: ix.Columns})) + ")"
+			if len(ix.Stored) > 0 {
+				def += " INCLUDE (" + columnList(t, ix.Stored) + ")"
+			}
+			return def, true, nil
+		}
+		for _, ck := range t.Checks {
+			if types.OID(ck.OID) == oid {
+				return "CHECK (" + ck.Expr + ")", true, nil
+			}
+		}
+	}
+	return "", false, nil
+}
+
+// ViewDef implements builtins.Catalog.
+func (n Names) ViewDef(_ context.Context, view types.OID) (string, bool, error) {
+	if v, ok := n.Env.Contents.Object(schema.DescID(view)).(*schema.View); ok {
+		return " " + v.Query + ";", true, nil
+	}
+	return "", false, nil
+}
+
+// UserName implements builtins.Catalog.
+func (n Names) UserName(_ context.Context, role types.OID) (string, bool, error) {
+	for _, r := range n.Env.Contents.Roles() {
+		if types.OID(r.OID) == role {
+			return r.Name, true, nil
+		}
+	}
+	return "", false, nil
+}
+
+// relation finds any relation by number: its name and its schema's.
+func (n Names) relation(oid types.OID) (sc, name string, ok bool) {
+	for _, t := range All() {
+		if t.OID == oid {
+			return t.Schema, t.Name, true
+		}
+	}
+	if o := n.Env.Contents.Object(schema.DescID(oid)); o != nil {
+		if h := o.Head(); h.SchemaID != 0 && h.DatabaseID == n.Env.Database.ID {
+			return namespaceOf(n.Env, h), h.Name, true
+		}
+		return "", "", false
+	}
+	if t, ix := n.indexByOID(oid); ix != nil {
+		return namespaceOf(n.Env, &t.Header), ix.Name, true
+	}
+	return "", "", false
+}
+
+// find resolves a name along the search path; pg_catalog comes first, as in
+// Postgres unless the path names it.
+func (n Names) find(sc, name string) (types.OID, bool) {
+	if sc == "" {
+		if t := Lookup("pg_catalog", name); t != nil {
+			return t.OID, true
+		}
+		for _, p := range n.Env.SearchPath {
+			if oid, ok := n.find(p, name); ok {
+				return oid, true
+			}
+		}
+		return 0, false
+	}
+	if t := Lookup(sc, name); t != nil {
+		return t.OID, true
+	}
+	s := n.Env.Contents.Schema(n.Env.Database.ID, sc)
+	if s == nil {
+		return 0, false
+	}
+	o, ix := n.Env.Contents.Relation(s.ID, name)
+	switch {
+	case o == nil:
+		return 0, false
+	case ix != nil:
+		return types.OID(ix.OID), true
+	}
+	return types.OID(o.Head().ID), true
+}
+
+// RelationVisible implements builtins.Catalog: whether the bare name finds it.
+func (n Names) RelationVisible(_ context.Context, rel types.OID) (visible, ok bool, err error) {
+	_, name, ok := n.relation(rel)
+	if !ok {
+		return false, false, nil
+	}
+	found, has := n.find("", name)
+	return has && found == rel, true, nil
+}
+
+// RelationSizeBytes implements builtins.Catalog. The size of tables is not
+// kept yet: NULL, not a wrong number.
+func (n Names) RelationSizeBytes(context.Context, types.OID) (int64, bool, error) {
+	return 0, false, nil
+}
+
+// SerialSequence implements builtins.Catalog.
+func (n Names) SerialSequence(_ context.Context, table types.OID, column string) (string, bool, error) {
+	t := n.Env.Contents.Table(schema.DescID(table))
+	if t == nil {
+		return "", false, nil
+	}
+	c := t.Column(column)
+	if c == nil || c.Hidden {
+		return "", false, sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", column, t.Name)
+	}
+	for _, q := range n.Env.Contents.Sequences(n.Env.Database.ID) {
+		if q.OwnerTable == t.ID && q.OwnerColumn == c.ID {
+			return quoteIdent(namespaceOf(n.Env, &q.Header)) + "." + quoteIdent(q.Name), true, nil
+		}
+	}
+	return "", false, nil
+}
+
+// Comment implements builtins.Catalog.
+func (n Names) Comment(_ context.Context, object types.OID, column int) (string, bool, error) {
+	if o := n.Env.Contents.Object(schema.DescID(object)); o != nil {
+		text := o.Head().Comment
+		if t, ok := o.(*schema.Table); ok && column != 0 {
+			text = ""
+			if c := t.ColumnByID(schema.ColumnID(column)); c != nil {
+				text = c.Comment
+			}
+		}
+		return text, text != "", nil
+	}
+	if _, ix := n.indexByOID(object); ix != nil && column == 0 {
+		return ix.Comment, ix.Comment != "", nil
+	}
+	return "", false, nil
+}
+
+// RelationByName implements types.RegResolver.
+func (n Names) RelationByName(name string) (types.OID, error) {
+	parts, err := splitName(name)
+	if err != nil {
+		return 0, err
+	}
+	sc := ""
+	if len(parts) > 1 {
+		sc = parts[len(parts)-2]
+	}
+	if oid, ok := n.find(sc, parts[len(parts)-1]); ok {
+		return oid, nil
+	}
+	if sc != "" && n.Env.Contents.Schema(n.Env.Database.ID, sc) == nil && fixedNamespaceOf(sc) == 0 {
+		return 0, sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", sc)
+	}
+	return 0, sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", strings.Join(parts, "."))
+}
+
+func fixedNamespaceOf(name string) int {
+	switch name {
+	case "pg_catalog", "information_schema", "cairn":
+		return fixedNamespace(name)
+	}
+	return 0
+}
+
+// RelationName implements types.RegResolver.
+func (n Names) RelationName(oid types.OID) (string, bool) {
+	sc, name, ok := n.relation(oid)
+	if !ok {
+		return "", false
+	}
+	if found, has := n.find("", name); has && found == oid {
+		return quoteIdent(name), true
+	}
+	return quoteIdent(sc) + "." + quoteIdent(name), true
+}
+
+// NamespaceByName implements types.RegResolver.
+func (n Names) NamespaceByName(name string) (types.OID, error) {
+	parts, err := splitName(name)
+	if err != nil {
+		return 0, err
+	}
+	if f := fixedNamespaceOf(parts[0]); f != 0 {
+		return types.OID(f), nil
+	}
+	if s := n.Env.Contents.Schema(n.Env.Database.ID, parts[0]); s != nil {
+		return types.OID(s.ID), nil
+	}
+	return 0, sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", parts[0])
+}
+
+// NamespaceName implements types.RegResolver.
+func (n Names) NamespaceName(oid types.OID) (string, bool) {
+	for _, name := range []string{"pg_catalog", "information_schema", "cairn"} {
+		if types.OID(fixedNamespace(name)) == oid {
+			return name, true
+		}
+	}
+	if s := n.Env.Contents.SchemaByID(schema.DescID(oid)); s != nil {
+		return quoteIdent(s.Name), true
+	}
+	return "", false
+}
+
+// splitName cuts a qualified name at its dots; quoted parts are taken as they
+// are, others in lower case.
+func splitName(s string) ([]string, error) {
+	var parts []string
+	for rest := strings.TrimSpace(s); ; {
+		var part string
+		if strings.HasPrefix(rest, `"`) {
+			end := closingQuote(rest)
+			if end < 0 {
+				return nil, sqlerr.New(sqlerr.InvalidName, "invalid name syntax")
+			}
+			part, rest = strings.ReplaceAll(rest[1:end], `""`, `"`), rest[end+1:]
+		} else if i := strings.IndexByte(rest, '.'); i >= 0 {
+			part, rest = strings.ToLower(rest[:i]), rest[i:]
+		} else {
+			part, rest = strings.ToLower(rest), ""
+		}
+		if part == "" {
+			return nil, sqlerr.New(sqlerr.InvalidName, "invalid name syntax")
+		}
+		parts = append(parts, part)
+		if rest == "" {
+			return parts, nil
+		}
+		if rest[0] != '.' {
+			return nil, sqlerr.New(sqlerr.InvalidName, "invalid name syntax")
+		}
+		rest = rest[1:]
+	}
+}
+
+func closingQuote(s string) int {
+	for i := 1; i < len(s); i++ {
+		if s[i] != '"' {
+			continue
+		}
+		if i+1 < len(s) && s[i+1] == '"' {
+			i++
+			continue
+		}
+		return i
+	}
+	return -1
+}

@@ -1,0 +1,154 @@
+package pgcatalog
+
+import (
+	"context"
+
+	"github.com/cairndb/cairn/schema"
+)
+
+// Numbers of namespaces and fixed rows. Postgres fixes the first; the others
+// differ from cluster to cluster there.
+const (
+	oidPgCatalog   = 11
+	oidInformation = 13000
+	oidCairn       = 13001
+	oidHeap        = 2
+	oidBtree       = 403
+	oidCollation   = 100
+	oidTablespace  = 1663
+)
+
+// ownColumns are the tables of schema cairn.
+const ownColumns = `
+cairn.nodes 13100 v: node_id int8, sql_address text, rpc_address text, http_address text, locality text, is_live bool, ranges int8, leases int8
+cairn.ranges 13101 v: range_id int8, start_key text, end_key text, database_name name, schema_name name, table_name name, leaseholder int8, replicas _int8, live_bytes int8, live_keys int8, generation int8
+cairn.descriptors 13102 v: id oid, kind text, name name, database_name name, schema_name name, version int8, owner name, changing text
+`
+
+type filler = func(ctx context.Context, env *Env, w *writer) error
+
+// fillers are the tables that have rows.
+func fillers() map[string]filler {
+	return map[string]filler{
+		"pg_catalog.pg_am":            fillAm,
+		"pg_catalog.pg_attrdef":       fillAttrdef,
+		"pg_catalog.pg_attribute":     fillAttribute,
+		"pg_catalog.pg_auth_members":  fillAuthMembers,
+		"pg_catalog.pg_authid":        fillAuthid,
+		"pg_catalog.pg_class":         fillClass,
+		"pg_catalog.pg_collation":     fillCollation,
+		"pg_catalog.pg_constraint":    fillConstraint,
+		"pg_catalog.pg_database":      fillDatabase,
+		"pg_catalog.pg_depend":        fillDepend,
+		"pg_catalog.pg_description":   fillDescription,
+		"pg_catalog.pg_shdescription": fillShDescription,
+		"pg_catalog.pg_group":         fillGroup,
+		"pg_catalog.pg_index":         fillIndex,
+		"pg_catalog.pg_indexes":       fillIndexes,
+		"pg_catalog.pg_namespace":     fillNamespace,
+		"pg_catalog.pg_opclass":       fillOpclass,
+		"pg_catalog.pg_operator":      fillOperator,
+		"pg_catalog.pg_proc":          fillProc,
+		"pg_catalog.pg_roles":         fillRoles,
+		"pg_catalog.pg_sequence":      fillSequence,
+		"pg_catalog.pg_sequences":     fillSequences,
+		"pg_catalog.pg_settings":      fillSettings,
+		"pg_catalog.pg_shadow":        fillShadow,
+		"pg_catalog.pg_stat_activity": fillActivity,
+		"pg_catalog.pg_tables":        fillTables,
+		"pg_catalog.pg_tablespace":    fillTablespace,
+		"pg_catalog.pg_type":          fillType,
+		"pg_catalog.pg_user":          fillUser,
+		"pg_catalog.pg_views":         fillViews,
+
+		"information_schema.check_constraints":               infoChecks,
+		"information_schema.columns":                         infoColumns,
+		"information_schema.constraint_column_usage":         infoColumnUsage,
+		"information_schema.information_schema_catalog_name": infoCatalogName,
+		"information_schema.key_column_usage":                infoKeyUsage,
+		"information_schema.schemata":                        infoSchemata,
+		"information_schema.sequences":                       infoSequences,
+		"information_schema.table_constraints":               infoConstraints,
+		"information_schema.tables":                          infoTables,
+		"information_schema.views":                           infoViews,
+
+		"cairn.nodes":       fillNodes,
+		"cairn.ranges":      fillRanges,
+		"cairn.descriptors": fillDescriptors,
+	}
+}
+
+func fillNodes(ctx context.Context, env *Env, w *writer) error {
+	if env.Cluster == nil {
+		return nil
+	}
+	ns, err := env.Cluster.Nodes(ctx)
+	for _, n := range ns {
+		w.add(cells{"node_id": n.ID, "sql_address": n.SQLAddr, "rpc_address": n.RPCAddr, "http_address": n.HTTPAddr,
+			"locality": n.Locality, "is_live": n.Live, "ranges": n.Ranges, "leases": n.Leases})
+	}
+	return err
+}
+
+func fillRanges(ctx context.Context, env *Env, w *writer) error {
+	if env.Cluster == nil {
+		return nil
+	}
+	rs, err := env.Cluster.Ranges(ctx)
+	for _, r := range rs {
+		c := cells{"range_id": r.ID, "start_key": r.StartKey, "end_key": r.EndKey, "leaseholder": r.Leaseholder,
+			"replicas": r.Replicas, "live_bytes": r.LiveBytes, "live_keys": r.LiveKeys, "generation": r.Generation}
+		if t := env.Contents.Table(r.TableID); t != nil {
+			c["table_name"] = t.Name
+			c["database_name"], c["schema_name"] = parentNames(env, &t.Header)
+		}
+		w.add(c)
+	}
+	return err
+}
+
+// parentNames are the names of database and schema, nil where there is none.
+func parentNames(env *Env, h *schema.Header) (db, sc any) {
+	if d := env.Contents.DatabaseByID(h.DatabaseID); d != nil {
+		db = d.Name
+	}
+	if s := env.Contents.SchemaByID(h.SchemaID); s != nil {
+		sc = s.Name
+	}
+	return db, sc
+}
+
+func fillDescriptors(_ context.Context, env *Env, w *writer) error {
+	for _, o := range env.Contents.Objects() {
+		h := o.Head()
+		c := cells{"id": h.ID, "kind": o.Kind().String(), "name": h.Name, "version": int64(h.Version), "owner": h.Owner}
+		c["database_name"], c["schema_name"] = parentNames(env, h)
+		if h.Change != nil {
+			c["changing"] = h.Change.What
+		}
+		w.add(c)
+	}
+	return nil
+}
+
+func fillActivity(ctx context.Context, env *Env, w *writer) error {
+	if env.Cluster == nil {
+		return nil
+	}
+	ss, err := env.Cluster.Sessions(ctx)
+	for _, s := range ss {
+		c := cells{"pid": s.PID, "datname": s.Database, "usename": s.User, "application_name": s.ApplicationName,
+			"client_addr": orNull(s.ClientAddr), "client_port": s.ClientPort, "state": orNull(s.State), "query": s.Query,
+			"wait_event_type": orNull(s.WaitEventType), "wait_event": orNull(s.WaitEvent), "backend_type": s.BackendClass,
+			"backend_start": when(s.BackendStart != 0, s.BackendStart), "xact_start": when(s.TxnStart != 0, s.TxnStart),
+			"query_start": when(s.QueryStart != 0, s.QueryStart), "state_change": when(s.StateChange != 0, s.StateChange)}
+		if d := env.Contents.Database(s.Database); d != nil {
+			c["datid"] = d.ID
+		}
+		if r := env.Contents.Role(s.User); r != nil {
+			c["usesysid"] = r.OID
+		}
+		w.add(c)
+	}
+	return err
+}

@@ -1,0 +1,282 @@
+package pgcatalog
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// Table is a computed table.
+type Table struct {
+	Schema, Name string
+	OID          types.OID
+	// View says that Postgres has it as a view.
+	View    bool
+	Columns []builtins.Column
+	notNull []bool
+	index   map[string]int
+	fill    func(ctx context.Context, env *Env, w *writer) error
+	// in is the registry the table belongs to: some list the others.
+	in *registry
+}
+
+// Env is what the tables are computed from.
+type Env struct {
+	// Contents is the catalog as the session's transaction sees it.
+	Contents *schema.Contents
+	Database *schema.Database
+	// SearchPath are the schemas that exist, in order, without pg_catalog.
+	SearchPath []string
+	User       string
+	// Settings are the session's parameters, for pg_settings; nil: none.
+	Settings func() []Setting
+	// Sequences reads a sequence's value (schema.Catalog.SequenceValue).
+	Sequences func(ctx context.Context, q *schema.Sequence) (last int64, called bool, err error)
+	// Cluster is what the tables of schema cairn and pg_stat_activity show;
+	// nil: nothing.
+	Cluster Cluster
+}
+
+// Setting is a parameter of the session.
+type Setting struct{ Name, Value, Unit, Description, VarType, Default string }
+
+// Cluster tells of the cluster and of this node's sessions.
+type Cluster interface {
+	Nodes(ctx context.Context) ([]Node, error)
+	Ranges(ctx context.Context) ([]Range, error)
+	Sessions(ctx context.Context) ([]Session, error)
+}
+
+// Node is a row of cairn.nodes.
+type Node struct {
+	ID                         int64
+	SQLAddr, RPCAddr, HTTPAddr string
+	Locality                   string
+	Live                       bool
+	Ranges, Leases             int64
+}
+
+// Range is a row of cairn.ranges; keys are in the form people read.
+type Range struct {
+	ID                  int64
+	StartKey, EndKey    string
+	TableID             schema.DescID
+	Leaseholder         int64
+	Replicas            []int64
+	LiveBytes, LiveKeys int64
+	Generation          int64
+}
+
+// Session is a row of pg_stat_activity. Times are microseconds since 2000, 0
+// for none.
+type Session struct {
+	PID                                                  int64
+	Database, User, ApplicationName, ClientAddr          string
+	ClientPort                                           int64
+	BackendStart, TxnStart, QueryStart, StateChange      int64
+	State, Query, WaitEventType, WaitEvent, BackendClass string
+}
+
+// Rows computes the table's rows.
+func (t *Table) Rows(ctx context.Context, env *Env) ([]types.Row, error) {
+	w := &writer{t: t}
+	if t.fill != nil {
+		if err := t.fill(ctx, env, w); err != nil {
+			return nil, err
+		}
+	}
+	return w.rows, nil
+}
+
+// columnsText lists the tables of PostgreSQL 15's catalogs, with oid, kind and
+// columns (! is NOT NULL); those of schema cairn follow in own.go. A table
+// that no function fills has no rows, because Cairn has nothing of its kind.
+//
+//go:embed columns.txt
+var columnsText string
+
+type registry struct {
+	all    []*Table
+	byName map[string]*Table
+}
+
+var tables = sync.OnceValue(buildRegistry)
+
+// Lookup finds a computed table, or nil.
+func Lookup(schema, name string) *Table { return tables().byName[schema+"."+name] }
+
+// All lists the computed tables.
+func All() []*Table { return tables().all }
+
+func buildRegistry() *registry {
+	r := &registry{byName: map[string]*Table{}}
+	fills := fillers()
+	for line := range strings.Lines(columnsText + ownColumns) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		t := parseTable(line)
+		full := t.Schema + "." + t.Name
+		t.fill, t.in = fills[full], r
+		delete(fills, full)
+		r.all = append(r.all, t)
+		r.byName[full] = t
+	}
+	for name := range fills {
+		panic("pgcatalog: a function fills a table that is not there: " + name)
+	}
+	return r
+}
+
+// parseTable reads a line: [schema.]name oid kind: column type[!], …
+func parseTable(line string) *Table {
+	head, cols, _ := strings.Cut(line, ": ")
+	f := strings.Fields(head)
+	t := &Table{Schema: "pg_catalog", Name: f[0], View: f[2] == "v", index: map[string]int{}}
+	if s, n, ok := strings.Cut(f[0], "."); ok {
+		t.Schema, t.Name = s, n
+	}
+	oid, err := strconv.ParseUint(f[1], 10, 32)
+	if err != nil {
+		panic(err)
+	}
+	t.OID = types.OID(oid)
+	for i, c := range strings.Split(cols, ", ") {
+		name, typ, _ := strings.Cut(c, " ")
+		typ, notNull := strings.CutSuffix(typ, "!")
+		ty, ok := types.ByTypName(typ)
+		if !ok {
+			panic(fmt.Sprintf("pgcatalog: %s.%s has unknown type %s", t.Name, name, typ))
+		}
+		t.Columns = append(t.Columns, builtins.Column{Name: name, Type: ty})
+		t.notNull = append(t.notNull, notNull)
+		t.index[name] = i
+	}
+	return t
+}
+
+// writer collects rows. Columns that a row does not set are NULL, or zero
+// where Postgres has NOT NULL: no oid, count 0, false.
+type writer struct {
+	t    *Table
+	rows []types.Row
+}
+
+// cells is a row by column name. Values may be Go's own: see datum.
+type cells map[string]any
+
+func (w *writer) add(c cells) {
+	row := make(types.Row, len(w.t.Columns))
+	for i, nn := range w.t.notNull {
+		if nn {
+			row[i] = zero(w.t.Columns[i].Type)
+		}
+	}
+	for name, v := range c {
+		i, ok := w.t.index[name]
+		if !ok {
+			panic(fmt.Sprintf("pgcatalog: %s has no column %s", w.t.Name, name))
+		}
+		row[i] = datum(v, w.t.Columns[i].Type)
+	}
+	w.rows = append(w.rows, row)
+}
+
+func zero(t types.T) types.Datum {
+	switch t.Kind() {
+	case types.KindBool:
+		return types.NewBool(false)
+	case types.KindInt:
+		return types.NewInt(0)
+	case types.KindFloat:
+		return types.NewFloat(0)
+	case types.KindArray:
+		elem, _ := t.Elem()
+		return types.NewArray(elem, nil)
+	}
+	return types.NewText("")
+}
+
+// datum turns a Go value into one of a column's type.
+func datum(v any, t types.T) types.Datum {
+	switch v := v.(type) {
+	case nil:
+		return types.Null
+	case types.Datum:
+		return v
+	case bool:
+		return types.NewBool(v)
+	case int:
+		return number(int64(v), t)
+	case int16:
+		return number(int64(v), t)
+	case int32:
+		return number(int64(v), t)
+	case int64:
+		return number(v, t)
+	case schema.DescID:
+		return types.NewInt(int64(v))
+	case types.OID:
+		return types.NewOID(v)
+	case string:
+		return types.NewText(v)
+	case []int64:
+		return ints(v, t)
+	case []string:
+		return texts(v, t)
+	}
+	panic(fmt.Sprintf("pgcatalog: no datum of %T", v))
+}
+
+func number(n int64, t types.T) types.Datum {
+	switch t.Kind() {
+	case types.KindFloat:
+		return types.NewFloat(float64(n))
+	case types.KindText:
+		return types.NewText(strconv.FormatInt(n, 10))
+	case types.KindTimestampTZ:
+		return types.NewTimestampTZ(n)
+	}
+	return types.NewInt(n)
+}
+
+func ints(v []int64, t types.T) types.Datum {
+	elem, _ := t.Elem()
+	out := make([]types.Datum, len(v))
+	for i, n := range v {
+		out[i] = types.NewInt(n)
+	}
+	return types.NewArray(elem, out)
+}
+
+func texts(v []string, t types.T) types.Datum {
+	elem, _ := t.Elem()
+	out := make([]types.Datum, len(v))
+	for i, s := range v {
+		out[i] = types.NewText(s)
+	}
+	return types.NewArray(elem, out)
+}
+
+// orNull is NULL for an empty text.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// when is v if the condition holds, else NULL.
+func when(ok bool, v any) any {
+	if ok {
+		return v
+	}
+	return nil
+}
