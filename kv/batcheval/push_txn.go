@@ -46,7 +46,9 @@ func evalPushTxn(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) error {
 }
 
 // pushee returns a transaction as its record has it, or as it must be without
-// one, forwarded by what the pusher saw of it.
+// one, forwarded by what the pusher saw of it. One that is made up has no
+// heartbeat, by which its coordinator tells it from a record: that there is no
+// record may also mean that a one-phase commit needed none.
 func (ev *evaluator) pushee(m *kvapi.TxnMeta) (t *kvapi.Transaction, recorded bool, err error) {
 	rec, err := ev.loadRecord(m)
 	if err != nil {
@@ -59,7 +61,7 @@ func (ev *evaluator) pushee(m *kvapi.TxnMeta) (t *kvapi.Transaction, recorded bo
 		}
 		return rec, true, nil
 	}
-	t = &kvapi.Transaction{TxnMeta: *m, LastHeartbeat: m.MinTimestamp}
+	t = &kvapi.Transaction{TxnMeta: *m}
 	ok, min := ev.mayCreate(m)
 	if !ok {
 		t.Status = kvapi.Aborted
