@@ -21,7 +21,9 @@
 // Invariants
 //
 //	I1  done is called after the append and every earlier append of the store
-//	    are durable, in order of Append. Checked by TestCrash*.
+//	    are durable, in order of Append. Checked by
+//	    TestNothingCommittedIsLost, and that it would notice by
+//	    TestAckBeforeSyncIsCaught.
 //	I2  A vote or an acknowledgement leaves the node only through done.
 //	I3  HardState and the entries of one append are one batch; so a commit
 //	    index never covers entries that a crash takes away. A change of the

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -214,10 +216,14 @@ func TestCrashAtEveryWrite(t *testing.T) {
 			chunks := stream(t, source(t, tc.rows, tc.size))
 			crash := storagetest.NewCrashFS()
 			rng := rand.New(rand.NewPCG(1, 2))
-			armed := false
+			// Pebble writes from goroutines of its own as well.
+			var mu sync.Mutex
+			var armed atomic.Bool
 			var clones []vfs.FS
 			inj := errorfs.InjectorFunc(func(op errorfs.Op) error {
-				if armed && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+				if armed.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+					mu.Lock()
+					defer mu.Unlock()
 					clones = append(clones, crash.Crash([]int{0, 50, 100}[len(clones)%3], rng))
 				}
 				return nil
@@ -233,14 +239,14 @@ func TestCrashAtEveryWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			voted := dump(t, dst)
-			armed = true
+			armed.Store(true)
 			r := NewReceiver(dst, "store/snap", "1")
 			if err := errors.Join(receive(r, chunks), r.Apply(context.Background(), install)); err != nil {
 				t.Fatal(err)
 			}
 			after := dump(t, dst)
+			armed.Store(false)
 			last := crash.Crash(0, rng)
-			armed = false
 			if err := errors.Join(r.Close(), dst.Close()); err != nil {
 				t.Fatal(err)
 			}
