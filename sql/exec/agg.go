@@ -1,0 +1,252 @@
+package exec
+
+import (
+	"sort"
+
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// AggFunc is one aggregate of an Agg.
+type AggFunc struct {
+	ID       bind.ColID
+	Args     []Eval
+	ArgTypes []types.T
+	Filter   Eval
+	Distinct bool
+	Strict   bool
+	Star     bool // count(*): rows are counted without a call
+	Order    []bind.SortKey
+	New      func(args []types.T) builtins.Aggregator
+	Name     string
+}
+
+// Agg groups its input by hash. Without groups (Global) it yields exactly one row.
+type Agg struct {
+	In     Node
+	Groups []Item
+	Funcs  []AggFunc
+	Global bool
+	Text   []string
+}
+
+// Open implements Node.
+func (n *Agg) Open(r *Run) (Cursor, error) {
+	c := &aggCursor{n: n, r: r, m: newRowMap()}
+	in, err := n.In.Open(r)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	if n.Global {
+		c.groups = append(c.groups, c.newGroup())
+	}
+	return c, c.read(in)
+}
+
+// Explain implements Node.
+func (n *Agg) Explain() Explained {
+	x := Explained{Title: "Aggregate", Kids: []Node{n.In}}
+	if !n.Global {
+		x.Title = "HashAggregate"
+		x.Details = []string{"Group Key: " + joinComma(n.Text)}
+	}
+	return x
+}
+
+func joinComma(ss []string) string {
+	out := ""
+	for i, s := range ss {
+		if i > 0 {
+			out += ", "
+		}
+		out += s
+	}
+	return out
+}
+
+type aggCursor struct {
+	n      *Agg
+	r      *Run
+	m      *rowMap
+	groups [][]aggState
+	key    []types.Datum
+	args   []types.Datum
+	at     int
+}
+
+// aggState is one aggregate over one group.
+type aggState struct {
+	agg   builtins.Aggregator
+	count int64
+	seen  *rowMap
+	kept  []keptArgs // arguments waiting for their ORDER BY
+}
+
+type keptArgs struct{ args, keys []types.Datum }
+
+func (c *aggCursor) newGroup() []aggState {
+	g := make([]aggState, len(c.n.Funcs))
+	for i := range g {
+		f := &c.n.Funcs[i]
+		if !f.Star {
+			g[i].agg = f.New(f.ArgTypes)
+		}
+		if f.Distinct {
+			g[i].seen = newRowMap()
+		}
+	}
+	return g
+}
+
+func (c *aggCursor) read(in Cursor) error {
+	for {
+		ok, err := in.Next()
+		if err != nil || !ok {
+			return err
+		}
+		g, err := c.group()
+		if err != nil {
+			return err
+		}
+		for i := range g {
+			if err := c.feed(&c.n.Funcs[i], &g[i]); err != nil {
+				return err
+			}
+		}
+		if err := c.r.tick(); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *aggCursor) group() ([]aggState, error) {
+	if c.n.Global {
+		return c.groups[0], nil
+	}
+	c.key = c.key[:0]
+	for _, g := range c.n.Groups {
+		d, err := g.E(c.r)
+		if err != nil {
+			return nil, err
+		}
+		c.key = append(c.key, d)
+	}
+	i, added, err := c.m.addScratch(c.r, c.key)
+	if err != nil {
+		return nil, err
+	}
+	if added {
+		if err := c.r.hold(64 * len(c.n.Funcs)); err != nil {
+			return nil, err
+		}
+		c.groups = append(c.groups, c.newGroup())
+	}
+	return c.groups[i], nil
+}
+
+// feed gives the present row to one aggregate.
+func (c *aggCursor) feed(f *AggFunc, s *aggState) error {
+	if f.Filter != nil {
+		ok, err := evalBool(c.r, f.Filter)
+		if err != nil || !ok {
+			return err
+		}
+	}
+	if f.Star {
+		s.count++
+		return nil
+	}
+	c.args = c.args[:0]
+	for _, a := range f.Args {
+		d, err := a(c.r)
+		if err != nil {
+			return err
+		}
+		if d.IsNull() && f.Strict {
+			return nil
+		}
+		c.args = append(c.args, d)
+	}
+	if s.seen != nil {
+		_, added, err := s.seen.addScratch(c.r, c.args)
+		if err != nil || !added {
+			return err
+		}
+	}
+	if len(f.Order) > 0 || f.Distinct {
+		return c.keep(f, s)
+	}
+	return s.agg.Add(c.r.EC, c.args)
+}
+
+// keep stores a row's arguments until all are there and can be ordered; DISTINCT orders too, as
+// Postgres does by sorting.
+func (c *aggCursor) keep(f *AggFunc, s *aggState) error {
+	k := keptArgs{args: append([]types.Datum(nil), c.args...)}
+	size := 48
+	for _, o := range f.Order {
+		k.keys = append(k.keys, c.r.Slots[o.ID])
+	}
+	for _, d := range k.args {
+		size += 2 * d.SizeBytes()
+	}
+	s.kept = append(s.kept, k)
+	return c.r.hold(size)
+}
+
+func (c *aggCursor) Next() (bool, error) {
+	if c.at >= len(c.groups) {
+		return false, nil
+	}
+	g := c.groups[c.at]
+	if !c.n.Global {
+		for i, it := range c.n.Groups {
+			c.r.Slots[it.ID] = c.m.keys[c.at][i]
+		}
+	}
+	for i := range g {
+		d, err := c.result(&c.n.Funcs[i], &g[i])
+		if err != nil {
+			return false, err
+		}
+		c.r.Slots[c.n.Funcs[i].ID] = d
+	}
+	c.groups[c.at] = nil
+	c.at++
+	return true, nil
+}
+
+func (c *aggCursor) result(f *AggFunc, s *aggState) (types.Datum, error) {
+	if f.Star {
+		return types.NewInt(s.count), nil
+	}
+	sort.SliceStable(s.kept, func(i, j int) bool { return keptLess(f, &s.kept[i], &s.kept[j]) })
+	for _, k := range s.kept {
+		if err := s.agg.Add(c.r.EC, k.args); err != nil {
+			return types.Null, err
+		}
+	}
+	return s.agg.Result(c.r.EC)
+}
+
+func keptLess(f *AggFunc, a, b *keptArgs) bool {
+	for i := range f.Order {
+		if cmp := compareKey(&f.Order[i], a.keys[i], b.keys[i]); cmp != 0 {
+			return cmp < 0
+		}
+	}
+	if len(f.Order) > 0 {
+		return false
+	}
+	natural := bind.SortKey{}
+	for i := range a.args {
+		if cmp := compareKey(&natural, a.args[i], b.args[i]); cmp != 0 {
+			return cmp < 0
+		}
+	}
+	return false
+}
+
+func (c *aggCursor) Close() {}

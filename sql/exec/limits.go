@@ -1,0 +1,19 @@
+package exec
+
+const (
+	// ScanBytesMax bounds one scan's answer: large enough that a call's fixed cost vanishes, small
+	// enough that a session holds little.
+	ScanBytesMax = 1 << 20
+	// LookupBatchMax bounds the keys read by one GetMany.
+	LookupBatchMax = 512
+	// SpansMax bounds the spans that IN lists multiply to; past it the planner's filter does it.
+	SpansMax = 65536
+	// MemoryBytesDefault is a statement's budget where the session sets none.
+	MemoryBytesDefault = 256 << 20
+	// writeBatchMax is how many rows a modification checks and writes at a time.
+	writeBatchMax = 512
+	// tickEvery is how many rows pass between two looks at the context.
+	tickEvery = 1024
+	// recursionMax bounds the rounds of a recursive query that yields no end.
+	recursionMax = 10_000_000
+)

@@ -1,0 +1,255 @@
+package exec
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/tablekv"
+	"github.com/cairndb/cairn/sql/types"
+	"github.com/cairndb/cairn/txn"
+)
+
+// Check is a CHECK constraint.
+type Check struct {
+	Name string
+	E    Eval
+}
+
+// Target is a table that a statement changes, with what every new row must fulfil.
+type Target struct {
+	Codec  *tablekv.Codec
+	Checks []Check
+}
+
+// locking is how DML reads keys whose state it relies on until the commit, also where there is no
+// row: nobody else can then create one.
+var locking = txn.GetOptions{Lock: kvapi.LockExclusive}
+
+// row is the slice of registers that holds the table's row at base.
+func (t *Target) row(r *Run, base bind.ColID) types.Row {
+	return r.Slots[base : int(base)+len(t.Codec.Types)]
+}
+
+// validate checks NOT NULL and CHECK for the row at base, which the checks' registers must be.
+func (t *Target) validate(r *Run, base bind.ColID) error {
+	row := t.row(r, base)
+	for i := range t.Codec.Table.Columns {
+		c := &t.Codec.Table.Columns[i]
+		if c.NotNull && row[i].IsNull() {
+			return sqlerr.New(sqlerr.NotNullViolation,
+				"null value in column \"%s\" of relation \"%s\" violates not-null constraint", c.Name, t.Codec.Table.Name).
+				WithDetail("Failing row contains (%s).", t.failingRow(r, row)).
+				WithColumn(c.Name).WithTable("", t.Codec.Table.Name)
+		}
+	}
+	for _, c := range t.Checks {
+		d, err := c.E(r)
+		if err != nil {
+			return err
+		}
+		if !d.IsNull() && !d.Bool() {
+			return sqlerr.New(sqlerr.CheckViolation, "new row for relation \"%s\" violates check constraint \"%s\"",
+				t.Codec.Table.Name, c.Name).WithDetail("Failing row contains (%s).", t.failingRow(r, row)).
+				WithConstraint(c.Name).WithTable("", t.Codec.Table.Name)
+		}
+	}
+	return nil
+}
+
+// failingRow prints a row as Postgres does in details; long values are cut.
+func (t *Target) failingRow(r *Run, row types.Row) string {
+	var parts []string
+	for i := range t.Codec.Table.Columns {
+		if t.Codec.Table.Columns[i].Hidden {
+			continue
+		}
+		s := "null"
+		if !row[i].IsNull() {
+			s = string(types.AppendText(nil, t.Codec.Types[i], row[i], r.EC.Env))
+			if len(s) > 64 {
+				s = strings.ToValidUTF8(s[:64], "") + "..."
+			}
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// UniqueViolation is the error for a key that exists.
+func UniqueViolation(c *tablekv.Codec, key kvapi.Key, env *types.Env) error {
+	_, id, ok := tablekv.SplitKey(key)
+	ic := c.IndexByID(id)
+	if !ok || ic == nil {
+		return sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates unique constraint")
+	}
+	e := sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates unique constraint \"%s\"", ic.Index.Name).
+		WithConstraint(ic.Index.Name).WithTable("", c.Table.Name)
+	vals, err := ic.DecodeIndexed(key)
+	if err != nil {
+		return e
+	}
+	var names, texts []string
+	for i, k := range ic.Keys {
+		names = append(names, c.Table.Columns[k.Ordinal].Name)
+		texts = append(texts, string(types.AppendText(nil, k.Type, vals[i], env)))
+	}
+	return e.WithDetail("Key (%s)=(%s) already exists.", strings.Join(names, ", "), strings.Join(texts, ", "))
+}
+
+// conflictError turns a failed condition into a unique violation.
+func (t *Target) conflictError(r *Run, err error) error {
+	var cf *txn.ConditionFailedError
+	if errors.As(err, &cf) {
+		return UniqueViolation(t.Codec, cf.Key, r.EC.Env)
+	}
+	return err
+}
+
+// entry is one key-value pair of a row. conflict says that the key must be free.
+type entry struct {
+	key      kvapi.Key
+	value    []byte
+	conflict bool
+}
+
+// entries builds all pairs of a row: the row itself first, then its index entries.
+func (t *Target) entries(row types.Row, out []entry) ([]entry, error) {
+	k, _, err := t.Codec.Primary.Key(row)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, entry{k, t.Codec.Primary.Value(row), true})
+	for i := range t.Codec.Indexes {
+		ic := &t.Codec.Indexes[i]
+		if ic.Index.State == schema.IndexDeleteOnly {
+			continue
+		}
+		k, conflict, err := ic.Key(row)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, entry{k, ic.Value(row), conflict})
+	}
+	return out, nil
+}
+
+// keysOf builds the keys of a stored row, of every index.
+func (t *Target) keysOf(row types.Row) ([]kvapi.Key, error) {
+	k, _, err := t.Codec.Primary.Key(row)
+	if err != nil {
+		return nil, err
+	}
+	out := []kvapi.Key{k}
+	for i := range t.Codec.Indexes {
+		k, _, err := t.Codec.Indexes[i].Key(row)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// insertEntries checks that keys are free and writes. A table without a declared key has a key of
+// its own making, which is free. blind leaves the check to the commit.
+func (t *Target) insertEntries(r *Run, es []entry, ownRowID bool) error {
+	if !r.Blind {
+		if err := t.checkFree(r, es, ownRowID); err != nil {
+			return err
+		}
+	}
+	for i := range es {
+		e := &es[i]
+		var err error
+		if r.Blind && e.conflict && !(ownRowID && t.isPrimary(e.key)) {
+			err = r.KV.PutIfAbsent(r.Ctx, e.key, e.value)
+		} else {
+			err = r.KV.Put(r.Ctx, e.key, e.value)
+		}
+		if err != nil {
+			return t.conflictError(r, err)
+		}
+	}
+	return nil
+}
+
+func (t *Target) isPrimary(k kvapi.Key) bool {
+	p := t.Codec.Primary.Prefix
+	return len(k) >= len(p) && string(k[:len(p)]) == string(p)
+}
+
+func (t *Target) checkFree(r *Run, es []entry, ownRowID bool) error {
+	var keys []kvapi.Key
+	seen := map[string]bool{}
+	for i := range es {
+		if !es[i].conflict || ownRowID && t.isPrimary(es[i].key) {
+			continue
+		}
+		if len(es) > 1 {
+			if seen[string(es[i].key)] {
+				return UniqueViolation(t.Codec, es[i].key, r.EC.Env)
+			}
+			seen[string(es[i].key)] = true
+		}
+		keys = append(keys, es[i].key)
+	}
+	vals, err := r.getMany(keys, locking)
+	if err != nil {
+		return err
+	}
+	for i, v := range vals {
+		if v.Exists {
+			return UniqueViolation(t.Codec, keys[i], r.EC.Env)
+		}
+	}
+	return nil
+}
+
+func (t *Target) deleteKeys(r *Run, keys []kvapi.Key) error {
+	for _, k := range keys {
+		if err := r.KV.Delete(r.Ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) wrote(t *Target) {
+	if r.Wrote != nil {
+		r.Wrote(t.Codec.Table)
+	}
+}
+
+// returned collects RETURNING's rows.
+type returned struct {
+	items []Item
+	l     layout
+	rows  []types.Row
+}
+
+func newReturned(items []Item) *returned {
+	rt := &returned{items: items}
+	for _, i := range items {
+		rt.l = append(rt.l, i.ID)
+	}
+	return rt
+}
+
+func (rt *returned) add(r *Run) error {
+	r.Affected++
+	if len(rt.items) == 0 {
+		return nil
+	}
+	if err := compute(r, rt.items); err != nil {
+		return err
+	}
+	row, err := rt.l.save(r)
+	rt.rows = append(rt.rows, row)
+	return err
+}
+
+func (rt *returned) cursor(r *Run) Cursor { return &rowsCursor{r: r, l: rt.l, rows: rt.rows} }

@@ -1,0 +1,149 @@
+package exec
+
+import (
+	"context"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+	"github.com/cairndb/cairn/txn"
+)
+
+// KV is what execution needs of a transaction; *txn.Txn is one.
+type KV interface {
+	Get(ctx context.Context, key kvapi.Key, o txn.GetOptions) ([]byte, bool, error)
+	GetMany(ctx context.Context, keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error)
+	Scan(ctx context.Context, span kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, *kvapi.Span, error)
+	Put(ctx context.Context, key kvapi.Key, value []byte) error
+	PutIfAbsent(ctx context.Context, key kvapi.Key, value []byte) error
+	Delete(ctx context.Context, key kvapi.Key) error
+}
+
+// Run is one execution of a statement: its registers and all it may touch.
+type Run struct {
+	Ctx    context.Context
+	KV     KV
+	EC     *builtins.EvalContext
+	Slots  []types.Datum
+	Params []types.Datum
+	// MemoryMax bounds what operators hold.
+	MemoryMax int64
+	// Blind allows conditions to be checked at commit: the statement is all of its transaction, so
+	// that an error there is still the statement's.
+	Blind bool
+	// Wrote is called with each table before the first row of it is written.
+	Wrote func(*schema.Table)
+	// VirtualRows opens a computed table.
+	VirtualRows func(ctx context.Context, t *bind.VirtualTable) (Rows, error)
+	// Affected counts the rows that the statement's outermost modification changed.
+	Affected int64
+	// KVCalls counts calls for EXPLAIN ANALYZE.
+	KVCalls int64
+	KVRows  int64
+
+	held  int64
+	ticks int
+	stack []types.Datum
+	state []any // per subquery and CTE, by number
+}
+
+// Rows is a source of rows from outside, as computed tables.
+type Rows interface {
+	Next() (types.Row, bool, error)
+}
+
+// Node is a planned operator. It is immutable and may be opened by several Runs at a time.
+type Node interface {
+	Open(r *Run) (Cursor, error)
+	// Explain describes the operator for EXPLAIN.
+	Explain() Explained
+}
+
+// Cursor is an operator at work. Next returns false at the end.
+type Cursor interface {
+	Next() (bool, error)
+	Close()
+}
+
+// Explained is a line of EXPLAIN: a title, more lines, and the operators below.
+type Explained struct {
+	Title   string
+	Details []string
+	Kids    []Node
+}
+
+// Eval computes an expression.
+type Eval func(r *Run) (types.Datum, error)
+
+// Reset prepares a Run for another execution with n registers and as many caches as the plan says.
+func (r *Run) Reset(slots, states int) {
+	r.Slots = resize(r.Slots, slots)
+	if states > 0 {
+		r.state = make([]any, states)
+	} else {
+		r.state = nil
+	}
+	r.held, r.Affected, r.KVCalls, r.KVRows = 0, 0, 0, 0
+	r.stack = r.stack[:0]
+}
+
+func resize(s []types.Datum, n int) []types.Datum {
+	if cap(s) < n {
+		return make([]types.Datum, n)
+	}
+	s = s[:n]
+	clear(s)
+	return s
+}
+
+// tick holds I4.
+func (r *Run) tick() error {
+	if r.ticks++; r.ticks < tickEvery {
+		return nil
+	}
+	r.ticks = 0
+	return r.Ctx.Err()
+}
+
+// hold accounts for memory, I3.
+func (r *Run) hold(bytes int) error {
+	r.held += int64(bytes)
+	if limit := r.MemoryMax; r.held > limit && limit > 0 {
+		return sqlerr.New(sqlerr.OutOfMemory, "out of memory").
+			WithDetail("The statement needs more than its limit of %d bytes.", limit).
+			WithHint("Add a condition, an index or a LIMIT, or raise cairn.statement_mem.")
+	}
+	return nil
+}
+
+func (r *Run) free(bytes int) { r.held -= int64(bytes) }
+
+// evalBool computes a condition: NULL is false.
+func evalBool(r *Run, e Eval) (bool, error) {
+	d, err := e(r)
+	return d.Bool(), err
+}
+
+func (r *Run) get(key kvapi.Key, o txn.GetOptions) ([]byte, bool, error) {
+	r.KVCalls++
+	return r.KV.Get(r.Ctx, key, o)
+}
+
+func (r *Run) getMany(keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	r.KVCalls++
+	r.KVRows += int64(len(keys))
+	return r.KV.GetMany(r.Ctx, keys, o)
+}
+
+func (r *Run) scan(s kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, *kvapi.Span, error) {
+	r.KVCalls++
+	rows, resume, err := r.KV.Scan(r.Ctx, s, o)
+	r.KVRows += int64(len(rows))
+	return rows, resume, err
+}
