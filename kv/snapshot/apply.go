@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/raftgroup"
 	"github.com/cairndb/cairn/kv/raftlog"
 	"github.com/cairndb/cairn/kv/storage"
@@ -16,6 +17,22 @@ type Install struct {
 	// HardState is the replica's newest. Its commit index is raised to the
 	// snapshot's if it is below; Log.Reset does the same.
 	HardState raftgroup.HardState
+	// ClearTo, if it is after the descriptor's end key, is where the replica
+	// ended until now: it missed a split. What it held between is removed in
+	// the same step; removed before, a crash would leave a replica that
+	// believes in data it no longer has, and may pass them on by that split.
+	ClearTo kvapi.Key
+}
+
+// beyond returns the local, lock and user spans that a wider replica leaves.
+func (in *Install) beyond(h *Header) (spans []kvapi.Span) {
+	if !h.Desc.EndKey.Less(in.ClearTo) {
+		return nil
+	}
+	rest := h.Desc
+	rest.StartKey, rest.EndKey = h.Desc.EndKey, in.ClearTo
+	all := Spans(&rest)
+	return all[spanRangeLocal:]
 }
 
 // Apply replaces the range's data, log, HardState and TruncatedState in one
@@ -53,6 +70,11 @@ func (r *Receiver) applyBatch(in Install) error {
 			return err
 		}
 	}
+	for _, s := range in.beyond(r.header) {
+		if err := storage.ClearSpan(b, s.Key, s.EndKey); err != nil {
+			return err
+		}
+	}
 	for _, body := range r.small {
 		if err := eachKV(body, b.SetRaw); err != nil {
 			return err
@@ -85,5 +107,17 @@ func (r *Receiver) applyTables(ctx context.Context, in Install) error {
 	if err != nil {
 		return err
 	}
-	return r.eng.IngestAndExcise(ctx, paths, r.header.Desc.Span())
+	excise := r.header.Desc.Span()
+	for _, s := range in.beyond(r.header) {
+		if s.Key.Equal(excise.EndKey) { // the user keys: more to excise
+			excise.EndKey = s.EndKey
+			continue
+		}
+		path, err := r.tables.clear(s)
+		if err != nil {
+			return err
+		}
+		paths = append(paths, path)
+	}
+	return r.eng.IngestAndExcise(ctx, paths, excise)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -203,6 +204,40 @@ func TestApplyReplacesExactlyTheRange(t *testing.T) {
 			}
 			if l, _ := dst.FS().List("store/snap"); len(l) != 0 {
 				t.Fatalf("files left: %v", l)
+			}
+		})
+	}
+}
+
+// TestApplyClearsWhatAWiderReplicaHeld: the replica reached to p and missed
+// the split at m; what is from p on stays.
+func TestApplyClearsWhatAWiderReplicaHeld(t *testing.T) {
+	for _, tc := range sizes {
+		t.Run(tc.name, func(t *testing.T) {
+			chunks := stream(t, source(t, tc.rows, tc.size))
+			dst := storagetest.Open(t)
+			b := dst.NewBatch()
+			for _, k := range []string{"m", "n", "ozz", "p", "q"} {
+				if err := errors.Join(
+					storage.PutUnversioned(b, kvapi.Key(k), []byte("wide")),
+					storage.PutUnversioned(b, keys.RangeDescriptor(kvapi.Key(k)), []byte("wide")),
+					b.SetRaw(storage.EncodeLockKey(nil, kvapi.Key(k), kvapi.LockIntent, kvapi.TxnID{2}), []byte("wide")),
+				); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(dst.Commit(b, true), b.Close()); err != nil {
+				t.Fatal(err)
+			}
+			r := NewReceiver(dst, "store/snap", "1")
+			wide := install
+			wide.ClearTo = kvapi.Key("p")
+			if err := errors.Join(receive(r, chunks), r.Apply(context.Background(), wide), r.Close()); err != nil {
+				t.Fatal(err)
+			}
+			left := strings.Count(dump(t, dst), "="+fmt.Sprintf("%x", "wide"))
+			if left != 6 {
+				t.Fatalf("%d of the wide replica's keys are left, want those of p and q: 6", left)
 			}
 		})
 	}

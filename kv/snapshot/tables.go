@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/sstable"
 
+	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/storage"
 )
 
@@ -129,6 +130,17 @@ func (t *tables) finish(logSpan bound, records []pair) ([]string, error) {
 		}
 	}
 	return t.paths, t.closeOpen()
+}
+
+// clear writes a table that holds only the deletion of a span.
+func (t *tables) clear(s kvapi.Span) (path string, err error) {
+	if err := t.next(); err != nil {
+		return "", err
+	}
+	if err := t.open.DeleteRange(storage.EncodeKey(nil, s.Key), storage.EncodeKey(nil, s.EndKey)); err != nil {
+		return "", fmt.Errorf("snapshot: write table: %w", err)
+	}
+	return t.paths[len(t.paths)-1], t.closeOpen()
 }
 
 // remove deletes the files that are still there; an ingest takes them away.
