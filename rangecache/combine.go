@@ -154,18 +154,20 @@ func firstError(parts []*part) *kvapi.Error {
 	return &e
 }
 
-// rank orders errors: what leaves the fate open, what ends the transaction,
-// what ends the request, what a refresh can mend.
+// rank orders errors: what proves a commit, what leaves its fate open, what
+// ends the transaction, what ends the request, what a refresh can mend.
 func rank(k kvapi.ErrorKind) int {
 	switch k {
-	case kvapi.ErrAmbiguous:
+	case kvapi.ErrTxnFinished:
 		return 0
-	case kvapi.ErrInternal:
+	case kvapi.ErrAmbiguous:
 		return 1
-	case kvapi.ErrTxnAborted, kvapi.ErrDeadlock, kvapi.ErrTxnFinished:
+	case kvapi.ErrInternal:
 		return 2
+	case kvapi.ErrTxnAborted, kvapi.ErrDeadlock:
+		return 3
 	case kvapi.ErrWriteTooOld, kvapi.ErrUncertain, kvapi.ErrTxnRetry:
-		return 4
+		return 5
 	}
-	return 3
+	return 4
 }

@@ -211,7 +211,8 @@ func lookupError(ctx context.Context, err error) *kvapi.Error {
 // giveUp returns err, or what it amounts to when an earlier attempt may have
 // had effects (I4, I5).
 func (s *Sender) giveUp(f fate, err *kvapi.Error) *kvapi.Error {
-	if f.ambiguous == nil {
+	if f.ambiguous == nil || err.Kind == kvapi.ErrTxnFinished {
+		// That the record is committed proves the earlier attempt.
 		return err
 	}
 	e := *err

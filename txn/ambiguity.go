@@ -150,13 +150,20 @@ func (c *committer) queryRecord(ctx context.Context) *kvapi.Transaction {
 	if err != nil || !after.Status.IsFinal() {
 		return nil
 	}
-	if after.Status == kvapi.Aborted && !isReal(after) {
-		// Recovery prevented a write of the record that was just seen.
-		c := rec.Clone()
-		c.Status = kvapi.Aborted
-		return c
+	return trusted(after)
+}
+
+// trusted takes the certainty from a recovery that met no record any more. To
+// any other reader a missing write then means aborted, for of a committed
+// transaction no lock would be left that led there. The coordinator was led
+// by no lock: others may have committed the transaction, resolved what was
+// looked for and removed the record. A record that was really ended promises
+// nothing any more; what was made up from the staging one still does.
+func trusted(after *kvapi.Transaction) *kvapi.Transaction {
+	if after.Status == kvapi.Committed || len(after.InFlightWrites) == 0 {
+		return after
 	}
-	return after
+	return &kvapi.Transaction{TxnMeta: after.TxnMeta, Status: kvapi.Aborted}
 }
 
 // sleep pauses and reports whether ctx still lasts.

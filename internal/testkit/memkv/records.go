@@ -183,8 +183,10 @@ func (e *eval) recover(q *kvapi.Request, resp *kvapi.Response) *kvapi.Error {
 func (c *Cluster) recoverAs(seen *kvapi.Transaction, committed bool) *kvapi.Transaction {
 	rec := c.mu.records[seen.ID]
 	if rec == nil {
-		t := c.status(seen.TxnMeta)
-		if c.mu.finished[seen.ID] == kvapi.Committed {
+		// Ended and removed; only the asker knows what it found.
+		t := seen.Clone()
+		t.Status = kvapi.Aborted
+		if committed {
 			t.Status = kvapi.Committed
 		}
 		return t
@@ -193,6 +195,7 @@ func (c *Cluster) recoverAs(seen *kvapi.Transaction, committed bool) *kvapi.Tran
 		return rec
 	}
 	rec = rec.Clone()
+	rec.InFlightWrites = nil
 	rec.Status = kvapi.Aborted
 	if committed {
 		rec.Status = kvapi.Committed
