@@ -212,34 +212,14 @@ func (r *Replica) installState(st *stagedSnapshot, a *raftgroup.StorageAppend) e
 		hs = a.HardState
 	}
 	hs.Commit = max(hs.Commit, st.header.Index)
-	if err := r.clearBeyond(&st.header.Desc); err != nil {
-		return err
-	}
-	if err := st.receiver.Apply(ctx, snapshot.Install{HardState: hs}); err != nil {
+	// If this replica missed a split, the right half comes by a snapshot of its
+	// own: what it holds there goes, in the same step.
+	in := snapshot.Install{HardState: hs, ClearTo: r.Desc().EndKey}
+	if err := st.receiver.Apply(ctx, in); err != nil {
 		return err
 	}
 	r.raftMu.log.Reset(raftlog.TruncatedState{Index: st.header.Index, Term: st.header.Term}, hs)
 	return r.reload(st.header.Index)
-}
-
-// clearBeyond removes what this replica holds outside of the new span: it
-// missed a split, and the right half comes by a snapshot of its own. It is done
-// before the snapshot is applied, while this replica still keeps others out of
-// those keys; after a crash in between the old replica is behind as before and
-// the same snapshot is asked for again (its log was truncated at the leader).
-func (r *Replica) clearBeyond(desc *kvapi.RangeDescriptor) error {
-	old := r.Desc()
-	if !old.IsInitialized() || !desc.EndKey.Less(old.EndKey) {
-		return nil
-	}
-	beyond := *old
-	beyond.StartKey = desc.EndKey
-	batch := r.store.cfg.Engine.NewBatch()
-	defer batch.Close()
-	if err := clearUserData(batch, &beyond); err != nil {
-		return err
-	}
-	return r.store.cfg.Engine.Commit(batch, true)
 }
 
 // reload takes the state in memory from the engine after a snapshot.
