@@ -61,8 +61,9 @@ type EndTxn struct {
 type TxnMark struct {
 	ID     kvapi.TxnID
 	Anchor kvapi.Key
-	// Finished: no record may be created any more. Otherwise the transaction
-	// must commit at or above Timestamp.
+	// Finished: no record may be created any more; Timestamp is then at or
+	// above the transaction's first one, which creation is compared with.
+	// Otherwise the transaction must commit at or above Timestamp.
 	Finished  bool
 	Timestamp hlc.Timestamp
 }

@@ -27,21 +27,21 @@ type sim struct {
 	now      int64
 	stats    kvapi.RangeStatistics
 	reads    []spanset.ReadSpan
-	finished map[kvapi.TxnID]bool
+	finished map[kvapi.TxnID]hlc.Timestamp
 	minimum  map[kvapi.TxnID]hlc.Timestamp
 	res      Result
 }
 
 func newSim(t testing.TB, eng *storage.Engine, id kvapi.RangeID, start, end string) *sim {
-	return &sim{t: t, fatalf: t.Fatalf, eng: eng, now: 1000, finished: map[kvapi.TxnID]bool{}, minimum: map[kvapi.TxnID]hlc.Timestamp{},
+	return &sim{t: t, fatalf: t.Fatalf, eng: eng, now: 1000, finished: map[kvapi.TxnID]hlc.Timestamp{}, minimum: map[kvapi.TxnID]hlc.Timestamp{},
 		desc: kvapi.RangeDescriptor{RangeID: id, StartKey: kvapi.Key(start), EndKey: kvapi.Key(end),
 			Replicas: []kvapi.ReplicaDescriptor{{NodeID: 1, ReplicaID: 1}}}}
 }
 
 func oneRange(t testing.TB) *sim { return newSim(t, storagetest.Open(t), 1, "\x02", "\xff") }
 
-func (s *sim) CanCreateTxnRecord(id kvapi.TxnID, _ kvapi.Key, _ hlc.Timestamp) (bool, hlc.Timestamp) {
-	return !s.finished[id], s.minimum[id]
+func (s *sim) CanCreateTxnRecord(id kvapi.TxnID, _ kvapi.Key, minTS hlc.Timestamp) (bool, hlc.Timestamp) {
+	return s.finished[id].Less(minTS), s.minimum[id]
 }
 
 // bump is the timestamp cache's part before evaluation.
@@ -85,7 +85,7 @@ func (s *sim) send(ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) 
 	s.reads = append(s.reads, res.Local.MissingIntents...)
 	for _, m := range res.Local.TxnMarks {
 		if m.Finished {
-			s.finished[m.ID] = true
+			s.finished[m.ID] = m.Timestamp
 		} else {
 			s.minimum[m.ID] = m.Timestamp
 		}

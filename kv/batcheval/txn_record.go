@@ -54,5 +54,5 @@ func (ev *evaluator) updated(t *kvapi.Transaction) {
 // markFinished keeps a record from being created again (I7).
 func (ev *evaluator) markFinished(m *kvapi.TxnMeta) {
 	ev.res.Local.TxnMarks = append(ev.res.Local.TxnMarks,
-		TxnMark{ID: m.ID, Anchor: m.AnchorKey, Finished: true})
+		TxnMark{ID: m.ID, Anchor: m.AnchorKey, Finished: true, Timestamp: m.WriteTimestamp.Max(m.MinTimestamp)})
 }

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/storage"
-	"github.com/cairndb/cairn/kv/storage/storagetest"
 )
 
 const benchKeys = 100_000
@@ -17,7 +18,11 @@ func benchKey(i int) kvapi.Key {
 }
 
 func benchEngine(b *testing.B) *storage.Engine {
-	e := storagetest.Open(b)
+	e, err := storage.Open(storage.Options{FS: vfs.NewMem(), Dir: "s"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = e.Close() })
 	var s kvapi.RangeStatistics
 	value := make([]byte, 100)
 	for i := 0; i < benchKeys; i += 1000 {

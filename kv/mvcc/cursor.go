@@ -16,6 +16,9 @@ type cursor struct {
 	r   storage.Reader
 	it  *pebble.Iterator
 	buf []byte
+	// q and opts are room for a point read's query, kept off the heap.
+	q    query
+	opts ReadOptions
 }
 
 var cursors = sync.Pool{New: func() any { return &cursor{buf: make([]byte, 0, 128)} }}
@@ -32,7 +35,7 @@ func openCursor(r storage.Reader, lower, upper []byte) (*cursor, error) {
 
 func (c *cursor) close() {
 	c.r.ReleaseIter(c.it)
-	c.r, c.it = nil, nil
+	c.r, c.it, c.q, c.opts = nil, nil, query{}, ReadOptions{}
 	cursors.Put(c)
 }
 

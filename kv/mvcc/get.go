@@ -11,7 +11,7 @@ func Get(r storage.Reader, key kvapi.Key, ts hlc.Timestamp, o ReadOptions) (valu
 	if o.Skip != nil && o.Skip(key) {
 		return nil, false, nil
 	}
-	q := query{key: key, ts: ts, o: &o, point: true}
+	q := query{key: key, ts: ts, point: true}
 	lock, locked, err := getLock(r, key)
 	if err != nil {
 		return nil, false, err
@@ -34,10 +34,12 @@ func Get(r storage.Reader, key kvapi.Key, ts hlc.Timestamp, o ReadOptions) (valu
 		return nil, false, err
 	}
 	defer c.close()
-	if !c.seekVersion(key, q.seekTo()) {
+	c.opts, c.q = o, q
+	c.q.o = &c.opts
+	if !c.seekVersion(key, c.q.seekTo()) {
 		return nil, false, c.it.Error()
 	}
-	enc, ok, err := c.visible(&q)
+	enc, ok, err := c.visible(&c.q)
 	if err != nil || !ok {
 		return nil, false, err
 	}

@@ -112,8 +112,10 @@ func appendIntentKey(dst []byte, key kvapi.Key) []byte {
 
 // getLock returns the intent's record on a key.
 func getLock(r storage.Reader, key kvapi.Key) (l lockRecord, ok bool, err error) {
-	var stack [96]byte
-	b, ok, err := r.GetRaw(appendIntentKey(stack[:0], key))
+	c := cursors.Get().(*cursor)
+	c.buf = appendIntentKey(c.buf[:0], key)
+	b, ok, err := r.GetRaw(c.buf)
+	cursors.Put(c)
 	if err != nil || !ok {
 		return l, false, err
 	}
