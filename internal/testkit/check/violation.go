@@ -1,0 +1,46 @@
+package check
+
+import "strings"
+
+// Anomaly is the name of what went wrong.
+type Anomaly string
+
+// Anomalies.
+const (
+	NotLinearizable Anomaly = "not linearizable"
+	Undecided       Anomaly = "undecided within the time limit"
+
+	TotalChanged   Anomaly = "total changed"
+	MissingAccount Anomaly = "missing account"
+	NegativeAmount Anomaly = "negative balance"
+	LostTransfer   Anomaly = "acknowledged transfer lost"
+	GhostTransfer  Anomaly = "failed transfer happened"
+	LedgerMismatch Anomaly = "ledger does not explain balances"
+
+	Internal          Anomaly = "internal inconsistency"
+	GarbageRead       Anomaly = "garbage read"
+	DuplicateAppend   Anomaly = "duplicate append"
+	IncompatibleOrder Anomaly = "incompatible order"
+	LostAppend        Anomaly = "lost append"
+	StaleRead         Anomaly = "stale read"
+	G0                Anomaly = "G0 (write cycle)"
+	G1a               Anomaly = "G1a (aborted read)"
+	G1b               Anomaly = "G1b (intermediate read)"
+	G1c               Anomaly = "G1c (circular information flow)"
+	GSingle           Anomaly = "G-single (read skew)"
+	G2                Anomaly = "G2 (anti-dependency cycle)"
+)
+
+// Violation is a broken promise and its proof.
+type Violation struct {
+	Anomaly Anomaly
+	// Story is the proof, a line each.
+	Story []string
+}
+
+// Error implements error.
+func (v *Violation) Error() string {
+	return string(v.Anomaly) + ":\n  " + strings.Join(v.Story, "\n  ")
+}
+
+func violation(a Anomaly, story ...string) *Violation { return &Violation{Anomaly: a, Story: story} }
