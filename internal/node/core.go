@@ -138,7 +138,23 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	c.Transport.set(c.cfg.Transport(mux, c.Gossip, c.Offsets)) // I4
 	s.Start()
 	c.tellFirstRange()
+	c.replicateToNewNodes()
 	return nil
+}
+
+// replicateToNewNodes makes the store look for missing replicas as soon as a
+// node is heard of for the first time.
+func (c *Core) replicateToNewNodes() {
+	var mu sync.Mutex
+	known := map[kvapi.NodeID]bool{}
+	c.Gossip.OnChange(gossip.KeyNode, func(i gossip.Info) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !known[i.Owner] {
+			known[i.Owner] = true
+			c.Store.KickReplicate()
+		}
+	})
 }
 
 // handle registers what other nodes may ask.

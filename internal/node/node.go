@@ -45,7 +45,8 @@ type Node struct {
 	http    *http.Server
 	wg      sync.WaitGroup
 	// ready is set while SQL clients are served.
-	ready atomic.Bool
+	ready     atomic.Bool
+	closeOnce sync.Once
 
 	// founded is closed when this node has founded the cluster, under foundMu.
 	foundMu sync.Mutex
@@ -218,8 +219,11 @@ func (n *Node) Drain(ctx context.Context) {
 // drainSessionsMax is how long running statements may go on at a drain.
 const drainSessionsMax = 5 * time.Second
 
-// Close ends the node at once, in the reverse order of the start.
-func (n *Node) Close() {
+// Close ends the node at once, in the reverse order of the start. It may be
+// called again.
+func (n *Node) Close() { n.closeOnce.Do(n.close) }
+
+func (n *Node) close() {
 	if n.wire != nil {
 		n.wire.Close()
 	}
