@@ -198,10 +198,14 @@ func markKey(anchor kvapi.Key, id kvapi.TxnID, finished bool) kvapi.Key {
 	return append(k, 'p')
 }
 
-// markTxn keeps a mark. A finished transaction is marked at its own timestamp,
-// which is at or above its first one: that is what creation compares with.
+// markTxn keeps a mark. A finished transaction is marked at the clock, which is
+// above its first timestamp: that is what creation compares with.
 func (s *Store) markTxn(m batcheval.TxnMark) {
-	s.tscache.Add(kvapi.Span{Key: markKey(m.Anchor, m.ID, m.Finished)}, m.Timestamp, m.ID)
+	ts := m.Timestamp
+	if m.Finished {
+		ts.Forward(s.cfg.Clock.Now().Timestamp())
+	}
+	s.tscache.Add(kvapi.Span{Key: markKey(m.Anchor, m.ID, m.Finished)}, ts, m.ID)
 }
 
 // txnRecords answers batcheval from the timestamp cache.

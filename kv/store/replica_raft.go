@@ -25,7 +25,9 @@ func (r *Replica) startGroup() error {
 		return fmt.Errorf("%s: %w", r.rangeID, err)
 	}
 	r.raftMu.group, r.raftMu.log = group, log
+	r.mu.Lock()
 	r.mu.term = group.Status().Term
+	r.mu.Unlock()
 	return nil
 }
 
