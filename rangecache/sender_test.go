@@ -250,11 +250,11 @@ func TestAmbiguousCommitIsNeverADefiniteError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster()
 		c.put(t, 1)
-		c.OnSend = func(context.Context, kvapi.NodeID, *kvapi.BatchRequest) memkv.Fault {
+		c.SetOnSend(func(context.Context, kvapi.NodeID, *kvapi.BatchRequest) memkv.Fault {
 			err := kvapi.NewError(kvapi.ErrNodeUnreachable, "gone")
 			err.MaybeApplied = true
 			return memkv.Fault{Before: err}
-		}
+		})
 		for _, ba := range []*kvapi.BatchRequest{
 			{Requests: []kvapi.Request{{Kind: kvapi.Put, Key: key(1)}}},
 			{Header: kvapi.Header{Txn: &kvapi.Transaction{}}, Requests: []kvapi.Request{{Kind: kvapi.Put, Key: key(1)},
@@ -277,9 +277,9 @@ func TestCanceledCallerGetsItsContextsError(t *testing.T) {
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(cause)
-	c.OnSend = func(context.Context, kvapi.NodeID, *kvapi.BatchRequest) memkv.Fault {
+	c.SetOnSend(func(context.Context, kvapi.NodeID, *kvapi.BatchRequest) memkv.Fault {
 		return memkv.Fault{Before: kvapi.NewError(kvapi.ErrNodeUnreachable, "gone")}
-	}
+	})
 	_, err := c.Sender.Send(ctx, &kvapi.BatchRequest{Requests: []kvapi.Request{{Kind: kvapi.Get, Key: key(1)}}})
 	if err == nil || err.Kind != kvapi.ErrCanceled {
 		t.Errorf("%v", err)

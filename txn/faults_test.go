@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,11 +49,12 @@ func unreachable(maybe bool) *kvapi.Error {
 
 // lossy loses one batch in n at each of three points: before it is sent (and
 // the sender knows), before it is evaluated, and after. Some of the second
-// kind are evaluated later, when the sender has long moved on.
-func lossy(c *memkv.Cluster, r *lockedRand, n int) {
+// kind are evaluated later, when the sender has long moved on. heal ends it.
+func lossy(c *memkv.Cluster, r *lockedRand, n int) (heal func()) {
 	type late struct{}
-	c.OnSend = func(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
-		if ctx.Value(late{}) != nil {
+	var healed atomic.Bool
+	c.SetOnSend(func(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
+		if healed.Load() || ctx.Value(late{}) != nil {
 			return memkv.Fault{}
 		}
 		switch r.intn(n) {
@@ -69,7 +71,8 @@ func lossy(c *memkv.Cluster, r *lockedRand, n int) {
 			return memkv.Fault{Before: unreachable(true)}
 		}
 		return memkv.Fault{}
-	}
+	})
+	return func() { healed.Store(true) }
 }
 
 // restless splits, merges and moves leases until the returned stop.
@@ -149,14 +152,14 @@ func TestEveryRequestKindSurvivesEveryFault(t *testing.T) {
 					put(t, env, "b", "warm", "y", "warm")
 					var mu sync.Mutex
 					n := 0
-					env.Cluster.OnSend = func(context.Context, kvapi.NodeID, *kvapi.BatchRequest) memkv.Fault {
+					env.Cluster.SetOnSend(func(context.Context, kvapi.NodeID, *kvapi.BatchRequest) memkv.Fault {
 						mu.Lock()
 						defer mu.Unlock()
 						if n++; n == at+1 {
 							return fault
 						}
 						return memkv.Fault{}
-					}
+					})
 					ctx := context.Background()
 					tx := env.DB.Begin(txn.Options{})
 					err := body(ctx, tx)
@@ -201,8 +204,8 @@ func bank(t *testing.T, eager bool) {
 	}
 	env.Cluster.RecoverEagerly = eager
 	env.Cluster.Expiry = 300 * time.Millisecond
+	heal := lossy(env.Cluster, r, 25)
 	stop := restless(env.Cluster, r, append(keys, k("receipt/3"), k("receipt/4")))
-	lossy(env.Cluster, r, 25)
 	type result struct {
 		from, to, amount int
 		v                verdict
@@ -233,7 +236,7 @@ func bank(t *testing.T, eager bool) {
 	}
 	wg.Wait()
 	stop()
-	env.Cluster.OnSend = nil
+	heal()
 	balance := map[int]int{}
 	counts := map[verdict]int{}
 	must(t, env.DB.Run(context.Background(), txn.Options{}, func(ctx context.Context, tx *txn.Txn) error {
@@ -306,8 +309,8 @@ func TestAppendHistoriesAreSerializable(t *testing.T) {
 	}
 	env.Cluster.RecoverEagerly = true
 	env.Cluster.Expiry = 300 * time.Millisecond
+	heal := lossy(env.Cluster, r, 25)
 	stop := restless(env.Cluster, r, keys)
-	lossy(env.Cluster, r, 25)
 	var mu sync.Mutex
 	told := map[string]verdict{}
 	seen := map[string]map[int]string{} // transaction → list → what it read
@@ -358,7 +361,7 @@ func TestAppendHistoriesAreSerializable(t *testing.T) {
 	}
 	wg.Wait()
 	stop()
-	env.Cluster.OnSend = nil
+	heal()
 	final := map[int][]string{}
 	must(t, env.DB.Run(context.Background(), txn.Options{}, func(ctx context.Context, tx *txn.Txn) error {
 		for i := range lists {

@@ -21,10 +21,12 @@ const defaultExpiry = 5 * time.Second
 // evaluating, After instead of the answer. Both may block.
 type Fault struct{ Before, After *kvapi.Error }
 
+// Hook is asked about every batch that reaches a node.
+type Hook func(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) Fault
+
 // Cluster is the whole cluster. Set the exported fields before use.
 type Cluster struct {
-	// OnSend, if set, is asked about every batch that reaches a node.
-	OnSend func(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) Fault
+	onSend atomic.Pointer[Hook]
 	// RecoverEagerly makes any reader of an intent recover its staging
 	// transaction at once, however alive the coordinator is.
 	RecoverEagerly bool
@@ -77,6 +79,9 @@ func (c *Cluster) newRange(id kvapi.RangeID, start, end kvapi.Key) *kvapi.RangeI
 	}
 	return &kvapi.RangeInfo{Desc: d, Lease: kvapi.Lease{Sequence: 1, Holder: d.Replicas[0]}}
 }
+
+// SetOnSend sets the hook.
+func (c *Cluster) SetOnSend(h Hook) { c.onSend.Store(&h) }
 
 // FirstRange implements rangecache.FirstRangeProvider.
 func (c *Cluster) FirstRange() (kvapi.RangeDescriptor, error) {
@@ -157,8 +162,8 @@ func (c *Cluster) rangeOfLocked(k kvapi.Key) int {
 // Send implements rangecache.Transport.
 func (c *Cluster) Send(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
 	var f Fault
-	if c.OnSend != nil {
-		f = c.OnSend(ctx, node, ba)
+	if h := c.onSend.Load(); h != nil {
+		f = (*h)(ctx, node, ba)
 	}
 	if f.Before != nil {
 		return nil, f.Before
