@@ -199,7 +199,11 @@ func (a *alterer) fillColumn(ctx context.Context, col schema.Column, d *pg.Colum
 	if err != nil {
 		return err
 	}
-	first, err := a.Engine.Eval(ctx, e, nil)
+	eval, err := a.Engine.Compile(e)
+	if err != nil {
+		return err
+	}
+	first, err := eval(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -208,7 +212,7 @@ func (a *alterer) fillColumn(ctx context.Context, col schema.Column, d *pg.Colum
 		if constant {
 			return first, nil
 		}
-		return a.Engine.Eval(ctx, e, nil)
+		return eval(ctx, nil)
 	}
 	return a.rebuildAll(ctx)
 }

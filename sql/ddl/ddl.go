@@ -43,13 +43,17 @@ type Txn interface {
 
 // Engine is the part of the executor that some statements need.
 type Engine interface {
-	// Eval computes an expression over one row (nil: no columns).
-	Eval(ctx context.Context, e bind.Expr, row types.Row) (types.Datum, error)
+	// Compile prepares an expression for one row after the other.
+	Compile(e bind.Expr) (Eval, error)
 	// Columns binds a SELECT and gives its result's columns.
 	Columns(ctx context.Context, query parser.Stmt) ([]bind.ResultCol, error)
 	// Exec runs a statement in the transaction and returns the rows affected.
 	Exec(ctx context.Context, query string) (rows int64, err error)
 }
+
+// Eval computes an expression over a row of a table (nil: it has no columns).
+// It is used by one goroutine at a time.
+type Eval func(ctx context.Context, row types.Row) (types.Datum, error)
 
 // stmt is one statement at work.
 type stmt struct {

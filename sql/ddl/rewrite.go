@@ -10,7 +10,6 @@ import (
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
-	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
@@ -44,7 +43,7 @@ type rewrite struct {
 	oldCodec, newCodec *tablekv.Codec
 	decoder            *tablekv.Decoder
 	targets            []*tablekv.IndexCodec
-	bound              []bind.Expr
+	bound              []Eval
 	// from[i] is where the i-th column of new is in old, -1 if nowhere.
 	from []int
 	// after is what each column of a decoded row becomes.
@@ -115,7 +114,11 @@ func (w *rewrite) prepare() error {
 		if err != nil {
 			return err
 		}
-		w.bound = append(w.bound, e)
+		eval, err := w.Engine.Compile(e)
+		if err != nil {
+			return err
+		}
+		w.bound = append(w.bound, eval)
 	}
 	return nil
 }
@@ -292,8 +295,8 @@ func (w *rewrite) checkRow(ctx context.Context, row types.Row) error {
 				WithTable("", w.new.Name).WithColumn(col)
 		}
 	}
-	for i, e := range w.bound {
-		d, err := w.Engine.Eval(ctx, e, row)
+	for i, eval := range w.bound {
+		d, err := eval(ctx, row)
 		if err != nil {
 			return err
 		}

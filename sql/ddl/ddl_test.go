@@ -1,0 +1,357 @@
+package ddl
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/schema/schematest"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/parser"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/tablekv"
+	"github.com/cairndb/cairn/sql/types"
+	"github.com/cairndb/cairn/txn"
+)
+
+// TestScripts runs testdata/*.txt. A script is a list of lines:
+//
+//	SQL;            runs it in a transaction of its own
+//	begin commit rollback   bracket several
+//	insert TABLE v,v,…      puts a row (all columns as text, "null" for NULL)
+//	rows TABLE      prints its rows from each of its indexes
+//	show TABLE      prints the descriptor as \d would
+//	# comment
+//
+// The output of each follows it, indented; REWRITE=1 writes it anew.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { runScript(t, f) })
+		})
+	}
+}
+
+func runScript(t *testing.T, file string) {
+	in, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHarness(t)
+	var out strings.Builder
+	for sc := bufio.NewScanner(strings.NewReader(string(in))); sc.Scan(); {
+		line := sc.Text()
+		if strings.HasPrefix(line, "    ") {
+			continue
+		}
+		out.WriteString(line + "\n")
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		for l := range strings.Lines(h.line(line)) {
+			out.WriteString("    " + strings.TrimRight(l, "\n") + "\n")
+		}
+	}
+	if os.Getenv("REWRITE") != "" {
+		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got := out.String(); got != string(in) {
+		t.Errorf("output differs (REWRITE=1 accepts it):\n%s", got)
+	}
+}
+
+// harness is a session over a store in memory.
+type harness struct {
+	t     *testing.T
+	ctx   context.Context
+	store *schematest.Store
+	cat   *schema.Catalog
+	txn   *schematest.Txn
+	r     *schema.Resolver
+	inTxn bool
+	rowid int64
+	out   strings.Builder
+}
+
+func newHarness(t *testing.T) *harness {
+	clock := hlc.NewClock(hlc.SystemClock{}, 500*time.Millisecond)
+	store := schematest.New(clock)
+	return &harness{t: t, ctx: t.Context(), store: store,
+		cat: schema.NewCatalog(schema.Config{Store: store, Clock: clock, NodeID: 1})}
+}
+
+// Compile implements Engine.
+func (h *harness) Compile(e bind.Expr) (Eval, error) {
+	var c exec.Compiler
+	f, err := c.Compile(e)
+	return func(ctx context.Context, row types.Row) (types.Datum, error) {
+		return f(&exec.Run{Ctx: ctx, EC: h.evalContext(), Slots: row})
+	}, err
+}
+
+func (h *harness) evalContext() *builtins.EvalContext {
+	return &builtins.EvalContext{Ctx: h.ctx, Env: &types.Env{}}
+}
+
+func (h *harness) bindEnv() bind.Env {
+	s, err := h.r.Snapshot(h.ctx)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return bind.Env{Snap: s, Database: 100, SearchPath: []string{"public"}, Types: &types.Env{}, Eval: h.evalContext()}
+}
+
+// Columns implements Engine.
+func (h *harness) Columns(_ context.Context, q parser.Stmt) ([]bind.ResultCol, error) {
+	st, err := bind.Bind(h.bindEnv(), q, nil)
+	if err != nil {
+		return nil, err
+	}
+	return st.Cols, nil
+}
+
+// Exec implements Engine; it only shows what it was asked to run.
+func (h *harness) Exec(_ context.Context, query string) (int64, error) {
+	fmt.Fprintf(&h.out, "runs: %s\n", query)
+	return 0, nil
+}
+
+func (h *harness) begin() {
+	h.txn = h.store.Begin()
+	h.r = h.cat.Resolver(h.txn)
+}
+
+func (h *harness) end(commit bool) error {
+	err := error(nil)
+	if commit {
+		if err = h.r.PrepareCommit(h.ctx); err == nil {
+			err = h.txn.Commit(h.ctx)
+		}
+	}
+	h.r.Finish(h.ctx, commit && err == nil)
+	h.r = nil
+	return err
+}
+
+func (h *harness) line(line string) string {
+	h.out.Reset()
+	if err := h.run(line); err != nil {
+		h.printError(err)
+	}
+	return h.out.String()
+}
+
+func (h *harness) printError(err error) {
+	e := sqlerr.From(err)
+	fmt.Fprintf(&h.out, "%s %s: %s\n", orError(e.Severity), e.Code, e.Message)
+	if e.Position > 0 {
+		fmt.Fprintf(&h.out, "  at %d\n", e.Position)
+	}
+	if e.Detail != "" {
+		fmt.Fprintf(&h.out, "  DETAIL: %s\n", strings.ReplaceAll(e.Detail, "\n", "\n    "))
+	}
+	if e.Hint != "" {
+		fmt.Fprintf(&h.out, "  HINT: %s\n", e.Hint)
+	}
+}
+
+func orError(s sqlerr.Severity) sqlerr.Severity {
+	if s == "" {
+		return sqlerr.SeverityError
+	}
+	return s
+}
+
+func (h *harness) run(line string) error {
+	cmd, arg, _ := strings.Cut(line, " ")
+	switch cmd {
+	case "begin":
+		h.inTxn = true
+		h.begin()
+		return nil
+	case "commit", "rollback":
+		h.inTxn = false
+		return h.end(cmd == "commit")
+	case "insert", "rows", "show":
+		if !h.inTxn {
+			h.begin()
+		}
+		err := map[string]func(string) error{"insert": h.insert, "rows": h.rows, "show": h.show}[cmd](arg)
+		if !h.inTxn {
+			err = errors.Join(err, h.end(err == nil))
+		}
+		return err
+	}
+	return h.statement(line)
+}
+
+func (h *harness) statement(query string) error {
+	stmts, err := parser.Parse(query)
+	if err != nil {
+		return err
+	}
+	if !h.inTxn {
+		h.begin()
+	}
+	env := Env{Catalog: h.cat, Resolver: h.r, Txn: h.txn, Store: h.store, SearchPath: []string{"public"}, User: "root",
+		Database: &schema.Database{Header: schema.Header{ID: 100, Name: "defaultdb"}},
+		Explicit: h.inTxn, Bind: h.bindEnv(), Notice: func(e *sqlerr.Error) { h.printError(e) }, Engine: h}
+	tag, err := Exec(h.ctx, env, stmts[0])
+	if !h.inTxn {
+		err = errors.Join(err, h.end(err == nil))
+	}
+	if err == nil {
+		fmt.Fprintln(&h.out, tag)
+	}
+	return err
+}
+
+func (h *harness) table(name string) (*schema.Table, error) {
+	o, _, err := h.r.Lookup(h.ctx, 100, []string{"public"}, name)
+	if t, ok := o.(*schema.Table); ok {
+		return t, nil
+	}
+	return nil, errors.Join(err, sqlerr.New(sqlerr.UndefinedTable, "no table %s", name))
+}
+
+func (h *harness) insert(arg string) error {
+	name, vals, _ := strings.Cut(arg, " ")
+	t, err := h.table(name)
+	if err != nil {
+		return err
+	}
+	texts := strings.Split(vals, ",")
+	row := make(types.Row, len(t.Columns))
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		switch {
+		case c.Hidden:
+			h.rowid++
+			row[i] = types.NewInt(1<<40 + h.rowid)
+		case texts[0] == "null":
+			texts = texts[1:]
+		default:
+			if row[i], err = types.ParseText(typeOf(c), texts[0], nil); err != nil {
+				return err
+			}
+			texts = texts[1:]
+		}
+	}
+	c := tablekv.NewCodec(t)
+	for _, ix := range t.AllIndexes() {
+		ic := c.IndexByID(ix.ID)
+		key, _, err := ic.Key(row)
+		if err != nil {
+			return err
+		}
+		if err := h.txn.PutIfAbsent(h.ctx, key, ic.Value(row)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *harness) rows(name string) error {
+	t, err := h.table(name)
+	if err != nil {
+		return err
+	}
+	c := tablekv.NewCodec(t)
+	for _, ix := range t.AllIndexes() {
+		ic := c.IndexByID(ix.ID)
+		at := make([]int, len(t.Columns))
+		for i := range at {
+			at[i] = -1
+			if ic.Covers(i) {
+				at[i] = i
+			}
+		}
+		p := t.IndexPrefix(ix.ID)
+		kvs, _, err := h.txn.Scan(h.ctx, kvapi.Span{Key: p, EndKey: p.PrefixEnd()}, txn.ScanOptions{})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&h.out, "%s:", or(ix.Name, "hidden key"))
+		for _, kv := range kvs {
+			row := make(types.Row, len(t.Columns))
+			if err := ic.NewDecoder(at).Decode(kv.Key, kv.Value, row); err != nil {
+				return err
+			}
+			h.out.WriteString(" (" + h.rowText(t, at, row) + ")")
+		}
+		h.out.WriteString("\n")
+	}
+	return nil
+}
+
+func or(s, alt string) string {
+	if s == "" {
+		return alt
+	}
+	return s
+}
+
+func (h *harness) rowText(t *schema.Table, at []int, row types.Row) string {
+	var out []string
+	for i, d := range row {
+		c := &t.Columns[i]
+		switch {
+		case c.Hidden || at[i] < 0:
+		case d.IsNull():
+			out = append(out, c.Name+"=null")
+		default:
+			out = append(out, c.Name+"="+string(types.AppendText(nil, typeOf(c), d, nil)))
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func (h *harness) show(name string) error {
+	t, err := h.table(name)
+	if err != nil {
+		return err
+	}
+	for _, c := range t.Columns {
+		fmt.Fprintf(&h.out, "%d %s %s", c.ID, c.Name, typeOf(&c))
+		if c.NotNull {
+			h.out.WriteString(" not null")
+		}
+		if c.Default != "" {
+			h.out.WriteString(" default " + c.Default)
+		}
+		if c.Identity != schema.IdentityNone {
+			h.out.WriteString(" identity")
+		}
+		if c.Hidden {
+			h.out.WriteString(" hidden")
+		}
+		h.out.WriteString("\n")
+	}
+	for _, ix := range t.AllIndexes() {
+		fmt.Fprintf(&h.out, "index %s (%s) unique=%v constraint=%v\n", or(ix.Name, "hidden key"), columnLabel(t, ix.Columns),
+			ix.Unique, ix.ConstraintOID != 0)
+	}
+	for _, c := range t.Checks {
+		fmt.Fprintf(&h.out, "check %s (%s)\n", c.Name, c.Expr)
+	}
+	return nil
+}
