@@ -33,7 +33,9 @@ func DeclareSpans(ba *kvapi.BatchRequest, desc *kvapi.RangeDescriptor) spanset.S
 		}
 	}
 	for i := range ba.Requests {
-		d.request(&ba.Requests[i])
+		if r := &ba.Requests[i]; hasArguments(ba, r) {
+			d.request(r)
+		}
 	}
 	return d.out
 }
@@ -46,6 +48,22 @@ type declarer struct {
 	// writeFrom the lowest timestamp that writes change.
 	readTS, readTo, writeFrom hlc.Timestamp
 	out                       spanset.Spans
+}
+
+// hasArguments reports whether a request has what its kind needs; evaluation
+// refuses one that has not.
+func hasArguments(ba *kvapi.BatchRequest, r *kvapi.Request) bool {
+	switch r.Kind {
+	case kvapi.HeartbeatTxn:
+		return ba.Txn != nil
+	case kvapi.PushTxn, kvapi.QueryTxn:
+		return r.Push != nil
+	case kvapi.RecoverTxn:
+		return r.Recover != nil
+	case kvapi.QueryIntent:
+		return r.Query != nil
+	}
+	return true
 }
 
 func (d *declarer) request(r *kvapi.Request) {
@@ -132,7 +150,7 @@ func NeedsIndex(ba *kvapi.BatchRequest) bool {
 		switch {
 		case !writes:
 		case r.Kind == kvapi.EndTxn:
-			if !isOnePhase(ba) && !isStaging(ba, r.EndTxn) {
+			if r.EndTxn != nil && !isOnePhase(ba) && !isStaging(ba, r.EndTxn) {
 				return true
 			}
 		case r.Kind.IsRange(), overlapsEarlier(ba, i):

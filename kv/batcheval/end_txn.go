@@ -25,6 +25,10 @@ import (
 // A commit is explicit if nothing is in flight but what this batch wrote
 // itself; otherwise the record is staging, and the transaction is committed
 // as soon as all writes it lists are in place at or below its timestamp.
+//
+// EndTxnArgs.Poison has no effect: a transaction whose intents were removed by
+// others may go on reading, without what it had flushed, until its heartbeat
+// or its commit tells it that it was aborted.
 func evalEndTxn(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) error {
 	args := r.EndTxn
 	if args == nil || ev.txn == nil || !r.Key.Equal(ev.txn.AnchorKey) {

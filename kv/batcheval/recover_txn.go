@@ -19,6 +19,9 @@ import "github.com/cairndb/cairn/kv/kvapi"
 //	                                                  committed no lock of it
 //	                                                  would be left
 //
+// With a final transaction as argument the caller says that all its locks are
+// resolved: a record of the same fate is forgotten, and a mark left (I7).
+//
 // A broken promise means that a committed transaction would be undone.
 func evalRecoverTxn(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) error {
 	args := r.Recover
@@ -31,10 +34,16 @@ func evalRecoverTxn(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) error
 	}
 	if rec == nil {
 		resp.Pushee = args.Txn.Clone()
-		resp.Pushee.Status = recovered(args.ImplicitlyCommitted)
+		if !args.Txn.Status.IsFinal() {
+			resp.Pushee.Status = recovered(args.ImplicitlyCommitted)
+		}
 		return nil
 	}
 	resp.Pushee = rec
+	if args.Txn.Status.IsFinal() && rec.Status == args.Txn.Status {
+		ev.markFinished(&rec.TxnMeta)
+		return ev.deleteRecord(rec)
+	}
 	if rec.Status == kvapi.Committed {
 		return nil
 	}

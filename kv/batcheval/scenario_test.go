@@ -235,3 +235,17 @@ func TestDeleteRangeInTransaction(t *testing.T) {
 		t.Fatalf("%+v", s.stats)
 	}
 }
+
+func TestRecordIsForgottenOnceItsLocksAreResolved(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.desc.EndKey = kvapi.Key("m")
+	s.must(batch(x, put("a", "1", 1)))
+	br := s.must(batch(x, end("a", kvapi.EndTxnArgs{Commit: true, LockSpans: []kvapi.Span{span("a"), span("x")}})))
+	forget := kvapi.Request{Kind: kvapi.RecoverTxn, Key: kvapi.Key("a"), Recover: &kvapi.RecoverArgs{Txn: *br.Txn}}
+	s.must(at(20, forget))
+	if s.record(x) != "none <nil>" {
+		t.Fatal(s.record(x))
+	}
+	s.mustFail(kvapi.ErrTxnAborted, batch(x, kvapi.Request{Kind: kvapi.HeartbeatTxn, Key: kvapi.Key("a"), Now: ts(21)}))
+	s.must(at(22, forget))
+}
