@@ -309,6 +309,9 @@ func (c *scanCursor) readSpan() error {
 		return err
 	}
 	c.entries = rows
+	if c.maxRows > 0 { // a filter above wants more than the limit said: read ahead in larger steps
+		c.maxRows = min(c.maxRows*2, 1<<20)
+	}
 	if resume == nil {
 		c.spans = c.spans[1:]
 	} else {

@@ -1,0 +1,437 @@
+package plan
+
+import (
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/tablekv"
+	"github.com/cairndb/cairn/sql/types"
+	"github.com/cairndb/cairn/txn"
+)
+
+// condition is a predicate that an index may answer: column op value.
+type condition struct {
+	ordinal int
+	op      string // =, <, <=, >, >=, in, any
+	vals    []bind.Expr
+	pred    int // which predicate it is (part of)
+	whole   bool
+}
+
+// candidate is a way to read a table.
+type candidate struct {
+	ic     *tablekv.IndexCodec
+	eq     []*condition
+	lo, hi *condition
+	unique bool
+	cover  bool
+	// order: the rows come in the order wanted, reading backwards if reverse.
+	ordered, reverse bool
+	rows             float64
+	cost             float64
+}
+
+func tableRows(t *schema.Table) float64 {
+	if t.RowCountEstimate < 0 {
+		return EstimateRows
+	}
+	return float64(max(t.RowCountEstimate, 10))
+}
+
+// scan chooses the index and builds the scan; what the index does not answer becomes a filter.
+func (p *planner) scan(s *bind.Scan, preds []bind.Expr, w *wanted) (planned, error) {
+	preds, semi := splitSemi(preds)
+	best := p.choose(s, preds, w)
+	n, rest, err := p.indexScan(s, best, preds)
+	if err != nil {
+		return planned{}, err
+	}
+	if w != nil && w.limit != nil && (len(w.keys) == 0 || best.ordered) && !best.unique && len(semi) == 0 {
+		n.MaxRows = w.limit
+	}
+	out := planned{node: p.wrap(n), rows: best.rows, ordered: best.ordered}
+	if out, err = p.filter(out, nil, rest); err != nil {
+		return out, err
+	}
+	return p.semiJoins(out, s, semi)
+}
+
+func (p *planner) choose(s *bind.Scan, preds []bind.Expr, w *wanted) *candidate {
+	codec := p.codec(s.Table)
+	conds := p.conditions(s, codec, preds)
+	var best *candidate
+	consider := func(ic *tablekv.IndexCodec) {
+		if ic.Index.State != schema.IndexPublic {
+			return
+		}
+		c := p.candidate(s, codec, ic, conds, w)
+		if best == nil || c.cost < best.cost {
+			best = c
+		}
+	}
+	consider(&codec.Primary)
+	for i := range codec.Indexes {
+		consider(&codec.Indexes[i])
+	}
+	return best
+}
+
+// candidate fits conditions to an index: equalities on its first columns, a range on the next.
+func (p *planner) candidate(s *bind.Scan, codec *tablekv.Codec, ic *tablekv.IndexCodec, conds []condition, w *wanted) *candidate {
+	c := &candidate{ic: ic, rows: tableRows(s.Table)}
+	c.cover = ic.IsPrimary() || s.Lock == kvapi.LockNone && p.covers(s, ic)
+	n := len(ic.Keys) + len(ic.Suffix)
+	combos := 1.0
+	for i := 0; i < n; i++ {
+		q := equality(conds, ic.KeyColAt(i).Ordinal)
+		if q == nil {
+			c.lo, c.hi = bounds(conds, ic.KeyColAt(i).Ordinal)
+			break
+		}
+		c.eq = append(c.eq, q)
+		if q.op == "any" {
+			combos *= 10
+		} else {
+			combos *= float64(len(q.vals))
+		}
+	}
+	c.unique = ic.IsPrimary() && len(c.eq) == len(ic.Keys) || !ic.IsPrimary() && ic.Index.Unique && len(c.eq) >= len(ic.Keys)
+	if c.unique {
+		c.eq = c.eq[:len(ic.Keys)]
+		c.lo, c.hi = nil, nil
+	}
+	c.estimate(combos)
+	if w != nil && len(w.keys) > 0 {
+		c.ordered, c.reverse = c.gives(s, codec, w.keys)
+	}
+	c.price(w)
+	return c
+}
+
+func (c *candidate) estimate(combos float64) {
+	switch {
+	case c.unique:
+		c.rows = min(c.rows, combos)
+	case len(c.eq) > 0:
+		f := equalityFraction
+		for range c.eq[1:] {
+			f *= 0.1
+		}
+		c.rows = max(c.rows*f*combos, 1)
+	}
+	if c.lo != nil {
+		c.rows *= rangeFraction
+	}
+	if c.hi != nil {
+		c.rows *= rangeFraction
+	}
+	c.rows = max(c.rows, 1)
+}
+
+// price compares ways to read: rows read, twice as dear when each must be fetched, plus the sort
+// that an unordered one needs. A limit makes only the rows it lets through count.
+func (c *candidate) price(w *wanted) {
+	rows := c.rows
+	if w != nil && w.limit != nil && (len(w.keys) == 0 || c.ordered) {
+		rows = min(rows, 100)
+	}
+	c.cost = rows
+	if !c.cover {
+		c.cost = rows * 4
+	}
+	if w != nil && len(w.keys) > 0 && !c.ordered {
+		c.cost += c.rows
+	}
+	if !c.ic.IsPrimary() {
+		c.cost += 0.5
+	} else if c.unique {
+		c.cost -= 0.5
+	}
+	if !c.ic.IsPrimary() && c.cover && len(c.eq) == 0 && c.lo == nil && c.hi == nil {
+		c.cost *= 0.9 // an index is narrower than its table
+	}
+}
+
+func (p *planner) covers(s *bind.Scan, ic *tablekv.IndexCodec) bool {
+	for i := range s.Table.Columns {
+		if p.st.Used[int(s.Base)+i] && !ic.Covers(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// gives says whether the index yields an order, forwards or backwards. Columns fixed to one value
+// do not matter.
+func (c *candidate) gives(s *bind.Scan, codec *tablekv.Codec, keys []bind.SortKey) (ordered, reverse bool) {
+	if c.unique && c.single() {
+		return true, false
+	}
+	fixed := map[int]bool{}
+	for _, q := range c.eq {
+		if q.op == "=" {
+			fixed[q.ordinal] = true
+		} else if len(keys) > 0 {
+			return false, false // several spans: ordered by the list first
+		}
+	}
+	i, dir := 0, 0
+	n := len(c.ic.Keys)
+	if !c.ic.Index.Unique && !c.ic.IsPrimary() {
+		n += len(c.ic.Suffix)
+	}
+	for _, k := range keys {
+		ord := int(k.ID - s.Base)
+		if ord < 0 || ord >= len(codec.Types) {
+			return false, false
+		}
+		if fixed[ord] {
+			continue
+		}
+		for i < n && fixed[c.ic.KeyColAt(i).Ordinal] {
+			i++
+		}
+		if i >= n {
+			return c.wholeKeyBefore(i), dir < 0
+		}
+		col := c.ic.KeyColAt(i)
+		i++
+		if col.Ordinal != ord {
+			return false, false
+		}
+		d := 1
+		if col.Desc != k.Desc {
+			d = -1
+		}
+		if k.NullsFirst != k.Desc && !s.Table.Columns[ord].NotNull || dir != 0 && d != dir {
+			return false, false
+		}
+		dir = d
+	}
+	return true, dir < 0
+}
+
+// wholeKeyBefore says that the keys used so far are the whole unique key: further order is moot.
+func (c *candidate) wholeKeyBefore(i int) bool {
+	return c.ic.IsPrimary() && i >= len(c.ic.Keys)
+}
+
+func (c *candidate) single() bool {
+	for _, q := range c.eq {
+		if q.op != "=" {
+			return false
+		}
+	}
+	return true
+}
+
+func equality(conds []condition, ord int) *condition {
+	var found *condition
+	for i := range conds {
+		c := &conds[i]
+		if c.ordinal != ord {
+			continue
+		}
+		if c.op == "=" {
+			return c
+		}
+		if (c.op == "in" || c.op == "any") && found == nil {
+			found = c
+		}
+	}
+	return found
+}
+
+func bounds(conds []condition, ord int) (lo, hi *condition) {
+	for i := range conds {
+		c := &conds[i]
+		if c.ordinal != ord {
+			continue
+		}
+		switch c.op {
+		case ">", ">=":
+			if lo == nil {
+				lo = c
+			}
+		case "<", "<=":
+			if hi == nil {
+				hi = c
+			}
+		}
+	}
+	return lo, hi
+}
+
+// conditions finds what predicates say about single columns of the table.
+func (p *planner) conditions(s *bind.Scan, codec *tablekv.Codec, preds []bind.Expr) []condition {
+	var out []condition
+	for i, e := range preds {
+		switch e := e.(type) {
+		case *bind.Call:
+			if c, ok := p.comparison(s, codec, e); ok {
+				c.pred = i
+				out = append(out, c)
+			}
+		case *bind.In:
+			ord, ok := p.column(s, codec, e.E)
+			if ok && !e.Negate && p.usable(s, codec, ord, e.List) {
+				out = append(out, condition{ordinal: ord, op: "in", vals: e.List, pred: i})
+			}
+		case *bind.Quant:
+			ord, ok := p.column(s, codec, e.E)
+			if ok && !e.All && e.Op.Name == "=" && e.CastElem.OID == 0 && e.ElemT.Kind() == codec.Types[ord].Kind() &&
+				!intersects(bind.Refs(e.Array), ownCols(s)) {
+				out = append(out, condition{ordinal: ord, op: "any", vals: []bind.Expr{e.Array}, pred: i})
+			}
+		case *bind.Col:
+			if ord, ok := p.column(s, codec, e); ok { // a boolean column alone
+				t := &bind.Const{D: types.NewBool(true), T: types.Bool, Pos: -1}
+				out = append(out, condition{ordinal: ord, op: "=", vals: []bind.Expr{t}, pred: i})
+			}
+		}
+	}
+	return out
+}
+
+var mirrored = map[string]string{"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+func (p *planner) comparison(s *bind.Scan, codec *tablekv.Codec, e *bind.Call) (condition, bool) {
+	if !e.M.Op || len(e.Args) != 2 || mirrored[e.M.Name] == "" {
+		return condition{}, false
+	}
+	if ord, ok := p.column(s, codec, e.Args[0]); ok && p.usable(s, codec, ord, e.Args[1:]) {
+		return condition{ordinal: ord, op: e.M.Name, vals: e.Args[1:]}, true
+	}
+	if ord, ok := p.column(s, codec, e.Args[1]); ok && p.usable(s, codec, ord, e.Args[:1]) {
+		return condition{ordinal: ord, op: mirrored[e.M.Name], vals: e.Args[:1]}, true
+	}
+	return condition{}, false
+}
+
+// column says whether an expression is a column of the scan, as it is stored.
+func (p *planner) column(s *bind.Scan, codec *tablekv.Codec, e bind.Expr) (int, bool) {
+	for {
+		c, ok := e.(*bind.Cast)
+		if !ok || !c.Relabel {
+			break
+		}
+		e = c.E
+	}
+	c, ok := e.(*bind.Col)
+	if !ok || c.ID < s.Base || int(c.ID-s.Base) >= len(codec.Types) {
+		return 0, false
+	}
+	return int(c.ID - s.Base), true
+}
+
+func ownCols(s *bind.Scan) bind.Set {
+	out := bind.Set{}
+	for i := range s.Table.Columns {
+		out[s.Base+bind.ColID(i)] = struct{}{}
+	}
+	return out
+}
+
+// usable says that values have the column's form in memory, do not depend on the row, and give the
+// same answer each time.
+func (p *planner) usable(s *bind.Scan, codec *tablekv.Codec, ord int, vals []bind.Expr) bool {
+	own := ownCols(s)
+	for _, v := range vals {
+		if v.Type().Kind() != codec.Types[ord].Kind() || intersects(bind.Refs(v), own) || isVolatile(v) {
+			return false
+		}
+	}
+	return true
+}
+
+func isVolatile(e bind.Expr) bool {
+	out := false
+	bind.WalkExpr(e, func(bind.Rel) {}, func(x bind.Expr) {
+		if c, ok := x.(*bind.Call); ok && c.M.Vol == 'v' {
+			out = true
+		}
+	})
+	return out
+}
+
+// indexScan builds the operator for a candidate and returns the predicates it does not answer.
+func (p *planner) indexScan(s *bind.Scan, c *candidate, preds []bind.Expr) (*exec.IndexScan, []bind.Expr, error) {
+	codec := p.codec(s.Table)
+	a := &exec.Access{Index: c.ic, Unique: c.unique}
+	done := map[int]bool{}
+	for _, q := range c.eq {
+		vals, err := p.c.CompileAll(q.vals)
+		if err != nil {
+			return nil, nil, err
+		}
+		if q.op == "any" {
+			a.Eq = append(a.Eq, exec.EqCol{Array: vals[0]})
+		} else {
+			a.Eq = append(a.Eq, exec.EqCol{Vals: vals})
+		}
+		done[q.pred] = true
+		a.Text = append(a.Text, bind.Format(preds[q.pred]))
+	}
+	for _, b := range []*condition{c.lo, c.hi} {
+		if b == nil {
+			continue
+		}
+		e, err := p.c.Compile(b.vals[0])
+		if err != nil {
+			return nil, nil, err
+		}
+		bound := &exec.Bound{E: e, Incl: b.op == ">=" || b.op == "<="}
+		if b == c.lo {
+			a.Lo = bound
+		} else {
+			a.Hi = bound
+		}
+		done[b.pred] = true
+		a.Text = append(a.Text, bind.Format(preds[b.pred]))
+	}
+	n := &exec.IndexScan{Table: codec, Access: a, Alias: s.Alias, Base: s.Base, Reverse: c.reverse}
+	if s.Explicit || c.unique || len(c.eq) > 0 {
+		n.Opts = txn.GetOptions{Lock: s.Lock, Wait: s.Wait}
+	}
+	n.Dec, n.Fetch = p.decoders(s, codec, c)
+	var rest []bind.Expr
+	for i, e := range preds {
+		if !done[i] {
+			rest = append(rest, e)
+		}
+	}
+	return n, rest, nil
+}
+
+func (p *planner) decoders(s *bind.Scan, codec *tablekv.Codec, c *candidate) (dec, fetch *tablekv.Decoder) {
+	at := p.places(s)
+	if c.cover {
+		return c.ic.NewDecoder(at), nil
+	}
+	return c.ic.NewDecoder(keyPlaces(s, codec)), codec.Primary.NewDecoder(at)
+}
+
+// places are the registers of the columns that are read; -1 for the others.
+func (p *planner) places(s *bind.Scan) []int {
+	at := make([]int, len(s.Table.Columns))
+	for i := range at {
+		at[i] = -1
+		if p.st.Used[int(s.Base)+i] {
+			at[i] = int(s.Base) + i
+		}
+	}
+	return at
+}
+
+// keyPlaces are the registers of the primary key.
+func keyPlaces(s *bind.Scan, codec *tablekv.Codec) []int {
+	at := make([]int, len(s.Table.Columns))
+	for i := range at {
+		at[i] = -1
+	}
+	for _, k := range codec.Primary.Keys {
+		at[k.Ordinal] = int(s.Base) + k.Ordinal
+	}
+	return at
+}

@@ -1,0 +1,463 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/tablekv"
+	"github.com/cairndb/cairn/sql/types"
+	"github.com/cairndb/cairn/txn"
+)
+
+// Plan is a statement ready to run. It is immutable.
+type Plan struct {
+	Stmt *bind.Stmt
+	Root exec.Node
+	// Out are the registers of the result's columns.
+	Out    []bind.ColID
+	Slots  int
+	States int
+	// Subplans are the plans of subqueries in expressions, for EXPLAIN.
+	Subplans []exec.Node
+}
+
+// Options change planning.
+type Options struct {
+	// Wrap, if not nil, is put around every operator (EXPLAIN ANALYZE).
+	Wrap func(exec.Node) exec.Node
+}
+
+type planner struct {
+	st   *bind.Stmt
+	c    exec.Compiler
+	o    Options
+	ctes map[*bind.CTE]*exec.CTE
+	cods map[*schema.Table]*tablekv.Codec
+}
+
+// Build plans a statement.
+func Build(st *bind.Stmt, o Options) (*Plan, error) {
+	p := &planner{st: st, o: o, ctes: map[*bind.CTE]*exec.CTE{}, cods: map[*schema.Table]*tablekv.Codec{}}
+	p.c.Plan = func(r bind.Rel) (exec.Node, error) {
+		out, err := p.plan(r, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		return out.node, nil
+	}
+	root, err := p.plan(st.Rel, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := &Plan{Stmt: st, Root: root.node, Slots: st.NumCols, States: p.c.States, Subplans: p.c.Subplans}
+	for _, c := range st.Cols {
+		out.Out = append(out.Out, c.ID)
+	}
+	return out, nil
+}
+
+// planned is an operator and what is known of its output.
+type planned struct {
+	node exec.Node
+	rows float64
+	// ordered says that the order asked for is the output's.
+	ordered bool
+}
+
+// wanted is what the operator above would like: rows in this order, and how many.
+type wanted struct {
+	keys  []bind.SortKey
+	limit exec.Eval // rows wanted at most; nil: all
+}
+
+func (p *planner) wrap(n exec.Node) exec.Node {
+	if p.o.Wrap != nil {
+		return p.o.Wrap(n)
+	}
+	return n
+}
+
+func (p *planner) codec(t *schema.Table) *tablekv.Codec {
+	c := p.cods[t]
+	if c == nil {
+		c = tablekv.NewCodec(t)
+		p.cods[t] = c
+	}
+	return c
+}
+
+func (p *planner) layout(r bind.Rel) []bind.ColID { return exec.NewLayout(bind.Output(r), p.st.Used) }
+
+// plan plans a relation under conditions that come from above it.
+func (p *planner) plan(r bind.Rel, preds []bind.Expr, w *wanted) (planned, error) {
+	switch r := r.(type) {
+	case *bind.Scan:
+		return p.scan(r, preds, w)
+	case *bind.Filter:
+		return p.plan(r.In, append(conjuncts(r.Pred), preds...), w)
+	case *bind.Project:
+		return p.project(r, preds, w)
+	case *bind.Join:
+		return p.join(r, preds)
+	case *bind.LockRows:
+		return p.lockRows(r, preds, w)
+	case *bind.Limit:
+		return p.filtered(preds, func() (planned, error) { return p.limit(r) })
+	case *bind.Sort:
+		return p.filtered(preds, func() (planned, error) { return p.sort(r, w) })
+	}
+	return p.filtered(preds, func() (planned, error) { return p.other(r) })
+}
+
+// filtered puts conditions above an operator that cannot use them. Subqueries among them may still
+// become joins.
+func (p *planner) filtered(preds []bind.Expr, build func() (planned, error)) (planned, error) {
+	in, err := build()
+	if err != nil || len(preds) == 0 {
+		return in, err
+	}
+	return p.filter(in, nil, preds)
+}
+
+// filter adds a Filter; below is the relation in, if conditions may be turned into joins with it.
+func (p *planner) filter(in planned, below bind.Set, preds []bind.Expr) (planned, error) {
+	if len(preds) == 0 {
+		return in, nil
+	}
+	pred := all(preds)
+	e, err := p.c.Compile(pred)
+	if err != nil {
+		return in, err
+	}
+	in.node = p.wrap(&exec.Filter{In: in.node, Pred: e, Text: bind.Format(pred)})
+	in.rows = max(in.rows*filterFraction, 1)
+	return in, nil
+}
+
+func all(preds []bind.Expr) bind.Expr {
+	if len(preds) == 1 {
+		return preds[0]
+	}
+	return &bind.And{Args: preds}
+}
+
+// conjuncts splits a condition at its ANDs.
+func conjuncts(e bind.Expr) []bind.Expr {
+	a, ok := e.(*bind.And)
+	if !ok {
+		return []bind.Expr{e}
+	}
+	var out []bind.Expr
+	for _, x := range a.Args {
+		out = append(out, conjuncts(x)...)
+	}
+	return out
+}
+
+func (p *planner) items(items []bind.Item) ([]exec.Item, error) {
+	out := make([]exec.Item, len(items))
+	for i, it := range items {
+		e, err := p.c.Compile(it.E)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = exec.Item{ID: it.ID, E: e}
+	}
+	return out, nil
+}
+
+// project passes on the conditions that do not read what it computes.
+func (p *planner) project(r *bind.Project, preds []bind.Expr, w *wanted) (planned, error) {
+	own := bind.Set{}
+	for _, it := range r.Items {
+		own[it.ID] = struct{}{}
+	}
+	var above, below []bind.Expr
+	for _, e := range preds {
+		if intersects(bind.Refs(e), own) {
+			above = append(above, e)
+		} else {
+			below = append(below, e)
+		}
+	}
+	if w != nil && (len(above) > 0 || orderUses(w.keys, own)) {
+		w = nil
+	}
+	in, err := p.plan(r.In, below, w)
+	if err != nil {
+		return in, err
+	}
+	items, err := p.items(r.Items)
+	if err != nil {
+		return in, err
+	}
+	in.node = &exec.Project{In: in.node, Items: items}
+	return p.filter(in, nil, above)
+}
+
+func orderUses(keys []bind.SortKey, s bind.Set) bool {
+	for _, k := range keys {
+		if s.Has(k.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+func intersects(a, b bind.Set) bool {
+	for id := range a {
+		if b.Has(id) {
+			return true
+		}
+	}
+	return false
+}
+
+func subset(a, b bind.Set) bool {
+	for id := range a {
+		if !b.Has(id) {
+			return false
+		}
+	}
+	return true
+}
+
+// other plans the operators that neither take conditions nor care for order.
+func (p *planner) other(r bind.Rel) (planned, error) {
+	switch r := r.(type) {
+	case *bind.OneRow:
+		return planned{node: exec.OneRow{}, rows: 1}, nil
+	case *bind.Values:
+		return p.values(r)
+	case *bind.VirtualScan:
+		return planned{node: p.wrap(&exec.VirtualScan{Table: r.Table, Cols: r.Cols, Alias: r.Alias}), rows: 200}, nil
+	case *bind.FuncScan:
+		return p.funcScan(r)
+	case *bind.ProjectSet:
+		return p.projectSet(r)
+	case *bind.Agg:
+		return p.agg(r)
+	case *bind.DistinctRel:
+		return p.distinct(r)
+	case *bind.SetOp:
+		return p.setOp(r)
+	case *bind.With:
+		return p.with(r)
+	case *bind.CTERef:
+		c := p.ctes[r.CTE]
+		if c == nil {
+			return planned{}, fmt.Errorf("plan: WITH query %s is read before it is planned", r.CTE.Name)
+		}
+		return planned{node: p.wrap(&exec.CTEScan{CTE: c, Cols: r.Cols, Work: r.Work}), rows: EstimateRows}, nil
+	case *bind.Window:
+		return p.window(r)
+	case *bind.Insert:
+		return p.insert(r)
+	case *bind.Update:
+		return p.update(r)
+	case *bind.Delete:
+		return p.delete(r)
+	}
+	return planned{}, fmt.Errorf("plan: no operator for %T", r)
+}
+
+func (p *planner) values(r *bind.Values) (planned, error) {
+	n := &exec.Values{Cols: r.Cols}
+	for _, row := range r.Rows {
+		es, err := p.c.CompileAll(row)
+		if err != nil {
+			return planned{}, err
+		}
+		n.Rows = append(n.Rows, es)
+	}
+	return planned{node: p.wrap(n), rows: float64(len(r.Rows))}, nil
+}
+
+func (p *planner) funcs(fs []bind.TableFunc) ([]exec.Func, error) {
+	var out []exec.Func
+	for _, f := range fs {
+		args, err := p.c.CompileAll(f.Args)
+		if err != nil {
+			return nil, err
+		}
+		x := exec.Func{Args: args, Cols: f.Cols}
+		if f.Scalar != nil {
+			x.Name = bind.Format(f.Scalar)
+			if x.Scalar, err = p.c.Compile(f.Scalar); err != nil {
+				return nil, err
+			}
+		} else {
+			x.Name, x.Strict = f.M.Name, f.M.Strict
+			series := f.M.Series
+			x.Series = func(r *exec.Run, args []types.Datum) (exec.Rows, error) { return series(r.EC, args) }
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+func exprTypes(es []bind.Expr) []types.T {
+	ts := make([]types.T, len(es))
+	for i, e := range es {
+		ts[i] = e.Type()
+	}
+	return ts
+}
+
+func (p *planner) funcScan(r *bind.FuncScan) (planned, error) {
+	fs, err := p.funcs(r.Funcs)
+	return planned{node: p.wrap(&exec.FuncScan{Funcs: fs, Ord: r.Ord}), rows: 100}, err
+}
+
+func (p *planner) projectSet(r *bind.ProjectSet) (planned, error) {
+	in, err := p.plan(r.In, nil, nil)
+	if err != nil {
+		return in, err
+	}
+	fs, err := p.funcs(r.Funcs)
+	return planned{node: p.wrap(&exec.ProjectSet{In: in.node, Funcs: fs}), rows: in.rows * 10}, err
+}
+
+func (p *planner) agg(r *bind.Agg) (planned, error) {
+	in, err := p.plan(r.In, nil, nil)
+	if err != nil {
+		return in, err
+	}
+	n := &exec.Agg{In: in.node, Global: r.Global}
+	if n.Groups, err = p.items(r.Groups); err != nil {
+		return in, err
+	}
+	for _, g := range r.Groups {
+		n.Text = append(n.Text, bind.Format(g.E))
+	}
+	for i := range r.Aggs {
+		f, err := p.aggFunc(&r.Aggs[i])
+		if err != nil {
+			return in, err
+		}
+		n.Funcs = append(n.Funcs, f)
+	}
+	rows := 1.0
+	if !r.Global {
+		rows = max(in.rows*0.1, 1)
+	}
+	return planned{node: p.wrap(n), rows: rows}, nil
+}
+
+func (p *planner) aggFunc(a *bind.AggCall) (exec.AggFunc, error) {
+	f := exec.AggFunc{ID: a.ID, ArgTypes: exprTypes(a.Args), Distinct: a.Distinct, Strict: a.M.Strict,
+		Star: a.Star && a.M.Name == "count", Order: a.Order, New: a.M.NewAgg, Name: a.M.Name}
+	var err error
+	if f.Args, err = p.c.CompileAll(a.Args); err != nil {
+		return f, err
+	}
+	f.Filter, err = p.c.Compile(a.Filter)
+	return f, err
+}
+
+func (p *planner) distinct(r *bind.DistinctRel) (planned, error) {
+	in, err := p.plan(r.In, nil, nil)
+	if err != nil {
+		return in, err
+	}
+	return planned{node: p.wrap(&exec.Distinct{In: in.node, On: r.On, First: r.First}), rows: max(in.rows*0.5, 1)}, nil
+}
+
+func (p *planner) setOp(r *bind.SetOp) (planned, error) {
+	l, err := p.plan(r.L, nil, nil)
+	if err != nil {
+		return l, err
+	}
+	rr, err := p.plan(r.R, nil, nil)
+	return planned{node: p.wrap(&exec.SetOp{Kind: r.Kind, All: r.All, L: l.node, R: rr.node,
+		LCols: r.LCols, RCols: r.RCols, Cols: r.Cols}), rows: l.rows + rr.rows}, err
+}
+
+func (p *planner) with(r *bind.With) (planned, error) {
+	n := &exec.With{}
+	for _, c := range r.CTEs {
+		x := &exec.CTE{State: p.c.States, Name: c.Name, UnionAll: c.UnionAll, RecCols: c.RecCols}
+		p.c.States++
+		for _, col := range c.Cols {
+			x.Cols = append(x.Cols, col.ID)
+		}
+		p.ctes[c] = x
+		pl, err := p.plan(c.Rel, nil, nil)
+		if err != nil {
+			return pl, err
+		}
+		x.Plan = pl.node
+		if c.Recursive != nil {
+			if pl, err = p.plan(c.Recursive, nil, nil); err != nil {
+				return pl, err
+			}
+			x.Recursive = pl.node
+		}
+		n.CTEs = append(n.CTEs, x)
+		if c.Modifies {
+			n.Run = append(n.Run, x)
+		}
+	}
+	in, err := p.plan(r.In, nil, nil)
+	n.In = in.node
+	return planned{node: n, rows: in.rows}, err
+}
+
+func (p *planner) lockRows(r *bind.LockRows, preds []bind.Expr, w *wanted) (planned, error) {
+	if out, ok, err := p.lockInScan(r, preds); ok || err != nil {
+		return out, err
+	}
+	n := &exec.LockRows{Cols: p.layout(r.In), Batch: exec.LookupBatchMax}
+	if w != nil && w.limit != nil {
+		n.Batch = 1
+	}
+	for _, s := range r.Scans {
+		n.Targets = append(n.Targets, exec.LockTarget{Codec: p.codec(s.Table), Base: s.Base,
+			Opts: txn.GetOptions{Lock: s.Lock, Wait: s.Wait}})
+		s.Lock = kvapi.LockNone // the scan itself reads without
+	}
+	in, err := p.plan(r.In, preds, w)
+	n.In = in.node
+	return planned{node: p.wrap(n), rows: in.rows, ordered: in.ordered}, err
+}
+
+// lockInScan locks where it reads when every row read is a result: a point look-up.
+func (p *planner) lockInScan(r *bind.LockRows, preds []bind.Expr) (planned, bool, error) {
+	if len(r.Scans) != 1 || !chainTo(r.In, r.Scans[0]) {
+		return planned{}, false, nil
+	}
+	out, err := p.plan(r.In, preds, nil)
+	if err != nil {
+		return out, false, err
+	}
+	n := out.node
+	for {
+		switch x := n.(type) {
+		case *exec.Project:
+			n = x.In
+			continue
+		case *exec.IndexScan:
+			return out, x.Access.Unique, nil
+		}
+		return planned{}, false, nil
+	}
+}
+
+// chainTo says that r is nothing but filters and projections over a scan.
+func chainTo(r bind.Rel, s *bind.Scan) bool {
+	for {
+		switch x := r.(type) {
+		case *bind.Filter:
+			r = x.In
+		case *bind.Project:
+			r = x.In
+		case *bind.Scan:
+			return x == s
+		default:
+			return false
+		}
+	}
+}

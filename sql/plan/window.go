@@ -1,0 +1,36 @@
+package plan
+
+import (
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/exec"
+)
+
+func (p *planner) window(r *bind.Window) (planned, error) {
+	in, err := p.plan(r.In, nil, nil)
+	if err != nil {
+		return in, err
+	}
+	n := &exec.Window{In: in.node, Cols: p.layout(r.In)}
+	for i := range r.Calls {
+		c := &r.Calls[i]
+		f := exec.WindowFunc{ID: c.ID, Name: c.Name, Part: c.Part, Order: c.Order, Frame: c.Frame, Star: c.Star}
+		if f.Args, err = p.c.CompileAll(c.Args); err != nil {
+			return in, err
+		}
+		if f.Filter, err = p.c.Compile(c.Filter); err != nil {
+			return in, err
+		}
+		if f.StartOff, err = p.c.Compile(c.Frame.StartOff); err != nil {
+			return in, err
+		}
+		if f.EndOff, err = p.c.Compile(c.Frame.EndOff); err != nil {
+			return in, err
+		}
+		if c.Agg != nil {
+			f.ArgTypes, f.New, f.Strict = exprTypes(c.Args), c.Agg.NewAgg, c.Agg.Strict
+			f.Star = c.Star && c.Agg.Name == "count"
+		}
+		n.Funcs = append(n.Funcs, f)
+	}
+	return planned{node: p.wrap(n), rows: in.rows}, nil
+}
