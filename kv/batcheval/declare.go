@@ -12,8 +12,9 @@ import (
 
 // DeclareSpans returns what the batch latches and which locks it respects.
 //
-//	plain read       read latch up to its uncertainty limit: a write there
-//	                 may be done in the client's eyes and not applied yet
+//	plain read       read latch up to its uncertainty limit (without a
+//	                 transaction: any timestamp): a write there may be done in
+//	                 the client's eyes and not applied yet
 //	locking read     write latch at the read timestamp: two do not pass each
 //	                 other, and it may move up without new latches
 //	write            write latch at the read timestamp; if the transaction
@@ -26,6 +27,10 @@ func DeclareSpans(ba *kvapi.BatchRequest, desc *kvapi.RangeDescriptor) spanset.S
 	d.out.Locks = make([]spanset.LockSpan, 0, len(ba.Requests))
 	d.readTS, d.readTo = ReadTimestamp(ba), ReadTimestamp(ba)
 	d.writeFrom = d.readTS
+	if ba.Txn == nil && !ba.Inconsistent {
+		// Its uncertainty limit depends on the range's clock, see Uncertainty.
+		d.readTo = hlc.MaxTimestamp
+	}
 	if ba.Txn != nil {
 		d.readTo.Forward(ba.Txn.GlobalUncertaintyLimit)
 		if ba.Txn.HasFlushed || ba.Txn.Epoch > 0 {

@@ -3,6 +3,7 @@ package batcheval
 import (
 	"testing"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -248,4 +249,24 @@ func TestRecordIsForgottenOnceItsLocksAreResolved(t *testing.T) {
 	}
 	s.mustFail(kvapi.ErrTxnAborted, batch(x, kvapi.Request{Kind: kvapi.HeartbeatTxn, Key: kvapi.Key("a"), Now: ts(21)}))
 	s.must(at(22, forget))
+}
+
+// TestReadIsLatchedAndLockedUpToItsUncertainty: below that, evaluation could
+// meet an intent that the lock table does not make it wait for.
+func TestReadIsLatchedAndLockedUpToItsUncertainty(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	x.GlobalUncertaintyLimit = ts(25)
+	for _, c := range []struct {
+		ba   *kvapi.BatchRequest
+		want hlc.Timestamp
+	}{{batch(x, get("a")), ts(25)}, {at(10, get("a")), hlc.MaxTimestamp}} {
+		sp := DeclareSpans(c.ba, &s.desc)
+		if sp.Latches[0].Timestamp != c.want || sp.Locks[0].Timestamp != c.want {
+			t.Errorf("%+v, not up to %s", sp, c.want)
+		}
+	}
+	x.HasFlushed, x.ReadTimestamp = true, ts(20)
+	if sp := DeclareSpans(batch(x, put("a", "1", 1)), &s.desc); sp.Latches[0].Timestamp != ts(10) {
+		t.Errorf("a write that may move an intent is latched from %s", sp.Latches[0].Timestamp)
+	}
 }
