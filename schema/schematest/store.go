@@ -198,6 +198,12 @@ func (t *Txn) SetDeadline(ts hlc.Timestamp) {
 // ReadTimestamp implements schema.Txn.
 func (t *Txn) ReadTimestamp() hlc.Timestamp { return t.read }
 
+// Rollback forgets the writes.
+func (t *Txn) Rollback(context.Context) error {
+	t.writes = nil
+	return nil
+}
+
 // Commit commits.
 func (t *Txn) Commit(context.Context) error {
 	t.s.mu.Lock()

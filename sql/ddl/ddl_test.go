@@ -24,6 +24,7 @@ import (
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn"
+	"github.com/cairndb/cairn/txn/txntest"
 )
 
 // TestScripts runs testdata/*.txt. A script is a list of lines:
@@ -43,17 +44,17 @@ func TestScripts(t *testing.T) {
 	}
 	for _, f := range files {
 		t.Run(filepath.Base(f), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { runScript(t, f) })
+			synctest.Test(t, func(t *testing.T) { runScript(t, newHarness(t), f) })
 		})
+		t.Run("txn/"+filepath.Base(f), func(t *testing.T) { runScript(t, newRealHarness(t), f) })
 	}
 }
 
-func runScript(t *testing.T, file string) {
+func runScript(t *testing.T, h *harness, file string) {
 	in, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHarness(t)
 	var out strings.Builder
 	for sc := bufio.NewScanner(strings.NewReader(string(in))); sc.Scan(); {
 		line := sc.Text()
@@ -79,13 +80,21 @@ func runScript(t *testing.T, file string) {
 	}
 }
 
+// committer is a transaction of either store.
+type committer interface {
+	Txn
+	Commit(context.Context) error
+	Rollback(context.Context) error
+}
+
 // harness is a session over a store in memory.
 type harness struct {
-	t     *testing.T
+	t     testing.TB
 	ctx   context.Context
-	store *schematest.Store
+	store schema.Store
+	start func() committer
 	cat   *schema.Catalog
-	txn   *schematest.Txn
+	txn   committer
 	r     *schema.Resolver
 	inTxn bool
 	rowid int64
@@ -95,8 +104,28 @@ type harness struct {
 func newHarness(t *testing.T) *harness {
 	clock := hlc.NewClock(hlc.SystemClock{}, 500*time.Millisecond)
 	store := schematest.New(clock)
-	return &harness{t: t, ctx: t.Context(), store: store,
+	return &harness{t: t, ctx: t.Context(), store: store, start: func() committer { return store.Begin() },
 		cat: schema.NewCatalog(schema.Config{Store: store, Clock: clock, NodeID: 1})}
+}
+
+// newRealHarness is a session over the real transaction layer.
+func newRealHarness(t testing.TB) *harness {
+	env := txntest.New(t)
+	store := schema.NewStore(env.DB)
+	err := store.Run(t.Context(), "catalog", func(ctx context.Context, t schema.Txn) error {
+		for _, kv := range schema.InitialKeyValues() {
+			if err := t.Put(ctx, kv.Key, kv.Value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &harness{t: t, ctx: t.Context(), store: store,
+		start: func() committer { return env.DB.Begin(txn.Options{Name: "session"}) },
+		cat:   schema.NewCatalog(schema.Config{Store: store, Clock: env.Clock, NodeID: 1})}
 }
 
 // Compile implements Engine.
@@ -136,7 +165,7 @@ func (h *harness) Exec(_ context.Context, query string) (int64, error) {
 }
 
 func (h *harness) begin() {
-	h.txn = h.store.Begin()
+	h.txn = h.start()
 	h.r = h.cat.Resolver(h.txn)
 }
 
@@ -146,6 +175,9 @@ func (h *harness) end(commit bool) error {
 		if err = h.r.PrepareCommit(h.ctx); err == nil {
 			err = h.txn.Commit(h.ctx)
 		}
+	}
+	if !commit || err != nil {
+		err = errors.Join(err, h.txn.Rollback(h.ctx))
 	}
 	h.r.Finish(h.ctx, commit && err == nil)
 	h.r = nil
@@ -354,4 +386,30 @@ func (h *harness) show(name string) error {
 		fmt.Fprintf(&h.out, "check %s (%s)\n", c.Name, c.Expr)
 	}
 	return nil
+}
+
+// BenchmarkAddPrimaryKey moves rows to a primary key, as pgbench -i does.
+func BenchmarkAddPrimaryKey(b *testing.B) {
+	const rows = 20_000
+	for b.Loop() {
+		b.StopTimer()
+		h := newRealHarness(b)
+		h.mustRun("CREATE TABLE t (aid int not null, bid int, filler char(84))")
+		for at := 0; at < rows; at += 1000 {
+			h.mustRun("begin")
+			for i := range 1000 {
+				h.mustRun(fmt.Sprintf("insert t %d,1,x", at+i))
+			}
+			h.mustRun("commit")
+		}
+		b.StartTimer()
+		h.mustRun("ALTER TABLE t ADD PRIMARY KEY (aid)")
+	}
+	b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func (h *harness) mustRun(line string) {
+	if err := h.run(line); err != nil {
+		h.t.Fatalf("%s: %v", line, err)
+	}
 }
