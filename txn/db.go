@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -97,7 +98,7 @@ func drawPriority(p kvapi.Priority) kvapi.Priority {
 // return the errors it gets.
 func (db *DB) Run(ctx context.Context, o Options, fn func(context.Context, *Txn) error) error {
 	t := db.Begin(o)
-	for {
+	for attempt := 0; ; attempt++ {
 		err := fn(ctx, t)
 		if err == nil && !t.finished() {
 			err = t.Commit(ctx)
@@ -109,10 +110,20 @@ func (db *DB) Run(ctx context.Context, o Options, fn func(context.Context, *Txn)
 			_ = t.Rollback(ctx)
 			return err
 		}
+		sleep(ctx, retryPause(attempt))
 		if perr := t.PrepareForRetry(err); perr != nil {
 			return fmt.Errorf("%w (after %v)", perr, err)
 		}
 	}
+}
+
+// retryPause is how long to wait after losing attempt+1 times. The first
+// losers go on at once: whoever was in the way is mostly done.
+func retryPause(attempt int) time.Duration {
+	if attempt < 3 {
+		return 0
+	}
+	return rand.N(min(time.Millisecond<<min(attempt-2, 10), retryPauseMax))
 }
 
 // Split makes key the start of a range, if it is not already.

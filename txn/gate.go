@@ -68,7 +68,7 @@ func (g *gate) learn(sent *kvapi.Transaction, br *kvapi.BatchResponse, err *kvap
 	if server == nil || server == sent || server.ID != t.mu.proto.ID {
 		return
 	}
-	if server.Epoch == t.mu.proto.Epoch {
+	if server.Epoch == t.mu.proto.Epoch && isNews(t.mu.proto, server) {
 		read := t.mu.proto.ReadTimestamp
 		t.mu.proto = rangecache.MergeTxn(t.mu.proto, server)
 		if err != nil {
@@ -76,4 +76,11 @@ func (g *gate) learn(sent *kvapi.Transaction, br *kvapi.BatchResponse, err *kvap
 			t.mu.proto.ReadTimestamp = read
 		}
 	}
+}
+
+// isNews reports whether server knows more than p; mostly it does not, and a
+// copy is saved.
+func isNews(p, server *kvapi.Transaction) bool {
+	return p.WriteTimestamp.Less(server.WriteTimestamp) || p.ReadTimestamp.Less(server.ReadTimestamp) ||
+		len(server.ObservedTimestamps) > len(p.ObservedTimestamps)
 }

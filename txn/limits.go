@@ -3,19 +3,19 @@ package txn
 import "time"
 
 const (
-	// bufferMax is when the write buffer is flushed as intents. Below it a
+	// bufferMaxBytes is when the write buffer is flushed as intents. Below it a
 	// transaction writes every key once, and in one round.
 	bufferMaxBytes = 4 << 20
-	// commitBatchMax is how much of the buffer may go with the commit. A
+	// commitBatchMaxBytes is how much of the buffer may go with the commit. A
 	// larger batch would make one Raft entry that delays its range's others.
 	commitBatchMaxBytes = 1 << 20
-	// flushBatchMax bounds one batch of a flush, for the same reason.
+	// flushBatchMaxBytes and flushBatchMaxKeys bound one batch of a flush, for the same reason.
 	flushBatchMaxBytes = 512 << 10
 	flushBatchMaxKeys  = 4096
-	// writeMax is the hard limit for one key with its value: a Raft entry and
+	// writeMaxBytes is the hard limit for one key with its value: a Raft entry and
 	// a message must hold it with room to spare.
 	writeMaxBytes = 32 << 20
-	// entryOverhead is what a buffered write costs beside key and value.
+	// entryOverheadBytes is what a buffered write costs beside key and value.
 	entryOverheadBytes = 128
 	// inFlightMax bounds the writes that a staging record promises: every one
 	// is looked up by a recovery. Larger commits prove their writes first.
@@ -24,7 +24,7 @@ const (
 	// neighbours are merged (spanset.go).
 	refreshSpansMaxBytes = 1 << 20
 	lockSpansMaxBytes    = 256 << 10
-	// lockSpansInCommitMax bounds the spans in a record.
+	// condensedSpansMax is how many spans are left then.
 	condensedSpansMax = 64
 	// refreshAttemptsMax bounds refreshes of one batch: a reader that is
 	// overtaken this often starts anew.
@@ -38,11 +38,13 @@ const (
 	// cleanupMax bounds one background commit or clean-up. What it leaves
 	// behind is found by whoever meets the locks.
 	cleanupMax = 30 * time.Second
+	// retryPauseMax bounds the random pause of Run between attempts.
+	retryPauseMax = 50 * time.Millisecond
 	// heartbeatInterval is how often records of live transactions are
 	// renewed; they expire after five of them. A transaction younger than
 	// heartbeatAge has none.
 	heartbeatInterval = time.Second
 	heartbeatAge      = time.Second
-	// heartbeatParallel bounds the heartbeats under way.
+	// heartbeatParallelMax bounds the heartbeats under way.
 	heartbeatParallelMax = 64
 )
