@@ -15,6 +15,9 @@ func (r *Replica) sendAdmin(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi
 	if _, err := r.ensureLease(ctx, noTimestamp); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.store.ctx, cancel)()
 	q := &ba.Requests[0]
 	var err error
 	switch q.Kind {
@@ -46,6 +49,16 @@ func adminError(k kvapi.Kind, err error) *kvapi.Error {
 // errDescriptorChanged says that a range changed under an admin request, whose
 // plan then is void.
 var errDescriptorChanged = errors.New("the range changed meanwhile")
+
+// lockDescriptor waits until no other admin request changes the descriptor.
+func (r *Replica) lockDescriptor(ctx context.Context) (unlock func(), err error) {
+	select {
+	case r.changing <- struct{}{}:
+		return func() { <-r.changing }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s: waiting for another change: %w", r.rangeID, ctx.Err())
+	}
+}
 
 var errNoTxns = errors.New("this store was given no way to run transactions")
 

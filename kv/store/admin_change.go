@@ -89,6 +89,11 @@ func (r *Replica) changeDescriptor(ctx context.Context, change func(*kvapi.Range
 	if r.store.cfg.Txns == nil {
 		return errNoTxns
 	}
+	unlock, err := r.lockDescriptor(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	old := r.Desc()
 	next := *old
 	next.Replicas = append([]kvapi.ReplicaDescriptor(nil), old.Replicas...)

@@ -16,11 +16,19 @@ func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key) error {
 	if r.store.cfg.Txns == nil {
 		return errNoTxns
 	}
+	unlock, err := r.lockDescriptor(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	old := r.Desc()
 	switch {
 	case key.Equal(old.StartKey):
 		return nil // it is split there already
-	case keys.IsLocal(key) || !old.ContainsKey(key):
+	case !keys.IsLocal(key) && !old.ContainsKey(key):
+		// It was split while this request waited: the sender looks again.
+		return r.mismatch(kvapi.Span{Key: key})
+	case keys.IsLocal(key):
 		return fmt.Errorf("%s is no place to split %s", key, old)
 	case r.rangeID == firstRangeID:
 		return fmt.Errorf("the addressing records (%s) do not split", r.rangeID)

@@ -31,6 +31,8 @@ type cluster struct {
 	cut map[[2]kvapi.NodeID]bool
 	// snapshotsOff refuses snapshots.
 	snapshotsOff bool
+	// hidden is a node that Send does not ask.
+	hidden kvapi.NodeID
 }
 
 type testNode struct {
@@ -181,7 +183,7 @@ func (c *cluster) LiveNodes() []kvapi.NodeID {
 func (c *cluster) up(id kvapi.NodeID) *testNode {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := c.nodes[id]; n != nil && !n.down && n.store != nil {
+	if n := c.nodes[id]; id != c.hidden && n != nil && !n.down && n.store != nil {
 		return n
 	}
 	return nil

@@ -17,6 +17,8 @@ type inbox struct {
 		peers   []raftgroup.Envelope
 		own     []raftgroup.Message
 		reports []snapshotReport
+		// lost are peers that messages did not reach.
+		lost []kvapi.ReplicaID
 	}
 }
 
@@ -31,6 +33,7 @@ type inboxContent struct {
 	peers   []raftgroup.Envelope
 	own     []raftgroup.Message
 	reports []snapshotReport
+	lost    []kvapi.ReplicaID
 }
 
 func (b *inbox) addPeer(e raftgroup.Envelope) bool {
@@ -55,11 +58,24 @@ func (b *inbox) addReport(r snapshotReport) {
 	b.mu.Unlock()
 }
 
+// addLost notes that a message to a peer was dropped. It wakes nobody: the next
+// turn will do.
+func (b *inbox) addLost(id kvapi.ReplicaID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.mu.lost {
+		if l == id {
+			return
+		}
+	}
+	b.mu.lost = append(b.mu.lost, id)
+}
+
 // take empties the inbox.
 func (b *inbox) take() inboxContent {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := inboxContent{peers: b.mu.peers, own: b.mu.own, reports: b.mu.reports}
-	b.mu.peers, b.mu.own, b.mu.reports = nil, nil, nil
+	c := inboxContent{peers: b.mu.peers, own: b.mu.own, reports: b.mu.reports, lost: b.mu.lost}
+	b.mu.peers, b.mu.own, b.mu.reports, b.mu.lost = nil, nil, nil, nil
 	return c
 }

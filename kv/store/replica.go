@@ -31,6 +31,10 @@ type Replica struct {
 	// removeSoon, if set, asks the next run to remove the replica: it is older
 	// than the replica id it says.
 	removeSoon atomic.Uint64
+	// changing is held by whoever changes the descriptor by an admin request,
+	// so that a split and a replica change wait for each other here rather
+	// than fail in their transactions. A channel: waiting ends with a context.
+	changing chan struct{}
 	// heard says where messages came from: all that a replica without a
 	// descriptor knows of its peers.
 	heard struct {
@@ -89,7 +93,7 @@ type Replica struct {
 
 // newReplica returns a replica over loaded state, without its Raft group.
 func newReplica(s *Store, st rangeState, id kvapi.ReplicaID) *Replica {
-	r := &Replica{store: s, rangeID: st.desc.RangeID, replicaID: id}
+	r := &Replica{store: s, rangeID: st.desc.RangeID, replicaID: id, changing: make(chan struct{}, 1)}
 	cc := concurrency.Config{Clock: s.cfg.Clock, Txns: s.txns}
 	if s.resolver != nil {
 		cc.Pusher = s.resolver

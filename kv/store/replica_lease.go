@@ -139,11 +139,10 @@ func (r *Replica) tickLease() {
 		return
 	}
 	st := r.leaseStatusLocked(now, hlc.Timestamp{})
-	if st.IsValid() && r.mu.lease.Expiration.AddNanos(-int64(lease.RenewBefore)).Less(now.Timestamp()) {
-		r.maybeAskForLeaseLocked(st, now)
-	} else if st.MayAcquire() {
-		r.maybeAskForLeaseLocked(st, now)
+	if st.IsValid() && now.Timestamp().LessEq(r.mu.lease.Expiration.AddNanos(-int64(lease.RenewBefore))) {
+		return
 	}
+	r.maybeAskForLeaseLocked(st, now)
 }
 
 // notLeaseholder is the error that sends the caller to the leader.

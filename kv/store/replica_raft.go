@@ -56,6 +56,9 @@ func (r *Replica) processMessages() bool {
 	for _, rep := range in.reports {
 		r.raftMu.group.ReportSnapshot(rep.to, rep.ok)
 	}
+	for _, id := range in.lost {
+		r.raftMu.group.ReportUnreachable(id)
+	}
 	if r.campaignSoon.Swap(false) {
 		r.campaign()
 	}
@@ -208,6 +211,9 @@ func (r *Replica) sendToPeers(msgs []raftgroup.Message) {
 		env := raftgroup.Envelope{RangeID: r.rangeID, From: from, To: to, StartKey: desc.StartKey, Message: msgs[i]}
 		if !r.store.cfg.Transport.SendRaft(to.NodeID, []raftgroup.Envelope{env}) {
 			r.store.metrics.MessagesDropped.Add(1)
+			if msgs[i].Type() == raftgroup.MsgAppend {
+				r.inbox.addLost(to.ReplicaID)
+			}
 		}
 	}
 }

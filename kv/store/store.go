@@ -60,6 +60,7 @@ type Store struct {
 	fatalOnce  sync.Once
 	kick       chan struct{}
 	background sync.WaitGroup
+	sends      gate
 }
 
 // ErrNotBootstrapped says that the engine holds no store yet.
@@ -108,7 +109,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.tscache = tscache.New(s.cfg.Clock, s.startedAt.Timestamp())
 	s.txns = txncache.New()
 	if cfg.Sender != nil {
-		s.resolver = intents.New(intents.Config{Sender: cfg.Sender, Clock: cfg.Clock, NodeID: ident.NodeID})
+		s.resolver = intents.New(intents.Config{Sender: untilStop{s}, Clock: cfg.Clock, NodeID: ident.NodeID})
 	}
 	s.snapshotIn = snapshot.NewLimiter(snapshot.RateDefault, snapshot.ReceivingMax)
 	s.snapshotPace = snapshot.NewLimiter(snapshot.RateDefault, snapshot.SendingMax)
@@ -224,20 +225,23 @@ func (s *Store) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends the store. What is in flight gets an ambiguous answer.
+// Stop ends the store. What is in flight gets an ambiguous answer. The engine
+// may be closed when it returns.
 func (s *Store) Stop() {
 	s.stopOnce.Do(func() {
 		close(s.stopping)
 		s.cancel()
-		if s.resolver != nil {
-			s.resolver.Close()
-		}
+		out := s.sends.close()
 		s.sched.Stop()
 		s.logWriter.Stop()
 		for _, r := range s.replicas.all() {
 			r.raftMu.Lock()
 			r.retire()
 			r.raftMu.Unlock()
+		}
+		<-out
+		if s.resolver != nil {
+			s.resolver.Close()
 		}
 		s.background.Wait()
 	})
@@ -279,6 +283,18 @@ func (s *Store) Metrics() *Metrics { return &s.metrics }
 
 // Engine returns the store's engine.
 func (s *Store) Engine() *storage.Engine { return s.cfg.Engine }
+
+// untilStop sends for this store's own waiters (pushes, resolution) and gives up
+// when the store stops: a stop would otherwise wait for other nodes.
+type untilStop struct{ s *Store }
+
+// Send implements kvapi.Sender.
+func (u untilStop) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(u.s.ctx, cancel)()
+	return u.s.cfg.Sender.Send(ctx, ba)
+}
 
 // processor is the scheduler's view of the store.
 type processor struct{ s *Store }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/concurrency"
@@ -30,9 +31,10 @@ func (s *Store) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchR
 }
 
 func (s *Store) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
-	if s.isStopping() {
+	if !s.sends.enter() {
 		return nil, kvapi.NewError(kvapi.ErrUnavailable, "%s is stopping", s.ident.NodeID)
 	}
+	defer s.sends.leave()
 	if err := s.validate(ba); err != nil {
 		return nil, err
 	}
@@ -53,6 +55,46 @@ func (s *Store) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchR
 		br.Infos = append(br.Infos, info)
 	}
 	return br, nil
+}
+
+// gate counts who is inside, until it is closed.
+type gate struct {
+	mu struct {
+		sync.Mutex
+		inside int
+		// empty is set by close, and closed when nobody is inside any more.
+		empty chan struct{}
+	}
+}
+
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mu.empty != nil {
+		return false
+	}
+	g.mu.inside++
+	return true
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mu.inside--; g.mu.inside == 0 && g.mu.empty != nil {
+		close(g.mu.empty)
+	}
+}
+
+// close lets nobody in any more and returns a channel that closes when all are
+// out. It is called once.
+func (g *gate) close() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.empty = make(chan struct{})
+	if g.mu.inside == 0 {
+		close(g.mu.empty)
+	}
+	return g.mu.empty
 }
 
 // validate refuses what no client may ask.

@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// writeBelowRead reads a key now, writes it a second ago, and returns where the
+// write went.
+func writeBelowRead(t *testing.T, knobs TestingKnobs) (read, wrote hlc.Timestamp) {
+	c := newCluster(t, 1, knobs)
+	c.mustPut("other", "1")
+	s := c.nodes[1].store
+	now := c.nodes[1].clock.Now().Timestamp()
+	get := &kvapi.BatchRequest{Header: kvapi.Header{Timestamp: now}}
+	if _, err := s.Send(context.Background(), get.Add(kvapi.Request{Kind: kvapi.Get, Key: tkey("a")})); err != nil {
+		t.Fatal(err)
+	}
+	put := &kvapi.BatchRequest{Header: kvapi.Header{Timestamp: now.AddNanos(-1000)}}
+	br, err := s.Send(context.Background(), put.Add(kvapi.Request{Kind: kvapi.Put, Key: tkey("a"), Value: []byte("x")}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now, br.Timestamp
+}
+
+func TestWriteLandsAboveReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if read, wrote := writeBelowRead(t, quiet); wrote.LessEq(read) {
+			t.Errorf("wrote at %s, read at %s", wrote, read)
+		}
+	})
+}
+
+func TestBrokenTimestampCacheIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := quiet
+		broken.DisableTimestampCache = true
+		if read, wrote := writeBelowRead(t, broken); read.Less(wrote) {
+			t.Errorf("the broken build wrote at %s, above the read at %s", wrote, read)
+		}
+	})
+}
+
+// A restarted or new leaseholder does not know what was read before it; the
+// floor of its cache does.
+func TestWriteLandsAboveReadsOfFormerLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, quiet)
+		c.mustPut("other", "1")
+		n := c.nodes[1]
+		now := n.clock.Now().Timestamp()
+		get := &kvapi.BatchRequest{Header: kvapi.Header{Timestamp: now}}
+		if _, err := n.store.Send(context.Background(), get.Add(kvapi.Request{Kind: kvapi.Get, Key: tkey("a")})); err != nil {
+			t.Fatal(err)
+		}
+		n.stopNode()
+		n.restart()
+		put := &kvapi.BatchRequest{Header: kvapi.Header{Timestamp: now.AddNanos(-1000)}}
+		br, err := c.Send(context.Background(), put.Add(kvapi.Request{Kind: kvapi.Put, Key: tkey("a"), Value: []byte("x")}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if br.Timestamp.LessEq(now) {
+			t.Errorf("wrote at %s, read at %s", br.Timestamp, now)
+		}
+	})
+}
+
+// staleReads cuts the leader off, writes through its successor, and then asks
+// the old leader.
+func staleRead(t *testing.T, knobs TestingKnobs) bool {
+	c := newCluster(t, 3, knobs)
+	c.replicateEverywhere()
+	c.mustPut("a", "1")
+	id := c.leader(tkey("a"))
+	c.isolate(id, true)
+	old := c.nodes[id]
+	c.mu.Lock()
+	c.hidden = id
+	c.mu.Unlock()
+	c.mustPut("a", "2")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	br, err := old.store.Send(ctx, (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.Get, Key: tkey("a")}))
+	return err == nil && string(br.Responses[0].Value) == "1"
+}
+
+func TestBrokenLeaseCheckIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if staleRead(t, quiet) {
+			t.Error("stale read")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		broken := quiet
+		broken.DisableLeaseCheck = true
+		if !staleRead(t, broken) {
+			t.Error("the broken build served nothing stale")
+		}
+	})
+}
+
+// A caller that leaves does not let anybody see the key before the fate of its
+// write is known.
+func TestCanceledWriteIsAmbiguousAndKeepsItsLatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		c.mustPut("a", "1")
+		id := c.leader(tkey("a"))
+		s := c.nodes[id].store
+		c.isolate(id, true)
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		_, err := s.Send(ctx, (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.Put, Key: tkey("a"), Value: []byte("2")}))
+		if err == nil || err.Kind != kvapi.ErrAmbiguous || !err.MaybeApplied {
+			t.Fatalf("%v", err)
+		}
+		rctx, done := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer done()
+		get := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.Get, Key: tkey("a")})
+		if br, err := s.Send(rctx, get); err == nil {
+			t.Fatalf("read %q beside a write in flight", br.Responses[0].Value)
+		}
+		c.isolate(id, false)
+		c.mustPut("b", "1")
+		if v, err := c.get("a"); err != nil || (v != "1" && v != "2") {
+			t.Fatalf("%q %v", v, err)
+		}
+		c.checkConsistency()
+	})
+}
+
+// A batch for keys of two ranges is sent back with what is known of both.
+func TestMismatchTeaches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, quiet)
+		c.mustPut("a", "1")
+		if err := c.admin(kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("m")}); err != nil {
+			t.Fatal(err)
+		}
+		c.mustPut("z", "1")
+		ba := &kvapi.BatchRequest{Header: kvapi.Header{RangeID: 3}}
+		_, err := c.nodes[1].store.Send(context.Background(), ba.Add(kvapi.Request{Kind: kvapi.Get, Key: tkey("z")}))
+		if err == nil || err.Kind != kvapi.ErrRangeMismatch || len(err.Infos) != 2 {
+			t.Fatalf("%v", err)
+		}
+		if got := err.Infos[1].Desc; !got.ContainsKey(tkey("z")) {
+			t.Errorf("%s", &got)
+		}
+	})
+}
