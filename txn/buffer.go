@@ -39,6 +39,8 @@ type writeBuffer struct {
 	// log lists the entries written, in sequence order, one item a version.
 	log   []*buffered
 	bytes int64
+	// pivot is for look-ups, which would allocate one each.
+	pivot buffered
 }
 
 func lessBuffered(a, b *buffered) bool { return a.key.Less(b.key) }
@@ -50,14 +52,16 @@ func (w *writeBuffer) get(k kvapi.Key) *buffered {
 	if w.empty() {
 		return nil
 	}
-	e, _ := w.tree.Get(&buffered{key: k})
+	w.pivot.key = k
+	e, _ := w.tree.Get(&w.pivot)
 	return e
 }
 
 // add appends a version to a key.
 func (w *writeBuffer) add(k kvapi.Key, v version) {
 	if w.tree == nil {
-		w.tree = btree.NewG(16, lessBuffered)
+		// Most transactions write a few keys: one node, nothing to recycle.
+		w.tree = btree.NewWithFreeListG(16, lessBuffered, btree.NewFreeListG[*buffered](1))
 	}
 	e := w.get(k)
 	if e == nil {

@@ -33,12 +33,13 @@ func (g *gate) call(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchRe
 	return g.t.db.cfg.Sender.Send(ctx, ba)
 }
 
-// current is the transaction for the next batch: its sequence is that of the
-// last write, and while nothing was read its timestamps agree for free.
+// current is the transaction for the next batch: once there are intents, its
+// sequence is that of the last write; and while nothing was read its
+// timestamps agree for free.
 func (t *Txn) current() *kvapi.Transaction {
 	p := t.snapshot()
 	pushed := p.ReadTimestamp.Less(p.WriteTimestamp) && !t.fixed() && len(t.refresher.reads.spans) == 0
-	if p.Seq == t.seq && !pushed {
+	if (p.Seq == t.seq || !p.HasFlushed) && !pushed {
 		return p
 	}
 	return t.update(func(p *kvapi.Transaction) {

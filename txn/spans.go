@@ -48,9 +48,9 @@ func (l *spanList) reset() { l.spans, l.bytes = nil, 0 }
 
 // merged returns the set sorted and without overlaps; points stay points.
 func merged(in []kvapi.Span) []kvapi.Span {
-	out := make([]kvapi.Span, 0, len(in))
 	in = slices.Clone(in)
 	slices.SortFunc(in, func(a, b kvapi.Span) int { return a.Key.Compare(b.Key) })
+	out := in[:0] // never ahead of what is being read
 	for _, sp := range in {
 		n := len(out)
 		switch {
