@@ -196,7 +196,7 @@ func TestNewTransactionWaitsWhileTableIsHeld(t *testing.T) {
 			got <- s.mustLookup("t")
 			s.r.Release()
 		}()
-		time.Sleep(time.Minute) // much longer than a mark lives unrenewed
+		time.Sleep(time.Minute + time.Second) // much longer than a mark lives unrenewed
 		if len(got) != 0 {
 			t.Fatal("held table was used")
 		}
@@ -368,4 +368,69 @@ func TestSequence(t *testing.T) {
 			t.Error(v, err)
 		}
 	})
+}
+
+func TestPlanOfAnOldVersionIsFoundOut(t *testing.T) {
+	bubble(t, 2, func(c *cluster) {
+		id := c.create(1, "t")
+		s := c.begin(2)
+		if ok, err := s.r.Use(c.ctx, id, 1); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- c.addColumn(1, id, "b") }()
+		time.Sleep(time.Second)
+		// The transaction keeps its version, also for binding.
+		if ok, err := s.r.Use(c.ctx, id, 1); !ok || err != nil {
+			t.Error("a version in use was taken away", ok, err)
+		}
+		snap, err := s.r.Snapshot(c.ctx)
+		c.must(err)
+		if v := snap.Table(id).Version; v != 1 {
+			t.Errorf("statements are bound against version %d", v)
+		}
+		c.must(s.commit())
+		c.must(<-done)
+		s = c.begin(2)
+		if ok, err := s.r.Use(c.ctx, id, 1); ok || err != nil {
+			t.Error("a plan of an old version is used", ok, err)
+		}
+		s.r.Release()
+	})
+}
+
+func TestUseCostsNoReadingWhileTheSnapshotIsGood(t *testing.T) {
+	bubble(t, 1, func(c *cluster) {
+		id := c.create(1, "t")
+		s := c.begin(1)
+		for range 3 {
+			if ok, err := s.r.Use(c.ctx, id, 1); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		before := c.store.Begins()
+		for range 3 {
+			u := c.begin(1)
+			u.r.Use(c.ctx, id, 1)
+			u.r.Release()
+		}
+		if n := c.store.Begins() - before; n != 3 { // the three of begin itself
+			t.Errorf("%d transactions", n)
+		}
+		s.r.Release()
+	})
+}
+
+func BenchmarkUse(b *testing.B) {
+	clock := hlc.NewClock(hlc.SystemClock{}, 500*time.Millisecond)
+	store := schematest.New(clock)
+	cat := schema.NewCatalog(schema.Config{Store: store, Clock: clock, NodeID: 1})
+	r := cat.Resolver(store.Begin())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.Object(b.Context(), 100); err != nil {
+			b.Fatal(err)
+		}
+		r.Release()
+	}
 }

@@ -22,6 +22,7 @@ type Store struct {
 	mu    sync.Mutex
 	data  map[string]cell
 	rev   int64
+	began int
 	// Splits are the keys that were split at; Cleared the spans cleared.
 	Splits  []kvapi.Key
 	Cleared []kvapi.Span
@@ -65,7 +66,17 @@ type Txn struct {
 
 // Begin starts a transaction.
 func (s *Store) Begin() *Txn {
+	s.mu.Lock()
+	s.began++
+	s.mu.Unlock()
 	return &Txn{s: s, read: s.Clock.Now().Timestamp(), reads: map[string]int64{}, writes: map[string][]byte{}}
+}
+
+// Begins counts the transactions begun.
+func (s *Store) Begins() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.began
 }
 
 // Run implements schema.Store.
