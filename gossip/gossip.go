@@ -146,6 +146,16 @@ func (g *Gossip) Nodes() []Node {
 	return out
 }
 
+// Live reports whether a node has renewed its descriptor within LiveWindow. It
+// is cheap, for use on every request. Nodes never heard of count as live: that
+// nothing is known is no reason not to try.
+func (g *Gossip) Live(id kvapi.NodeID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := g.mu.store.infos[infoKey{id, KeyNode}]
+	return i == nil || id == g.cfg.Self || time.Since(i.Heard) < LiveWindow
+}
+
 // FirstRange returns the newest information about the first range.
 func (g *Gossip) FirstRange() (best kvapi.RangeInfo, ok bool) {
 	for _, i := range g.Infos(KeyFirstRange) {

@@ -150,6 +150,11 @@ func (s *Sender) order(e *entry) []kvapi.NodeID {
 		}
 		return 2
 	}
+	if i := slices.Index(out, hint); i >= 0 {
+		// The usual case: the rest is a fallback, whose order may be rough.
+		out[0], out[i] = out[i], out[0]
+		return out
+	}
 	slices.SortStableFunc(out, func(a, b kvapi.NodeID) int { return rank(a) - rank(b) })
 	return out
 }

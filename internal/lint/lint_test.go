@@ -21,7 +21,7 @@ const module = "github.com/cairndb/cairn/"
 // A longer prefix beats a shorter one. This is the picture of
 // docs/ARCHITECTURE.md, as a test.
 var layers = [][]string{
-	{"internal/wire", "internal/assert", "internal/version"},
+	{"internal/wire", "internal/assert", "internal/version", "internal/workers"},
 	{"hlc"},
 	// The words that every layer above the clock speaks: identifiers, keys,
 	// requests.
@@ -34,7 +34,7 @@ var layers = [][]string{
 	{"schema"},
 	{"sql"},
 	{"pgwire"},
-	{"internal/console"},
+	{"internal/console", "internal/certs"},
 	{"internal/node"},
 	{"internal/simulation", "internal/workload"},
 	{"cmd"},

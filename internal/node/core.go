@@ -116,7 +116,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	c.Sender = rangecache.NewSender(rangecache.Config{
 		NodeID: c.Ident.NodeID, Clock: c.Clock, FirstRange: firstRange{c},
 		Transport: &kvTransport{self: c.Ident.NodeID, local: local, net: &c.Transport},
-		Alive:     c.alive,
+		Alive:     c.Gossip.Live,
 	})
 	c.Intents = intents.New(intents.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID})
 	c.DB = txn.NewDB(txn.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID,
@@ -296,15 +296,6 @@ func (c *Core) describe() gossip.NodeDescriptor {
 	default:
 	}
 	return d
-}
-
-func (c *Core) alive(id kvapi.NodeID) bool {
-	for _, n := range c.Gossip.Nodes() {
-		if n.NodeID == id {
-			return n.Live
-		}
-	}
-	return true
 }
 
 // WaitReady returns when the catalog is there and can be read (I5).

@@ -8,6 +8,8 @@ const (
 	queueBytesMax = 32 << 20
 	// callsMax bounds the calls one stream has under way at the server.
 	callsMax = 8192
+	// idleWorkersMax bounds the goroutines kept for serving calls.
+	idleWorkersMax = 128
 	// messageBytesMax bounds a gRPC message: the largest batch of frames.
 	messageBytesMax = 256 << 20
 

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/internal/workers"
 )
 
 // Resolver says where a node is now; gossip implements it. It is a hint: the
@@ -43,6 +44,7 @@ type Network struct {
 	cfg     Config
 	clock   *hlc.Clock
 	offsets *hlc.OffsetMonitor
+	workers *workers.Pool
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -64,7 +66,7 @@ type linkKey struct {
 
 // New returns a network that has no connections yet.
 func New(cfg Config) *Network {
-	n := &Network{cfg: cfg, clock: cfg.Clock, offsets: cfg.Offsets}
+	n := &Network{cfg: cfg, clock: cfg.Clock, offsets: cfg.Offsets, workers: workers.New(idleWorkersMax)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.mu.links = map[linkKey]*link{}
 	n.mu.served = map[*stream]struct{}{}
@@ -133,6 +135,7 @@ func (n *Network) Close() {
 		l.drop(context.Canceled)
 	}
 	n.wg.Wait()
+	n.workers.Close()
 }
 
 // Connected reports whether the peer's system stream is up.
@@ -189,7 +192,7 @@ func (n *Network) serveStream(g grpc.ServerStream) error {
 	if n.cfg.OnHello != nil {
 		n.cfg.OnHello(h)
 	}
-	s := newStream(h.From, h.Class, n.clock, n.cfg.Mux, &n.Stats)
+	s := newStream(h.From, h.Class, n)
 	n.mu.Lock()
 	if n.ctx.Err() != nil {
 		n.mu.Unlock()
@@ -379,5 +382,5 @@ func (l *link) connect(ctx context.Context, cancel context.CancelFunc) (*stream,
 	if err := h.check(n.cfg.Self, n.clock); err != nil {
 		return nil, nil, conn, errorf(peer, WrongPeer, false, "%s: %s", addr, err)
 	}
-	return newStream(peer, l.key.class, n.clock, n.cfg.Mux, &n.Stats), g, conn, nil
+	return newStream(peer, l.key.class, n), g, conn, nil
 }

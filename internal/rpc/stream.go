@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/internal/workers"
 )
 
 // grpcStream is the part of a client or server stream that is used.
@@ -26,6 +27,8 @@ type stream struct {
 	clock *hlc.Clock
 	mux   *Mux
 	stats *Stats
+	// workers run the handlers of calls.
+	workers *workers.Pool
 
 	// wake has room for one token: the writer has something to do.
 	wake chan struct{}
@@ -49,12 +52,12 @@ type result struct {
 	err     error
 }
 
-func newStream(peer NodeID, class Class, clock *hlc.Clock, mux *Mux, stats *Stats) *stream {
-	s := &stream{peer: peer, class: class, clock: clock, mux: mux, stats: stats,
+func newStream(peer NodeID, class Class, n *Network) *stream {
+	s := &stream{peer: peer, class: class, clock: n.clock, mux: n.cfg.Mux, stats: &n.Stats, workers: n.workers,
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
 	s.mu.calls = map[uint64]chan result{}
 	s.mu.running = map[uint64]context.CancelFunc{}
-	s.heardNanos.Store(clock.PhysicalNow())
+	s.heardNanos.Store(s.clock.PhysicalNow())
 	return s
 }
 
@@ -187,7 +190,7 @@ func (s *stream) serve(ctx context.Context, f frame) error {
 		cancel()
 		return s.enqueue(frameError, f.method, f.call, Raw("too many calls under way"))
 	}
-	go func() {
+	s.workers.Go(func() {
 		defer cancel()
 		reply, err := s.mux.Call(ctx, s.peer, f.method, f.payload)
 		s.mu.Lock()
@@ -198,7 +201,7 @@ func (s *stream) serve(ctx context.Context, f frame) error {
 			return
 		}
 		_ = s.enqueueLocked(frameReply, f.method, f.call, reply)
-	}()
+	})
 	return nil
 }
 

@@ -38,6 +38,9 @@ type Faults struct {
 	Drop, Duplicate, Reorder float64
 	// Delay is drawn evenly from [DelayMin, DelayMax].
 	DelayMin, DelayMax time.Duration
+	// HeldUntil holds what is sent before that time back until then: the link
+	// of a process that is paused.
+	HeldUntil time.Time
 }
 
 type linkKey struct{ from, to rpc.NodeID }
@@ -108,6 +111,9 @@ func (n *Network) fate(from, to rpc.NodeID) fate {
 	d.delay = f.DelayMin
 	if f.DelayMax > f.DelayMin {
 		d.delay += time.Duration(n.rnd.Int64N(int64(f.DelayMax - f.DelayMin)))
+	}
+	if held := time.Until(f.HeldUntil); held > d.delay {
+		d.delay = held
 	}
 	if d.lost {
 		n.lost++
