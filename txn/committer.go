@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -35,7 +36,10 @@ func (c *committer) commit(ctx context.Context) error {
 	return c.commitWrites(ctx)
 }
 
-func (c *committer) hasTrigger() bool { return c.t.split != nil || c.t.changeReplicas != nil }
+func (c *committer) hasTrigger() bool { return c.t.triggerKey() != nil }
+
+// errAnchored refuses a trigger that came too late: the record is elsewhere.
+var errAnchored = errors.New("txn: a trigger was set after a key outside its range had been locked")
 
 // commitReadOnly ends a transaction that wrote nothing: it saw one snapshot,
 // and that is where it stands in the serial order. If it holds locks, ending
@@ -82,6 +86,9 @@ func (c *committer) commitWrites(ctx context.Context) error {
 	t := c.t
 	ba := &kvapi.BatchRequest{Requests: t.buf.requests()}
 	end := c.endTxn(ba.Requests)
+	if at := t.triggerKey(); at != nil && !at.Equal(end.Key) {
+		return errAnchored
+	}
 	ba.Add(end)
 	t.setFinishing()
 	br, kerr := c.next.send(ctx, ba)
@@ -111,7 +118,7 @@ func (c *committer) endTxn(writes []kvapi.Request) kvapi.Request {
 	t.tracker.locks, t.wrote = saved, savedWrote
 	if len(writes) == 0 && !t.snapshot().IsLocking() {
 		// A trigger without a write.
-		t.becomeLocking(c.triggerKey())
+		t.becomeLocking(t.triggerKey())
 	}
 	args := &kvapi.EndTxnArgs{Commit: true, LockSpans: spans, CanCommitOnePhase: onePhase,
 		Deadline: t.deadline, Split: t.split, ChangeReplicas: t.changeReplicas}
@@ -121,11 +128,15 @@ func (c *committer) endTxn(writes []kvapi.Request) kvapi.Request {
 	return kvapi.Request{Kind: kvapi.EndTxn, Key: t.snapshot().AnchorKey, EndTxn: args}
 }
 
-func (c *committer) triggerKey() kvapi.Key {
-	if c.t.split != nil {
-		return c.t.split.Left.StartKey
+// triggerKey is where a trigger runs: at the start of the range it changes.
+func (t *Txn) triggerKey() kvapi.Key {
+	switch {
+	case t.split != nil:
+		return t.split.Left.StartKey
+	case t.changeReplicas != nil:
+		return t.changeReplicas.Desc.StartKey
 	}
-	return c.t.changeReplicas.Desc.StartKey
+	return nil
 }
 
 func inFlight(writes []kvapi.Request) []kvapi.SequencedWrite {

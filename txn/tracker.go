@@ -3,6 +3,7 @@ package txn
 import (
 	"context"
 
+	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -84,8 +85,15 @@ func (k *tracker) spans() []kvapi.Span {
 	return merged(k.locks.spans)
 }
 
-// becomeLocking anchors the transaction at the first key it locks.
+// becomeLocking anchors the transaction: where its trigger must run, else at
+// the first key it locks. Local keys anchor at the user key they belong to,
+// for a record must be addressed like its anchor.
 func (t *Txn) becomeLocking(key kvapi.Key) {
+	if at := t.triggerKey(); at != nil {
+		key = at
+	} else if at, err := keys.Addr(key); err == nil {
+		key = at
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.mu.proto.IsLocking() {

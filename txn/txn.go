@@ -343,10 +343,12 @@ func (t *Txn) ID() kvapi.TxnID { return t.snapshot().ID }
 func (t *Txn) Stats() Stats { return t.stats }
 
 // SetSplitTrigger makes the commit split a range. The commit is then never
-// parallel.
+// parallel, and the record lies on the range that is split: set the trigger
+// before anything is locked or flushed.
 func (t *Txn) SetSplitTrigger(s *kvapi.SplitTrigger) { t.split = s }
 
-// SetChangeReplicas makes the commit change a range's replicas.
+// SetChangeReplicas makes the commit change a range's replicas; see
+// SetSplitTrigger.
 func (t *Txn) SetChangeReplicas(c *kvapi.ChangeReplicasTrigger) { t.changeReplicas = c }
 
 // Commit commits. A nil error is a durable commit; AmbiguousError may be one;

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/txn"
 	"github.com/cairndb/cairn/txn/txntest"
@@ -264,4 +265,32 @@ func TestHistoricalReadSeesTheOldValue(t *testing.T) {
 		t.Fatalf("read %q, %v", v, err)
 	}
 	must(t, tx.Commit(ctx))
+}
+
+func TestSplitTransactionAnchorsWhereItsTriggerRuns(t *testing.T) {
+	env, ctx := txntest.New(t), context.Background()
+	env.Cluster.Split(k("b"))
+	env.Cluster.Split(k("y"))
+	must(t, env.DB.RunTxn(ctx, "split", func(ctx context.Context, tx txn.TriggerTxn) error {
+		left := kvapi.RangeDescriptor{StartKey: k("b"), EndKey: k("m")}
+		right := kvapi.RangeDescriptor{StartKey: k("m"), EndKey: k("y")}
+		// Written first, in another range, and local keys beside.
+		if err := tx.Put(ctx, k("a"), []byte("meta")); err != nil {
+			return err
+		}
+		for _, d := range []*kvapi.RangeDescriptor{&left, &right} {
+			if err := tx.Put(ctx, keys.RangeDescriptor(d.StartKey), d.AppendWire(nil)); err != nil {
+				return err
+			}
+		}
+		tx.SetSplitTrigger(&kvapi.SplitTrigger{Left: left, Right: right})
+		return nil
+	}))
+	wantValue(t, env, "a", "meta")
+	if n := len(env.Cluster.Ranges()); n != 5 {
+		t.Errorf("%d ranges, want 5", n)
+	}
+	if n := env.Cluster.Intents(); n != 0 {
+		t.Errorf("%d intents left", n)
+	}
 }
