@@ -51,7 +51,7 @@
 //	    the transaction that reads the catalog (registerNode). So a mark either
 //	    sees the node or is seen by it.
 //	I4  A node on record as suspect since time s has no snapshot read after s:
-//	    the next reading clears the record (registerNode, isLongGone).
+//	    the next reading clears the record (registerNode, askNodes).
 //	I5  A change commits only onto a catalog in which all that it rests on is
 //	    as it was; the catalog's version is locked while it compares
 //	    (changes.checkAgainst).

@@ -14,6 +14,9 @@ const (
 	// markDuration is how long a schema change's mark stands if its gateway
 	// does not renew it; it renews every third of it.
 	markDuration = 30 * time.Second
+	// reachMax is how long a schema change waits for a sign of life of a node,
+	// before it puts it on record as a suspect.
+	reachMax = 2 * time.Second
 	// markPollMax bounds the wait between two looks at another's mark.
 	markPollMax = 250 * time.Millisecond
 	// dropGrace is how long the data of a dropped table outlives it: no

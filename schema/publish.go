@@ -5,9 +5,11 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/txn"
 )
 
 // DrainRequest asks a node's catalog to move to a version of the catalog and
@@ -55,71 +57,99 @@ func (c *Catalog) retiredUses(id DescID) []*use {
 // settle waits until no transaction anywhere can commit any more with a
 // version older than the marks, and records that.
 //
-//	mark v+1 ──► ask every node on record ──► all answered ──────────► settled
-//	                      └─► some did not ──► at + L + offset passes ─┘ (suspects)
+//	mark v+1 ──► reach every node on record ──► drained ────────────► settled
+//	                 │ no answer                   │ too slow           ▲
+//	                 ▼                             ▼                    │
+//	              suspect ────────► L + offset after the marks passes ──┘
 func (c *Catalog) settle(ctx context.Context, settled kvapi.Key, ids []DescID, mk marked) error {
-	// L after the marks were committed no older read of the catalog is good
-	// for anything; the offset covers uses that go by a node's own clock.
-	limit := mk.at.AddNanos(int64(LeaseDuration) + int64(c.clock.MaxOffset()))
-	silent := c.askNodes(ctx, ids, mk, limit)
+	wall := c.askNodes(ctx, ids, mk)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if len(silent) > 0 {
-		if err := untilWall(ctx, c.clock, limit.WallTime); err != nil {
-			return err
-		}
+	if err := untilWall(ctx, c.clock, wall); err != nil {
+		return err
 	}
 	return c.store.Run(ctx, "schema change: settled", func(ctx context.Context, t Txn) error {
-		now := c.clock.Now().Timestamp()
-		for _, n := range silent {
-			// Our own node did not drain because a transaction went on
-			// too long; it is not dead.
-			if n == c.cfg.NodeID {
-				continue
-			}
-			if err := t.Put(ctx, nodeKey(n), encodeRecord(&nodeRecord{Suspect: now})); err != nil {
-				return err
-			}
-		}
-		return t.Put(ctx, settled, encodeRecord(&nodeRecord{Suspect: now}))
+		return t.Put(ctx, settled, encodeRecord(&nodeRecord{Suspect: c.clock.Now().Timestamp()}))
 	})
 }
 
-// askNodes drains every node on record and returns those that did not answer
-// before limit. Nodes that have been suspects for so long that they cannot
-// have a valid snapshot are not asked.
-func (c *Catalog) askNodes(ctx context.Context, ids []DescID, mk marked, limit hlc.Timestamp) []kvapi.NodeID {
-	req := DrainRequest{Version: mk.version, IDs: ids}
+// expiry is when what was read of the catalog at a time is good for nothing
+// any more: the lease, and the offset for uses that go by a node's own clock.
+func (c *Catalog) expiry(read hlc.Timestamp) int64 {
+	return read.WallTime + int64(LeaseDuration) + int64(c.clock.MaxOffset())
+}
+
+// askNodes drains every node on record. It returns until when those have to
+// be waited out that did not answer; 0 if all did. Nodes that have been
+// suspects for so long that they cannot have a valid snapshot are not asked.
+func (c *Catalog) askNodes(ctx context.Context, ids []DescID, mk marked) (wall int64) {
+	limit := c.expiry(mk.at)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
-		if untilWall(ctx, c.clock, limit.WallTime) == nil {
+		if untilWall(ctx, c.clock, limit) == nil {
 			cancel()
 		}
 	}()
 	var mu sync.Mutex
-	var silent []kvapi.NodeID
 	var wg sync.WaitGroup
 	for n, rec := range mk.nodes {
-		if c.isLongGone(rec, mk.at) {
-			continue
+		until := limit
+		if !rec.Suspect.IsEmpty() {
+			// Silent since then: it has read nothing later (I4).
+			if until = min(limit, c.expiry(rec.Suspect)); until < mk.at.WallTime {
+				continue
+			}
 		}
 		wg.Go(func() {
-			if err := c.drainNode(ctx, n, req); err != nil {
+			if c.askNode(ctx, n, DrainRequest{Version: mk.version, IDs: ids}) != nil {
 				mu.Lock()
-				silent = append(silent, n)
+				wall = max(wall, until)
 				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	return silent
+	return wall
 }
 
-func (c *Catalog) isLongGone(rec nodeRecord, now hlc.Timestamp) bool {
-	wait := int64(LeaseDuration) + int64(c.clock.MaxOffset())
-	return !rec.Suspect.IsEmpty() && rec.Suspect.AddNanos(wait).Less(now)
+// askNode first reaches a node, and then has it wait for its transactions.
+// One that cannot be reached becomes a suspect at once, so that the next
+// change need not wait as long for it.
+func (c *Catalog) askNode(ctx context.Context, n kvapi.NodeID, req DrainRequest) error {
+	rctx, cancel := context.WithTimeout(ctx, reachMax)
+	defer cancel()
+	if err := c.drainNode(rctx, n, DrainRequest{Version: req.Version}); err != nil {
+		if n != c.cfg.NodeID && ctx.Err() == nil {
+			c.suspect(ctx, n)
+		}
+		return err
+	}
+	return c.drainNode(ctx, n, req)
+}
+
+// suspect puts on record that a node does not answer. An earlier suspicion
+// stays: the node has not read the catalog since.
+func (c *Catalog) suspect(ctx context.Context, n kvapi.NodeID) {
+	err := c.store.Run(ctx, "schema change: suspect", func(ctx context.Context, t Txn) error {
+		v, ok, err := t.Get(ctx, nodeKey(n), txn.GetOptions{Lock: kvapi.LockExclusive})
+		if err != nil || !ok {
+			return err
+		}
+		var rec nodeRecord
+		if err := decodeRecord(v, &rec); err != nil || !rec.Suspect.IsEmpty() {
+			return err
+		}
+		// The deadline keeps the time on record above the write's own, so
+		// that whoever does not see the write has read before that time.
+		rec.Suspect = c.clock.Now().Timestamp().AddNanos(int64(time.Second))
+		t.SetDeadline(rec.Suspect)
+		return t.Put(ctx, nodeKey(n), encodeRecord(&rec))
+	})
+	if err != nil && ctx.Err() == nil {
+		c.log.Warn("recording that a node does not answer", "node", n, "err", err)
+	}
 }
 
 func (c *Catalog) drainNode(ctx context.Context, n kvapi.NodeID, req DrainRequest) error {
