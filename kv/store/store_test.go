@@ -337,16 +337,9 @@ func testCrashes(t *testing.T, rng *rand.Rand) {
 			}
 		})
 	}
-	for round := range 4 {
+	for round := range 5 {
 		time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
-		if rng.IntN(2) == 0 {
-			_ = c.admin(kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey(fmt.Sprintf("w%d", round))})
-		}
-		n := c.nodes[kvapi.NodeID(1+rng.IntN(3))]
-		n.crash(rng, []int{0, 50, 100}[rng.IntN(3)])
-		time.Sleep(time.Duration(rng.IntN(8000)) * time.Millisecond)
-		n.restart()
-		time.Sleep(time.Duration(rng.IntN(8000)) * time.Millisecond)
+		c.disturb(rng, round)
 	}
 	close(stop)
 	wg.Wait()
@@ -361,6 +354,40 @@ func testCrashes(t *testing.T, rng *rand.Rand) {
 		}
 	}
 	c.checkConsistency()
+}
+
+// disturb does one thing to the cluster, beside the writers, and undoes it.
+func (c *cluster) disturb(rng *rand.Rand, round int) {
+	pause := func() { time.Sleep(time.Duration(rng.IntN(8000)) * time.Millisecond) }
+	id := kvapi.NodeID(1 + rng.IntN(3))
+	n, at := c.nodes[id], tkey(fmt.Sprintf("w%d", round%3))
+	var wg sync.WaitGroup
+	if rng.IntN(2) == 0 {
+		split := tkey(fmt.Sprintf("w%d%d", rng.IntN(3), round))
+		wg.Go(func() { _ = c.admin(kvapi.Request{Kind: kvapi.AdminSplit, Key: split}) })
+	}
+	switch rng.IntN(5) {
+	case 0, 1:
+		time.Sleep(time.Duration(rng.IntN(50)) * time.Millisecond)
+		n.crash(rng, []int{0, 50, 100}[rng.IntN(3)])
+		pause()
+		n.restart()
+	case 2:
+		c.isolate(id, true)
+		pause()
+		c.isolate(id, false)
+	case 3:
+		_ = c.admin(kvapi.Request{Kind: kvapi.AdminTransferLease, Key: at, Target: id})
+	case 4:
+		change := &kvapi.ReplicaChange{Remove: []kvapi.NodeID{id}, Add: []kvapi.NodeID{}}
+		if err := c.admin(kvapi.Request{Kind: kvapi.AdminChangeReplicas, Key: at, Change: change}); err == nil {
+			pause()
+			_ = c.admin(kvapi.Request{Kind: kvapi.AdminChangeReplicas, Key: at,
+				Change: &kvapi.ReplicaChange{Add: []kvapi.NodeID{id}}})
+		}
+	}
+	pause()
+	wg.Wait()
 }
 
 // crashSeeds is how many seeds of the crash test run; CAIRN_SEEDS asks for more.
