@@ -10,8 +10,8 @@ import (
 // longest a node waits at a restart after a crash; it must be several times
 // boundInterval, or a slow disk makes Now wait.
 const (
-	boundAhead    = 2 * time.Second
-	boundInterval = 500 * time.Millisecond
+	boundAhead    = 3 * time.Second
+	boundInterval = time.Second
 )
 
 // BoundStore keeps the clock's upper bound on disk. WriteClockBound returns
