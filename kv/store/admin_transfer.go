@@ -46,7 +46,7 @@ func (r *Replica) transferAway(ctx context.Context, node kvapi.NodeID) error {
 		return r.notLeaseholder("nothing to transfer")
 	}
 	r.store.enqueue(r.rangeID)
-	if fate, ok := p.wait(ctx); !ok || fate != applied {
+	if fate, err := p.wait(ctx); err != nil || fate != applied {
 		return fmt.Errorf("%s: the lease could not be given up", r.rangeID)
 	}
 	r.raftMu.Lock()

@@ -37,6 +37,9 @@ const (
 	// leaseWaitMax bounds the wait for a lease within one request: the whole
 	// fail-over takes less; longer means there is no quorum.
 	leaseWaitMax = 8 * time.Second
+	// stuckTicks is how long the caller of a write waits for its quorum: 9 s,
+	// longer than a fail-over takes.
+	stuckTicks = 45
 	// transferPatience is how long a leader waits for the successor it named
 	// before it serves again.
 	transferPatience = 2 * time.Second

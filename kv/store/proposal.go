@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/raftgroup"
@@ -38,13 +39,19 @@ type proposal struct {
 	// done is closed after result is set.
 	done   chan struct{}
 	result outcome
+	// stuck is closed by the tick that finds the proposal waiting for too long:
+	// there may be no quorum. Its fate is still open then.
+	stuck   chan struct{}
+	isStuck bool
+	// bornTick is when it entered the log.
+	bornTick uint64
 	// onDone, if set, runs before done is closed.
 	onDone func(outcome)
 }
 
 func newProposal(id commandID, h commandHeader, batch []byte) *proposal {
 	c := command{id: id, header: h, batch: batch}
-	return &proposal{id: id, header: h, encoded: c.encode(), done: make(chan struct{})}
+	return &proposal{id: id, header: h, encoded: c.encode(), done: make(chan struct{}), stuck: make(chan struct{})}
 }
 
 func (p *proposal) finish(o outcome) {
@@ -106,7 +113,7 @@ func (r *Replica) flushProposals() {
 				refused = append(refused, p)
 				continue
 			}
-			p.inLog = true
+			p.inLog, p.bornTick = true, r.raftMu.ticks
 			r.store.metrics.Proposals.Add(1)
 		default:
 			commands, sent = append(commands, p.encoded), append(sent, p)
@@ -118,7 +125,7 @@ func (r *Replica) flushProposals() {
 		} else {
 			r.store.metrics.Proposals.Add(int64(len(sent)))
 			for _, p := range sent {
-				p.inLog = true
+				p.inLog, p.bornTick = true, r.raftMu.ticks
 			}
 		}
 	}
@@ -163,17 +170,34 @@ func (r *Replica) takeLocked(match func(*proposal) bool) []*proposal {
 	return out
 }
 
-// wait returns the proposal's fate, or false if ctx ended first.
-func (p *proposal) wait(ctx context.Context) (outcome, bool) {
+// noteStuck tells the callers of proposals that have waited for stuckTicks.
+// raftMu is held.
+func (r *Replica) noteStuck() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.mu.pending {
+		if p.inLog && !p.isStuck && r.raftMu.ticks-p.bornTick > stuckTicks {
+			p.isStuck = true
+			close(p.stuck)
+		}
+	}
+}
+
+// wait returns the proposal's fate, or why nobody waits for it any longer.
+func (p *proposal) wait(ctx context.Context) (outcome, error) {
 	select {
 	case <-p.done:
-		return p.result, true
+		return p.result, nil
 	default:
 	}
 	select {
 	case <-p.done:
-		return p.result, true
+		return p.result, nil
+	case <-p.stuck:
+		return unknown, errStuck
 	case <-ctx.Done():
-		return unknown, false
+		return unknown, ctx.Err()
 	}
 }
+
+var errStuck = errors.New("no quorum has answered for long")

@@ -121,6 +121,7 @@ func (r *Replica) processTick() bool {
 	r.raftMu.ticks++
 	r.raftMu.group.Tick()
 	r.tickLease()
+	r.noteStuck()
 	r.maybeTruncateLog()
 	return true
 }

@@ -39,7 +39,8 @@ func (r *Replica) write(ctx context.Context, ba *kvapi.BatchRequest, g *concurre
 	if err := r.propose(ev.p); err != nil {
 		return nil, false, err
 	}
-	if fate, ok := ev.p.wait(ctx); ok {
+	fate, why := ev.p.wait(ctx)
+	if why == nil {
 		return r.concluded(ev, fate)
 	}
 	r.store.background.Go(func() {
@@ -48,7 +49,7 @@ func (r *Replica) write(ctx context.Context, ba *kvapi.BatchRequest, g *concurre
 		r.mgr.Finish(g)
 	})
 	r.store.metrics.Ambiguous.Add(1)
-	return nil, true, ambiguous("%s: %v while the command was being replicated", r.rangeID, ctx.Err())
+	return nil, true, ambiguous("%s: %v, while the command was being replicated", r.rangeID, why)
 }
 
 // concluded turns a command's fate into the batch's answer.

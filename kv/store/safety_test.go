@@ -155,3 +155,23 @@ func TestMismatchTeaches(t *testing.T) {
 		}
 	})
 }
+
+// Without a quorum a write without deadline does not hang for ever.
+func TestWriteWithoutQuorumBecomesAmbiguous(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		c.mustPut("a", "1")
+		id := c.leader(tkey("a"))
+		c.isolate(id, true)
+		began := time.Now()
+		_, err := c.nodes[id].store.Send(context.Background(),
+			(&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.Put, Key: tkey("a"), Value: []byte("2")}))
+		if err == nil || err.Kind != kvapi.ErrAmbiguous {
+			t.Fatalf("%v", err)
+		}
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		c.isolate(id, false)
+	})
+}

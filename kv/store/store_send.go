@@ -149,11 +149,11 @@ type RangeReport struct {
 func (s *Store) RangeInfos() []RangeReport {
 	var out []RangeReport
 	for _, r := range s.replicas.all() {
-		valid := r.leaseStatus(noTimestamp).IsValid()
+		st := r.leaseStatus(noTimestamp)
 		r.mu.RLock()
 		out = append(out, RangeReport{
-			RangeInfo: kvapi.RangeInfo{Desc: *r.mu.desc, Lease: r.mu.lease},
-			ReplicaID: r.replicaID, Leader: r.mu.leader, Leads: r.mu.leads, LeaseValid: valid,
+			RangeInfo: kvapi.RangeInfo{Desc: *r.mu.desc, Lease: st.Lease},
+			ReplicaID: r.replicaID, Leader: r.mu.leader, Leads: r.mu.leads, LeaseValid: st.IsValid(),
 			Term: r.mu.term, Applied: r.mu.applied.Index, Stats: r.mu.applied.Stats,
 			Concurrency: r.mgr.Metrics(),
 		})
