@@ -15,8 +15,8 @@ import (
 )
 
 // changes are the schema changes of one transaction. They are made on a copy
-// of the catalog, view; base remembers what they rest on. At commit, when the
-// catalog's version is locked, everything they rest on is compared with the
+// of the catalog, view; base remembers what they rest on. At commit, which also
+// writes the catalog's version, everything they rest on is compared with the
 // latest catalog; only then is anything written (I5).
 type changes struct {
 	r  *Resolver
@@ -36,6 +36,8 @@ type changes struct {
 	// held are the descriptors marked by Hold; the renewal reads it too.
 	held   map[DescID]bool
 	heldMu sync.Mutex
+	// inBlock is set by InBlock.
+	inBlock bool
 	// holds counts the calls of Hold that settled.
 	holds int
 	// dropped is data to be cleared later; created are tables to get ranges.
@@ -242,14 +244,25 @@ func (r *Resolver) OnCommit(fn func(context.Context)) {
 	r.ddl.onCommit = append(r.ddl.onCommit, fn)
 }
 
-// writeChanges checks and writes the changes in the transaction. It locks the
-// catalog's version first, so that schema changes commit one after the other.
+// InBlock says that the transaction is a user's transaction block. Its commit
+// locks the catalog's version, which also moves its timestamp past changes of
+// others; a single statement reads it without a lock and begins anew if it has
+// moved, since a lock that outlived the attempt would stand in its own way.
+func (r *Resolver) InBlock() { r.ddl.inBlock = true }
+
+// writeChanges checks and writes the changes in the transaction. It reads and
+// writes the catalog's version, so that schema changes commit one after the
+// other.
 func (r *Resolver) writeChanges(ctx context.Context) error {
 	d := r.ddl
 	if d.count == 0 {
 		return nil
 	}
-	b, _, err := r.t.Get(ctx, versionKey, txn.GetOptions{Lock: kvapi.LockExclusive})
+	var o txn.GetOptions
+	if d.inBlock {
+		o.Lock = kvapi.LockExclusive
+	}
+	b, _, err := r.t.Get(ctx, versionKey, o)
 	if err != nil {
 		return err
 	}
@@ -357,8 +370,8 @@ func sameRole(a, b *Role) bool {
 	return string(a.AppendWire(nil)) == string(b.AppendWire(nil))
 }
 
-// atVersion returns a snapshot of exactly version v, which the caller has
-// locked, so that it is the latest.
+// atVersion returns a snapshot of exactly version v. If v is not the latest any
+// more, the caller's write of the version fails at commit.
 func (c *Catalog) atVersion(ctx context.Context, v CatalogVersion) (*Snapshot, error) {
 	if s := c.snap.Load(); s != nil && s.Version == v {
 		return s, nil

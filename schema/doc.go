@@ -53,8 +53,8 @@
 //	I4  A node on record as suspect since time s has no snapshot read after s:
 //	    the next reading clears the record (registerNode, askNodes).
 //	I5  A change commits only onto a catalog in which all that it rests on is
-//	    as it was; the catalog's version is locked while it compares
-//	    (changes.checkAgainst).
+//	    as it was when the change writes the catalog's version
+//	    (changes.checkAgainst, writeChanges).
 //	I6  The change proper commits at a higher timestamp than any use of v
 //	    (Hold reads the settled record). With I2 this holds also for
 //	    transactions on nodes that did not answer.

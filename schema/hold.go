@@ -123,6 +123,14 @@ func (c *Catalog) markAll(ctx context.Context, change ChangeID, what string, ids
 }
 
 func (c *Catalog) tryMark(ctx context.Context, change ChangeID, what string, ids []DescID) (mk marked, busy Object, err error) {
+	parent := ctx
+	ctx, cancel := context.WithTimeout(ctx, markMax)
+	defer cancel()
+	defer func() {
+		if err != nil && ctx.Err() != nil && parent.Err() == nil {
+			err = &StaleError{"catalog"}
+		}
+	}()
 	err = c.store.Run(ctx, "schema change: "+what, func(ctx context.Context, t Txn) error {
 		v, err := bumpVersion(ctx, t)
 		if err != nil {
@@ -238,18 +246,13 @@ func (c *Catalog) renewMarks(ctx context.Context, change ChangeID, ids []DescID)
 	}
 }
 
-// freeHeld takes the marks of a change away that did not happen.
+// freeHeld takes the marks of a change away that did not happen. What settle
+// wrote may still be locked by the change and is left to SweepDropped.
 func (c *Catalog) freeHeld(ctx context.Context, d *changes) {
 	for _, id := range d.heldIDs() {
 		if err := c.takeAway(ctx, id, d.id); err != nil {
 			c.log.Warn("freeing a table from a schema change", "id", id, "err", err)
 		}
-	}
-	err := c.store.Run(ctx, "schema change: clean up", func(ctx context.Context, t Txn) error {
-		return d.forgetSettled(ctx, t)
-	})
-	if err != nil {
-		c.log.Warn("cleaning up after a schema change", "err", err)
 	}
 }
 

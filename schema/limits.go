@@ -17,6 +17,9 @@ const (
 	// reachMax is how long a schema change waits for a sign of life of a node,
 	// before it puts it on record as a suspect.
 	reachMax = 2 * time.Second
+	// markMax bounds the commit of marks. It only takes long if another
+	// change, or an earlier attempt of the same, has the catalog locked.
+	markMax = 10 * time.Second
 	// markPollMax bounds the wait between two looks at another's mark.
 	markPollMax = 250 * time.Millisecond
 	// dropGrace is how long the data of a dropped table outlives it: no

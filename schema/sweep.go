@@ -30,12 +30,31 @@ func (c *Catalog) SweepDropped(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.sweepSettled(ctx); err != nil {
+		return err
+	}
 	for _, k := range due {
 		if err := c.clearDropped(ctx, k); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sweepSettled removes what changes that failed have left.
+func (c *Catalog) sweepSettled(ctx context.Context) error {
+	return c.store.Run(ctx, "sweep settled", func(ctx context.Context, t Txn) error {
+		return scanAll(ctx, t, settledPrefix, func(kv kvapi.KeyValue) error {
+			var rec nodeRecord
+			if err := decodeRecord(kv.Value, &rec); err != nil {
+				return err
+			}
+			if rec.Suspect.WallTime+int64(buildMax) > c.clock.PhysicalNow() {
+				return nil
+			}
+			return t.Delete(ctx, kv.Key)
+		})
+	})
 }
 
 func (c *Catalog) clearDropped(ctx context.Context, k kvapi.Key) error {

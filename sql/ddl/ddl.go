@@ -90,6 +90,9 @@ func Exec(ctx context.Context, env Env, in parser.Stmt) (tag string, err error) 
 	if err := s.r.BeginChange(ctx); err != nil {
 		return "", err
 	}
+	if env.Explicit {
+		s.r.InBlock()
+	}
 	return run(ctx)
 }
 
