@@ -413,3 +413,55 @@ func (h *harness) mustRun(line string) {
 		h.t.Fatalf("%s: %v", line, err)
 	}
 }
+
+// fork is another session on the same node.
+func (h *harness) fork() *harness {
+	return &harness{t: h.t, ctx: h.ctx, store: h.store, start: h.start, cat: h.cat}
+}
+
+// retried runs a statement as a session does: again while it must be retried.
+func (h *harness) retried(query string) error {
+	for n := 0; ; n++ {
+		err := h.run(query)
+		var r interface{ Retryable() bool }
+		if err == nil || n == 50 || !errors.As(err, &r) || !r.Retryable() {
+			return err
+		}
+	}
+}
+
+func TestSessionsChangeTheSchemaAtOnce(t *testing.T) {
+	h := newRealHarness(t)
+	h.mustRun("CREATE TABLE shared (a int PRIMARY KEY)")
+	const sessions, each = 4, 5
+	errs := make(chan error, sessions)
+	for i := range sessions {
+		s := h.fork()
+		go func() {
+			var err error
+			for n := 0; n < each && err == nil; n++ {
+				err = errors.Join(
+					s.retried(fmt.Sprintf("CREATE TABLE t%d_%d (a int PRIMARY KEY)", i, n)),
+					s.retried(fmt.Sprintf("ALTER TABLE shared ADD COLUMN c%d_%d int", i, n)))
+			}
+			errs <- err
+		}()
+	}
+	for range sessions {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	h.begin()
+	tab, err := h.table("shared")
+	if err != nil || len(tab.Columns) != 1+sessions*each {
+		t.Errorf("%d columns, %v", len(tab.Columns), err)
+	}
+	s, err := h.r.Snapshot(h.ctx)
+	if err != nil || len(s.Tables(100)) != 1+sessions*each {
+		t.Errorf("%d tables, %v", len(s.Tables(100)), err)
+	}
+	if err := h.end(true); err != nil {
+		t.Error(err)
+	}
+}
