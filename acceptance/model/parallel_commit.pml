@@ -6,12 +6,12 @@
  *   spin -a parallel_commit.pml && cc -O2 -o pan pan.c && ./pan -m100000
  *
  * Checked: I1 (what the user is told holds, for ever) and I2 (an implicit
- * commit has all its writes). With -DRESEND_WITH_WRITES the second attempt
- * sends writes and staging record together, and with -DNO_PREVENTION recovery
+ * commit has all its writes). With -DBUG_RESEND_WITH_WRITES the second attempt
+ * sends writes and staging record together, and with -DBUG_NO_PREVENTION recovery
  * does not prevent what it misses; spin must find both wrong:
  *
- *   spin -DRESEND_WITH_WRITES -a parallel_commit.pml && ...   (an error)
- *   spin -DNO_PREVENTION -a parallel_commit.pml && ...        (an error)
+ *   spin -DBUG_RESEND_WITH_WRITES -a parallel_commit.pml && ...   (an error)
+ *   spin -DBUG_NO_PREVENTION -a parallel_commit.pml && ...        (an error)
  *
  * Left out: epochs, pushes of the record, one phase, lost answers.
  */
@@ -107,7 +107,7 @@ active proctype Coordinator() {
     max(at, highest);
     answered = 0
   }
-#ifdef RESEND_WITH_WRITES
+#ifdef BUG_RESEND_WITH_WRITES
   atomic {
     refused = false; highest = 0;
     run Write(0, at, false); run Write(1, at, false); run End(at, staging)
@@ -164,7 +164,7 @@ again:
        :: intent[k] != 0 && intent[k] <= seen -> skip
        :: else ->
           all = false;
-#ifndef NO_PREVENTION
+#ifndef BUG_NO_PREVENTION
           max(readTS[k], seen)
 #endif
        fi;
