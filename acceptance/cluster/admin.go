@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Result is what a command said.
+type Result struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// commandMax bounds a command-line tool.
+const commandMax = 45 * time.Second
+
+// Cairn runs the binary's command line to its end.
+func (c *Cluster) Cairn(args ...string) Result {
+	c.t.Helper()
+	return c.Run("", c.binary, args...)
+}
+
+// Run runs any command to its end, with text as its standard input.
+func (c *Cluster) Run(stdin, name string, args ...string) Result {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), commandMax)
+	defer cancel()
+	return c.RunContext(ctx, stdin, name, args...)
+}
+
+// RunContext is Run with a limit of its own.
+func (c *Cluster) RunContext(ctx context.Context, stdin, name string, args ...string) Result {
+	c.t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		c.t.Fatalf("%s: %v", name, err)
+	}
+	return Result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// Range is a line of "cairn range ls".
+type Range struct {
+	ID, Start, End string
+	Replicas       []string
+	Lease          string
+	Rows           int64
+}
+
+// Ranges lists the ranges as a node sees them.
+func (c *Cluster) Ranges(via *Node) ([]Range, error) {
+	rows, err := c.table(via, "range", "ls")
+	if err != nil {
+		return nil, err
+	}
+	var out []Range
+	for _, f := range rows {
+		r := Range{ID: f["RANGE"], Start: f["START"], End: f["END"], Replicas: strings.Fields(f["REPLICAS"]), Lease: f["LEASE"]}
+		r.Rows, _ = strconv.ParseInt(f["ROWS"], 10, 64)
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// NodeStates lists node id and state ("live" or "silent") as a node sees them.
+func (c *Cluster) NodeStates(via *Node) (map[string]string, error) {
+	rows, err := c.table(via, "node", "ls")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, f := range rows {
+		out[f["NODE"]] = f["STATE"]
+	}
+	return out, nil
+}
+
+var columnGap = regexp.MustCompile(`\s{2,}`)
+
+// table runs a listing and returns its rows by column name.
+func (c *Cluster) table(via *Node, args ...string) ([]map[string]string, error) {
+	r := c.Cairn(append(args, "--host", via.RPC)...)
+	if r.Code != 0 {
+		return nil, errors.New(strings.TrimSpace(r.Stderr))
+	}
+	lines := strings.Split(strings.TrimSpace(r.Stdout), "\n")
+	names := columnGap.Split(strings.TrimSpace(lines[0]), -1)
+	var out []map[string]string
+	for _, line := range lines[1:] {
+		fields, row := columnGap.Split(strings.TrimSpace(line), -1), map[string]string{}
+		for i, f := range fields {
+			if i < len(names) {
+				row[names[i]] = f
+			}
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+// Busiest returns the range with the most rows: in these tests, the one every
+// transaction writes to.
+func (c *Cluster) Busiest(via *Node) Range {
+	c.t.Helper()
+	ranges, err := c.Ranges(via)
+	if err != nil || len(ranges) == 0 {
+		c.t.Fatalf("range ls: %v", err)
+	}
+	best := ranges[0]
+	for _, r := range ranges {
+		if r.Rows > best.Rows {
+			best = r
+		}
+	}
+	return best
+}

@@ -1,0 +1,225 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Limits on what a node may take for its duties.
+const (
+	readyMax = 30 * time.Second
+	// stopMax is longer than the drain's own limit of 10 s.
+	stopMax = 20 * time.Second
+)
+
+// Node is one node of a cluster, running or not.
+type Node struct {
+	cluster *Cluster
+	Name    string
+	// SQL, RPC and HTTP are where it listens.
+	SQL, RPC, HTTP string
+	// Store is its folder.
+	Store string
+	// ID is the cluster's number for it, from its ready line.
+	ID string
+	// Args are added to its command line, Env to its environment.
+	Args, Env []string
+
+	proc *process
+	log  *os.File
+}
+
+// URL is how SQL clients reach the node.
+func (n *Node) URL() string {
+	return fmt.Sprintf("postgres://root@%s/defaultdb?sslmode=disable", n.SQL)
+}
+
+// Host and Port are the two halves of the SQL address.
+func (n *Node) Host() string { host, _, _ := strings.Cut(n.SQL, ":"); return host }
+
+// Port is the SQL port.
+func (n *Node) Port() string { _, port, _ := strings.Cut(n.SQL, ":"); return port }
+
+// command is the node's command line.
+func (n *Node) command() []string {
+	var join []string
+	for _, o := range n.cluster.Nodes {
+		join = append(join, o.RPC)
+	}
+	args := []string{"start", "--insecure", "--store", n.Store, "--sql-addr", n.SQL,
+		"--rpc-addr", n.RPC, "--http-addr", n.HTTP, "--join", strings.Join(join, ",")}
+	return append(args, n.Args...)
+}
+
+// takePorts gives the node addresses that nobody uses.
+func (n *Node) takePorts() error {
+	for _, addr := range []*string{&n.SQL, &n.RPC, &n.HTTP} {
+		var err error
+		if *addr, err = freeAddr(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Launch starts the process without waiting until it is ready.
+func (n *Node) Launch() {
+	t := n.cluster.t
+	t.Helper()
+	if n.proc != nil && !n.proc.ended() {
+		t.Fatalf("%s is running already", n.Name)
+	}
+	if n.log == nil {
+		f, err := os.OpenFile(n.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.log = f
+	}
+	p, err := spawn(n.log, n.Env, n.cluster.binary, n.command()...)
+	if err != nil {
+		t.Fatalf("%s: %v", n.Name, err)
+	}
+	n.proc = p
+	go n.watch(p)
+}
+
+// watch fails the test when the process ends unasked (I3).
+func (n *Node) watch(p *process) {
+	<-p.done
+	if !p.endExpected() && n.cluster.open.Load() {
+		n.cluster.t.Errorf("%s ended by itself: %v\n%s", n.Name, p.err, n.LogTail(40))
+	}
+}
+
+var readyLine = regexp.MustCompile(`^ready: node (\S+) sql=(\S+) rpc=(\S+) http=(\S+)$`)
+
+// WaitReady waits for the line that says clients can connect (I2).
+func (n *Node) WaitReady() {
+	n.cluster.t.Helper()
+	limit := time.After(readyMax)
+	for {
+		select {
+		case line, ok := <-n.proc.lines:
+			if m := readyLine.FindStringSubmatch(line); m != nil {
+				n.ID = strings.TrimPrefix(m[1], "n")
+				return
+			}
+			if !ok {
+				n.cluster.t.Fatalf("%s ended before it was ready\n%s", n.Name, n.LogTail(40))
+			}
+		case <-limit:
+			n.cluster.t.Fatalf("%s was not ready within %v\n%s", n.Name, readyMax, n.LogTail(40))
+		}
+	}
+}
+
+// Restart starts the node again on its store, and waits until it is ready. It
+// returns how long that took.
+func (n *Node) Restart() time.Duration {
+	n.cluster.t.Helper()
+	start := time.Now()
+	n.Launch()
+	n.WaitReady()
+	return time.Since(start)
+}
+
+// Move gives the node new addresses, which count from its next start on.
+func (n *Node) Move() {
+	n.cluster.t.Helper()
+	if err := n.takePorts(); err != nil {
+		n.cluster.t.Fatal(err)
+	}
+}
+
+// Kill9 ends the process without a chance to say anything.
+func (n *Node) Kill9() {
+	n.cluster.t.Helper()
+	n.proc.expectEnd()
+	n.send(syscall.SIGKILL)
+	if _, err := n.proc.wait(stopMax); err != nil {
+		n.cluster.t.Fatal(err)
+	}
+}
+
+// Pause stops the process as a debugger or a virtual machine's move would.
+func (n *Node) Pause() { n.cluster.t.Helper(); n.send(syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (n *Node) Resume() { n.cluster.t.Helper(); n.send(syscall.SIGCONT) }
+
+// Stop asks the node to drain and end; it must do so with status 0.
+func (n *Node) Stop() time.Duration {
+	t := n.cluster.t
+	t.Helper()
+	start := time.Now()
+	n.proc.expectEnd()
+	n.send(syscall.SIGTERM)
+	code, err := n.proc.wait(stopMax)
+	if err != nil {
+		t.Fatalf("%s after SIGTERM: %v\n%s", n.Name, err, n.LogTail(40))
+	}
+	if code != 0 {
+		t.Errorf("%s after SIGTERM: exit status %d, want 0\n%s", n.Name, code, n.LogTail(40))
+	}
+	return time.Since(start)
+}
+
+func (n *Node) send(sig syscall.Signal) {
+	n.cluster.t.Helper()
+	if err := n.proc.signal(sig); err != nil {
+		n.cluster.t.Fatalf("%s: %v: %v", n.Name, sig, err)
+	}
+}
+
+// WaitEnd waits for a process that is expected to end by itself, and returns
+// its status.
+func (n *Node) WaitEnd(limit time.Duration) int {
+	n.cluster.t.Helper()
+	code, err := n.proc.wait(limit)
+	if err != nil {
+		n.cluster.t.Fatalf("%s: %v\n%s", n.Name, err, n.LogTail(40))
+	}
+	return code
+}
+
+// ExpectEnd tells the harness that this process may end by itself.
+func (n *Node) ExpectEnd() { n.proc.expectEnd() }
+
+// Running reports whether the process lives, paused or not.
+func (n *Node) Running() bool { return n.proc != nil && !n.proc.ended() }
+
+// CPU returns the processor time the process has used.
+func (n *Node) CPU() time.Duration {
+	n.cluster.t.Helper()
+	d, err := n.proc.cpu()
+	if err != nil {
+		n.cluster.t.Fatal(err)
+	}
+	return d
+}
+
+func (n *Node) logPath() string { return filepath.Join(n.cluster.Dir, n.Name+".log") }
+
+// Log returns all that the node printed, over its restarts.
+func (n *Node) Log() string {
+	text, err := os.ReadFile(n.logPath())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// LogTail returns the last lines of the log.
+func (n *Node) LogTail(lines int) string {
+	all := strings.Split(strings.TrimRight(n.Log(), "\n"), "\n")
+	if len(all) > lines {
+		all = all[len(all)-lines:]
+	}
+	return "--- " + n.Name + "\n" + strings.Join(all, "\n")
+}

@@ -1,0 +1,112 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cairndb/cairn/internal/testkit/history"
+)
+
+// Target is a node to connect to.
+type Target struct{ Name, URL string }
+
+// Limits of a client.
+const (
+	// OpMax is how long a client waits for one operation before it hangs up
+	// and calls the outcome unknown. It is longer than any pause a test makes.
+	OpMax = 40 * time.Second
+	// connectMax bounds one attempt to connect: a paused node accepts
+	// connections and says nothing.
+	connectMax = 3 * time.Second
+	// connectPause keeps a client of a dead node from spinning.
+	connectPause = 50 * time.Millisecond
+)
+
+// client is one worker with one connection at a time.
+type client struct {
+	id     history.Client
+	target Target
+	rng    *rand.Rand
+	conn   *pgx.Conn
+	pulse  *Pulse
+}
+
+// crew runs clients against every target until ctx ends. Each finishes the
+// operation it is in, so that as few outcomes as possible are unknown.
+func crew(ctx context.Context, targets []Target, each int, pulse *Pulse, work func(ctx context.Context, c *client)) {
+	var wg sync.WaitGroup
+	for i, t := range targets {
+		for j := range each {
+			c := &client{id: history.Client(i*each + j), target: t, pulse: pulse,
+				rng: rand.New(rand.NewPCG(uint64(i), uint64(j)))}
+			wg.Go(func() { c.run(ctx, work) })
+		}
+	}
+	wg.Wait()
+}
+
+func (c *client) run(ctx context.Context, work func(ctx context.Context, c *client)) {
+	defer c.hangUp()
+	for ctx.Err() == nil {
+		if !c.connected(ctx) {
+			continue
+		}
+		op, cancel := context.WithTimeout(context.Background(), OpMax)
+		work(op, c)
+		cancel()
+	}
+}
+
+// connected reports whether there is a connection, after trying to make one.
+func (c *client) connected(ctx context.Context) bool {
+	if c.conn != nil && !c.conn.IsClosed() {
+		return true
+	}
+	attempt, cancel := context.WithTimeout(ctx, connectMax)
+	defer cancel()
+	conn, err := pgx.Connect(attempt, c.target.URL)
+	if err == nil {
+		c.conn = conn
+		return true
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(connectPause):
+	}
+	return false
+}
+
+func (c *client) hangUp() {
+	if c.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	c.conn.Close(ctx)
+}
+
+// note tells the pulse how an operation ended.
+func (c *client) note(err error) {
+	if err != nil {
+		c.pulse.Error(c.target.Name, err)
+		return
+	}
+	c.pulse.Answer(c.target.Name)
+}
+
+// rollback leaves a transaction that failed.
+func (c *client) rollback(ctx context.Context) {
+	if !c.conn.IsClosed() {
+		if _, err := c.conn.Exec(ctx, "ROLLBACK"); err != nil {
+			c.hangUp()
+		}
+	}
+}
+
+// where names the client's node for people.
+func (c *client) where() string { return fmt.Sprintf("via %s", c.target.Name) }

@@ -1,0 +1,24 @@
+// Package load is clients that put a cluster to work and write down what they
+// were told.
+//
+//	targets ──▶ crew: k clients each, one connection each, reconnecting
+//	               │ one operation after another until told to stop
+//	               ▼
+//	            TPCB      pgbench's transaction, each marked with a name
+//	            Registers reads, writes, compare-and-set on single rows
+//	            Bank      transfers in transactions, and reads of everything
+//	               │
+//	               ▼
+//	            history (package testkit/history) and Pulse: when each target
+//	            last answered, and its longest silence
+//
+// The one rule that everything rests on:
+//
+//	I1 an outcome is never guessed: what did not clearly happen or clearly fail
+//	   is unknown (history.Info)              outcome.go
+//	I2 a client never repeats an operation; a retry is a new one with a new
+//	   name                                   every driver
+//
+// Not here: faults (package cluster) and verdicts (package testkit/check, and
+// CheckSums for TPC-B).
+package load

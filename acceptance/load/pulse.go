@@ -1,0 +1,108 @@
+package load
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Pulse watches how long each target goes without an answer to anybody, and
+// counts answers and errors.
+type Pulse struct {
+	mu struct {
+		sync.Mutex
+		beats  map[string]*beat
+		errors map[string]int
+	}
+}
+
+type beat struct {
+	last    time.Time
+	longest time.Duration
+	at      time.Time // when the longest silence began
+	count   int
+}
+
+// NewPulse starts watching the targets.
+func NewPulse(targets []Target) *Pulse {
+	p := &Pulse{}
+	p.mu.beats, p.mu.errors = map[string]*beat{}, map[string]int{}
+	for _, t := range targets {
+		p.mu.beats[t.Name] = &beat{last: time.Now()}
+	}
+	return p
+}
+
+// Answer notes that the target acknowledged something.
+func (p *Pulse) Answer(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.mu.beats[name]
+	b.silence(time.Now())
+	b.count++
+}
+
+func (b *beat) silence(now time.Time) {
+	if d := now.Sub(b.last); d > b.longest {
+		b.longest, b.at = d, b.last
+	}
+	b.last = now
+}
+
+// Error notes an error by its kind.
+func (p *Pulse) Error(name string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.errors[name+": "+errorKind(err)]++
+}
+
+// End closes the last silence of every target.
+func (p *Pulse) End() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.mu.beats {
+		b.silence(time.Now())
+	}
+}
+
+// Longest returns the target's longest silence.
+func (p *Pulse) Longest(name string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.beats[name].longest
+}
+
+// Count returns how many answers the target gave.
+func (p *Pulse) Count(name string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.beats[name].count
+}
+
+// Errors returns each kind of error with its count.
+func (p *Pulse) Errors() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := map[string]int{}
+	for k, n := range p.mu.errors {
+		out[k] = n
+	}
+	return out
+}
+
+// String tells everything on a few lines.
+func (p *Pulse) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var lines []string
+	for name, b := range p.mu.beats {
+		lines = append(lines, fmt.Sprintf("%s: %d answers, longest silence %v", name, b.count, b.longest.Round(time.Millisecond)))
+	}
+	for kind, n := range p.mu.errors {
+		lines = append(lines, fmt.Sprintf("%s × %d", kind, n))
+	}
+	sort.Strings(lines)
+	return strings.Join(lines, "\n")
+}
