@@ -41,9 +41,9 @@ func (r *Replica) transferAway(ctx context.Context, node kvapi.NodeID) error {
 		return kerr
 	}
 	defer r.mgr.Finish(guard)
-	p, ok := r.abandonLease()
-	if !ok {
-		return r.notLeaseholder("nothing to transfer")
+	p, err := r.abandonLease(ctx)
+	if err != nil {
+		return err
 	}
 	r.store.enqueue(r.rangeID)
 	if fate, err := p.wait(ctx); err != nil || fate != applied {
@@ -100,15 +100,31 @@ func (r *Replica) transferTarget(node kvapi.NodeID) (kvapi.ReplicaID, error) {
 	return best.ReplicaID, nil
 }
 
-// abandonLease proposes the lease that ends now. From here on this replica
-// serves nothing under the old one.
-func (r *Replica) abandonLease() (*proposal, bool) {
-	now := r.store.cfg.Clock.Now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.leaseStatusLocked(now, noTimestamp).IsValid() || r.mu.leaseAsked {
-		return nil, false
+// abandonLease proposes the lease that ends now, after a renewal in flight. From
+// here on this replica serves nothing under the old one.
+func (r *Replica) abandonLease(ctx context.Context) (*proposal, error) {
+	for {
+		now := r.store.cfg.Clock.Now()
+		r.mu.Lock()
+		valid, busy, changed := r.leaseStatusLocked(now, noTimestamp).IsValid(), r.mu.leaseAsked, r.mu.leaseChanged
+		if valid && !busy {
+			p := r.abandonLeaseLocked(now)
+			r.mu.Unlock()
+			return p, nil
+		}
+		r.mu.Unlock()
+		if !busy {
+			return nil, r.notLeaseholder("nothing to transfer")
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s: a renewal is in flight: %w", r.rangeID, ctx.Err())
+		}
 	}
+}
+
+func (r *Replica) abandonLeaseLocked(now hlc.ClockTimestamp) *proposal {
 	r.mu.minProposedAt = now
 	r.mu.transferUntil = now.WallTime + int64(transferPatience)
 	prev := r.mu.lease
@@ -118,7 +134,7 @@ func (r *Replica) abandonLease() (*proposal, bool) {
 	r.mu.leaseAsked = true
 	p := r.newLeaseProposal(prev, next)
 	r.bufferLocked(p)
-	return p, true
+	return p
 }
 
 // waitForSuccessor returns when this replica leads no more.

@@ -73,13 +73,9 @@ func (r *Replica) acceptPeer(e raftgroup.Envelope) bool {
 	r.heard.Lock()
 	r.heard.peers[e.From.ReplicaID] = e.From
 	r.heard.Unlock()
-	desc := r.Desc()
-	if desc.IsInitialized() {
-		// Who is in no configuration any more does not disturb its terms.
-		if _, ok := desc.ReplicaByID(e.From.ReplicaID); !ok {
-			t := e.Message.Type()
-			return t != raftgroup.MsgPreVote && t != raftgroup.MsgVote
-		}
+	// A sender that is in no descriptor here may be newer than our descriptor,
+	// and may need our vote; one that was removed is kept in check by pre-vote.
+	if r.Desc().IsInitialized() {
 		return true
 	}
 	return !r.waitsForSplit(e)
