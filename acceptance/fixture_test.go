@@ -17,7 +17,7 @@ import (
 
 func start(t *testing.T, nodes int) *cluster.Cluster {
 	t.Helper()
-	return cluster.Start(t, *binary, nodes)
+	return cluster.Start(t, *cairn, nodes)
 }
 
 // connect opens a connection that lives as long as the test.
@@ -78,7 +78,7 @@ func eventually(t *testing.T, limit time.Duration, claim string, holds func() er
 // of one node is one too many.
 func replicated(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
-	eventually(t, 30*time.Second, "every range has three replicas", func() error {
+	d := eventually(t, 30*time.Second, "every range has three replicas", func() error {
 		ranges, err := c.Ranges(c.Nodes[0])
 		for _, r := range ranges {
 			if len(r.Replicas) < 3 {
@@ -87,6 +87,7 @@ func replicated(t *testing.T, c *cluster.Cluster) {
 		}
 		return err
 	})
+	t.Logf("every range had three replicas after %v", d.Round(time.Millisecond))
 }
 
 // pgbenchRun is what pgbench said.

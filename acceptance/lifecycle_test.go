@@ -106,7 +106,7 @@ func TestTwoNodesThatSwapAddressesAreFoundAgain(t *testing.T) {
 }
 
 func TestASingleNodeKeepsItsDataOverRestarts(t *testing.T) {
-	c := cluster.New(t, *binary, 1)
+	c := cluster.New(t, *cairn, 1)
 	n := c.Nodes[0]
 	n.Launch()
 	c.Init()

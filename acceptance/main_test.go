@@ -11,7 +11,7 @@ import (
 
 var (
 	long   = flag.Bool("long", false, "runs as long as the project's promises are worded: pgbench at scale 10, sixty seconds")
-	binary = flag.String("cairn", "", "test this binary instead of building one")
+	cairn  = flag.String("cairn", "", "test this binary instead of building one")
 	target = flag.String("target", "", "run the client tests against the server at this URL, say a Postgres, to prove the tests themselves")
 	update = flag.Bool("update", false, "take the screens of testdata/psql from the server at -target")
 	race   = flag.Bool("race-binary", false, "build the servers with the race detector")
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 
 // run builds the binary once for all tests.
 func run(m *testing.M) int {
-	if *binary != "" {
+	if *cairn != "" {
 		return m.Run()
 	}
 	dir, err := os.MkdirTemp("", "cairn-build-")
@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 	if *race {
 		flags = append(flags, "-race")
 	}
-	if *binary, err = cluster.Build(dir, flags...); err != nil {
+	if *cairn, err = cluster.Build(dir, flags...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -119,7 +119,9 @@ func (c *Cluster) close() {
 		return
 	}
 	for _, n := range c.Nodes {
-		c.t.Log(n.LogTail(15))
+		if n.log != nil {
+			c.t.Log(n.LogTail(15))
+		}
 	}
 	c.t.Logf("stores and logs are kept in %s", c.Dir)
 }

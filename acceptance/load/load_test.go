@@ -1,0 +1,72 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/cairndb/cairn/internal/testkit/history"
+)
+
+func TestOutcomesAreNeverGuessed(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want history.Outcome
+	}{
+		{nil, history.OK},
+		{&pgconn.PgError{Code: "40001"}, history.Fail},
+		{&pgconn.PgError{Code: "23505"}, history.Fail},
+		{&pgconn.PgError{Code: "57014"}, history.Fail},
+		{&pgconn.PgError{Code: "40003"}, history.Info},
+		{&pgconn.PgError{Code: "57P01"}, history.Info},
+		{&pgconn.PgError{Code: "08006"}, history.Info},
+		{io.ErrUnexpectedEOF, history.Info},
+		{errors.New("anything else"), history.Info},
+	} {
+		if got := commitOutcome(c.err); got != c.want {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
+		}
+	}
+}
+
+func TestTPCBFindsWhatIsLostDoubledOrNotRefused(t *testing.T) {
+	for _, c := range []struct {
+		outcome history.Outcome
+		times   int
+		want    bool
+	}{
+		{history.OK, 1, true}, {history.OK, 0, false}, {history.OK, 2, false},
+		{history.Fail, 0, true}, {history.Fail, 1, false},
+		{history.Info, 0, true}, {history.Info, 1, true}, {history.Info, 2, false},
+	} {
+		t.Run(fmt.Sprintf("%v seen %d times", c.outcome, c.times), func(t *testing.T) {
+			b := &TPCB{}
+			b.mu.outcomes = map[string]history.Outcome{"c0-1": c.outcome}
+			problems := b.compare(map[string]int{"c0-1": c.times})
+			if (len(problems) == 0) != c.want {
+				t.Errorf("problems %v", problems)
+			}
+		})
+	}
+	b := &TPCB{}
+	if p := b.compare(map[string]int{"c9-9": 1}); !slices.Equal(p, []string{"transaction c9-9 is nobody's"}) {
+		t.Error(p)
+	}
+}
+
+func TestPulseMeasuresTheLongestSilence(t *testing.T) {
+	p := NewPulse([]Target{{Name: "n1"}})
+	b := p.mu.beats["n1"]
+	start := b.last
+	for _, at := range []time.Duration{1, 2, 7, 8} {
+		b.silence(start.Add(at * time.Second))
+	}
+	if got := p.Longest("n1"); got != 5*time.Second {
+		t.Error(got)
+	}
+}
