@@ -5,17 +5,17 @@
 // the client should see as seldom as possible, and its result must stream out in the protocol's
 // order, whoever speaks the protocol.
 //
-//	 text ──parse──▶ tree ──bind──▶ typed tree ──plan──▶ operators ──run──▶ rows
-//	      sql/parser      sql/bind             sql/plan          sql/exec
-//	                        │ names                 │ indexes          │
-//	                     schema.Catalog        schema.Table          txn.Txn
+//	text ──parse──▶ tree ──bind──▶ typed tree ──plan──▶ operators ──run──▶ rows
+//	     sql/parser      sql/bind             sql/plan          sql/exec
+//	                       │ names                 │ indexes          │
+//	                    schema.Catalog        schema.Table          txn.Txn
 //
-//	 Session (this package): one per connection
-//	   statements, portals        prepared.go, portal.go
-//	   transaction state          txnstate.go     idle → open → failed → idle
-//	   retries                    retry.go        rewind the writer, run again
-//	   parameters                 vars.go         SET, SHOW, what drivers read
-//	   statements without a plan  utility.go, copy_in.go, copy_out.go
+//	Session (this package): one per connection
+//	  statements, portals        prepared.go, portal.go
+//	  transaction state          txnstate.go     idle → open → failed → idle
+//	  retries                    retry.go        rewind the writer, run again
+//	  parameters                 vars.go         SET, SHOW, what drivers read
+//	  statements without a plan  utility.go, copy_in.go, copy_out.go
 //
 // Invariants:
 //

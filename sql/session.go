@@ -3,7 +3,9 @@ package sql
 import (
 	"context"
 	"net"
+	"time"
 
+	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -150,3 +152,9 @@ func (s *Session) Cancel() { s.cancelRunning() }
 
 // Close rolls back and releases everything; the session is dead afterwards.
 func (s *Session) Close() { s.close() }
+
+// IdleTimeout is how long a client may send nothing (0: for ever), and the FATAL error it then gets.
+type IdleTimeout struct {
+	After time.Duration
+	Err   *sqlerr.Error
+}

@@ -1,0 +1,368 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/parser"
+	"github.com/cairndb/cairn/sql/plan"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/tablekv"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// copyFormat is how COPY reads and writes values.
+type copyFormat struct {
+	csv, binary bool
+	header      bool
+	delim       byte
+	null        string
+	quote       byte
+	escape      byte
+	forceQuote  bool // all columns
+}
+
+func (s *Session) copy(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, w ResultWriter) error {
+	if n.Filename != "" || n.IsProgram {
+		return sqlerr.New(sqlerr.InsufficientPrivilege, "COPY to or from a file or program of the server is not allowed").
+			WithHint("Use COPY … FROM STDIN or TO STDOUT; psql's \\copy command does so with local files.")
+	}
+	f, err := copyOptions(n)
+	if err != nil {
+		return err
+	}
+	s.replay.off = true
+	if n.IsFrom {
+		return s.copyFrom(ctx, n, st, f, w)
+	}
+	return s.copyTo(ctx, n, st, f, w)
+}
+
+func copyOptions(n *pg.CopyStmt) (copyFormat, error) {
+	f := copyFormat{delim: '\t', null: `\N`, quote: '"', escape: '"'}
+	delim, null, quote, escape := "", "", "", ""
+	hasNull := false
+	for _, o := range n.Options {
+		d := o.GetDefElem()
+		v := ""
+		if d.Arg != nil {
+			v = constText(d.Arg)
+		}
+		on := v == "" || v == "on" || v == "true" || v == "1"
+		switch d.Defname {
+		case "format":
+			f.csv, f.binary = v == "csv", v == "binary"
+			if v != "text" && !f.csv && !f.binary {
+				return f, sqlerr.New(sqlerr.InvalidParameterValue, "COPY format \"%s\" not recognized", v)
+			}
+		case "delimiter":
+			delim = v
+		case "null":
+			null, hasNull = v, true
+		case "header":
+			f.header = on
+		case "quote":
+			quote = v
+		case "escape":
+			escape = v
+		case "freeze", "encoding", "oids":
+		case "force_quote":
+			f.forceQuote = true
+		default:
+			return f, sqlerr.Unsupported("COPY option %s", strings.ToUpper(d.Defname))
+		}
+	}
+	if n.WhereClause != nil {
+		return f, sqlerr.Unsupported("COPY FROM … WHERE")
+	}
+	if f.binary {
+		return f, sqlerr.Unsupported("COPY in binary format").WithHint("Use text or csv.")
+	}
+	if f.csv {
+		f.delim, f.null = ',', ""
+	}
+	return f, f.setChars(delim, null, quote, escape, hasNull)
+}
+
+func (f *copyFormat) setChars(delim, null, quote, escape string, hasNull bool) error {
+	one := func(dst *byte, v, name string) error {
+		if v == "" {
+			return nil
+		}
+		if len(v) != 1 {
+			return sqlerr.New(sqlerr.FeatureNotSupported, "COPY %s must be a single one-byte character", name)
+		}
+		*dst = v[0]
+		return nil
+	}
+	if hasNull {
+		f.null = null
+	}
+	if err := one(&f.delim, delim, "delimiter"); err != nil {
+		return err
+	}
+	if err := one(&f.quote, quote, "quote"); err != nil {
+		return err
+	}
+	f.escape = f.quote
+	return one(&f.escape, escape, "escape")
+}
+
+// copyFrom is an INSERT whose rows come from the client: the same checks, batches and defaults.
+func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f copyFormat, w ResultWriter) error {
+	cols := quoteNames(n.Attlist)
+	rel := quoteIdent(n.Relation.Relname)
+	if n.Relation.Schemaname != "" {
+		rel = quoteIdent(n.Relation.Schemaname) + "." + rel
+	}
+	snap, err := s.tx.r.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	env := s.bindEnv(snap)
+	pl, ts, names, err := s.copyPlan(ctx, env, rel, cols, st)
+	if err != nil {
+		return err
+	}
+	if err := s.allowed(pl.Stmt); err != nil {
+		return err
+	}
+	in, err := w.CopyIn(FormatText, len(ts))
+	if err != nil {
+		return err
+	}
+	src := &copySource{f: f, in: in, types: ts, names: names, table: n.Relation.Relname, env: s.env}
+	ins := pl.Root.(*exec.Insert)
+	ins.In, ins.Stream = src, true
+	r := new(exec.Run)
+	r.Reset(pl.Slots, pl.States)
+	r.Ctx, r.KV, r.EC, r.Params = ctx, s.tx.t, &s.ec, make([]types.Datum, len(ts))
+	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
+	if _, err := ins.Open(r); err != nil {
+		return err
+	}
+	return w.CommandComplete(fmt.Sprintf("COPY %d", r.Affected))
+}
+
+// copyPlan plans INSERT INTO t (…) VALUES ($1, …), with the columns' types as the parameters'.
+func (s *Session) copyPlan(ctx context.Context, env bind.Env, rel string, cols []string, st parser.Stmt) (*plan.Plan, []types.T, []string, error) {
+	probe, err := s.bindText(env, "SELECT * FROM "+rel, nil)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if len(probe.Tables) != 1 {
+		return nil, nil, nil, sqlerr.New(sqlerr.WrongObjectType, "cannot copy to %s: it is not a table", rel)
+	}
+	table := probe.Tables[0]
+	if len(cols) == 0 {
+		for _, c := range table.VisibleColumns() {
+			cols = append(cols, quoteIdent(c.Name))
+		}
+	}
+	var ts []types.T
+	var names, params []string
+	for i, q := range cols {
+		name := unquoteIdent(q)
+		c := columnNamed(table, name)
+		if c == nil {
+			return nil, nil, nil, sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", name, table.Name)
+		}
+		ts = append(ts, tablekv.TypeOf(c.Type))
+		names = append(names, name)
+		params = append(params, fmt.Sprintf("$%d", i+1))
+	}
+	text := "INSERT INTO " + rel + " (" + strings.Join(cols, ", ") + ") OVERRIDING SYSTEM VALUE VALUES (" + strings.Join(params, ", ") + ")"
+	b, err := s.bindText(env, text, ts)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if ok, err := s.useTables(ctx, b); err != nil || !ok {
+		if err == nil {
+			err = &schema.StaleError{Name: table.Name}
+		}
+		return nil, nil, nil, err
+	}
+	pl, err := plan.Build(b, plan.Options{})
+	return pl, ts, names, err
+}
+
+func columnNamed(t *schema.Table, name string) *schema.Column {
+	if c := t.Column(name); c != nil && !c.Hidden {
+		return c
+	}
+	return nil
+}
+
+func (s *Session) bindText(env bind.Env, text string, params []types.T) (*bind.Stmt, error) {
+	stmts, err := parser.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bind.Bind(env, stmts[0], params)
+	if err != nil {
+		e := *sqlerr.From(err)
+		e.Position = 0 // it would point into this text, which the client has never seen
+		return nil, &e
+	}
+	return b, nil
+}
+
+func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+func unquoteIdent(s string) string { return strings.ReplaceAll(s[1:len(s)-1], `""`, `"`) }
+
+func quoteNames(ns []*pg.Node) []string {
+	var out []string
+	for _, n := range ns {
+		out = append(out, quoteIdent(n.GetString_().GetSval()))
+	}
+	return out
+}
+
+// copyTo writes a table or a query's result.
+func (s *Session) copyTo(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f copyFormat, w ResultWriter) error {
+	p := &prepared{stmt: parser.Stmt{Tree: n.Query, Query: st.Query, Text: st.Text}}
+	if n.Query == nil {
+		cols := "*"
+		if len(n.Attlist) > 0 {
+			cols = strings.Join(quoteNames(n.Attlist), ", ")
+		}
+		rel := quoteIdent(n.Relation.Relname)
+		if n.Relation.Schemaname != "" {
+			rel = quoteIdent(n.Relation.Schemaname) + "." + rel
+		}
+		stmts, err := parser.Parse("SELECT " + cols + " FROM " + rel)
+		if err != nil {
+			return err
+		}
+		p.stmt = stmts[0]
+	}
+	po := &portal{p: p}
+	defer po.close(s)
+	if err := s.open(ctx, po, false); err != nil {
+		return err
+	}
+	cols := planColumns(po.plan.Stmt, nil)
+	if err := w.CopyOut(FormatText, len(cols)); err != nil {
+		return err
+	}
+	cw := &copyWriter{f: f, cols: cols, env: s.env, w: w}
+	if f.header {
+		if err := cw.headerLine(); err != nil {
+			return err
+		}
+	}
+	for {
+		ok, err := po.cur.Next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if err := cw.row(po.run.Slots, po.plan.Out); err != nil {
+			return err
+		}
+	}
+	if err := w.CopyDone(); err != nil {
+		return err
+	}
+	return w.CommandComplete(fmt.Sprintf("COPY %d", cw.n))
+}
+
+// copyWriter formats rows for COPY TO.
+type copyWriter struct {
+	f    copyFormat
+	cols []Column
+	env  *types.Env
+	w    ResultWriter
+	buf  []byte
+	val  []byte
+	n    int64
+}
+
+func (c *copyWriter) headerLine() error {
+	c.buf = c.buf[:0]
+	for i, col := range c.cols {
+		if i > 0 {
+			c.buf = append(c.buf, c.f.delim)
+		}
+		c.value([]byte(col.Name))
+	}
+	c.buf = append(c.buf, '\n')
+	return c.w.CopyData(c.buf)
+}
+
+func (c *copyWriter) row(slots []types.Datum, out []bind.ColID) error {
+	c.buf = c.buf[:0]
+	for i, id := range out {
+		if i > 0 {
+			c.buf = append(c.buf, c.f.delim)
+		}
+		d := slots[id]
+		if d.IsNull() {
+			c.buf = append(c.buf, c.f.null...)
+			continue
+		}
+		c.val = types.AppendText(c.val[:0], c.cols[i].Type, d, c.env)
+		c.value(c.val)
+	}
+	c.buf = append(c.buf, '\n')
+	c.n++
+	return c.w.CopyData(c.buf)
+}
+
+// value appends a value with what the format needs to read it back.
+func (c *copyWriter) value(v []byte) {
+	if c.f.csv {
+		c.csvValue(v)
+		return
+	}
+	for _, b := range v {
+		switch b {
+		case '\\':
+			c.buf = append(c.buf, '\\', '\\')
+		case '\n':
+			c.buf = append(c.buf, '\\', 'n')
+		case '\r':
+			c.buf = append(c.buf, '\\', 'r')
+		case '\t':
+			c.buf = append(c.buf, '\\', 't')
+		case '\b':
+			c.buf = append(c.buf, '\\', 'b')
+		case '\f':
+			c.buf = append(c.buf, '\\', 'f')
+		case '\v':
+			c.buf = append(c.buf, '\\', 'v')
+		case c.f.delim:
+			c.buf = append(c.buf, '\\', b)
+		default:
+			c.buf = append(c.buf, b)
+		}
+	}
+}
+
+func (c *copyWriter) csvValue(v []byte) {
+	quote := c.f.forceQuote || string(v) == c.f.null || string(v) == `\.`
+	for _, b := range v {
+		quote = quote || b == c.f.delim || b == c.f.quote || b == '\n' || b == '\r'
+	}
+	if !quote {
+		c.buf = append(c.buf, v...)
+		return
+	}
+	c.buf = append(c.buf, c.f.quote)
+	for _, b := range v {
+		if b == c.f.quote || b == c.f.escape {
+			c.buf = append(c.buf, c.f.escape)
+		}
+		c.buf = append(c.buf, b)
+	}
+	c.buf = append(c.buf, c.f.quote)
+}

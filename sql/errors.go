@@ -1,0 +1,152 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/tablekv"
+	"github.com/cairndb/cairn/txn"
+)
+
+// mapError turns any error into what a client is told. s may be nil.
+func mapError(err error, s *Session) error {
+	var own *sqlerr.Error
+	if errors.As(err, &own) {
+		return own
+	}
+	if e := transactionError(err, s); e != nil {
+		return e.WithCause(err)
+	}
+	if e := worldError(err); e != nil {
+		return e.WithCause(err)
+	}
+	return sqlerr.From(err)
+}
+
+func transactionError(err error, s *Session) *sqlerr.Error {
+	var (
+		retry    *txn.RetryError
+		deadlock *txn.DeadlockError
+		cond     *txn.ConditionFailedError
+		lock     *txn.LockConflictError
+		large    *txn.TooLargeError
+		back     *txn.RollbackUnsupportedError
+		old      *txn.SnapshotTooOldError
+	)
+	switch {
+	case txn.IsAmbiguous(err):
+		return sqlerr.New(sqlerr.StatementCompletionUnknown, "it is not known whether the transaction was committed").
+			WithDetail("%s", err.Error()).WithHint("Look at the data before you try again.")
+	case errors.As(err, &retry):
+		return sqlerr.New(sqlerr.SerializationFailure, "could not serialize access due to concurrent update").
+			WithDetail("%s.", capital(retry.Reason)).WithHint("%s", conflictHint(s, retry.Key, retry.Other))
+	case errors.As(err, &deadlock):
+		return sqlerr.New(sqlerr.DeadlockDetected, "deadlock detected").WithHint("%s", conflictHint(s, deadlock.Key, deadlock.Other))
+	case errors.As(err, &cond):
+		return sqlerr.From(conditionError(s, cond.Key))
+	case errors.As(err, &lock):
+		return sqlerr.New(sqlerr.LockNotAvailable, "could not obtain lock on row in relation \"%s\"", relationOf(s, lock.Key))
+	case errors.As(err, &large):
+		return sqlerr.New(sqlerr.ProgramLimitExceeded, "%s", large.Error()).WithHint("Split the work over several transactions.")
+	case errors.As(err, &back):
+		return sqlerr.New(sqlerr.FeatureNotSupported, "cannot roll back to a savepoint after %d bytes of writes", back.FlushedBytes).
+			WithHint("Roll back the whole transaction.")
+	case errors.As(err, &old):
+		return sqlerr.New(sqlerr.SerializationFailure, "snapshot too old").WithHint("Run the transaction again.")
+	case errors.As(err, new(txn.ReadOnlyError)):
+		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot write in a read-only transaction")
+	}
+	return nil
+}
+
+func worldError(err error) *sqlerr.Error {
+	var (
+		canceled    *txn.CanceledError
+		unavailable *txn.UnavailableError
+		overloaded  *txn.OverloadedError
+	)
+	switch {
+	case errors.As(err, &canceled), errors.Is(err, context.Canceled):
+		return sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to user request")
+	case errors.Is(err, context.DeadlineExceeded):
+		return sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to statement timeout")
+	case errors.As(err, &unavailable):
+		return sqlerr.New(sqlerr.CannotConnectNow, "a part of the data is not available at present").WithDetail("%s", err.Error())
+	case errors.As(err, &overloaded):
+		return sqlerr.New(sqlerr.InsufficientResources, "the cluster is overloaded").WithDetail("%s", err.Error())
+	}
+	return nil
+}
+
+// withCause prefers why a context was cancelled to the bare fact.
+func withCause(ctx context.Context, err error) error {
+	if ctx.Err() == nil || txn.IsAmbiguous(err) {
+		return err
+	}
+	var e *sqlerr.Error
+	if errors.As(context.Cause(ctx), &e) {
+		return e
+	}
+	return err
+}
+
+func capital(s string) string {
+	if s == "" {
+		return "The transaction lost to another one"
+	}
+	return string(s[0]-'a'+'A') + s[1:]
+}
+
+func conflictHint(s *Session, key kvapi.Key, other *kvapi.TxnMeta) string {
+	h := "The transaction might succeed if retried."
+	if key != nil {
+		h += fmt.Sprintf(" The conflict was in relation \"%s\"", relationOf(s, key))
+		if other != nil {
+			h += fmt.Sprintf(" with transaction %s", other.ID.Short())
+		}
+		h += "."
+	}
+	return h
+}
+
+// relationOf names the table of a key.
+func relationOf(s *Session, key kvapi.Key) string {
+	id, _, ok := tablekv.SplitKey(key)
+	if ok && s != nil && s.pg.Contents != nil {
+		if t := s.pg.Contents.Table(id); t != nil {
+			return t.Name
+		}
+	}
+	return key.String()
+}
+
+// conditionError is a unique violation found at commit.
+func conditionError(s *Session, key kvapi.Key) error {
+	id, _, ok := tablekv.SplitKey(key)
+	var t *schema.Table
+	if ok && s != nil {
+		if s.tx != nil {
+			t = s.tx.tables[id]
+		}
+		if t == nil && s.pg.Contents != nil {
+			t = s.pg.Contents.Table(id)
+		}
+	}
+	if t == nil {
+		return sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates unique constraint")
+	}
+	return exec.UniqueViolation(tablekv.NewCodec(t), key, s.env)
+}
+
+func isRetryable(err error) bool {
+	var e *sqlerr.Error
+	if errors.As(err, &e) && e.Code != sqlerr.SerializationFailure && e.Code != sqlerr.DeadlockDetected {
+		return false
+	}
+	return txn.IsRetryable(err) && !txn.IsAmbiguous(err)
+}

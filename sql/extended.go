@@ -1,0 +1,371 @@
+package sql
+
+import (
+	"context"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// replay records what the extended protocol did since the present implicit transaction began, so
+// that it can be done again when the transaction must be. Past replayMax, or once a portal was
+// suspended, there is no way back.
+type replay struct {
+	mark Mark
+	ops  []func(ctx context.Context) error
+	off  bool
+	// last is where the last Execute's output began.
+	last Mark
+}
+
+const replayMax = 1000
+
+func (r *replay) reset() { *r = replay{} }
+
+// do runs a step and records it if a transaction is under way.
+func (s *Session) do(ctx context.Context, op func(ctx context.Context) error) error {
+	if s.tx != nil && !s.tx.explicit && s.tx.done > 0 {
+		if len(s.replay.ops) >= replayMax {
+			s.replay.off = true
+		}
+		s.replay.ops = append(s.replay.ops, op)
+	}
+	return op(ctx)
+}
+
+// extended wraps a message of the extended protocol: errors fail the transaction.
+func (s *Session) extended(ctx context.Context, w ResultWriter, op func(ctx context.Context) error) error {
+	ctx, done := s.begin(ctx)
+	defer done()
+	before := w.Mark()
+	err := op(ctx)
+	if err == nil {
+		return nil
+	}
+	w.Rewind(before)
+	err = mapError(withCause(ctx, err), s)
+	s.noteError(ctx, err, false)
+	return err
+}
+
+func (s *Session) prepareMessage(ctx context.Context, w ResultWriter, name, query string, oids []types.OID) error {
+	return s.extended(ctx, w, func(ctx context.Context) error {
+		if _, ok := s.statements[name]; ok && name != "" {
+			return sqlerr.New(sqlerr.DuplicatePreparedStatement, "prepared statement \"%s\" already exists", name)
+		}
+		if len(s.statements) >= preparedMax {
+			return sqlerr.New(sqlerr.ConfigurationLimitExceeded, "a session can have at most %d prepared statements", preparedMax)
+		}
+		hints := make([]types.T, len(oids))
+		for i, o := range oids {
+			hints[i] = types.T{OID: o, Mod: -1}
+			if o != 0 && !hints[i].Valid() {
+				return sqlerr.New(sqlerr.UndefinedObject, "type with OID %d does not exist", o)
+			}
+		}
+		p, err := s.prepare(ctx, name, query, hints)
+		if err != nil {
+			return err
+		}
+		s.statements[name] = p
+		return s.do(ctx, func(context.Context) error { return w.Ack(AckParse) })
+	})
+}
+
+func (s *Session) statement(name string) (*prepared, error) {
+	p := s.statements[name]
+	if p == nil {
+		if name == "" {
+			return nil, sqlerr.New(sqlerr.InvalidSQLStatementName, "unnamed prepared statement does not exist")
+		}
+		return nil, sqlerr.New(sqlerr.InvalidSQLStatementName, "prepared statement \"%s\" does not exist", name)
+	}
+	return p, nil
+}
+
+func (s *Session) describeStatement(ctx context.Context, w ResultWriter, name string) error {
+	return s.extended(ctx, w, func(ctx context.Context) error {
+		p, err := s.statement(name)
+		if err != nil {
+			return err
+		}
+		if s.tx != nil && s.tx.failed && (p.stmt.Tree == nil || !endsTxn(p.stmt.Tree)) && s.columns(p, nil) != nil {
+			return errAborted()
+		}
+		if s.tx == nil || !s.tx.failed {
+			if err := s.describePlan(ctx, p); err != nil {
+				return err
+			}
+		}
+		return s.do(ctx, func(context.Context) error {
+			if err := w.ParameterDescription(p.params()); err != nil {
+				return err
+			}
+			return describe(w, s.columns(p, nil))
+		})
+	})
+}
+
+func describe(w ResultWriter, cols []Column) error {
+	if cols == nil {
+		return w.Ack(AckNoData)
+	}
+	return w.RowDescription(cols)
+}
+
+func (s *Session) bindMessage(ctx context.Context, w ResultWriter, a BindArgs) error {
+	return s.extended(ctx, w, func(ctx context.Context) error {
+		p, err := s.statement(a.Statement)
+		if err != nil {
+			return err
+		}
+		if s.tx != nil && s.tx.failed && (p.stmt.Tree == nil || !endsTxn(p.stmt.Tree)) {
+			return errAborted()
+		}
+		if _, ok := s.portals[a.Portal]; ok && a.Portal != "" {
+			return sqlerr.New(sqlerr.DuplicateCursor, "cursor \"%s\" already exists", a.Portal)
+		}
+		if len(s.portals) >= portalsMax {
+			return sqlerr.New(sqlerr.ConfigurationLimitExceeded, "a session can have at most %d portals", portalsMax)
+		}
+		params, err := s.decodeParams(p, a)
+		if err != nil {
+			return err
+		}
+		if old := s.portals[a.Portal]; old != nil {
+			old.close(s)
+		}
+		po := &portal{name: a.Portal, p: p, params: params, formats: a.ResultFormats}
+		s.portals[a.Portal] = po
+		return s.do(ctx, func(context.Context) error {
+			s.portals[a.Portal] = po
+			return w.Ack(AckBind)
+		})
+	})
+}
+
+func (s *Session) decodeParams(p *prepared, a BindArgs) ([]types.Datum, error) {
+	ts := p.params()
+	if len(a.Params) != len(ts) {
+		return nil, sqlerr.New(sqlerr.ProtocolViolation,
+			"bind message supplies %d parameters, but prepared statement \"%s\" requires %d", len(a.Params), p.name, len(ts))
+	}
+	if n := len(a.ParamFormats); n > 1 && n != len(ts) {
+		return nil, sqlerr.New(sqlerr.ProtocolViolation, "bind message has %d parameter formats but %d parameters", n, len(ts))
+	}
+	if len(ts) == 0 {
+		return nil, nil
+	}
+	out := make([]types.Datum, len(ts))
+	for i, raw := range a.Params {
+		if raw == nil {
+			continue
+		}
+		var err error
+		switch formatAt(a.ParamFormats, i) {
+		case FormatBinary:
+			out[i], err = types.ParseBinary(ts[i], raw)
+		case FormatText:
+			out[i], err = types.ParseText(ts[i], string(raw), s.env)
+		default:
+			err = sqlerr.New(sqlerr.InvalidParameterValue, "unsupported format code: %d", formatAt(a.ParamFormats, i))
+		}
+		if err != nil {
+			return nil, sqlerr.From(err).WithWhere("unnamed portal parameter $%d", i+1)
+		}
+	}
+	return out, nil
+}
+
+func (s *Session) portal(name string) (*portal, error) {
+	po := s.portals[name]
+	if po == nil {
+		return nil, sqlerr.New(sqlerr.InvalidCursorName, "portal \"%s\" does not exist", name)
+	}
+	return po, nil
+}
+
+func (s *Session) describePortal(ctx context.Context, w ResultWriter, name string) error {
+	return s.extended(ctx, w, func(ctx context.Context) error {
+		po, err := s.portal(name)
+		if err != nil {
+			return err
+		}
+		return s.do(ctx, func(context.Context) error { return describe(w, s.columns(po.p, po.formats)) })
+	})
+}
+
+// executeMessage runs a portal. In an implicit transaction that has just begun, an error that asks
+// for another attempt is answered by one, as long as nothing has been sent.
+func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name string, maxRows int) error {
+	ctx, done := s.begin(ctx)
+	defer done()
+	po, err := s.portal(name)
+	if err != nil {
+		s.noteError(ctx, err, false)
+		return err
+	}
+	if po.p.stmt.Tree == nil {
+		return w.EmptyQuery()
+	}
+	if s.tx == nil {
+		s.ensureTxn()
+		s.replay.reset()
+		s.replay.mark = w.Mark()
+	}
+	if s.tx.failed && !endsTxn(po.p.stmt.Tree) {
+		return errAborted()
+	}
+	tx := s.tx
+	fresh := tx.explicit && tx.done == 0
+	before := w.Mark()
+	op := func(ctx context.Context) error { return s.executePortal(ctx, po, w, maxRows) }
+	for {
+		s.replay.last = w.Mark()
+		err = op(ctx)
+		if err == nil {
+			break
+		}
+		err = withCause(ctx, err)
+		if s.tx == tx && isRetryable(err) {
+			if fresh && w.Rewind(before) && s.startOver(ctx, err, true) {
+				continue
+			}
+			if !tx.explicit && s.again(ctx, w, err) {
+				continue
+			}
+		}
+		w.Rewind(before)
+		err = mapError(err, s)
+		s.noteError(ctx, err, isCommit(po.p.stmt.Tree))
+		return err
+	}
+	if s.tx == tx {
+		if !tx.explicit {
+			s.replay.ops = append(s.replay.ops, op)
+		}
+		if !isBegin(po.p.stmt.Tree) {
+			tx.done++
+		}
+	}
+	return nil
+}
+
+// again starts the implicit transaction over and repeats what it did before.
+func (s *Session) again(ctx context.Context, w ResultWriter, cause error) bool {
+	for {
+		if s.replay.off || !w.Rewind(s.replay.mark) || !s.startOver(ctx, cause, false) {
+			return false
+		}
+		if cause = s.repeat(ctx); cause == nil {
+			return true
+		}
+		if !isRetryable(cause) {
+			return false
+		}
+	}
+}
+
+func (s *Session) repeat(ctx context.Context) error {
+	for _, op := range s.replay.ops {
+		if err := op(ctx); err != nil {
+			return err
+		}
+		s.tx.done++
+	}
+	return nil
+}
+
+// executePortal runs a portal once, or goes on with it.
+func (s *Session) executePortal(ctx context.Context, po *portal, w ResultWriter, maxRows int) error {
+	if !planned(po.p.stmt.Tree) {
+		return s.utility(ctx, po.p, w, utilityOptions{formats: po.formats, params: po.params})
+	}
+	if po.ended {
+		return w.CommandComplete(po.tag())
+	}
+	if po.cur == nil {
+		if err := s.open(ctx, po, !s.tx.explicit && s.tx.done == 0); err != nil {
+			po.close(s)
+			return err
+		}
+	} else {
+		po.run.Ctx = ctx
+	}
+	if po.plan.Stmt.Returning {
+		if po.cached == nil {
+			po.cached = planColumns(po.plan.Stmt, po.formats)
+		}
+		if err := w.BeginRows(po.cached); err != nil {
+			return err
+		}
+	}
+	end, err := s.fetch(po, w, maxRows)
+	if err != nil {
+		po.close(s)
+		return err
+	}
+	if !end {
+		s.replay.off = true
+		return w.PortalSuspended()
+	}
+	if err := s.tx.r.Check(ctx); err != nil {
+		return err
+	}
+	tag := po.tag()
+	po.close(s)
+	return w.CommandComplete(tag)
+}
+
+func (s *Session) closeStatement(ctx context.Context, w ResultWriter, name string) error {
+	delete(s.statements, name)
+	return s.do(ctx, func(context.Context) error { return w.Ack(AckClose) })
+}
+
+func (s *Session) closePortal(ctx context.Context, w ResultWriter, name string) error {
+	if po := s.portals[name]; po != nil {
+		po.close(s)
+		delete(s.portals, name)
+	}
+	return s.do(ctx, func(context.Context) error { return w.Ack(AckClose) })
+}
+
+// sync commits the implicit transaction.
+func (s *Session) sync(ctx context.Context, w ResultWriter) error {
+	if s.tx == nil || s.tx.explicit {
+		if s.tx == nil {
+			s.closePortals()
+		}
+		return nil
+	}
+	ctx, done := s.begin(ctx)
+	defer done()
+	for {
+		err := s.commit(ctx)
+		if err == nil {
+			return nil
+		}
+		err = withCause(ctx, err)
+		if isRetryable(err) && s.tx != nil && s.again(ctx, w, err) {
+			continue
+		}
+		w.Rewind(s.replay.last)
+		err = mapError(err, s)
+		s.noteError(ctx, err, true)
+		return err
+	}
+}
+
+func isCommit(n *pg.Node) bool {
+	t := n.GetTransactionStmt()
+	return t != nil && t.Kind == pg.TransactionStmtKind_TRANS_STMT_COMMIT
+}
+
+// isBegin says whether a statement leaves its transaction as good as new.
+func isBegin(n *pg.Node) bool {
+	t := n.GetTransactionStmt()
+	return t != nil && (t.Kind == pg.TransactionStmtKind_TRANS_STMT_BEGIN || t.Kind == pg.TransactionStmtKind_TRANS_STMT_START) ||
+		n.GetVariableSetStmt() != nil || n.GetVariableShowStmt() != nil
+}

@@ -1,0 +1,186 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/pgcatalog"
+	"github.com/cairndb/cairn/sql/plan"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// portal is a statement with its parameters, maybe half run.
+type portal struct {
+	name    string
+	p       *prepared
+	params  []types.Datum
+	formats []Format
+
+	plan   *plan.Plan
+	run    *exec.Run
+	own    bool // run is not the session's
+	cur    exec.Cursor
+	rows   int64
+	ended  bool
+	cached []Column
+}
+
+func (po *portal) close(s *Session) {
+	if po.cur != nil {
+		po.cur.Close()
+		po.cur = nil
+	}
+	if po.run == &s.run {
+		s.running = false
+	}
+	po.run = nil
+}
+
+func (s *Session) closePortals() {
+	s.closePortalCursors()
+	clear(s.portals)
+}
+
+func (s *Session) closePortalCursors() {
+	for _, po := range s.portals {
+		po.close(s)
+		po.ended, po.rows = false, 0
+	}
+}
+
+// open starts a planned statement. blind: the statement is all that its transaction does.
+func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
+	pl, err := s.planFor(ctx, po.p)
+	if err != nil {
+		return err
+	}
+	if err := s.allowed(pl.Stmt); err != nil {
+		return err
+	}
+	po.plan = pl
+	r := &s.run
+	if s.running {
+		r = new(exec.Run)
+	} else {
+		s.running = true
+	}
+	po.run = r
+	r.Reset(pl.Slots, pl.States)
+	r.Ctx, r.KV, r.EC, r.Params = ctx, s.tx.t, &s.ec, po.params
+	r.MemoryMax = s.srv.cfg.StatementBytesMax
+	r.Blind = blind
+	r.Wrote = s.wrote
+	r.VirtualRows = s.virtualRows
+	s.ec.Ctx, s.ec.StmtTime = ctx, time.Now()
+	po.cur, err = pl.Root.Open(r)
+	return err
+}
+
+// allowed refuses writes in a read-only transaction.
+func (s *Session) allowed(st *bind.Stmt) error {
+	if !s.tx.readOnly || !st.Writes {
+		return nil
+	}
+	name := [...]string{"SELECT FOR UPDATE", "INSERT", "UPDATE", "DELETE"}[st.Kind]
+	return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot execute %s in a read-only transaction", name)
+}
+
+func (s *Session) wrote(t *schema.Table) {
+	if s.tx.tables == nil {
+		s.tx.tables = map[schema.DescID]*schema.Table{}
+	}
+	s.tx.tables[t.ID] = t
+}
+
+func (s *Session) virtualRows(ctx context.Context, t *bind.VirtualTable) (exec.Rows, error) {
+	rows, err := t.Impl.(*pgcatalog.Table).Rows(ctx, &s.pg)
+	return &virtualRows{rows: rows}, err
+}
+
+type virtualRows struct {
+	rows []types.Row
+	at   int
+}
+
+// Next implements exec.Rows.
+func (v *virtualRows) Next() (types.Row, bool, error) {
+	if v.at >= len(v.rows) {
+		return nil, false, nil
+	}
+	v.at++
+	return v.rows[v.at-1], true, nil
+}
+
+// fetch writes up to max rows (0: all) and says whether that was the end.
+func (s *Session) fetch(po *portal, w ResultWriter, max int) (end bool, err error) {
+	out := po.plan.Out
+	if cap(s.row) < len(out) {
+		s.row = make(types.Row, len(out))
+	}
+	row := s.row[:len(out)]
+	for n := 0; max <= 0 || n < max; n++ {
+		ok, err := po.cur.Next()
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			return true, nil
+		}
+		if !po.plan.Stmt.Returning {
+			continue
+		}
+		for i, id := range out {
+			row[i] = po.run.Slots[id]
+		}
+		po.rows++
+		if err := w.Row(row); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// tag is the command tag at the end.
+func (po *portal) tag() string {
+	switch po.plan.Stmt.Kind {
+	case bind.KindInsert:
+		return fmt.Sprintf("INSERT 0 %d", po.run.Affected)
+	case bind.KindUpdate:
+		return fmt.Sprintf("UPDATE %d", po.run.Affected)
+	case bind.KindDelete:
+		return fmt.Sprintf("DELETE %d", po.run.Affected)
+	}
+	return fmt.Sprintf("SELECT %d", po.rows)
+}
+
+// runPlanned runs a planned statement to its end.
+func (s *Session) runPlanned(ctx context.Context, p *prepared, params []types.Datum, w ResultWriter, describe, blind bool) error {
+	po := &portal{p: p, params: params}
+	defer po.close(s)
+	if err := s.open(ctx, po, blind); err != nil {
+		return err
+	}
+	if po.plan.Stmt.Returning {
+		cols := planColumns(po.plan.Stmt, nil)
+		if describe {
+			if err := w.RowDescription(cols); err != nil {
+				return err
+			}
+		}
+		if err := w.BeginRows(cols); err != nil {
+			return err
+		}
+	}
+	if _, err := s.fetch(po, w, 0); err != nil {
+		return err
+	}
+	if err := s.tx.r.Check(ctx); err != nil {
+		return err
+	}
+	return w.CommandComplete(po.tag())
+}

@@ -1,0 +1,244 @@
+package sql
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/parser"
+	"github.com/cairndb/cairn/sql/plan"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// Limits of a session.
+const (
+	preparedMax   = 10_000
+	portalsMax    = 10_000
+	textCacheMax  = 256
+	textCacheSize = 2048 // longer texts are not worth their place
+)
+
+// prepared is a parsed statement with its plan.
+type prepared struct {
+	name  string
+	stmt  parser.Stmt // Tree is nil for an empty query
+	hints []types.T
+	plan  *cachedPlan
+}
+
+// cachedPlan is a plan with what it depends on.
+type cachedPlan struct {
+	*plan.Plan
+	version schema.CatalogVersion
+	path    string
+}
+
+// planned says whether a statement is one that is planned (the others are utilities).
+func planned(n *pg.Node) bool {
+	switch x := n.Node.(type) {
+	case *pg.Node_SelectStmt:
+		return x.SelectStmt.IntoClause == nil
+	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt:
+		return true
+	}
+	return false
+}
+
+// planFor returns a plan that is good for the present transaction (I4): the cached one if nothing
+// in the catalog moved, else a new one.
+func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) {
+	s.ensureTxn()
+	for range 20 {
+		snap, err := s.tx.r.Snapshot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		own := s.tx.r.ChangeCount() > 0
+		path := s.vars.get("search_path")
+		c := p.plan
+		if c == nil || own || c.version != snap.Version || c.path != path {
+			if c, err = s.makePlan(ctx, p, snap, path); err != nil {
+				return nil, err
+			}
+		} else if c.Stmt.Virtual || s.pg.Contents != snap.Contents {
+			s.bindEnv(snap)
+		}
+		ok, err := s.useTables(ctx, c.Stmt)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			p.plan = nil
+			continue
+		}
+		if own {
+			p.plan = nil
+		} else {
+			p.plan = c
+		}
+		return c.Plan, nil
+	}
+	return nil, sqlerr.New(sqlerr.SerializationFailure, "the schema changes faster than the statement can be planned")
+}
+
+func (s *Session) useTables(ctx context.Context, st *bind.Stmt) (bool, error) {
+	for _, t := range st.Tables {
+		ok, err := s.tx.r.Use(ctx, t.ID, t.Version)
+		if err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// makePlan binds and plans. A name that is not found may be new: then the catalog is read again.
+func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapshot, path string) (*cachedPlan, error) {
+	st, err := bind.Bind(s.bindEnv(snap), p.stmt, p.hints)
+	if err != nil && maybeNew(err) && s.tx.r.ChangeCount() == 0 {
+		if err := s.tx.r.Refresh(ctx); err != nil {
+			return nil, err
+		}
+		if snap, err = s.tx.r.Snapshot(ctx); err != nil {
+			return nil, err
+		}
+		st, err = bind.Bind(s.bindEnv(snap), p.stmt, p.hints)
+	}
+	if err != nil {
+		return nil, err
+	}
+	pl, err := plan.Build(st, plan.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if p.plan != nil && !sameColumns(p.plan.Stmt.Cols, st.Cols) && p.name != "" {
+		return nil, sqlerr.New(sqlerr.FeatureNotSupported, "cached plan must not change result type")
+	}
+	return &cachedPlan{Plan: pl, version: snap.Version, path: path}, nil
+}
+
+func maybeNew(err error) bool {
+	return sqlerr.HasCode(err, sqlerr.UndefinedTable) || sqlerr.HasCode(err, sqlerr.UndefinedColumn)
+}
+
+func sameColumns(a, b []bind.ResultCol) bool {
+	return slices.EqualFunc(a, b, func(x, y bind.ResultCol) bool { return x.Type == y.Type && x.Name == y.Name })
+}
+
+// prepare parses and, where there is something to plan, finds parameters and columns.
+func (s *Session) prepare(ctx context.Context, name, query string, hints []types.T) (*prepared, error) {
+	stmts, err := parser.Parse(query)
+	if err != nil {
+		return nil, err
+	}
+	if len(stmts) > 1 {
+		return nil, sqlerr.New(sqlerr.SyntaxError, "cannot insert multiple commands into a prepared statement")
+	}
+	p := &prepared{name: name, hints: hints}
+	if len(stmts) == 0 {
+		return p, nil
+	}
+	p.stmt = stmts[0]
+	if s.tx != nil && s.tx.failed && !endsTxn(p.stmt.Tree) {
+		return nil, errAborted()
+	}
+	return p, s.describePlan(ctx, p)
+}
+
+// describePlan plans a statement outside its execution.
+func (s *Session) describePlan(ctx context.Context, p *prepared) error {
+	if p.stmt.Tree == nil || !planned(p.stmt.Tree) {
+		return nil
+	}
+	fresh := s.tx == nil
+	_, err := s.planFor(ctx, p)
+	if fresh && s.tx != nil { // nothing ran in it
+		s.rollback(ctx)
+	}
+	return err
+}
+
+func (p *prepared) params() []types.T {
+	if p.plan != nil {
+		return p.plan.Stmt.Params
+	}
+	return p.hints
+}
+
+// columns are the result's columns; nil means that there is no result.
+func (s *Session) columns(p *prepared, formats []Format) []Column {
+	if p.stmt.Tree == nil {
+		return nil
+	}
+	if p.plan == nil {
+		return s.utilityColumns(p.stmt.Tree)
+	}
+	if !p.plan.Stmt.Returning {
+		return nil
+	}
+	return planColumns(p.plan.Stmt, formats)
+}
+
+func planColumns(st *bind.Stmt, formats []Format) []Column {
+	out := make([]Column, len(st.Cols))
+	for i, c := range st.Cols {
+		out[i] = Column{Name: c.Name, TableOID: c.TableOID, AttNum: c.AttNum, Type: c.Type, Format: formatAt(formats, i)}
+	}
+	return out
+}
+
+func formatAt(fs []Format, i int) Format {
+	switch {
+	case len(fs) == 1:
+		return fs[0]
+	case i < len(fs):
+		return fs[i]
+	}
+	return FormatText
+}
+
+// textCache keeps the statements of recent simple queries, so that a text that comes again is not
+// parsed and planned again.
+type textCache struct {
+	byText map[string]*prepared
+	order  []string
+}
+
+func (c *textCache) get(q string) *prepared { return c.byText[q] }
+
+func (c *textCache) put(q string, p *prepared) {
+	if len(q) > textCacheSize {
+		return
+	}
+	if c.byText == nil {
+		c.byText = map[string]*prepared{}
+	}
+	if _, ok := c.byText[q]; ok {
+		return
+	}
+	if len(c.order) >= textCacheMax {
+		delete(c.byText, c.order[0])
+		c.order = c.order[1:]
+	}
+	q = strings.Clone(q)
+	c.byText[q] = p
+	c.order = append(c.order, q)
+}
+
+// endsTxn says whether a statement is allowed in a failed transaction.
+func endsTxn(n *pg.Node) bool {
+	t := n.GetTransactionStmt()
+	if t == nil {
+		return false
+	}
+	switch t.Kind {
+	case pg.TransactionStmtKind_TRANS_STMT_COMMIT, pg.TransactionStmtKind_TRANS_STMT_ROLLBACK,
+		pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_TO:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,231 @@
+package sql
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/pgcatalog"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+	"github.com/cairndb/cairn/txn"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	DB      *txn.DB
+	Catalog *schema.Catalog
+	// Cluster feeds the tables of schema cairn and pg_stat_activity; may be nil.
+	Cluster pgcatalog.Cluster
+	// StatementBytesMax is a statement's memory budget; 0 is exec.MemoryBytesDefault.
+	StatementBytesMax int64
+	Logger            *slog.Logger
+}
+
+// Server holds what all sessions of a node share.
+type Server struct {
+	cfg   Config
+	store schema.Store
+	log   *slog.Logger
+}
+
+// NewServer makes a Server.
+func NewServer(cfg Config) *Server {
+	if cfg.StatementBytesMax == 0 {
+		cfg.StatementBytesMax = exec.MemoryBytesDefault
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger}
+}
+
+func (s *Server) lookupRole(ctx context.Context, name string) (Role, bool, error) {
+	snap, err := s.cfg.Catalog.Snapshot(ctx)
+	if err != nil {
+		return Role{}, false, mapError(err, nil)
+	}
+	r := snap.Role(name)
+	if r == nil { // it may be new
+		if snap, err = s.cfg.Catalog.Refresh(ctx); err != nil {
+			return Role{}, false, mapError(err, nil)
+		}
+		if r = snap.Role(name); r == nil {
+			return Role{}, false, nil
+		}
+	}
+	return Role{Name: r.Name, Superuser: r.Superuser, CanLogin: r.Login, Verifier: r.Verifier}, true, nil
+}
+
+// Session is one client's connection as SQL sees it.
+type Session struct {
+	srv  *Server
+	args SessionArgs
+	db   *schema.Database
+
+	env  *types.Env
+	vars vars
+	ec   builtins.EvalContext
+	pg   pgcatalog.Env
+
+	statements map[string]*prepared
+	portals    map[string]*portal
+	texts      textCache
+
+	tx *txnState
+	// replay is what the extended protocol did in the present implicit transaction (replay.go).
+	replay replay
+
+	run     exec.Run // reused by statements that run to their end at once
+	running bool
+	row     types.Row
+
+	currval map[schema.DescID]int64
+	lastSeq schema.DescID
+	started time.Time
+
+	mu struct {
+		sync.Mutex
+		cancel context.CancelCauseFunc
+	}
+}
+
+func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, error) {
+	if args.Database == "" {
+		args.Database = args.User
+	}
+	snap, err := s.cfg.Catalog.Snapshot(ctx)
+	if err != nil {
+		return nil, mapError(err, nil)
+	}
+	if snap.Database(args.Database) == nil || snap.Role(args.User) == nil {
+		if snap, err = s.cfg.Catalog.Refresh(ctx); err != nil {
+			return nil, mapError(err, nil)
+		}
+	}
+	if snap.Role(args.User) == nil {
+		return nil, sqlerr.New(sqlerr.InvalidAuthorizationSpecification, "role \"%s\" does not exist", args.User).
+			WithSeverity(sqlerr.SeverityFatal)
+	}
+	db := snap.Database(args.Database)
+	if db == nil {
+		return nil, sqlerr.New(sqlerr.InvalidCatalogName, "database \"%s\" does not exist", args.Database).
+			WithSeverity(sqlerr.SeverityFatal)
+	}
+	sess := &Session{srv: s, args: args, db: db, env: &types.Env{}, statements: map[string]*prepared{},
+		portals: map[string]*portal{}, currval: map[schema.DescID]int64{}, started: time.Now()}
+	sess.vars = newVars(sess)
+	sess.setUpEval(snap.Contents)
+	for k, v := range args.Params {
+		if err := sess.vars.startup(k, v); err != nil {
+			return nil, sqlerr.From(err).WithSeverity(sqlerr.SeverityFatal)
+		}
+	}
+	return sess, nil
+}
+
+// setUpEval connects functions with the session.
+func (s *Session) setUpEval(c *schema.Contents) {
+	s.pg = pgcatalog.Env{Contents: c, Database: s.db, User: s.args.User, Settings: s.vars.settings,
+		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster}
+	names := pgcatalog.Names{Env: &s.pg}
+	s.env.Reg = names
+	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names}
+}
+
+// searchPath lists the schemas of search_path that exist, without pg_catalog.
+func (s *Session) searchPath(c *schema.Contents) []string {
+	var out []string
+	for _, p := range strings.Split(s.vars.get("search_path"), ",") {
+		p = strings.Trim(strings.TrimSpace(p), `"`)
+		if p == "$user" {
+			p = s.args.User
+		}
+		if p == "pg_catalog" || p == "" {
+			continue
+		}
+		if c.Schema(s.db.ID, p) != nil || p == "information_schema" || p == "cairn" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (s *Session) bindEnv(snap *schema.Snapshot) bind.Env {
+	path := s.searchPath(snap.Contents)
+	s.pg.Contents, s.pg.SearchPath = snap.Contents, path
+	return bind.Env{Snap: snap, Database: s.db.ID, SearchPath: path, Types: s.env, Eval: &s.ec, Virtual: virtualTable}
+}
+
+// virtualTables keeps one bind.VirtualTable per computed table: plans compare by it.
+var virtualTables sync.Map
+
+func virtualTable(schemaName, name string) *bind.VirtualTable {
+	t := pgcatalog.Lookup(schemaName, name)
+	if t == nil {
+		return nil
+	}
+	if v, ok := virtualTables.Load(t); ok {
+		return v.(*bind.VirtualTable)
+	}
+	v := &bind.VirtualTable{Schema: t.Schema, Name: t.Name, OID: t.OID, Columns: t.Columns, Impl: t}
+	virtualTables.Store(t, v)
+	return v
+}
+
+func (s *Session) cancelRunning() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.cancel != nil {
+		s.mu.cancel(errUserCancel)
+	}
+}
+
+var (
+	errUserCancel = sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to user request")
+	errTimeout    = sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to statement timeout")
+)
+
+// begin makes the context of a call that may be cancelled; call the result at its end.
+func (s *Session) begin(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.mu.Lock()
+	s.mu.cancel = cancel
+	s.mu.Unlock()
+	var timer *time.Timer
+	if d := s.vars.statementTimeout; d > 0 {
+		timer = time.AfterFunc(d, func() { cancel(errTimeout) })
+	}
+	s.ec.Ctx = ctx
+	return ctx, func() {
+		if timer != nil {
+			timer.Stop()
+		}
+		s.mu.Lock()
+		s.mu.cancel = nil
+		s.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+func (s *Session) idleTimeout() IdleTimeout {
+	if s.tx != nil && s.tx.explicit {
+		return IdleTimeout{After: s.vars.idleInTxnTimeout, Err: sqlerr.New(sqlerr.IdleInTransactionSessionTimeout,
+			"terminating connection due to idle-in-transaction timeout").WithSeverity(sqlerr.SeverityFatal)}
+	}
+	return IdleTimeout{After: s.vars.idleTimeout, Err: sqlerr.New("57P05",
+		"terminating connection due to idle-session timeout").WithSeverity(sqlerr.SeverityFatal)}
+}
+
+func (s *Session) close() {
+	s.closePortals()
+	if s.tx != nil {
+		s.rollback(context.Background())
+	}
+}

@@ -1,0 +1,98 @@
+package sql
+
+import (
+	"context"
+
+	"github.com/cairndb/cairn/sql/parser"
+)
+
+// unit is the part of a query string that would be run again if its transaction must be: from the
+// statement at which the transaction began.
+type unit struct {
+	at       int
+	mark     Mark
+	explicit bool
+	// replayable: the transaction holds nothing from before this query string.
+	replayable bool
+}
+
+// execSimple runs the statements of a query string.
+func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) error {
+	ctx, done := s.begin(ctx)
+	defer done()
+	stmts, err := s.parseSimple(query)
+	if err != nil {
+		s.noteError(ctx, err, false)
+		return mapError(err, s)
+	}
+	if len(stmts) == 0 {
+		return w.EmptyQuery()
+	}
+	// The unnamed portal and statement end with a simple query.
+	delete(s.statements, "")
+	var u unit
+	for i := 0; i < len(stmts); {
+		if s.tx == nil {
+			s.ensureTxn()
+			u = unit{at: i, mark: w.Mark(), replayable: true}
+		} else if i == 0 {
+			u = unit{mark: w.Mark(), explicit: s.tx.explicit, replayable: s.tx.done == 0}
+		}
+		before := w.Mark()
+		err := s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
+		if err == nil && i == len(stmts)-1 && s.tx != nil && !s.tx.explicit {
+			err = s.commit(ctx)
+		}
+		if err == nil {
+			i++
+			continue
+		}
+		err = withCause(ctx, err)
+		if isRetryable(err) && u.replayable && s.tx != nil && w.Rewind(u.mark) && s.startOver(ctx, err, u.explicit) {
+			i = u.at
+			continue
+		}
+		w.Rewind(before)
+		err = mapError(err, s)
+		s.noteError(ctx, err, isCommit(stmts[i].stmt.Tree))
+		return err
+	}
+	return nil
+}
+
+// parseSimple parses, or finds a single statement in the cache.
+func (s *Session) parseSimple(query string) ([]*prepared, error) {
+	if p := s.texts.get(query); p != nil {
+		return []*prepared{p}, nil
+	}
+	parsed, err := parser.Parse(query)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*prepared, len(parsed))
+	for i, st := range parsed {
+		out[i] = &prepared{stmt: st}
+	}
+	if len(out) == 1 && planned(out[0].stmt.Tree) {
+		s.texts.put(query, out[0])
+	}
+	return out, nil
+}
+
+// execStatement runs one statement of the simple protocol.
+func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter, alone bool) error {
+	if s.tx.failed && !endsTxn(p.stmt.Tree) {
+		return errAborted()
+	}
+	tx := s.tx
+	var err error
+	if planned(p.stmt.Tree) {
+		err = s.runPlanned(ctx, p, nil, w, true, alone && !tx.explicit)
+	} else {
+		err = s.utility(ctx, p, w, utilityOptions{describe: true, alone: alone})
+	}
+	if err == nil && !isBegin(p.stmt.Tree) {
+		tx.done++
+	}
+	return err
+}

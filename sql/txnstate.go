@@ -1,0 +1,177 @@
+package sql
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/txn"
+)
+
+// txnState is the session's transaction.
+//
+//	        first statement            BEGIN
+//	idle ───────────────────▶ implicit ──────▶ explicit ──error──▶ failed
+//	  ▲                          │ end of query,  │ COMMIT, ROLLBACK     │ ROLLBACK, COMMIT,
+//	  └──────────────────────────┴ Sync ──────────┴──────────────────────┘ ROLLBACK TO → explicit
+type txnState struct {
+	t        *txn.Txn
+	r        *schema.Resolver
+	explicit bool
+	failed   bool
+	readOnly bool
+	start    time.Time
+	// done counts the statements that have run; a transaction in which none has may start over.
+	done       int
+	savepoints []savepoint
+	tables     map[schema.DescID]*schema.Table
+	undo       []varUndo
+	retries    int
+	// lost is the error after which the store does not let the transaction go on: not even a
+	// savepoint brings it back.
+	lost error
+}
+
+type savepoint struct {
+	name    string
+	sp      txn.Savepoint
+	undo    int
+	changes int // schema changes before it
+}
+
+func (s *Session) txnStatus() TxnStatus {
+	switch {
+	case s.tx == nil || !s.tx.explicit:
+		return TxnIdle
+	case s.tx.failed:
+		return TxnFailed
+	}
+	return TxnOpen
+}
+
+// ensureTxn begins an implicit transaction if there is none.
+func (s *Session) ensureTxn() {
+	if s.tx != nil {
+		return
+	}
+	s.tx = &txnState{readOnly: s.vars.get("default_transaction_read_only") == "on"}
+	s.newAttempt()
+}
+
+func (s *Session) newAttempt() {
+	tx := s.tx
+	tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})
+	tx.r = s.srv.cfg.Catalog.Resolver(tx.t)
+	tx.start = time.Now()
+	s.ec.TxnTime = tx.start
+	s.env.Now = tx.start
+}
+
+// retryBackoffMax bounds the pause between attempts.
+const (
+	retriesMax      = 50
+	retryBackoffMax = 100 * time.Millisecond
+)
+
+// startOver makes the transaction as new after a retryable error. explicit is what it was when the
+// part that is run again began.
+func (s *Session) startOver(ctx context.Context, cause error, explicit bool) bool {
+	tx := s.tx
+	if tx == nil || tx.retries >= retriesMax || ctx.Err() != nil {
+		return false
+	}
+	s.closePortalCursors()
+	tx.r.Finish(ctx, false)
+	if err := tx.t.PrepareForRetry(cause); err != nil {
+		tx.t.Rollback(context.WithoutCancel(ctx))
+		tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})
+	}
+	tx.r = s.srv.cfg.Catalog.Resolver(tx.t)
+	s.undoVars(tx.undo, false)
+	tx.undo, tx.savepoints, tx.tables = nil, nil, nil
+	tx.explicit, tx.failed, tx.done = explicit, false, 0
+	tx.retries++
+	tx.start = time.Now()
+	s.ec.TxnTime, s.env.Now = tx.start, tx.start
+	pause(ctx, tx.retries)
+	return true
+}
+
+// pause waits a little longer each time, so that those who conflict do not meet again at once.
+func pause(ctx context.Context, n int) {
+	if n <= 1 {
+		return
+	}
+	d := min(time.Millisecond<<min(n, 10), retryBackoffMax)
+	t := time.NewTimer(time.Duration(rand.Int64N(int64(d))))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// commit commits. After an error the transaction is as it was if the error is retryable, else it
+// has ended.
+func (s *Session) commit(ctx context.Context) error {
+	tx := s.tx
+	err := tx.r.PrepareCommit(ctx)
+	if err == nil {
+		err = tx.t.Commit(ctx)
+	}
+	if err == nil {
+		s.finish(ctx, true)
+		return nil
+	}
+	if isRetryable(err) {
+		return err
+	}
+	err = mapError(withCause(ctx, err), s)
+	s.rollback(ctx)
+	return err
+}
+
+// rollback rolls back.
+func (s *Session) rollback(ctx context.Context) {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.tx.t.Rollback(clean); err != nil {
+		s.srv.log.Warn("rolling back", "err", err)
+	}
+	s.finish(clean, false)
+}
+
+func (s *Session) finish(ctx context.Context, committed bool) {
+	tx := s.tx
+	s.closePortals()
+	tx.r.Finish(ctx, committed)
+	s.tx = nil
+	s.undoVars(tx.undo, committed)
+	s.replay.reset()
+}
+
+// noteError ends an implicit transaction. An explicit one can only be rolled back from here on; if
+// it was its COMMIT that failed, it has ended.
+func (s *Session) noteError(ctx context.Context, err error, atCommit bool) {
+	if s.tx == nil {
+		return
+	}
+	if s.tx.explicit && !atCommit {
+		s.closePortals()
+		s.tx.failed = true
+		if isRetryable(err) && s.tx.lost == nil {
+			s.tx.lost = err
+		}
+		return
+	}
+	s.rollback(ctx)
+}
+
+// fail is noteError for the wire layer.
+func (s *Session) fail() { s.noteError(context.Background(), nil, false) }
+
+func errAborted() error {
+	return sqlerr.New(sqlerr.InFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
+}

@@ -1,0 +1,426 @@
+package sql
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/ddl"
+	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/parser"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+type utilityOptions struct {
+	describe bool // the simple protocol: announce columns
+	alone    bool // nothing else is in the query string
+	formats  []Format
+	params   []types.Datum
+}
+
+// utility runs a statement that is not planned.
+func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o utilityOptions) error {
+	switch n := p.stmt.Tree.Node.(type) {
+	case *pg.Node_TransactionStmt:
+		return s.transaction(ctx, n.TransactionStmt, w)
+	case *pg.Node_VariableSetStmt:
+		return s.set(n.VariableSetStmt, w)
+	case *pg.Node_VariableShowStmt:
+		return s.show(n.VariableShowStmt, w, o)
+	case *pg.Node_PrepareStmt:
+		return s.prepareStmt(ctx, n.PrepareStmt, p.stmt, w)
+	case *pg.Node_ExecuteStmt:
+		return s.executeStmt(ctx, n.ExecuteStmt, p.stmt, w, o)
+	case *pg.Node_DeallocateStmt:
+		return s.deallocate(n.DeallocateStmt, w)
+	case *pg.Node_DiscardStmt:
+		return s.discard(n.DiscardStmt, w)
+	case *pg.Node_ExplainStmt:
+		return s.explain(ctx, n.ExplainStmt, p.stmt, w, o)
+	case *pg.Node_CopyStmt:
+		return s.copy(ctx, n.CopyStmt, p.stmt, w)
+	case *pg.Node_SelectStmt:
+		return s.selectInto(ctx, n.SelectStmt, p.stmt, w, o)
+	case *pg.Node_ConstraintsSetStmt:
+		return w.CommandComplete("SET CONSTRAINTS")
+	case *pg.Node_DeclareCursorStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt:
+		return sqlerr.Unsupported("a cursor (DECLARE, FETCH, MOVE, CLOSE)").WithHint("Use a portal of the extended protocol with a row limit.")
+	case *pg.Node_ListenStmt, *pg.Node_NotifyStmt:
+		return sqlerr.Unsupported("LISTEN / NOTIFY")
+	case *pg.Node_UnlistenStmt:
+		return w.CommandComplete("UNLISTEN")
+	case *pg.Node_LockStmt:
+		return sqlerr.Unsupported("LOCK TABLE").WithHint("Transactions are serializable; lock rows with SELECT … FOR UPDATE.")
+	}
+	return s.ddl(ctx, p.stmt, w, o.alone)
+}
+
+// utilityColumns are the columns of a statement that is not planned.
+func (s *Session) utilityColumns(n *pg.Node) []Column {
+	text := func(name string) Column { return Column{Name: name, Type: types.Text} }
+	switch x := n.Node.(type) {
+	case *pg.Node_VariableShowStmt:
+		if x.VariableShowStmt.Name == "all" {
+			return []Column{text("name"), text("setting"), text("description")}
+		}
+		return []Column{text(showName(x.VariableShowStmt.Name))}
+	case *pg.Node_ExplainStmt:
+		return []Column{text("QUERY PLAN")}
+	case *pg.Node_ExecuteStmt:
+		if p := s.statements[x.ExecuteStmt.Name]; p != nil {
+			return s.columns(p, nil)
+		}
+	}
+	return nil
+}
+
+// texts writes rows of text.
+func (s *Session) textRows(n *pg.Node, w ResultWriter, o utilityOptions, rows [][]string) error {
+	cols := s.utilityColumns(n)
+	for i := range cols {
+		cols[i].Format = formatAt(o.formats, i)
+	}
+	if o.describe {
+		if err := w.RowDescription(cols); err != nil {
+			return err
+		}
+	}
+	if err := w.BeginRows(cols); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		row := make(types.Row, len(r))
+		for i, v := range r {
+			row[i] = types.NewText(v)
+		}
+		if err := w.Row(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ddl runs a statement that changes the schema.
+func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone bool) error {
+	if s.tx.readOnly {
+		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot change the schema in a read-only transaction")
+	}
+	snap, err := s.tx.r.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	env := s.bindEnv(snap)
+	var noticeErr error
+	tag, err := ddl.Exec(ctx, ddl.Env{
+		Catalog: s.srv.cfg.Catalog, Resolver: s.tx.r, Txn: s.tx.t, Store: s.srv.store,
+		Database: s.db, SearchPath: env.SearchPath, User: s.args.User,
+		Explicit: s.tx.explicit || s.tx.done > 0 || !alone && !s.simpleDDL(),
+		Bind:     env, Engine: engine{s},
+		Notice: func(e *sqlerr.Error) {
+			if err := w.Notice(e); err != nil {
+				noticeErr = err
+			}
+		},
+	}, st)
+	if err != nil {
+		return err
+	}
+	if noticeErr != nil {
+		return noticeErr
+	}
+	return w.CommandComplete(tag)
+}
+
+// simpleDDL: in the extended protocol a statement is alone if nothing ran before it.
+func (s *Session) simpleDDL() bool { return s.tx.done == 0 }
+
+// engine is what DDL needs of execution.
+type engine struct{ s *Session }
+
+// Compile implements ddl.Engine.
+func (e engine) Compile(x bind.Expr) (ddl.Eval, error) {
+	var c exec.Compiler
+	f, err := c.Compile(x)
+	if err != nil {
+		return nil, err
+	}
+	run := &exec.Run{EC: &e.s.ec}
+	return func(ctx context.Context, row types.Row) (types.Datum, error) {
+		run.Ctx, run.Slots = ctx, row
+		return f(run)
+	}, nil
+}
+
+// Columns implements ddl.Engine.
+func (e engine) Columns(ctx context.Context, st parser.Stmt) ([]bind.ResultCol, error) {
+	snap, err := e.s.tx.r.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bind.Bind(e.s.bindEnv(snap), st, nil)
+	if err != nil {
+		return nil, err
+	}
+	return b.Cols, nil
+}
+
+// Exec implements ddl.Engine.
+func (e engine) Exec(ctx context.Context, query string) (int64, error) {
+	stmts, err := parser.Parse(query)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, st := range stmts {
+		po := &portal{p: &prepared{stmt: st}}
+		if err := e.s.open(ctx, po, false); err != nil {
+			po.close(e.s)
+			return n, err
+		}
+		n += po.run.Affected
+		po.close(e.s)
+	}
+	return n, nil
+}
+
+// selectInto is CREATE TABLE AS under its older name.
+func (s *Session) selectInto(ctx context.Context, n *pg.SelectStmt, st parser.Stmt, w ResultWriter, o utilityOptions) error {
+	return sqlerr.Unsupported("SELECT INTO").WithHint("Use CREATE TABLE … AS SELECT ….")
+}
+
+func (s *Session) set(n *pg.VariableSetStmt, w ResultWriter) error {
+	name := strings.ToLower(n.Name)
+	var err error
+	switch n.Kind {
+	case pg.VariableSetKind_VAR_SET_VALUE:
+		err = s.setVar(name, setValue(name, n.Args), n.IsLocal, w)
+	case pg.VariableSetKind_VAR_SET_DEFAULT, pg.VariableSetKind_VAR_RESET:
+		err = s.resetVar(name, w)
+	case pg.VariableSetKind_VAR_RESET_ALL:
+		err = s.resetAll(w)
+	case pg.VariableSetKind_VAR_SET_MULTI:
+		err = s.setMulti(n, w)
+	case pg.VariableSetKind_VAR_SET_CURRENT:
+		err = s.setVar(name, s.vars.get(name), n.IsLocal, w)
+	}
+	if err != nil {
+		return err
+	}
+	if n.Kind == pg.VariableSetKind_VAR_RESET || n.Kind == pg.VariableSetKind_VAR_RESET_ALL {
+		return w.CommandComplete("RESET")
+	}
+	return w.CommandComplete("SET")
+}
+
+func (s *Session) resetAll(w ResultWriter) error {
+	for name := range s.vars.vals {
+		if strings.HasPrefix(name, "transaction_") {
+			continue
+		}
+		if err := s.resetVar(name, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setValue joins the values of SET name = a, b.
+func setValue(name string, args []*pg.Node) string {
+	var parts []string
+	for _, a := range args {
+		v := constText(a)
+		if name == "search_path" {
+			v = quotePath(v)
+		}
+		parts = append(parts, v)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func quotePath(v string) string {
+	for _, c := range v {
+		if c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != ',' && c != ' ' && c != '"' {
+			return `"` + v + `"`
+		}
+	}
+	return v
+}
+
+func constText(n *pg.Node) string {
+	if t := n.GetTypeCast(); t != nil { // SET TIME ZONE INTERVAL …
+		return constText(t.Arg)
+	}
+	c := n.GetAConst()
+	if c == nil {
+		return n.GetString_().GetSval()
+	}
+	switch v := c.Val.(type) {
+	case *pg.A_Const_Sval:
+		return v.Sval.Sval
+	case *pg.A_Const_Ival:
+		return strconv.Itoa(int(v.Ival.GetIval()))
+	case *pg.A_Const_Fval:
+		return v.Fval.Fval
+	case *pg.A_Const_Boolval:
+		return strconv.FormatBool(v.Boolval.GetBoolval())
+	}
+	return "0"
+}
+
+// setMulti is SET TRANSACTION and SET SESSION CHARACTERISTICS.
+func (s *Session) setMulti(n *pg.VariableSetStmt, w ResultWriter) error {
+	switch strings.ToUpper(n.Name) {
+	case "TRANSACTION":
+		return s.txnModes(n.Args, "")
+	case "SESSION CHARACTERISTICS":
+		return s.txnModes(n.Args, "default_")
+	}
+	return sqlerr.Unsupported("SET %s", n.Name)
+}
+
+// txnModes applies ISOLATION LEVEL, READ ONLY and the like.
+func (s *Session) txnModes(opts []*pg.Node, prefix string) error {
+	for _, o := range opts {
+		d := o.GetDefElem()
+		v := constText(d.Arg)
+		var err error
+		switch d.Defname {
+		case "transaction_isolation":
+			_, err = applyIsolation(s, v)
+		case "transaction_read_only":
+			on := v == "1" || v == "true"
+			if prefix == "" && s.tx != nil {
+				if !on && s.tx.readOnly && s.tx.done > 0 {
+					return sqlerr.New(sqlerr.ActiveSQLTransaction, "transaction read-write mode must be set before any query")
+				}
+				s.tx.readOnly = on
+			} else if prefix != "" {
+				err = s.setVar("default_transaction_read_only", map[bool]string{true: "on", false: "off"}[on], false, nil)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func showName(name string) string {
+	if d, ok := varDefs[strings.ToLower(name)]; ok && d.report != "" {
+		return d.report
+	}
+	return strings.ToLower(name)
+}
+
+func (s *Session) show(n *pg.VariableShowStmt, w ResultWriter, o utilityOptions) error {
+	node := &pg.Node{Node: &pg.Node_VariableShowStmt{VariableShowStmt: n}}
+	var rows [][]string
+	if n.Name == "all" {
+		for _, name := range s.vars.names() {
+			rows = append(rows, []string{showName(name), s.vars.get(name), ""})
+		}
+	} else {
+		v, ok := s.vars.lookup(n.Name)
+		if !ok {
+			return sqlerr.New(sqlerr.UndefinedObject, "unrecognized configuration parameter \"%s\"", n.Name)
+		}
+		if strings.EqualFold(n.Name, "transaction_read_only") && s.tx.readOnly {
+			v = "on"
+		}
+		rows = [][]string{{v}}
+	}
+	if err := s.textRows(node, w, o, rows); err != nil {
+		return err
+	}
+	return w.CommandComplete("SHOW")
+}
+
+func (s *Session) prepareStmt(ctx context.Context, n *pg.PrepareStmt, st parser.Stmt, w ResultWriter) error {
+	if _, ok := s.statements[n.Name]; ok {
+		return sqlerr.New(sqlerr.DuplicatePreparedStatement, "prepared statement \"%s\" already exists", n.Name)
+	}
+	p := &prepared{name: n.Name, stmt: parser.Stmt{Tree: n.Query, Query: st.Query, Text: st.Text}}
+	for _, t := range n.Argtypes {
+		x, err := bind.TypeName(st.Query, t.GetTypeName())
+		if err != nil {
+			return err
+		}
+		p.hints = append(p.hints, x)
+	}
+	if _, err := s.planFor(ctx, p); err != nil {
+		return err
+	}
+	s.statements[n.Name] = p
+	return w.CommandComplete("PREPARE")
+}
+
+func (s *Session) executeStmt(ctx context.Context, n *pg.ExecuteStmt, st parser.Stmt, w ResultWriter, o utilityOptions) error {
+	p, err := s.statement(n.Name)
+	if err != nil {
+		return err
+	}
+	if _, err := s.planFor(ctx, p); err != nil {
+		return err
+	}
+	ts := p.params()
+	if len(n.Params) != len(ts) {
+		return sqlerr.New(sqlerr.SyntaxError, "wrong number of parameters for prepared statement \"%s\"", n.Name).
+			WithDetail("Expected %d parameters but got %d.", len(ts), len(n.Params))
+	}
+	snap, err := s.tx.r.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	params := make([]types.Datum, len(ts))
+	for i, x := range n.Params {
+		e, err := bind.BindExpr(s.bindEnv(snap), x, st.Query, nil, ts[i])
+		if err != nil {
+			return err
+		}
+		f, err := (&exec.Compiler{}).Compile(e)
+		if err != nil {
+			return err
+		}
+		if params[i], err = f(&exec.Run{Ctx: ctx, EC: &s.ec, Params: o.params}); err != nil {
+			return err
+		}
+	}
+	return s.runPlanned(ctx, p, params, w, o.describe, false)
+}
+
+func (s *Session) deallocate(n *pg.DeallocateStmt, w ResultWriter) error {
+	if n.Name == "" {
+		clear(s.statements)
+		return w.CommandComplete("DEALLOCATE ALL")
+	}
+	if _, err := s.statement(n.Name); err != nil {
+		return err
+	}
+	delete(s.statements, n.Name)
+	return w.CommandComplete("DEALLOCATE")
+}
+
+func (s *Session) discard(n *pg.DiscardStmt, w ResultWriter) error {
+	switch n.Target {
+	case pg.DiscardMode_DISCARD_ALL:
+		if s.tx.explicit {
+			return sqlerr.New(sqlerr.ActiveSQLTransaction, "DISCARD ALL cannot run inside a transaction block")
+		}
+		if err := s.resetAll(w); err != nil {
+			return err
+		}
+		clear(s.statements)
+		clear(s.currval)
+		return w.CommandComplete("DISCARD ALL")
+	case pg.DiscardMode_DISCARD_SEQUENCES:
+		clear(s.currval)
+		return w.CommandComplete("DISCARD SEQUENCES")
+	case pg.DiscardMode_DISCARD_PLANS:
+		return w.CommandComplete("DISCARD PLANS")
+	}
+	return w.CommandComplete("DISCARD TEMP")
+}

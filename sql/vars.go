@@ -1,0 +1,419 @@
+package sql
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cairndb/cairn/sql/pgcatalog"
+	"github.com/cairndb/cairn/sql/sqlerr"
+)
+
+// varDef defines a session parameter.
+type varDef struct {
+	def string
+	// report: the client is told of changes (ParameterStatus); the name as Postgres spells it.
+	report string
+	// fixed parameters can be shown but not set; setting one to what it is, is allowed.
+	fixed bool
+	unit  string // ms: a duration
+	boole bool
+	apply func(s *Session, v string) (string, error)
+}
+
+// varDefs are the parameters that Cairn knows. What has no effect here but is set by clients as a
+// matter of course is accepted.
+var varDefs = map[string]varDef{
+	"application_name":                    {report: "application_name"},
+	"client_encoding":                     {def: "UTF8", report: "client_encoding", apply: applyEncoding},
+	"datestyle":                           {def: "ISO, MDY", report: "DateStyle", apply: applyDateStyle},
+	"default_transaction_read_only":       {def: "off", report: "default_transaction_read_only", boole: true},
+	"default_transaction_isolation":       {def: "serializable", apply: applyIsolation},
+	"default_transaction_deferrable":      {def: "off", boole: true},
+	"transaction_isolation":               {def: "serializable", apply: applyIsolation},
+	"transaction_read_only":               {def: "off", boole: true, apply: applyReadOnly},
+	"transaction_deferrable":              {def: "off", boole: true},
+	"extra_float_digits":                  {def: "1", apply: applyFloatDigits},
+	"bytea_output":                        {def: "hex", apply: applyBytea},
+	"integer_datetimes":                   {def: "on", report: "integer_datetimes", fixed: true},
+	"intervalstyle":                       {def: "postgres", report: "IntervalStyle", fixed: true},
+	"is_superuser":                        {def: "on", report: "is_superuser", fixed: true},
+	"in_hot_standby":                      {def: "off", report: "in_hot_standby", fixed: true},
+	"server_encoding":                     {def: "UTF8", report: "server_encoding", fixed: true},
+	"server_version":                      {def: "15.0", report: "server_version", fixed: true},
+	"server_version_num":                  {def: "150000", fixed: true},
+	"session_authorization":               {report: "session_authorization", fixed: true},
+	"standard_conforming_strings":         {def: "on", report: "standard_conforming_strings", fixed: true},
+	"timezone":                            {def: "UTC", report: "TimeZone", apply: applyTimeZone},
+	"search_path":                         {def: `"$user", public`},
+	"statement_timeout":                   {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.statementTimeout })},
+	"lock_timeout":                        {def: "0", unit: "ms"},
+	"idle_in_transaction_session_timeout": {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.idleInTxnTimeout })},
+	"idle_session_timeout":                {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.idleTimeout })},
+	"client_min_messages":                 {def: "notice"},
+	"synchronous_commit":                  {def: "on"},
+	"row_security":                        {def: "on", boole: true},
+	"escape_string_warning":               {def: "on", boole: true},
+	"backslash_quote":                     {def: "safe_encoding"},
+	"default_table_access_method":         {def: "heap"},
+	"default_tablespace":                  {},
+	"default_with_oids":                   {def: "off", boole: true},
+	"check_function_bodies":               {def: "on", boole: true},
+	"xmloption":                           {def: "content"},
+	"lc_messages":                         {def: "C"},
+	"lc_monetary":                         {def: "C"},
+	"lc_numeric":                          {def: "C"},
+	"lc_time":                             {def: "C"},
+	"lc_collate":                          {def: "C", fixed: true},
+	"lc_ctype":                            {def: "C", fixed: true},
+	"max_identifier_length":               {def: "63", fixed: true},
+	"max_index_keys":                      {def: "32", fixed: true},
+	"max_connections":                     {def: "1000", fixed: true},
+	"block_size":                          {def: "8192", fixed: true},
+	"work_mem":                            {def: "4MB"},
+	"maintenance_work_mem":                {def: "64MB"},
+	"temp_buffers":                        {def: "8MB"},
+	"effective_cache_size":                {def: "4GB"},
+	"random_page_cost":                    {def: "4"},
+	"seq_page_cost":                       {def: "1"},
+	"jit":                                 {def: "off", boole: true},
+	"geqo":                                {def: "on", boole: true},
+	"enable_seqscan":                      {def: "on", boole: true},
+	"enable_indexscan":                    {def: "on", boole: true},
+	"enable_bitmapscan":                   {def: "on", boole: true},
+	"enable_hashjoin":                     {def: "on", boole: true},
+	"enable_mergejoin":                    {def: "on", boole: true},
+	"enable_nestloop":                     {def: "on", boole: true},
+	"max_parallel_workers_per_gather":     {def: "0"},
+	"plan_cache_mode":                     {def: "auto"},
+	"log_statement":                       {def: "none"},
+	"log_min_messages":                    {def: "warning"},
+	"log_min_duration_statement":          {def: "-1"},
+	"password_encryption":                 {def: "scram-sha-256", fixed: true},
+	"ssl":                                 {def: "off", fixed: true},
+	"wal_level":                           {def: "replica", fixed: true},
+	"role":                                {def: "none"},
+	"session_replication_role":            {def: "origin"},
+	"constraint_exclusion":                {def: "partition"},
+	"commit_delay":                        {def: "0"},
+	"gin_fuzzy_search_limit":              {def: "0"},
+	"tcp_keepalives_idle":                 {def: "0"},
+	"tcp_keepalives_interval":             {def: "0"},
+	"tcp_keepalives_count":                {def: "0"},
+	"vacuum_cost_delay":                   {def: "0"},
+	"autovacuum":                          {def: "on", fixed: true},
+	"track_activities":                    {def: "on", boole: true},
+	"huge_pages":                          {def: "off", fixed: true},
+	"data_checksums":                      {def: "on", fixed: true},
+	"transform_null_equals":               {def: "off", boole: true},
+	"array_nulls":                         {def: "on", boole: true},
+	"quote_all_identifiers":               {def: "off", boole: true},
+	"cairn.statement_mem":                 {},
+}
+
+// vars are a session's parameters: values only where they differ from the default.
+type vars struct {
+	s     *Session
+	vals  map[string]string
+	start map[string]string // what RESET goes back to
+
+	statementTimeout, idleInTxnTimeout, idleTimeout time.Duration
+}
+
+func newVars(s *Session) vars {
+	return vars{s: s, vals: map[string]string{}, start: map[string]string{"session_authorization": s.args.User}}
+}
+
+func (v *vars) lookup(name string) (string, bool) {
+	name = strings.ToLower(name)
+	if x, ok := v.vals[name]; ok {
+		return x, true
+	}
+	if x, ok := v.start[name]; ok {
+		return x, true
+	}
+	d, ok := varDefs[name]
+	return d.def, ok
+}
+
+func (v *vars) get(name string) string {
+	x, _ := v.lookup(name)
+	return x
+}
+
+func (v *vars) startup(name, value string) error {
+	name = strings.ToLower(name)
+	value, err := v.check(name, value)
+	if err != nil {
+		return err
+	}
+	v.start[name] = value
+	return nil
+}
+
+// check validates a value, makes it effective, and gives its canonical form.
+func (v *vars) check(name, value string) (string, error) {
+	d, ok := varDefs[name]
+	if !ok {
+		if strings.Contains(name, ".") {
+			return value, nil // a placeholder, as Postgres allows for extensions
+		}
+		return "", sqlerr.New(sqlerr.UndefinedObject, "unrecognized configuration parameter \"%s\"", name)
+	}
+	if d.fixed {
+		if strings.EqualFold(value, v.get(name)) {
+			return value, nil
+		}
+		return "", sqlerr.New(sqlerr.CantChangeRuntimeParam, "parameter \"%s\" cannot be changed", name)
+	}
+	if d.boole {
+		b, err := parseBool(name, value)
+		if err != nil {
+			return "", err
+		}
+		value = b
+	}
+	if d.unit == "ms" {
+		ms, err := parseMillis(name, value)
+		if err != nil {
+			return "", err
+		}
+		value = ms
+	}
+	if d.apply != nil {
+		return d.apply(v.s, value)
+	}
+	return value, nil
+}
+
+func parseBool(name, v string) (string, error) {
+	switch strings.ToLower(v) {
+	case "on", "true", "yes", "1", "t", "y":
+		return "on", nil
+	case "off", "false", "no", "0", "f", "n":
+		return "off", nil
+	}
+	return "", sqlerr.New(sqlerr.InvalidParameterValue, "parameter \"%s\" requires a Boolean value", name)
+}
+
+// parseMillis reads 100, 100ms, 2s, 1min, … and prints it as Postgres shows it.
+func parseMillis(name, v string) (string, error) {
+	ms, ok := millis(v)
+	if !ok || ms < 0 {
+		return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"%s\": \"%s\"", name, v).
+			WithHint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
+	}
+	for _, u := range []struct {
+		ms   int64
+		name string
+	}{{86400000, "d"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}} {
+		if ms != 0 && ms%u.ms == 0 {
+			return strconv.FormatInt(ms/u.ms, 10) + u.name, nil
+		}
+	}
+	return "0", nil
+}
+
+func millis(v string) (int64, bool) {
+	v = strings.TrimSpace(v)
+	i := 0
+	for i < len(v) && (v[i] >= '0' && v[i] <= '9' || v[i] == '.' || v[i] == '-') {
+		i++
+	}
+	n, err := strconv.ParseFloat(v[:i], 64)
+	factor, ok := map[string]float64{"": 1, "us": 0.001, "ms": 1, "s": 1000, "min": 60000, "h": 3600000, "d": 86400000}[strings.TrimSpace(v[i:])]
+	return int64(n * factor), ok && err == nil
+}
+
+func applyTimeout(field func(*Session) *time.Duration) func(*Session, string) (string, error) {
+	return func(s *Session, v string) (string, error) {
+		ms, _ := millis(v)
+		*field(s) = time.Duration(ms) * time.Millisecond
+		return v, nil
+	}
+}
+
+func applyEncoding(s *Session, v string) (string, error) {
+	switch strings.ToUpper(strings.ReplaceAll(v, "-", "")) {
+	case "UTF8", "UNICODE", "SQL_ASCII", "SQLASCII":
+		return "UTF8", nil
+	}
+	return "", sqlerr.New(sqlerr.FeatureNotSupported, "client encoding \"%s\" is not supported", v).WithHint("Use UTF8.")
+}
+
+func applyDateStyle(s *Session, v string) (string, error) {
+	order := "MDY"
+	for _, p := range strings.Split(v, ",") {
+		switch strings.ToUpper(strings.TrimSpace(p)) {
+		case "ISO", "DEFAULT":
+		case "MDY", "US", "NONEURO", "NONEUROPEAN":
+		default:
+			return "", sqlerr.New(sqlerr.FeatureNotSupported, "DateStyle \"%s\" is not supported", v).WithHint("Use \"ISO, MDY\".")
+		}
+	}
+	return "ISO, " + order, nil
+}
+
+// applyIsolation: every level may be asked for; what is given is serializable.
+func applyIsolation(s *Session, v string) (string, error) {
+	switch strings.ToLower(v) {
+	case "serializable", "repeatable read", "read committed", "read uncommitted":
+		return "serializable", nil
+	}
+	return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"transaction_isolation\": \"%s\"", v)
+}
+
+func applyReadOnly(s *Session, v string) (string, error) {
+	if s.tx != nil {
+		s.tx.readOnly = v == "on"
+	}
+	return v, nil
+}
+
+func applyFloatDigits(s *Session, v string) (string, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < -15 || n > 3 {
+		return "", sqlerr.New(sqlerr.InvalidParameterValue, "%s is outside the valid range for parameter \"extra_float_digits\" (-15 .. 3)", v)
+	}
+	s.env.FloatDigits = 0
+	if n <= 0 {
+		s.env.FloatDigits = n - 1
+	}
+	return v, nil
+}
+
+func applyBytea(s *Session, v string) (string, error) {
+	switch strings.ToLower(v) {
+	case "hex", "escape":
+		s.env.ByteaEscape = strings.EqualFold(v, "escape")
+		return strings.ToLower(v), nil
+	}
+	return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"bytea_output\": \"%s\"", v)
+}
+
+func applyTimeZone(s *Session, v string) (string, error) {
+	loc, name, ok := parseZone(v)
+	if !ok {
+		return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"TimeZone\": \"%s\"", v)
+	}
+	s.env.Loc = loc
+	return name, nil
+}
+
+func parseZone(v string) (*time.Location, string, bool) {
+	switch strings.ToLower(v) {
+	case "utc", "gmt", "default", "local", "zulu", "etc/utc":
+		if strings.EqualFold(v, "default") || strings.EqualFold(v, "local") {
+			v = "UTC"
+		}
+		return time.UTC, v, true
+	}
+	if h, err := strconv.ParseFloat(v, 64); err == nil && h >= -24 && h <= 24 {
+		return time.FixedZone("", int(h*3600)), v, true
+	}
+	if loc, err := time.LoadLocation(v); err == nil {
+		return loc, v, true
+	}
+	return nil, "", false
+}
+
+// startupOrder is the order in which Postgres reports parameters.
+var startupOrder = []string{"in_hot_standby", "integer_datetimes", "timezone", "intervalstyle", "is_superuser",
+	"application_name", "default_transaction_read_only", "standard_conforming_strings", "client_encoding",
+	"server_version", "server_encoding", "datestyle", "session_authorization"}
+
+func (v *vars) reported() []Param {
+	out := make([]Param, 0, len(startupOrder))
+	for _, n := range startupOrder {
+		out = append(out, Param{varDefs[n].report, v.get(n)})
+	}
+	return out
+}
+
+func (v *vars) settings() []pgcatalog.Setting {
+	var out []pgcatalog.Setting
+	for _, n := range v.names() {
+		out = append(out, pgcatalog.Setting{Name: n, Value: v.get(n), VarType: "string", Default: varDefs[n].def})
+	}
+	return out
+}
+
+func (v *vars) names() []string {
+	out := make([]string, 0, len(varDefs))
+	for n := range varDefs {
+		out = append(out, n)
+	}
+	for n := range v.vals {
+		if _, ok := varDefs[n]; !ok {
+			out = append(out, n)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// setVar is SET [LOCAL]. A change is undone if its transaction rolls back, a local one at its end.
+// w, if not nil, is told.
+func (s *Session) setVar(name, value string, local bool, w ResultWriter) error {
+	name = strings.ToLower(name)
+	before := s.vars.get(name)
+	v, err := s.vars.check(name, value)
+	if err != nil {
+		return err
+	}
+	old, had := s.vars.vals[name]
+	if s.tx != nil {
+		s.tx.undo = append(s.tx.undo, varUndo{name: name, old: old, had: had, local: local})
+	}
+	s.vars.vals[name] = v
+	return s.reportVar(name, before, w)
+}
+
+func (s *Session) resetVar(name string, w ResultWriter) error {
+	name = strings.ToLower(name)
+	def, ok := s.vars.start[name]
+	if !ok {
+		d, known := varDefs[name]
+		if !known && !strings.Contains(name, ".") {
+			return sqlerr.New(sqlerr.UndefinedObject, "unrecognized configuration parameter \"%s\"", name)
+		}
+		def = d.def
+	}
+	if varDefs[name].fixed {
+		return nil
+	}
+	return s.setVar(name, def, false, w)
+}
+
+func (s *Session) reportVar(name, before string, w ResultWriter) error {
+	d := varDefs[name]
+	if now := s.vars.get(name); w != nil && d.report != "" && now != before {
+		return w.ParameterStatus(d.report, now)
+	}
+	return nil
+}
+
+// varUndo takes back one SET.
+type varUndo struct {
+	name, old  string
+	had, local bool
+}
+
+// undoVars ends a transaction's settings: the local ones, and all if it did not commit.
+func (s *Session) undoVars(undo []varUndo, committed bool) {
+	for i := len(undo) - 1; i >= 0; i-- {
+		u := undo[i]
+		if committed && !u.local {
+			continue
+		}
+		if u.had {
+			s.vars.vals[u.name] = u.old
+		} else {
+			delete(s.vars.vals, u.name)
+		}
+		if d := varDefs[u.name]; d.apply != nil && !d.fixed {
+			d.apply(s, s.vars.get(u.name)) // it was valid before
+		}
+	}
+}
