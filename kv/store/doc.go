@@ -26,7 +26,7 @@
 //	    after the latches were taken (replica_lease.go).
 //	I2  A write lands above every read that was answered before it: the
 //	    timestamp cache, whose floor rises with every new lease, snapshot and
-//	    split (replica_eval.go, applyLease).
+//	    split (bumpAboveReads, applyLease, reload).
 //	I3  A command is in the log at most once, and has an effect only under the
 //	    lease sequence of its evaluation (checkCommand in apply.go).
 //	I4  A lease changes only into one whose command names the lease it replaces.
@@ -35,7 +35,8 @@
 //	I6  Latches of a write are held until its fate is known, whatever becomes of
 //	    the caller (replica_write.go).
 //	I7  Replicas' spans do not overlap on one store, and the descriptor in
-//	    memory is the one on disk (asserted in replicas.go and apply.go).
+//	    memory is the one on disk (asserted in replicas.go and checkSplit, and by
+//	    every test of this package at its end).
 //	I8  Hard state never regresses, through splits and snapshots too; a replica
 //	    id below a tombstone never comes back (create.go, apply_split.go).
 //

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -454,6 +455,22 @@ func (r *Replica) fingerprint() (string, kvapi.LogIndex, error) {
 	}
 	if stats != st.Stats {
 		return "", 0, fmt.Errorf("%s statistics: kept %+v, counted %+v", r.rangeID, st.Stats, stats)
+	}
+	disk, err := loadRangeState(eng, r.rangeID)
+	if err != nil {
+		return "", 0, err
+	}
+	r.mu.RLock()
+	inMemory := rangeState{desc: *r.mu.desc, lease: r.mu.lease, applied: r.mu.applied}
+	r.mu.RUnlock()
+	if !reflect.DeepEqual(disk, inMemory) {
+		return "", 0, fmt.Errorf("%s: on disk %+v, in memory %+v", r.rangeID, disk, inMemory)
+	}
+	var written kvapi.RangeDescriptor
+	v, ok, err := mvcc.Get(eng, keys.RangeDescriptor(desc.StartKey), r.store.cfg.Clock.Now().Timestamp(),
+		mvcc.ReadOptions{Inconsistent: true})
+	if err != nil || !ok || written.UnmarshalWire(v) != nil || !reflect.DeepEqual(written, *desc) {
+		return "", 0, fmt.Errorf("%s: descriptor written as %s, known as %s (%v)", r.rangeID, &written, desc, err)
 	}
 	p := keys.RangeIDReplicatedPrefix(r.rangeID)
 	spans := append([]kvapi.Span{{Key: p, EndKey: p.PrefixEnd()}}, sliceOf(userSpans(desc))...)
