@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/cairndb/cairn/hlc"
 )
 
 // Defaults of a node's settings.
@@ -41,6 +43,8 @@ type Config struct {
 	CacheBytes         int64
 	ReplicationFactor  int
 	Log                *slog.Logger
+	// Wall is the clock on the wall; nil is the system's. Tests set it off.
+	Wall hlc.WallClock
 	// Fatal is called with the error that ends the node; nil exits the
 	// process with status 1.
 	Fatal func(error)
@@ -67,6 +71,9 @@ func (c *Config) check() error {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Wall == nil {
+		c.Wall = hlc.SystemClock{}
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) {

@@ -60,7 +60,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, started: time.Now(), founded: make(chan struct{})}
-	n.clock = hlc.NewClock(hlc.SystemClock{}, cfg.MaxOffset)
+	n.clock = hlc.NewClock(cfg.Wall, cfg.MaxOffset)
 	if err := n.start(ctx); err != nil {
 		n.Close()
 		return nil, err
@@ -84,7 +84,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	core, err := NewCore(ctx, CoreConfig{
-		Engine: n.engine, Clock: n.clock, Wall: hlc.SystemClock{},
+		Engine: n.engine, Clock: n.clock, Wall: n.cfg.Wall,
 		Incarnation: gossip.Incarnation(n.started.UnixNano()),
 		Transport:   n.transport, Bootstrap: n.cfg.Join, Exchange: n.exchange,
 		Describe: n.describe, OnCancel: n.onCancel, ReplicationFactor: n.cfg.ReplicationFactor,
