@@ -11,6 +11,7 @@
 # Needs postgresql-15 (with pgbench) and bin/cairn; run it as root, which runs
 # PostgreSQL as user postgres. Stops what it started.
 set -euo pipefail
+[ -z "${TRACE:-}" ] || set -x
 secs=${1:-20} reps=${2:-2}
 clients=${CLIENTS:-"1 4 16"} scripts=${SCRIPTS:-"tpcb-like select-only"} scale=${SCALE:-10}
 top=$(cd "$(dirname "$0")/../.." && pwd)
