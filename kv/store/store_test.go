@@ -397,3 +397,31 @@ func crashSeeds() uint64 {
 	}
 	return 6
 }
+
+func TestDrainHandsEverythingOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		c.mustPut("a", "1")
+		id := c.leader(tkey("a"))
+		s := c.nodes[id].store
+		began := time.Now()
+		if err := s.Drain(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range s.RangeInfos() {
+			if r.Leads {
+				t.Errorf("still leads %s", &r.Desc)
+			}
+		}
+		c.mustPut("a", "2")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %s", took)
+		}
+		c.nodes[id].stopNode()
+		c.mustGet("a", "2")
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("a stop after a drain cost %s", took)
+		}
+		c.checkConsistency()
+	})
+}
