@@ -46,6 +46,7 @@ type copyCursor struct {
 	eof  bool
 	done bool
 	n    int // lines read
+	cur  []byte
 	vals []copyValue
 	text []byte
 }
@@ -65,23 +66,28 @@ func (c *copyCursor) Next() (bool, error) {
 		return false, err
 	}
 	c.n++
+	c.cur = line
 	if c.f.csv {
 		err = c.splitCSV(line)
 	} else {
 		err = c.splitText(line)
 	}
 	if err != nil {
-		return false, c.where(err, "")
+		return false, c.where(err)
 	}
 	return true, c.parse()
 }
 
-func (c *copyCursor) where(err error, column string) error {
-	e := sqlerr.From(err)
-	if column != "" {
-		return e.WithWhere("COPY %s, line %d, column %s", c.table, c.n, column)
+func (c *copyCursor) where(err error) error {
+	return sqlerr.From(err).WithWhere("COPY %s, line %d: \"%s\"", c.table, c.n, short(c.cur))
+}
+
+// short cuts what is shown of bad data.
+func short(b []byte) string {
+	if len(b) > 100 {
+		return string(b[:100]) + "..."
 	}
-	return e.WithWhere("COPY %s, line %d", c.table, c.n)
+	return string(b)
 }
 
 // line returns the next line without its end. The marker \. alone ends the data.
@@ -276,10 +282,10 @@ func (c *copyCursor) splitCSV(line []byte) error {
 // parse turns the values into the statement's parameters.
 func (c *copyCursor) parse() error {
 	if len(c.vals) < len(c.types) {
-		return c.where(sqlerr.New(sqlerr.BadCopyFileFormat, "missing data for column \"%s\"", c.names[len(c.vals)]), "")
+		return c.where(sqlerr.New(sqlerr.BadCopyFileFormat, "missing data for column \"%s\"", c.names[len(c.vals)]))
 	}
 	if len(c.vals) > len(c.types) {
-		return c.where(sqlerr.New(sqlerr.BadCopyFileFormat, "extra data after last expected column"), "")
+		return c.where(sqlerr.New(sqlerr.BadCopyFileFormat, "extra data after last expected column"))
 	}
 	for i, v := range c.vals {
 		if v.null {
@@ -288,7 +294,7 @@ func (c *copyCursor) parse() error {
 		}
 		d, err := types.ParseText(c.types[i], string(v.s), c.env)
 		if err != nil {
-			return c.where(err, c.names[i])
+			return sqlerr.From(err).WithWhere("COPY %s, line %d, column %s: \"%s\"", c.table, c.n, c.names[i], short(v.s))
 		}
 		c.r.Params[i] = d
 	}

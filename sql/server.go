@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
@@ -26,6 +27,8 @@ type Config struct {
 	// StatementBytesMax is a statement's memory budget; 0 is exec.MemoryBytesDefault.
 	StatementBytesMax int64
 	Logger            *slog.Logger
+	// NodeID is the node's, for hidden row ids.
+	NodeID kvapi.NodeID
 }
 
 // Server holds what all sessions of a node share.
@@ -33,6 +36,7 @@ type Server struct {
 	cfg   Config
 	store schema.Store
 	log   *slog.Logger
+	rows  rowIDs
 }
 
 // NewServer makes a Server.
@@ -43,7 +47,8 @@ func NewServer(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger}
+	return &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger,
+		rows: rowIDs{node: int64(cfg.NodeID) & rowIDNodeMask}}
 }
 
 func (s *Server) lookupRole(ctx context.Context, name string) (Role, bool, error) {
@@ -136,7 +141,7 @@ func (s *Session) setUpEval(c *schema.Contents) {
 		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
-	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names}
+	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.

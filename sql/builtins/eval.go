@@ -21,6 +21,8 @@ type EvalContext struct {
 	Clock    func() time.Time
 
 	Rand *rand.Rand // random(); nil uses the process's generator
+	// RowID gives the next key of a table without a declared one; nil refuses.
+	RowID func() int64
 
 	Session   Session
 	Sequences Sequences
