@@ -37,6 +37,11 @@ func TestLogic(t *testing.T) {
 }
 
 func newTestServer(t testing.TB) *Server {
+	_, srv := newTestServerEnv(t)
+	return srv
+}
+
+func newTestServerEnv(t testing.TB) (*txntest.Env, *Server) {
 	env := txntest.New(t)
 	store := schema.NewStore(env.DB)
 	err := store.Run(t.Context(), "catalog", func(ctx context.Context, tx schema.Txn) error {
@@ -51,7 +56,7 @@ func newTestServer(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	cat := schema.NewCatalog(schema.Config{Store: store, Clock: env.Clock, NodeID: 1})
-	return NewServer(Config{DB: env.DB, Catalog: cat})
+	return env, NewServer(Config{DB: env.DB, Catalog: cat})
 }
 
 func newTestSession(t testing.TB, srv *Server) *Session {

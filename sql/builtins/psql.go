@@ -1,0 +1,42 @@
+package builtins
+
+import (
+	"time"
+
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// psqlFuncs are what psql's \d asks about things that Cairn does not have (rules, triggers,
+// partitions, extended statistics, publications, functions of users): there are none, so NULL.
+func psqlFuncs() []Overload {
+	oid := []types.T{types.Oid}
+	none := func(name string, args []types.T) Overload {
+		return fn(name, args, types.Text, "NULL: there is nothing of the kind.",
+			func(ectx, []datum) (datum, error) { return types.Null, nil }).stable()
+	}
+	out := []Overload{
+		none("pg_get_statisticsobjdef_columns", oid), none("pg_get_partkeydef", oid),
+		none("pg_get_ruledef", oid), none("pg_get_ruledef", []types.T{types.Oid, types.Bool}),
+		none("pg_get_triggerdef", oid), none("pg_get_triggerdef", []types.T{types.Oid, types.Bool}),
+		none("pg_get_function_result", oid), none("pg_get_function_arguments", oid), none("pg_get_functiondef", oid),
+		fn("pg_relation_is_publishable", []types.T{types.RegClass}, types.Bool, "False: there are no publications.",
+			func(ectx, []datum) (datum, error) { return types.NewBool(false), nil }).stable(),
+	}
+	return append(out, sleepFunc())
+}
+
+// sleepFunc is pg_sleep; a cancelled statement wakes up.
+func sleepFunc() Overload {
+	return Overload{Name: "pg_sleep", Class: Scalar, Args: []types.T{types.Float8}, Ret: types.Void, Vol: Volatile,
+		Strict: true, Doc: "Waits for so many seconds.",
+		Fn1: func(ec *EvalContext, a types.Datum) (types.Datum, error) {
+			t := time.NewTimer(time.Duration(a.Float() * float64(time.Second)))
+			defer t.Stop()
+			select {
+			case <-t.C:
+				return types.NewText(""), nil
+			case <-ec.ctx().Done():
+				return types.Null, ec.ctx().Err()
+			}
+		}}
+}
