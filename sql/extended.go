@@ -39,6 +39,11 @@ func (s *Session) do(ctx context.Context, op func(ctx context.Context) error) er
 func (s *Session) extended(ctx context.Context, w ResultWriter, op func(ctx context.Context) error) error {
 	ctx, done := s.begin(ctx)
 	defer done()
+	return s.quick(ctx, w, op)
+}
+
+// quick is extended for messages that do no I/O and so need not be cancelled.
+func (s *Session) quick(ctx context.Context, w ResultWriter, op func(ctx context.Context) error) error {
 	before := w.Mark()
 	err := op(ctx)
 	if err == nil {
@@ -116,7 +121,7 @@ func describe(w ResultWriter, cols []Column) error {
 }
 
 func (s *Session) bindMessage(ctx context.Context, w ResultWriter, a BindArgs) error {
-	return s.extended(ctx, w, func(ctx context.Context) error {
+	return s.quick(ctx, w, func(ctx context.Context) error {
 		p, err := s.statement(a.Statement)
 		if err != nil {
 			return err
@@ -188,7 +193,7 @@ func (s *Session) portal(name string) (*portal, error) {
 }
 
 func (s *Session) describePortal(ctx context.Context, w ResultWriter, name string) error {
-	return s.extended(ctx, w, func(ctx context.Context) error {
+	return s.quick(ctx, w, func(ctx context.Context) error {
 		po, err := s.portal(name)
 		if err != nil {
 			return err
