@@ -133,7 +133,11 @@ func rangeToProto(r ClusterRange) *rpcpb.Range {
 		Leaseholder: uint32(r.Lease.Holder.NodeID), Generation: uint64(r.Desc.Generation),
 		LiveBytes: r.Stats.LiveBytes, LiveCount: r.Stats.LiveCount, StartPretty: r.StartPretty, EndPretty: r.EndPretty}
 	for _, rep := range r.Desc.Replicas {
-		p.Replicas = append(p.Replicas, uint32(rep.NodeID))
+		// A learner is not a replica that anybody may count on: with two voters
+		// and a learner, the loss of one node is too much.
+		if rep.Type == kvapi.Voter {
+			p.Replicas = append(p.Replicas, uint32(rep.NodeID))
+		}
 	}
 	return p
 }
