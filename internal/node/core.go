@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -349,6 +350,9 @@ func (c *Core) Stop(ctx context.Context) {
 func (c *Core) Crash() {
 	c.stopOnce.Do(func() {
 		c.cancel()
+		// Nobody raises the bound any more; what still wants a timestamp gets
+		// one that nobody will see, rather than wait for ever.
+		c.fatalUnlessStopping(c.Clock.SetBound(math.MaxInt64), "clock bound")
 		c.Transport.Close()
 		c.snapshots.close()
 		c.Store.Stop()

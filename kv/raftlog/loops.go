@@ -1,6 +1,12 @@
 package raftlog
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cairndb/cairn/kv/storage"
+)
 
 // writeLoop commits what is queued, a batch at a time, until the writer stops.
 func (w *Writer) writeLoop() {
@@ -71,11 +77,48 @@ func (w *Writer) commit(items []item) error {
 		return b.Close()
 	}
 	w.unsynced = false
+	if w.o.Knobs.SyncTime != nil {
+		return w.commitSlowly(b, items)
+	}
 	if err := w.eng.CommitPipelined(b); err != nil {
 		return fmt.Errorf("raftlog: append: %w", err)
 	}
 	w.syncs <- group{batch: b, items: items}
 	return nil
+}
+
+// commitSlowly commits a batch whose sync the waiter starts (Knobs.SyncTime).
+func (w *Writer) commitSlowly(b *storage.Batch, items []item) error {
+	if err := w.eng.Commit(b, false); err != nil {
+		return fmt.Errorf("raftlog: append: %w", err)
+	}
+	w.syncs <- group{items: items, slow: true}
+	return b.Close()
+}
+
+// syncSlowly is the other half of commitSlowly.
+func (w *Writer) syncSlowly() error {
+	if w.hurried.Load() == 0 {
+		t := time.NewTimer(w.o.Knobs.SyncTime())
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-w.hurry:
+		}
+	}
+	return w.eng.Barrier(context.Background())
+}
+
+// inAHurry lets slow syncs be done at once until the function returned is
+// called: whoever waits for a barrier may hold locks, and virtual time stands
+// still while others wait for those.
+func (w *Writer) inAHurry() (end func()) {
+	w.hurried.Add(1)
+	select {
+	case w.hurry <- struct{}{}:
+	default:
+	}
+	return func() { w.hurried.Add(-1) }
 }
 
 // waitLoop waits for the syncs in order and calls back (I1).
@@ -96,6 +139,11 @@ func (w *Writer) finish(g group) error {
 	}
 	if w.o.Knobs.UnsafeAckBeforeSync {
 		g.callBack()
+	}
+	if g.slow {
+		if err := w.syncSlowly(); err != nil {
+			return err
+		}
 	}
 	if g.batch != nil {
 		if err := g.batch.Wait(); err != nil {

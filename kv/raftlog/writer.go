@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/cairndb/cairn/kv/raftgroup"
 	"github.com/cairndb/cairn/kv/storage"
@@ -31,6 +33,10 @@ type Knobs struct {
 	// UnsafeAckBeforeSync calls back without waiting for the sync: a crash
 	// then loses votes and acknowledged entries.
 	UnsafeAckBeforeSync bool
+	// SyncTime, if set, makes every sync take so long, and start at the end of
+	// it: on a disk in memory nothing else could come between a write and its
+	// sync, a crash least of all. No lock is held meanwhile.
+	SyncTime func() time.Duration
 }
 
 // ErrStopped is what a stopped writer answers.
@@ -54,6 +60,9 @@ type Writer struct {
 	// dead is closed when the engine failed.
 	dead chan struct{}
 	wg   sync.WaitGroup
+	// hurry and hurried cut short the slow syncs of Knobs.SyncTime.
+	hurry   chan struct{}
+	hurried atomic.Int64
 
 	// Of the writer goroutine alone.
 	// unsynced says that a batch was committed without sync since the last
@@ -73,6 +82,8 @@ type item struct {
 type group struct {
 	batch *storage.Batch // nil: durable with the group before
 	items []item
+	// slow: not durable before the waiter syncs (Knobs.SyncTime).
+	slow bool
 }
 
 // NewWriter starts a writer.
@@ -80,7 +91,7 @@ func NewWriter(eng *storage.Engine, o Options) *Writer {
 	if o.Fatal == nil {
 		o.Fatal = func(err error) { panic(err) }
 	}
-	w := &Writer{eng: eng, o: o, syncs: make(chan group, syncsMax), dead: make(chan struct{})}
+	w := &Writer{eng: eng, o: o, syncs: make(chan group, syncsMax), dead: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	w.work, w.room = sync.NewCond(&w.mu), sync.NewCond(&w.mu)
 	w.wg.Go(w.writeLoop)
 	w.wg.Go(w.waitLoop)
@@ -114,6 +125,9 @@ func (w *Writer) Append(ctx context.Context, l *Log, a *raftgroup.StorageAppend,
 func (w *Writer) Barrier(ctx context.Context) error {
 	if err := w.waitForRoom(ctx); err != nil {
 		return err
+	}
+	if w.o.Knobs.SyncTime != nil {
+		defer w.inAHurry()()
 	}
 	durable := make(chan struct{})
 	if err := w.push(item{done: func([]raftgroup.Message) { close(durable) }}); err != nil {

@@ -1,5 +1,7 @@
 package store
 
+import "time"
+
 // TestingKnobs break the store on purpose, so that the tests which should see
 // it are known to see it. All are off in a real node; there is no setting that
 // reaches them.
@@ -13,6 +15,8 @@ type TestingKnobs struct {
 	// AckBeforeSync answers Raft before the log is durable. Found by crashes
 	// that lose unsynced data.
 	AckBeforeSync bool
+	// LogSyncTime makes syncs of the Raft log take time (raftlog.Knobs).
+	LogSyncTime func() time.Duration
 	// DisableTicks leaves ticking to the test (Store.Tick).
 	DisableTicks bool
 	// DisableRaftLogTruncation keeps logs whole.

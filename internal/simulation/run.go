@@ -1,0 +1,291 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cairndb/cairn/internal/testkit/history"
+	"github.com/cairndb/cairn/internal/workload"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/store"
+)
+
+// Options are what a run is made of.
+type Options struct {
+	Seed  Seed
+	Nodes int
+	// Workloads run side by side; nil for all.
+	Workloads []workload.Name
+	// Safety is how long faults go on, in virtual time.
+	Safety time.Duration
+	Knobs  store.TestingKnobs
+	Log    *slog.Logger
+}
+
+// Result tells what a run did.
+type Result struct {
+	Schedule   []Fault
+	Operations map[workload.Name]int
+	// OK counts operations that succeeded.
+	OK         int64
+	Virtual    time.Duration
+	Lost, Sent int64
+}
+
+const (
+	clientsPerWorkload = 4
+	// thinkMax is how long a client waits between operations.
+	thinkMax = 60 * time.Millisecond
+	// startTimeout bounds the start of a cluster, virtual.
+	startTimeout = 3 * time.Minute
+	// livenessOperations is what each client must get done once all is well,
+	// in livenessTimeout.
+	livenessOperations = 20
+	livenessTimeout    = 60 * time.Second
+	// settleTimeout is for intents to go and replicas to agree.
+	settleTimeout = 2 * time.Minute
+)
+
+// run is one run.
+type run struct {
+	Options
+	c         *Cluster
+	moments   history.Counter
+	workloads []workload.Workload
+	ok        atomic.Int64
+	result    Result
+	errs      struct {
+		sync.Mutex
+		internal error
+	}
+}
+
+// Run runs a cluster through its phases and judges it. It must be called in a
+// synctest bubble.
+func Run(ctx context.Context, o Options) (Result, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &run{Options: o}
+	began := time.Now()
+	err := r.all(ctx)
+	if r.c != nil {
+		r.c.Stop()
+		r.result.Sent, r.result.Lost = r.c.net.Counts()
+		if b := r.c.Broken(); b != nil {
+			err = errors.Join(err, b)
+		}
+	}
+	r.result.Virtual, r.result.OK = time.Since(began), r.ok.Load()
+	r.result.Operations = map[workload.Name]int{}
+	for _, w := range r.workloads {
+		r.result.Operations[w.Name()] = w.Operations()
+	}
+	return r.result, err
+}
+
+func (r *run) all(ctx context.Context) error {
+	if err := r.start(ctx); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	if err := r.safety(ctx); err != nil {
+		return fmt.Errorf("safety phase: %w", err)
+	}
+	if err := r.liveness(ctx); err != nil {
+		return fmt.Errorf("liveness phase: %w", err)
+	}
+	return r.verdict(ctx)
+}
+
+func (r *run) start(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if r.c, err = NewCluster(ctx, r.Seed, r.Nodes, r.Knobs, r.Log); err != nil {
+		return err
+	}
+	names := r.Workloads
+	if len(names) == 0 {
+		names = workload.Names()
+	}
+	var splits []kvapi.Key
+	for _, n := range names {
+		w, err := workload.New(n, &r.moments)
+		if err != nil {
+			return err
+		}
+		s, err := r.c.nodes[0].Connect(ctx)
+		if err != nil {
+			return err
+		}
+		err = w.Setup(ctx, s)
+		for i, k := range w.SplitKeys() {
+			if err == nil && i%2 == 0 { // the others are for the schedule
+				err = s.DB().Split(ctx, k)
+			}
+		}
+		s.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", n, err)
+		}
+		r.workloads, splits = append(r.workloads, w), append(splits, w.SplitKeys()...)
+	}
+	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, splits)
+	return r.c.waitReplicated(ctx)
+}
+
+// safety runs the clients while the schedule goes on. Anything may fail;
+// nothing may be wrong.
+func (r *run) safety(ctx context.Context) error {
+	began := time.Now()
+	clients, stopClients := context.WithCancel(ctx)
+	var working, faults sync.WaitGroup
+	r.clients(func(w workload.Workload, c workload.Client, id history.Client) {
+		working.Go(func() {
+			r.drive(clients, c, id, func() bool { return clients.Err() == nil })
+		})
+	})
+	for _, f := range r.result.Schedule {
+		time.Sleep(time.Until(began.Add(f.At)))
+		r.Log.Info("fault", "what", f.String())
+		faults.Go(func() { r.c.Inject(ctx, f) })
+		if r.c.Broken() != nil {
+			break
+		}
+	}
+	faults.Wait()
+	stopClients()
+	working.Wait()
+	return errors.Join(r.c.Broken(), r.internal())
+}
+
+// clients makes the clients of all workloads.
+func (r *run) clients(f func(workload.Workload, workload.Client, history.Client)) {
+	for i, w := range r.workloads {
+		for j := range clientsPerWorkload {
+			id := history.Client(i*clientsPerWorkload + j)
+			f(w, w.Client(id, r.Seed.source("client %d", id)), id)
+		}
+	}
+}
+
+// drive lets a client work while more says so, at its own node and sometimes
+// at another.
+func (r *run) drive(ctx context.Context, c workload.Client, id history.Client, more func() bool) {
+	rng := r.Seed.source("pace %d", id)
+	for more() {
+		at := r.c.nodes[int(id)%len(r.c.nodes)]
+		if rng.IntN(5) == 0 {
+			at = r.c.nodes[rng.IntN(len(r.c.nodes))]
+		}
+		think := time.Duration(rng.Int64N(int64(thinkMax)))
+		select {
+		case <-time.After(think):
+		case <-ctx.Done():
+			return
+		}
+		r.do(ctx, c, at)
+	}
+}
+
+// connectPatience is how long a client waits for a node that is down before
+// it goes elsewhere.
+const connectPatience = 500 * time.Millisecond
+
+func (r *run) do(ctx context.Context, c workload.Client, at *Node) {
+	patience, cancel := context.WithTimeout(ctx, connectPatience)
+	s, err := at.Connect(patience)
+	cancel()
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	octx, stop := s.Context(ctx)
+	defer stop()
+	switch err = c.Do(octx, s); {
+	case err == nil:
+		r.ok.Add(1)
+	case workload.IsInternal(err) && !s.Crashed():
+		r.errs.Lock()
+		if r.errs.internal == nil {
+			r.errs.internal = fmt.Errorf("%s: a client was told what no client should be: %w", s.Where(), err)
+		}
+		r.errs.Unlock()
+	default:
+		r.Log.Debug("operation", "at", s.Where(), "err", err)
+	}
+}
+
+func (r *run) internal() error {
+	r.errs.Lock()
+	defer r.errs.Unlock()
+	return r.errs.internal
+}
+
+// liveness heals everything; then every client must get its work done.
+func (r *run) liveness(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, livenessTimeout)
+	defer cancel()
+	if err := r.c.Heal(ctx); err != nil {
+		return err
+	}
+	var working sync.WaitGroup
+	var late atomic.Int64
+	r.clients(func(w workload.Workload, c workload.Client, id history.Client) {
+		working.Go(func() {
+			done := 0
+			counted := countOK{Client: c, done: &done}
+			r.drive(ctx, counted, id, func() bool { return ctx.Err() == nil && done < livenessOperations })
+			if done < livenessOperations {
+				late.Add(1)
+				r.Log.Warn("client is late", "client", id, "workload", w.Name(), "done", done)
+			}
+		})
+	})
+	working.Wait()
+	if n := late.Load(); n > 0 {
+		return fmt.Errorf("%d clients did not get %d operations done within %s of healing", n, livenessOperations, livenessTimeout)
+	}
+	return errors.Join(r.c.Broken(), r.internal())
+}
+
+// countOK counts a client's successes.
+type countOK struct {
+	workload.Client
+	done *int
+}
+
+// Do implements workload.Client.
+func (c countOK) Do(ctx context.Context, g workload.Gateway) error {
+	err := c.Client.Do(ctx, g)
+	if err == nil {
+		*c.done++
+	}
+	return err
+}
+
+// verdict reads everything, and asks the checkers.
+func (r *run) verdict(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	s, err := r.c.nodes[0].Connect(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range r.workloads {
+		if ferr := w.Finish(ctx, s); ferr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: last read: %w", w.Name(), ferr))
+		}
+	}
+	s.Close()
+	for _, w := range r.workloads {
+		if cerr := w.Check(); cerr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", w.Name(), cerr))
+		}
+	}
+	return errors.Join(err, r.c.checkReplicas(ctx))
+}

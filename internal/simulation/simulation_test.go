@@ -1,0 +1,72 @@
+package simulation
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairndb/cairn/internal/workload"
+)
+
+var (
+	seedFlag     = flag.Uint64("seed", 0, "run one seed and print its schedule of faults")
+	seedsFlag    = flag.Int("seeds", 10, "how many seeds to run")
+	firstFlag    = flag.Uint64("first", 1, "the first of -seeds")
+	workloadFlag = flag.String("workload", "", "one of register, bank, list-append; empty for all at once")
+	nodesFlag    = flag.Int("nodes", 0, "how many nodes; 0 lets the seed choose 3 or, rarely, 5")
+	safetyFlag   = flag.Duration("safety", 30*time.Second, "how long faults go on, in virtual time")
+	logFlag      = flag.Bool("log", false, "print what nodes log")
+)
+
+// options are those of a seed under the flags.
+func options(seed Seed) Options {
+	o := Options{Seed: seed, Nodes: *nodesFlag, Safety: *safetyFlag}
+	if o.Nodes == 0 {
+		o.Nodes = 3
+		if seed.source("nodes").IntN(5) == 0 {
+			o.Nodes = 5
+		}
+	}
+	if *workloadFlag != "" {
+		o.Workloads = []workload.Name{workload.Name(*workloadFlag)}
+	}
+	return o
+}
+
+// TestSimulation runs clusters under faults. A failure prints how to see it
+// again.
+func TestSimulation(t *testing.T) {
+	if *seedFlag != 0 {
+		runSeed(t, Seed(*seedFlag), true)
+		return
+	}
+	for i := range *seedsFlag {
+		seed := Seed(*firstFlag + uint64(i))
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			runSeed(t, seed, false)
+		})
+	}
+}
+
+func runSeed(t *testing.T, seed Seed, verbose bool) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options(seed)
+		if *logFlag {
+			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+		}
+		result, err := Run(t.Context(), o)
+		if verbose || err != nil {
+			t.Logf("seed %d, %d nodes, faults:\n%s", seed, o.Nodes, describe(result.Schedule))
+		}
+		t.Logf("%s virtual, %v operations, %d ok, %d messages, %d lost", result.Virtual.Round(time.Millisecond),
+			result.Operations, result.OK, result.Sent, result.Lost)
+		if err != nil {
+			t.Errorf("seed %d: %v\n\nto see it again: make simulate SEED=%d", seed, err, seed)
+		}
+	})
+}

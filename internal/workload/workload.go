@@ -1,0 +1,104 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cairndb/cairn/internal/testkit/history"
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/txn"
+)
+
+// Gateway is the node a client is connected to.
+type Gateway interface {
+	DB() *txn.DB
+	// Where is node and time, for people.
+	Where() string
+	// Crashed reports whether the node has died since the client got it: no
+	// answer it gives now was heard.
+	Crashed() bool
+}
+
+// Client does one operation after another. It is used by one goroutine.
+type Client interface {
+	// Do runs one operation and records it. The error is for statistics; the
+	// verdict is the checker's.
+	Do(ctx context.Context, g Gateway) error
+}
+
+// Workload makes clients, and judges what they recorded.
+type Workload interface {
+	Name() Name
+	// Setup writes what clients expect to find.
+	Setup(ctx context.Context, g Gateway) error
+	Client(id history.Client, rng *rand.Rand) Client
+	// Finish reads everything, when all other operations have ended.
+	Finish(ctx context.Context, g Gateway) error
+	// Check returns a *check.Violation, or nil.
+	Check() error
+	// SplitKeys are where cutting ranges apart hurts most.
+	SplitKeys() []kvapi.Key
+	// Operations counts what was recorded.
+	Operations() int
+}
+
+// Name is a workload's name.
+type Name string
+
+// Workloads.
+const (
+	Register   Name = "register"
+	Bank       Name = "bank"
+	ListAppend Name = "list-append"
+)
+
+// Names lists the workloads.
+func Names() []Name { return []Name{Register, Bank, ListAppend} }
+
+// New returns a workload that takes its moments from m.
+func New(n Name, m *history.Counter) (Workload, error) {
+	switch n {
+	case Register:
+		return newRegister(m), nil
+	case Bank:
+		return newBank(m), nil
+	case ListAppend:
+		return newListAppend(m), nil
+	}
+	return nil, fmt.Errorf("no workload is called %q; there are %v", n, Names())
+}
+
+// operationTimeout is when a client gives up.
+const operationTimeout = 8 * time.Second
+
+// Tables of the workloads: far from those of the catalog.
+const (
+	registerTable = 1000
+	accountTable  = 1001
+	ledgerTable   = 1002
+	listTable     = 1003
+)
+
+// key is a workload's key in its table.
+func key(table uint32, name string) kvapi.Key { return append(keys.Table(table), name...) }
+
+// tableSpan is all of a table.
+func tableSpan(table uint32) kvapi.Span {
+	return kvapi.Span{Key: keys.Table(table), EndKey: keys.Table(table).PrefixEnd()}
+}
+
+// scanAll reads a span to its end.
+func scanAll(ctx context.Context, t *txn.Txn, sp kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, error) {
+	var all []kvapi.KeyValue
+	for rest := &sp; rest != nil; {
+		rows, resume, err := t.Scan(ctx, *rest, o)
+		if err != nil {
+			return nil, err
+		}
+		all, rest = append(all, rows...), resume
+	}
+	return all, nil
+}
