@@ -348,6 +348,7 @@ func (s *Session) sync(ctx context.Context, w ResultWriter) error {
 	ctx, done := s.begin(ctx)
 	defer done()
 	for {
+		last := s.replay.last // commit forgets it
 		err := s.commit(ctx)
 		if err == nil {
 			return nil
@@ -356,7 +357,7 @@ func (s *Session) sync(ctx context.Context, w ResultWriter) error {
 		if isRetryable(err) && s.tx != nil && s.again(ctx, w, err) {
 			continue
 		}
-		w.Rewind(s.replay.last)
+		w.Rewind(last)
 		err = mapError(err, s)
 		s.noteError(ctx, err, true)
 		return err
