@@ -1,6 +1,7 @@
 package batcheval
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
@@ -149,6 +150,9 @@ func isStaging(ba *kvapi.BatchRequest, a *kvapi.EndTxnArgs) bool {
 // commit that resolves intents of its own batch. An index costs several times
 // the batch, and hardly any needs it.
 func NeedsIndex(ba *kvapi.BatchRequest) bool {
+	if cleansUpApart(ba) {
+		return false
+	}
 	writes := false
 	for i := range ba.Requests {
 		r := &ba.Requests[i]
@@ -164,6 +168,44 @@ func NeedsIndex(ba *kvapi.BatchRequest) bool {
 		writes = writes || r.Kind.IsWrite()
 	}
 	return false
+}
+
+// cleansUpApart reports whether the batch only resolves points and forgets
+// records, in strictly rising order of kind, key and transaction. Then no
+// request reads what another writes, also on one key: a key's intent belongs
+// to one of the transactions, and to the others it is as if there was none.
+func cleansUpApart(ba *kvapi.BatchRequest) bool {
+	for i := range ba.Requests {
+		if _, ok := cleanedUp(&ba.Requests[i]); !ok {
+			return false
+		}
+		if i > 0 && !risesBetween(&ba.Requests[i-1], &ba.Requests[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func cleanedUp(r *kvapi.Request) (kvapi.TxnID, bool) {
+	switch {
+	case r.Kind == kvapi.ResolveIntent && r.Resolve != nil:
+		return r.Resolve.Txn.ID, true
+	case r.Kind == kvapi.RecoverTxn && r.Recover != nil:
+		return r.Recover.Txn.ID, true
+	}
+	return kvapi.TxnID{}, false
+}
+
+func risesBetween(a, b *kvapi.Request) bool {
+	if a.Kind != b.Kind {
+		return a.Kind < b.Kind
+	}
+	if c := bytes.Compare(a.Key, b.Key); c != 0 {
+		return c < 0
+	}
+	ida, _ := cleanedUp(a)
+	idb, _ := cleanedUp(b)
+	return bytes.Compare(ida[:], idb[:]) < 0
 }
 
 // pairsMax bounds the comparisons of NeedsIndex; a larger batch must have its

@@ -28,7 +28,8 @@
 //	I6  Only the coordinator (EndTxn, HeartbeatTxn) creates a record; a push
 //	    of a transaction without one leaves a mark (LocalResult.TxnMarks).
 //	I7  A finished transaction's record is never created again: a mark is
-//	    left when it is removed or was never written.
+//	    left when it is removed or was never written. It is removed only when
+//	    all its locks are resolved (kv/intents I4).
 //	I8  Evaluation reads and writes only what DeclareSpans declared.
 //
 // What goes wrong: an error means that no write may be used. A replay of a

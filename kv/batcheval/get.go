@@ -35,6 +35,7 @@ func (ev *evaluator) readOptions(r *kvapi.Request) mvcc.ReadOptions {
 		Inconsistent:     ev.ba.Inconsistent,
 		FailOnMoreRecent: r.Lock != kvapi.LockNone,
 		SkipLocked:       r.Wait == kvapi.WaitSkip,
+		Finished:         ev.ec.Finished,
 	}
 	if o.Inconsistent {
 		o.Uncertainty = mvcc.Uncertainty{}

@@ -22,12 +22,16 @@ import (
 //	              both are proven and it commits explicitly above; later it
 //	              makes the record explicit and resolves
 //	recoverer     push; if staging: query a, n in either order, recover;
-//	              resolve what it can
+//	              resolve both; sometimes then forget the record, and
+//	              sometimes tell evaluation of the commit before, so that
+//	              the reader and the writer treat the intent as committed
 //	reader        reads n above the transaction, which moves a later put of n
 //	writer        writes n without a transaction, likewise
 //
 // The claims: never one of a and n without the other; "committed" means both;
-// "failed" means neither; all recoverers come to the same fate (I1, I2, I5).
+// "failed" means neither; all recoverers come to the same fate (I1, I2, I5),
+// unless the record is forgotten: then a late one may say "aborted", which
+// concerns no lock any more (I7).
 func TestParallelCommitUnderRecovery(t *testing.T) {
 	outcomes := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -58,11 +62,14 @@ type world struct {
 	errA, errB   *kvapi.Error
 	ack          string // what the client was told
 	fates        map[kvapi.TxnStatus]bool
+	known        knownTxns
+	forgotten    bool
 }
 
 func newWorld(t *testing.T, rt *rapid.T, e *storage.Engine) *world {
 	w := &world{rt: rt, a: newSim(t, e, 1, "\x02", "m"), b: newSim(t, e, 2, "m", "\xff"), x: newTxn(1, "a", 10),
-		fates: map[kvapi.TxnStatus]bool{}}
+		fates: map[kvapi.TxnStatus]bool{}, known: knownTxns{}}
+	w.a.known, w.b.known = w.known, w.known
 	w.a.fatalf, w.b.fatalf = rt.Fatalf, rt.Fatalf
 	return w
 }
@@ -129,6 +136,8 @@ func (w *world) finish() bool {
 		w.ack = "committed"
 	case proven && err.Kind == kvapi.ErrTxnAborted:
 		w.ack = "failed"
+	case w.forgotten && err.Kind == kvapi.ErrTxnAborted:
+		// Recovered and forgotten; the client has been answered already.
 	default:
 		w.rt.Fatalf("commit of %s: %v", w.ack, err)
 	}
@@ -174,9 +183,22 @@ func (w *world) recoverer() func() bool {
 		case "resolve":
 			w.step("recovered as %s", pushee)
 			w.fates[pushee.Status] = true
+			if pushee.Status == kvapi.Committed && rapid.Bool().Draw(w.rt, "tell") {
+				w.known[pushee.ID] = pushee
+				stage = "told"
+				return false
+			}
+			stage = "told"
+			fallthrough
+		case "told":
 			for _, k := range []string{"n", "a"} {
 				w.of(k).must(at(0, kvapi.Request{Kind: kvapi.ResolveIntent, Key: kvapi.Key(k),
 					Resolve: &kvapi.LockUpdate{Txn: pushee.TxnMeta, Status: pushee.Status}}))
+			}
+			if rapid.Bool().Draw(w.rt, "forget") {
+				w.forgotten = true
+				w.a.must(at(0, kvapi.Request{Kind: kvapi.RecoverTxn, Key: kvapi.Key("a"), Recover: &kvapi.RecoverArgs{
+					Txn: kvapi.Transaction{TxnMeta: pushee.TxnMeta, Status: pushee.Status}}}))
 			}
 			return true
 		}
@@ -215,7 +237,7 @@ func (w *world) judge() string {
 	switch {
 	case a != n, w.ack == "committed" && !a, w.ack == "failed" && a:
 		w.rt.Fatalf("%s", claim)
-	case a && w.fates[kvapi.Aborted] && w.fates[kvapi.Committed]:
+	case a && !w.forgotten && w.fates[kvapi.Aborted] && w.fates[kvapi.Committed]:
 		w.rt.Fatalf("%s", claim)
 	}
 	return fmt.Sprintf("%s/%v", w.ack, a)

@@ -39,6 +39,9 @@ type EvalContext struct {
 	Records TxnRecords
 	// Locks may be nil if no request of the batch skips locked keys.
 	Locks HeldLocks
+	// Finished is what the store knows of transactions that have ended; nil
+	// for nothing.
+	Finished mvcc.FinishedTxns
 	// Uncertainty is what Uncertainty(batch, lease) computed.
 	Uncertainty mvcc.Uncertainty
 }

@@ -30,7 +30,13 @@ type sim struct {
 	finished map[kvapi.TxnID]hlc.Timestamp
 	minimum  map[kvapi.TxnID]hlc.Timestamp
 	res      Result
+	// known are finished transactions that evaluation may know of.
+	known knownTxns
 }
+
+type knownTxns map[kvapi.TxnID]*kvapi.Transaction
+
+func (k knownTxns) GetFinal(id kvapi.TxnID) *kvapi.Transaction { return k[id] }
 
 func newSim(t testing.TB, eng *storage.Engine, id kvapi.RangeID, start, end string) *sim {
 	return &sim{t: t, fatalf: t.Fatalf, eng: eng, now: 1000, finished: map[kvapi.TxnID]hlc.Timestamp{}, minimum: map[kvapi.TxnID]hlc.Timestamp{},
@@ -72,7 +78,7 @@ func (s *sim) send(ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) 
 		b = s.eng.NewIndexedBatch()
 	}
 	defer func() { _ = b.Close() }()
-	ec := &EvalContext{Desc: &s.desc, NodeID: 1, Now: hlc.ClockTimestamp(ts(s.now)), Records: s}
+	ec := &EvalContext{Desc: &s.desc, NodeID: 1, Now: hlc.ClockTimestamp(ts(s.now)), Records: s, Finished: s.known}
 	if ba.Txn != nil {
 		ec.Uncertainty = Uncertainty(ba, kvapi.Lease{}, 0)
 	}

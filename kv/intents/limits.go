@@ -12,8 +12,12 @@ const (
 	rangeKeysMax = 1000
 	// queueMax bounds the updates waiting for background resolution.
 	queueMax = 20000
-	// workersMax bounds the goroutines that resolve in the background.
-	workersMax = 4
+	// workersMax bounds the goroutines that resolve in the background. Most of
+	// them wait: their ranges hold such work back to do it together.
+	workersMax = 64
+	// forgetFor is how long records are collected before they are forgotten:
+	// one batch then does it for all of them.
+	forgetFor = 100 * time.Millisecond
 	// asyncTimeout bounds one background batch: its range may be gone.
 	asyncTimeout = 30 * time.Second
 	// pushesMax bounds the pushes of one PushTxn: one, a recovery, another,

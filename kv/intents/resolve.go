@@ -10,6 +10,12 @@ import (
 // ResolveIntents resolves in batches and returns when all are resolved. A
 // point is resolved by one request, a span page by page.
 func (r *Resolver) ResolveIntents(ctx context.Context, updates []kvapi.LockUpdate) *kvapi.Error {
+	return r.resolve(ctx, updates, false)
+}
+
+// resolve is ResolveIntents. Deferrable batches may be held back by their
+// ranges: fewer consensus rounds, and a later return.
+func (r *Resolver) resolve(ctx context.Context, updates []kvapi.LockUpdate, deferrable bool) *kvapi.Error {
 	var points, spans []kvapi.LockUpdate
 	for i := range updates {
 		if !updates[i].Span.IsPoint() {
@@ -20,7 +26,10 @@ func (r *Resolver) ResolveIntents(ctx context.Context, updates []kvapi.LockUpdat
 	if spans == nil {
 		points = updates
 	}
-	if err := inBatches(ctx, points, r.resolvePoints); err != nil {
+	err := inBatches(ctx, points, func(ctx context.Context, part []kvapi.LockUpdate) error {
+		return r.resolvePoints(ctx, part, deferrable)
+	})
+	if err != nil {
 		return err
 	}
 	for i := range spans {
@@ -42,8 +51,9 @@ func split(updates []kvapi.LockUpdate) (points, spans []kvapi.LockUpdate) {
 	return points, spans
 }
 
-func (r *Resolver) resolvePoints(ctx context.Context, part []kvapi.LockUpdate) error {
+func (r *Resolver) resolvePoints(ctx context.Context, part []kvapi.LockUpdate, deferrable bool) error {
 	ba := r.newBatch()
+	ba.Deferrable = deferrable
 	ba.Requests = make([]kvapi.Request, 0, len(part))
 	for i := range part {
 		ba.Add(resolveRequest(kvapi.ResolveIntent, &part[i], part[i].Span))

@@ -22,16 +22,22 @@ type Resolver struct {
 	cfg Config
 
 	recoveries, resolved, dropped, failed atomic.Int64
+	forgotten, unforgotten                atomic.Int64
 
 	// ctx ends with Close.
 	ctx    context.Context
 	cancel context.CancelFunc
 	mu     struct {
 		sync.Mutex
-		closed  bool
-		queue   []kvapi.LockUpdate
+		closed bool
+		queue  []job
+		// queued counts the updates in queue.
+		queued  int
 		workers int
-		done    sync.WaitGroup
+		// forget holds finished transactions whose locks are all resolved.
+		forget     []kvapi.Transaction
+		forgetting bool
+		done       sync.WaitGroup
 	}
 }
 
@@ -45,16 +51,31 @@ func New(cfg Config) *Resolver {
 // ResolveAsync resolves in the background. If the queue is full it drops the
 // work, counts it and returns false: whoever meets those locks resolves them.
 func (r *Resolver) ResolveAsync(updates []kvapi.LockUpdate) bool {
+	return r.enqueue(job{updates: updates})
+}
+
+// ResolveTxnAsync is ResolveAsync for the lock spans of a finished
+// transaction, which must be all it has left: then its record is forgotten.
+func (r *Resolver) ResolveTxnAsync(txn *kvapi.Transaction, spans []kvapi.Span) bool {
+	updates := make([]kvapi.LockUpdate, len(spans))
+	for i, s := range spans {
+		updates[i] = kvapi.LockUpdate{Span: s, Txn: txn.TxnMeta, Status: txn.Status, IgnoredSeqNums: txn.IgnoredSeqNums}
+	}
+	return r.enqueue(job{updates: updates, txn: kvapi.Transaction{TxnMeta: txn.TxnMeta, Status: txn.Status}})
+}
+
+func (r *Resolver) enqueue(j job) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.mu.closed || len(r.mu.queue)+len(updates) > queueMax {
-		r.dropped.Add(int64(len(updates)))
+	if r.mu.closed || r.mu.queued+len(j.updates) > queueMax {
+		r.dropped.Add(int64(len(j.updates)))
 		return false
 	}
-	if len(updates) == 0 {
+	if len(j.updates) == 0 {
 		return true
 	}
-	r.mu.queue = append(r.mu.queue, updates...)
+	r.mu.queue = append(r.mu.queue, j)
+	r.mu.queued += len(j.updates)
 	if r.mu.workers < workersMax {
 		r.mu.workers++
 		r.mu.done.Go(r.work)
@@ -62,54 +83,12 @@ func (r *Resolver) ResolveAsync(updates []kvapi.LockUpdate) bool {
 	return true
 }
 
-// ResolveTxnAsync is ResolveAsync for the lock spans of a finished transaction.
-func (r *Resolver) ResolveTxnAsync(txn *kvapi.Transaction, spans []kvapi.Span) bool {
-	updates := make([]kvapi.LockUpdate, len(spans))
-	for i, s := range spans {
-		updates[i] = kvapi.LockUpdate{Span: s, Txn: txn.TxnMeta, Status: txn.Status, IgnoredSeqNums: txn.IgnoredSeqNums}
-	}
-	return r.ResolveAsync(updates)
-}
-
-// work resolves what is queued, in batches of whatever transactions, until
-// nothing is left (I3).
-func (r *Resolver) work() {
-	for {
-		part := r.take()
-		if part == nil {
-			return
-		}
-		ctx, cancel := context.WithTimeout(r.ctx, asyncTimeout)
-		if err := r.ResolveIntents(ctx, part); err != nil {
-			r.failed.Add(int64(len(part)))
-		}
-		cancel()
-	}
-}
-
-// take returns the next batch, or nil when the worker is to end.
-func (r *Resolver) take() []kvapi.LockUpdate {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := min(batchMax, len(r.mu.queue))
-	if n == 0 || r.mu.closed {
-		r.mu.workers--
-		return nil
-	}
-	part := r.mu.queue[:n:n]
-	r.mu.queue = r.mu.queue[n:]
-	if len(r.mu.queue) == 0 {
-		r.mu.queue = nil // lets go of what was resolved
-	}
-	return part
-}
-
 // Close stops the background work and waits for it. What is queued is left to
 // whoever meets it.
 func (r *Resolver) Close() {
 	r.mu.Lock()
 	r.mu.closed = true
-	r.mu.queue = nil
+	r.mu.queue, r.mu.queued, r.mu.forget = nil, 0, nil
 	r.mu.Unlock()
 	r.cancel()
 	r.mu.done.Wait()
@@ -121,6 +100,8 @@ type Metrics struct {
 	// Resolved locks; Dropped and Failed are left to whoever meets them.
 	Resolved, Dropped, Failed int64
 	Queued                    int64
+	// Forgotten records of finished transactions; Unforgotten ones stay.
+	Forgotten, Unforgotten int64
 }
 
 // Metrics returns the resolver's state in numbers.
@@ -129,6 +110,7 @@ func (r *Resolver) Metrics() Metrics {
 	defer r.mu.Unlock()
 	return Metrics{
 		Recoveries: r.recoveries.Load(), Resolved: r.resolved.Load(),
-		Dropped: r.dropped.Load(), Failed: r.failed.Load(), Queued: int64(len(r.mu.queue)),
+		Dropped: r.dropped.Load(), Failed: r.failed.Load(), Queued: int64(r.mu.queued),
+		Forgotten: r.forgotten.Load(), Unforgotten: r.unforgotten.Load(),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -28,7 +29,10 @@ type store struct {
 	batches  map[kvapi.Kind]int
 	sizeMax  int
 	resolved []string
-	gate     chan struct{}
+	// forgotten transactions, after stuck ones were not resolved.
+	forgotten []string
+	stuck     string
+	gate      chan struct{}
 }
 
 func newStore(writes, present int) *store {
@@ -101,6 +105,10 @@ func (s *store) eval(r *kvapi.Request, ba *kvapi.BatchRequest) (resp kvapi.Respo
 		}
 	case kvapi.RecoverTxn:
 		seen := &r.Recover.Txn
+		if seen.Status.IsFinal() {
+			s.forgotten = append(s.forgotten, string(seen.ID[:1]))
+			break
+		}
 		if s.record.Status == kvapi.Staging && seen.Epoch == s.record.Epoch && seen.WriteTimestamp == s.record.WriteTimestamp {
 			s.record = s.record.Clone()
 			s.record.Status = kvapi.Aborted
@@ -110,6 +118,9 @@ func (s *store) eval(r *kvapi.Request, ba *kvapi.BatchRequest) (resp kvapi.Respo
 		}
 		resp.Pushee = s.record.Clone()
 	case kvapi.ResolveIntent:
+		if s.stuck == string(r.Key) {
+			return resp, kvapi.NewError(kvapi.ErrUnavailable, "no quorum")
+		}
 		s.resolved = append(s.resolved, string(r.Key))
 	case kvapi.ResolveIntentRange:
 		// Three pages of one key.
@@ -278,4 +289,59 @@ func TestResolveTxnAsync(t *testing.T) {
 		}
 		r.Close()
 	})
+}
+
+// TestRecordsAreForgottenTogether: after their locks, in one batch.
+func TestRecordsAreForgottenTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(0, 0)
+		r := s.resolver()
+		for i := range byte(50) {
+			finishTxn(r, '0'+i, "a", "b")
+		}
+		synctest.Wait()
+		if len(s.resolved) != 100 || len(s.forgotten) != 0 {
+			t.Errorf("%d resolved, %d forgotten", len(s.resolved), len(s.forgotten))
+		}
+		time.Sleep(2 * forgetFor)
+		synctest.Wait()
+		if len(s.forgotten) != 50 || s.batches[kvapi.RecoverTxn] != 1 {
+			t.Errorf("%v in %v", s.forgotten, s.batches)
+		}
+		r.Close()
+	})
+}
+
+// TestRecordStaysWhileALockDoes (I4): a range that cannot be reached keeps the
+// records of those that have locks there, and of no others.
+func TestRecordStaysWhileALockDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(0, 0)
+		s.stuck = "stuck"
+		s.gate = make(chan struct{})
+		r := s.resolver()
+		for range workersMax { // so that the others share a batch
+			r.ResolveAsync(updates(1))
+		}
+		synctest.Wait()
+		finishTxn(r, 'x', "a", "stuck")
+		finishTxn(r, 'y', "a", "b")
+		close(s.gate)
+		time.Sleep(2 * forgetFor)
+		synctest.Wait()
+		if m := r.Metrics(); len(s.forgotten) != 1 || s.forgotten[0] != "y" || m.Failed != 2 || m.Forgotten != 1 {
+			t.Errorf("forgotten %v, %+v", s.forgotten, m)
+		}
+		r.Close()
+	})
+}
+
+func finishTxn(r *Resolver, id byte, keys ...string) {
+	txn := &kvapi.Transaction{Status: kvapi.Committed}
+	txn.ID, txn.AnchorKey = kvapi.TxnID{id}, kvapi.Key("a")
+	var spans []kvapi.Span
+	for _, k := range keys {
+		spans = append(spans, kvapi.Span{Key: kvapi.Key(k)})
+	}
+	r.ResolveTxnAsync(txn, spans)
 }

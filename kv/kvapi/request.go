@@ -286,6 +286,11 @@ type Header struct {
 	Gateway NodeID `wire:"10"`
 	// Now is the sender's clock.
 	Now hlc.ClockTimestamp `wire:"11"`
+	// Deferrable says that nobody waits for the batch's effects: its range may
+	// hold it back for a moment, to evaluate it together with others. Only
+	// clean-up outside transactions may be (ResolveIntent, RecoverTxn of a
+	// finished transaction).
+	Deferrable bool `wire:"12"`
 }
 
 // BatchRequest is a list of requests that one range evaluates in order and

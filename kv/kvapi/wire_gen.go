@@ -604,6 +604,13 @@ func (x *Header) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Deferrable {
+		if x.Deferrable {
+			b = wire.AppendUint(b, 12, 1)
+		} else {
+			b = wire.AppendUint(b, 12, 0)
+		}
+	}
 	return b
 }
 
@@ -690,6 +697,12 @@ func (x *Header) UnmarshalWire(b []byte) (err error) {
 			if err = x.Now.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 12 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Deferrable = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

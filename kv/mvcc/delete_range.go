@@ -11,7 +11,7 @@ import (
 // written.
 func DeleteRange(rw storage.ReadWriter, sp kvapi.Span, ts hlc.Timestamp, maxKeys int64, o WriteOptions) (keys int64, resume *kvapi.Span, at hlc.Timestamp, err error) {
 	so := ScanOptions{MaxKeys: maxKeys, KeysOnly: true}
-	so.Txn, so.FailOnMoreRecent = o.Txn, true
+	so.Txn, so.FailOnMoreRecent, so.Finished = o.Txn, true, o.Finished
 	readTS := ts
 	if o.Txn != nil {
 		readTS = o.Txn.ReadTimestamp

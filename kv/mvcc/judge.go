@@ -9,7 +9,8 @@ import (
 type verdict uint8
 
 const (
-	// unaffected: the intent and its version are above everything read.
+	// unaffected: the intent and its version are above everything read, or
+	// the version is committed.
 	unaffected verdict = iota
 	// conflict: the reader must wait for or push the holder.
 	conflict
@@ -31,17 +32,29 @@ func (o *ReadOptions) judge(l *lockRecord, ts hlc.Timestamp) (verdict, error) {
 	if o.Txn != nil && o.Txn.ID == l.txn.ID {
 		return o.judgeOwn(l)
 	}
+	switch v := o.judgeForeign(l, ts); v {
+	case conflict, leaveOut:
+		if committedIntent(o.Finished, l) != nil {
+			return unaffected, nil
+		}
+		return v, nil
+	default:
+		return v, nil
+	}
+}
+
+func (o *ReadOptions) judgeForeign(l *lockRecord, ts hlc.Timestamp) verdict {
 	switch {
 	case o.Inconsistent:
-		return passOver, nil
+		return passOver
 	case o.SkipLocked && (o.FailOnMoreRecent || l.at().LessEq(ts)):
-		return leaveOut, nil
+		return leaveOut
 	case o.FailOnMoreRecent, l.at().LessEq(ts):
-		return conflict, nil
+		return conflict
 	case l.at().LessEq(o.Uncertainty.Global) && l.local.LessEq(o.Uncertainty.Local):
-		return conflict, nil
+		return conflict
 	}
-	return unaffected, nil
+	return unaffected
 }
 
 func (o *ReadOptions) judgeOwn(l *lockRecord) (verdict, error) {

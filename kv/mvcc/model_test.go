@@ -395,7 +395,7 @@ func TestModel(t *testing.T) {
 				if rapid.Bool().Draw(rt, "point") {
 					sp = kvapi.Span{Key: kvapi.Key(key)}
 				}
-				err := CheckUnchanged(b, sp, from, ts, txn)
+				err := CheckUnchanged(b, sp, from, ts, txn, nil)
 				got, want = fmt.Sprint(err == nil), fmt.Sprint(!from.Less(ts) || m.unchanged(sp, from, ts, txn))
 				if !from.Less(ts) {
 					got = want

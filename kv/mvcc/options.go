@@ -29,6 +29,9 @@ type ReadOptions struct {
 	// Skip, if set, says are locked otherwise.
 	SkipLocked bool
 	Skip       func(kvapi.Key) bool
+	// Finished, if set, lets intents of committed transactions be read as what
+	// they will be once resolved.
+	Finished FinishedTxns
 }
 
 // ScanOptions bounds a scan.
@@ -63,6 +66,11 @@ type WriteOptions struct {
 	Now hlc.ClockTimestamp
 	// Stats takes what the write changes.
 	Stats *kvapi.RangeStatistics
+	// Finished, if set, lets a write take the place of a committed
+	// transaction's intent, which it resolves on the way. Resolved then takes
+	// what it resolved.
+	Finished FinishedTxns
+	Resolved *[]kvapi.LockUpdate
 }
 
 // Condition is what ConditionalPut asks of the key.

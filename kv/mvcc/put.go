@@ -33,6 +33,8 @@ type target struct {
 	// own is the writer's intent on the key, if owned.
 	own   lockRecord
 	owned bool
+	// left is a committed transaction's intent, to be resolved by this write.
+	left *lockRecord
 	// provisional is the version of own, committed the newest version that
 	// is not; committedValue is its encoding if it was asked for, and
 	// provisionalValue that of provisional.
@@ -44,7 +46,7 @@ type target struct {
 // and only then changes anything.
 func write(rw storage.ReadWriter, key kvapi.Key, ts hlc.Timestamp, v value, cond *Condition, o *WriteOptions) (hlc.Timestamp, error) {
 	t := target{key: key}
-	if err := t.load(rw, o.Txn, cond != nil); err != nil {
+	if err := t.load(rw, o, cond != nil); err != nil {
 		return ts, err
 	}
 	if t.owned {
@@ -67,12 +69,16 @@ func write(rw storage.ReadWriter, key kvapi.Key, ts hlc.Timestamp, v value, cond
 }
 
 // load reads the lock and the newest versions of the key.
-func (t *target) load(r storage.Reader, txn *kvapi.Transaction, values bool) (err error) {
+func (t *target) load(r storage.Reader, o *WriteOptions, values bool) (err error) {
 	if t.own, t.owned, err = getLock(r, t.key); err != nil {
 		return err
 	}
-	if t.owned && (txn == nil || t.own.txn.ID != txn.ID) {
-		return conflictError(t.own.lock(t.key))
+	if t.owned && (o.Txn == nil || t.own.txn.ID != o.Txn.ID) {
+		if committedIntent(o.Finished, &t.own) == nil {
+			return conflictError(t.own.lock(t.key))
+		}
+		left := t.own
+		t.left, t.own, t.owned = &left, lockRecord{hot: left.hot}, false
 	}
 	return t.loadVersions(r, values)
 }
@@ -217,7 +223,13 @@ func (t *target) set(w storage.Writer, ts hlc.Timestamp, v value, o *WriteOption
 	if err := w.SetRaw(c.buf[:n], c.buf[n:]); err != nil {
 		return err
 	}
+	if t.left != nil {
+		t.resolveLeft(o)
+	}
 	if o.Txn == nil {
+		if t.left != nil {
+			return releaseLock(w, t.key, t.left)
+		}
 		return nil
 	}
 	l := lockRecord{txn: o.Txn.TxnMeta, valueLen: added.len, local: v.local}
@@ -229,6 +241,16 @@ func (t *target) set(w storage.Writer, ts hlc.Timestamp, v value, o *WriteOption
 	}
 	countIntent(o.Stats, l.valueLen, 1)
 	return putLock(w, c, t.key, &l)
+}
+
+// resolveLeft counts the committed intent as resolved. Its entry is about to
+// be overwritten, or released.
+func (t *target) resolveLeft(o *WriteOptions) {
+	countIntent(o.Stats, t.left.valueLen, -1)
+	if o.Resolved != nil {
+		*o.Resolved = append(*o.Resolved,
+			kvapi.LockUpdate{Span: kvapi.Span{Key: t.key}, Txn: t.left.txn, Status: kvapi.Committed})
+	}
 }
 
 // drop takes the provisional version and the intent out of the counts, and

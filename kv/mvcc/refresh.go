@@ -8,9 +8,10 @@ import (
 
 // CheckUnchanged returns ErrRefreshFailed if anybody but txn wrote sp in
 // (from, to], provisionally or for good: then what txn read at from is not
-// what it would read at to. Key and Other of the error name the conflict.
-func CheckUnchanged(r storage.Reader, sp kvapi.Span, from, to hlc.Timestamp, txn *kvapi.Transaction) error {
-	own, err := checkIntents(r, sp, to, txn)
+// what it would read at to. Intents that f, which may be nil, knows as
+// committed are versions like others. Key and Other of the error name the conflict.
+func CheckUnchanged(r storage.Reader, sp kvapi.Span, from, to hlc.Timestamp, txn *kvapi.Transaction, f FinishedTxns) error {
+	own, err := checkIntents(r, sp, to, txn, f)
 	if err != nil {
 		return err
 	}
@@ -22,7 +23,7 @@ func CheckUnchanged(r storage.Reader, sp kvapi.Span, from, to hlc.Timestamp, txn
 
 // checkIntents fails on foreign intents at or below to and returns where the
 // transaction's own provisional versions stand.
-func checkIntents(r storage.Reader, sp kvapi.Span, to hlc.Timestamp, txn *kvapi.Transaction) (own map[string]hlc.Timestamp, err error) {
+func checkIntents(r storage.Reader, sp kvapi.Span, to hlc.Timestamp, txn *kvapi.Transaction, f FinishedTxns) (own map[string]hlc.Timestamp, err error) {
 	var failed error
 	see := func(key kvapi.Key, l lockRecord) bool {
 		switch {
@@ -31,7 +32,7 @@ func checkIntents(r storage.Reader, sp kvapi.Span, to hlc.Timestamp, txn *kvapi.
 				own = make(map[string]hlc.Timestamp)
 			}
 			own[string(key)] = l.at()
-		case l.at().LessEq(to):
+		case l.at().LessEq(to) && committedIntent(f, &l) == nil:
 			failed = refreshFailed(key, l.at(), &l.txn)
 		}
 		return failed == nil

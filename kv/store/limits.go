@@ -31,6 +31,16 @@ const (
 	// logEntriesMin is when truncation is worth a command, in entries: small
 	// entries cost more in memory than in bytes.
 	logEntriesMin = 4096
+	// deferFor is how long clean-up that nobody waits for is collected. It
+	// divides the consensus rounds of clean-up by the transactions that a range
+	// finishes in that time; it is short beside a push's delay, which is what a
+	// waiter elsewhere may pay if this store goes down meanwhile.
+	deferFor = 20 * time.Millisecond
+	// deferredMax bounds one such command, about 10 KB.
+	deferredMax = 100
+	// deferredTimeout bounds its evaluation: whoever meets what it leaves
+	// behind cleans up instead.
+	deferredTimeout = 30 * time.Second
 	// attemptsMax bounds how often one request starts over on this replica
 	// (lock conflicts, server-side retries). It only ends what would never end.
 	attemptsMax = 1000

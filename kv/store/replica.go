@@ -25,7 +25,8 @@ type Replica struct {
 	replicaID kvapi.ReplicaID
 	mgr       *concurrency.Manager
 
-	inbox inbox
+	inbox    inbox
+	deferral deferral
 	// campaignSoon asks the next run to stand for election.
 	campaignSoon atomic.Bool
 	// removeSoon, if set, asks the next run to remove the replica: it is older

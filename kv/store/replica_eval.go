@@ -130,7 +130,7 @@ func (r *Replica) checkStill(a admission) *kvapi.Error {
 func (r *Replica) evalContext(ba *kvapi.BatchRequest, a admission, g *concurrency.Guard) *batcheval.EvalContext {
 	return &batcheval.EvalContext{
 		Desc: a.desc, NodeID: r.store.ident.NodeID, Now: a.now, Lease: a.lease, GCThreshold: a.gc,
-		Stats: a.stats, Records: txnRecords{r}, Locks: heldLocks{g},
+		Stats: a.stats, Records: txnRecords{r}, Locks: heldLocks{g}, Finished: r.store.txns,
 		Uncertainty: batcheval.Uncertainty(ba, a.lease, r.store.cfg.Clock.MaxOffset()),
 	}
 }

@@ -28,6 +28,9 @@ func (r *Replica) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 	if asksForPush(ba) {
 		return r.sendPush(ctx, ba)
 	}
+	if isDeferrable(ba) {
+		return r.sendDeferred(ctx, ba)
+	}
 	return r.sendToLease(ctx, ba)
 }
 

@@ -13,7 +13,9 @@
 //	     ─▶ Conflict  the request will not wait (NOWAIT)
 //
 // Locks in memory come from locking reads, also of absent keys. Locks on disk
-// (intents) are here only if evaluation ran into them or if there was a queue
+// are no obstacle once their transaction is known to have committed where they
+// stand: evaluation takes them for committed (package mvcc). They (intents)
+// are here only if evaluation ran into them or if there was a queue
 // when they were written; they may be forgotten at any time, since evaluation
 // finds them again. Locks in memory may be forgotten too (memory limit, lease
 // change): a serializable transaction then finds out when it refreshes.

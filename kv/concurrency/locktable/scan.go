@@ -57,6 +57,8 @@ func (s *scan) key(ks *keyState, l *spanset.LockSpan) {
 		}
 		u, known := s.known(ks, h, l)
 		switch {
+		case known && isCommitted(h, &u):
+			// Evaluation reads it as committed, or resolves it on the way.
 		case !known || h.resolving:
 			blocked = true
 		case h.disk == kvapi.LockNone:
@@ -105,6 +107,13 @@ func (s *scan) known(ks *keyState, h *holder, l *spanset.LockSpan) (kvapi.LockUp
 		u.IgnoredSeqNums = txn.IgnoredSeqNums
 	}
 	return u, true
+}
+
+// isCommitted reports whether the intent stands where its transaction has
+// committed: it is a committed version in all but name.
+func isCommitted(h *holder, u *kvapi.LockUpdate) bool {
+	return u.Status == kvapi.Committed && h.disk == kvapi.LockIntent && len(u.IgnoredSeqNums) == 0 &&
+		h.txn.Epoch == u.Txn.Epoch && h.intentTS == u.Txn.WriteTimestamp
 }
 
 func (s *scan) finish() Outcome {
