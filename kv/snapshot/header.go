@@ -28,20 +28,23 @@ func (h *Header) Truncated() raftlog.TruncatedState {
 const (
 	spanReplicated = iota
 	spanRangeLocal
+	spanLocalLocks
 	spanLocks
 	spanUser
 	spanCount
 )
 
 // Spans returns what a snapshot of the range holds, in key order: replicated
-// state by range id, local keys, locks, user keys.
+// state by range id, local keys, locks on those, locks on user keys, user keys.
 func Spans(d *kvapi.RangeDescriptor) [spanCount]kvapi.Span {
 	replicated := keys.RangeIDReplicatedPrefix(d.RangeID)
 	localStart, localEnd := keys.RangeLocalSpan(d.StartKey, d.EndKey)
+	localLockStart, localLockEnd := keys.LockTableSpan(localStart, localEnd)
 	lockStart, lockEnd := keys.LockTableSpan(d.StartKey, d.EndKey)
 	return [spanCount]kvapi.Span{
 		spanReplicated: {Key: replicated, EndKey: replicated.PrefixEnd()},
 		spanRangeLocal: {Key: localStart, EndKey: localEnd},
+		spanLocalLocks: {Key: localLockStart, EndKey: localLockEnd},
 		spanLocks:      {Key: lockStart, EndKey: lockEnd},
 		spanUser:       d.Span(),
 	}

@@ -48,6 +48,9 @@ func fill(t *testing.T, w storage.Writer, gen string, rows, valueBytes int) {
 	check(storage.PutUnversioned(w, keys.RangeDescriptor(testDesc.StartKey), []byte(gen)))
 	check(storage.PutUnversioned(w, keys.TxnRecord(kvapi.Key("c-"+gen), kvapi.TxnID{1}), []byte(gen)))
 	check(w.SetRaw(storage.EncodeLockKey(nil, kvapi.Key("d-"+gen), kvapi.LockIntent, kvapi.TxnID{2}), []byte(gen)))
+	// A split or a replica change under way leaves an intent on a local key.
+	lockOnDesc := keys.RangeDescriptor(kvapi.Key("d-" + gen))
+	check(w.SetRaw(storage.EncodeLockKey(nil, lockOnDesc, kvapi.LockIntent, kvapi.TxnID{3}), []byte(gen)))
 	for i := range rows {
 		k := fmt.Appendf(nil, "f-%s-%05d", gen, i)
 		check(w.SetRaw(storage.EncodeMVCCKey(nil, k, hlc.Timestamp{WallTime: 2}), value))
@@ -68,7 +71,8 @@ func neighbours(t *testing.T, w storage.Writer) {
 			t.Fatal(err)
 		}
 	}
-	for _, k := range []kvapi.Key{kvapi.Key("a"), kvapi.Key("m")} {
+	for _, k := range []kvapi.Key{kvapi.Key("a"), kvapi.Key("m"),
+		keys.RangeDescriptor(kvapi.Key("a")), keys.RangeDescriptor(kvapi.Key("m"))} {
 		if err := w.SetRaw(storage.EncodeLockKey(nil, k, kvapi.LockIntent, kvapi.TxnID{2}), []byte("n")); err != nil {
 			t.Fatal(err)
 		}
