@@ -6,5 +6,5 @@ import (
 
 // newSQLServer makes the SQL layer over a Core.
 func newSQLServer(c *Core) (*sql.Server, error) {
-	return sql.NewServer(sql.Config{DB: c.DB, Catalog: c.Catalog, Logger: c.cfg.Log}), nil
+	return sql.NewServer(sql.Config{DB: c.DB, Catalog: c.Catalog, NodeID: c.Ident.NodeID, Logger: c.cfg.Log}), nil
 }
