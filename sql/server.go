@@ -27,7 +27,8 @@ type Config struct {
 	// StatementBytesMax is a statement's memory budget; 0 is exec.MemoryBytesDefault.
 	StatementBytesMax int64
 	Logger            *slog.Logger
-	// NodeID is the node's, for hidden row ids.
+	// NodeID is the node's. Hidden row ids of two nodes differ by it, and rows under them are written
+	// blindly: two nodes with one number would overwrite each other's rows.
 	NodeID kvapi.NodeID
 }
 
