@@ -36,6 +36,8 @@ func (ev *evaluator) readOptions(r *kvapi.Request) mvcc.ReadOptions {
 		FailOnMoreRecent: r.Lock != kvapi.LockNone,
 		SkipLocked:       r.Wait == kvapi.WaitSkip,
 		Finished:         ev.ec.Finished,
+		Forgotten:        &ev.res.Local.ForgottenLocks,
+		ForgottenBefore:  ev.ec.Now.Timestamp().AddNanos(-int64(forgottenAge)),
 	}
 	if o.Inconsistent {
 		o.Uncertainty = mvcc.Uncertainty{}

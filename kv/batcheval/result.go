@@ -79,6 +79,9 @@ type LocalResult struct {
 	AcquiredLocks []kvapi.Lock
 	// ResolvedLocks were resolved by this batch.
 	ResolvedLocks []kvapi.LockUpdate
+	// ForgottenLocks are intents of committed transactions that the batch read
+	// as committed and that should have been resolved long ago.
+	ForgottenLocks []kvapi.LockUpdate
 	// UpdatedTxns were finished or pushed; waiters want to know.
 	UpdatedTxns []*kvapi.Transaction
 	EndTxns     []EndTxn

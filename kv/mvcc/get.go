@@ -17,7 +17,7 @@ func Get(r storage.Reader, key kvapi.Key, ts hlc.Timestamp, o ReadOptions) (valu
 		return nil, false, err
 	}
 	if locked {
-		v, err := o.judge(&lock, ts)
+		v, err := o.judge(key, &lock, ts)
 		if err != nil {
 			return nil, false, err
 		}

@@ -28,18 +28,26 @@ const (
 // uncertainty interval: its transaction may have committed before the reader
 // began. Unless it was written when the leaseholder's clock was past the
 // reader's local limit; then it is younger than the reader.
-func (o *ReadOptions) judge(l *lockRecord, ts hlc.Timestamp) (verdict, error) {
+func (o *ReadOptions) judge(key kvapi.Key, l *lockRecord, ts hlc.Timestamp) (verdict, error) {
 	if o.Txn != nil && o.Txn.ID == l.txn.ID {
 		return o.judgeOwn(l)
 	}
 	switch v := o.judgeForeign(l, ts); v {
 	case conflict, leaveOut:
-		if committedIntent(o.Finished, l) != nil {
+		if t := committedIntent(o.Finished, l); t != nil {
+			o.noteForgotten(key, t)
 			return unaffected, nil
 		}
 		return v, nil
 	default:
 		return v, nil
+	}
+}
+
+func (o *ReadOptions) noteForgotten(key kvapi.Key, t *kvapi.Transaction) {
+	if o.Forgotten != nil && t.WriteTimestamp.Less(o.ForgottenBefore) && len(*o.Forgotten) < forgottenMax {
+		*o.Forgotten = append(*o.Forgotten, kvapi.LockUpdate{Span: kvapi.Span{Key: key.Clone()}, Txn: t.TxnMeta,
+			Status: t.Status, IgnoredSeqNums: t.IgnoredSeqNums})
 	}
 }
 

@@ -14,6 +14,8 @@ const (
 	// conflictsMax bounds the locks that one error carries; the rest are
 	// found when these are gone.
 	conflictsMax = 1000
+	// forgottenMax bounds the left-over intents that one read reports.
+	forgottenMax = 100
 	// arenaChunkMin and arenaChunkMax bound the buffers that rows are packed
 	// into; they grow so that a large scan allocates seldom.
 	arenaChunkMin = 1 << 10

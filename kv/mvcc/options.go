@@ -32,6 +32,10 @@ type ReadOptions struct {
 	// Finished, if set, lets intents of committed transactions be read as what
 	// they will be once resolved.
 	Finished FinishedTxns
+	// Forgotten, if set, takes resolutions of such intents that are older than
+	// ForgottenBefore: nobody seems to be about to resolve them.
+	Forgotten       *[]kvapi.LockUpdate
+	ForgottenBefore hlc.Timestamp
 }
 
 // ScanOptions bounds a scan.

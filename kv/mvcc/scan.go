@@ -70,7 +70,7 @@ func (s *scan) judgeLocks(r storage.Reader) error {
 	var failed error
 	n := 0
 	err := scanLocks(r, s.sp, func(key kvapi.Key, l lockRecord) bool {
-		v, err := s.o.judge(&l, s.ts)
+		v, err := s.o.judge(key, &l, s.ts)
 		if err != nil {
 			failed = err
 			return false

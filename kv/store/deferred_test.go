@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 )
@@ -81,5 +82,29 @@ func TestWriteResolvesOnTheWay(t *testing.T) {
 			t.Errorf("%q, %v", v, err)
 		}
 		c.checkConsistency()
+	})
+}
+
+// TestReaderHasForgottenIntentsResolved: nothing else would, once their
+// transaction's clean-up was lost with a node.
+func TestReaderHasForgottenIntentsResolved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, quiet)
+		c.mustPut("k", "0")
+		txn := c.intent("k", "1")
+		r := c.nodes[1].store.replicas.lookup(tkey("k"))
+		r.learnFinished((&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.ResolveIntent,
+			Resolve: &kvapi.LockUpdate{Txn: txn.TxnMeta, Status: kvapi.Committed}}))
+		for _, left := range []int64{1, 0} {
+			if v, err := c.get("k"); v != "1" || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
+			time.Sleep(2 * time.Second)
+			r.mu.RLock()
+			if n := r.mu.applied.Stats.IntentCount; n != left {
+				t.Errorf("%d intents, not %d", n, left)
+			}
+			r.mu.RUnlock()
+		}
 	})
 }

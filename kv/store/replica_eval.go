@@ -176,10 +176,13 @@ func (r *Replica) onLocalResult(res *batcheval.Result) {
 }
 
 // resolveRest resolves, in the background, the locks of transactions that the
-// batch finished which are not on this range.
+// batch finished which are not on this range, and what others left behind.
 func (r *Replica) resolveRest(res *batcheval.Result) {
 	if r.store.resolver == nil {
 		return
+	}
+	if l := res.Local.ForgottenLocks; len(l) > 0 {
+		r.store.resolver.ResolveAsync(l)
 	}
 	for _, e := range res.Local.EndTxns {
 		if len(e.LockSpans) > 0 {
