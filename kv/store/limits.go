@@ -47,6 +47,9 @@ const (
 	// leaseWaitMax bounds the wait for a lease within one request: the whole
 	// fail-over takes less; longer means there is no quorum.
 	leaseWaitMax = 8 * time.Second
+	// leaseAskAgain is how long one request waits before it asks again for a
+	// lease that was refused.
+	leaseAskAgain = DefaultTickInterval / 4
 	// stuckTicks is how long the caller of a write waits for its quorum: 9 s,
 	// longer than a fail-over takes.
 	stuckTicks = 45

@@ -19,7 +19,7 @@ func (r *Replica) ensureLease(ctx context.Context, ts hlc.Timestamp) (kvapi.Leas
 			return l, nil
 		}
 	}
-	var deadline time.Time
+	var deadline, again time.Time
 	for {
 		now := r.store.cfg.Clock.Now()
 		r.mu.Lock()
@@ -37,22 +37,26 @@ func (r *Replica) ensureLease(ctx context.Context, ts hlc.Timestamp) (kvapi.Leas
 			r.mu.Unlock()
 			return kvapi.Lease{}, r.notLeaseholder("not the leader")
 		}
-		asked := r.maybeAskForLeaseLocked(st, now)
+		// Raft may refuse at once (a transfer of leadership it has not given up
+		// yet); asking in a loop until it does not would keep a core busy.
+		asked := time.Now().After(again) && r.maybeAskForLeaseLocked(st, now)
 		r.mu.Unlock()
 		if asked {
+			again = time.Now().Add(leaseAskAgain)
 			r.store.enqueue(r.rangeID)
 		}
 		if deadline.IsZero() {
 			deadline = time.Now().Add(leaseWaitMax)
 		}
-		if err := r.waitForLease(ctx, st, changed, deadline); err != nil {
+		if err := r.waitForLease(ctx, st, changed, deadline, again); err != nil {
 			return kvapi.Lease{}, err
 		}
 	}
 }
 
-// waitForLease returns when the lease is worth another look.
-func (r *Replica) waitForLease(ctx context.Context, st lease.Status, changed <-chan struct{}, deadline time.Time) *kvapi.Error {
+// waitForLease returns when the lease is worth another look, at the latest
+// when it may be asked for again.
+func (r *Replica) waitForLease(ctx context.Context, st lease.Status, changed <-chan struct{}, deadline, again time.Time) *kvapi.Error {
 	wait := time.Until(deadline)
 	if wait <= 0 {
 		return r.notLeaseholder("no lease for " + leaseWaitMax.String() + ": " + st.Why)
@@ -62,6 +66,8 @@ func (r *Replica) waitForLease(ctx context.Context, st lease.Status, changed <-c
 		if left := time.Duration(st.Lease.Expiration.WallTime - r.store.cfg.Clock.PhysicalNow()); left < wait {
 			wait = max(left, time.Millisecond)
 		}
+	} else if left := time.Until(again); left > 0 {
+		wait = min(wait, left+time.Millisecond)
 	}
 	t := time.NewTimer(wait)
 	defer t.Stop()

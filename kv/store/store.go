@@ -115,7 +115,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.snapshotPace = snapshot.NewLimiter(snapshot.RateDefault, snapshot.SendingMax)
 	s.sched = scheduler.New(processor{s}, scheduler.Options{})
 	s.logWriter = raftlog.NewWriter(cfg.Engine, raftlog.Options{Fatal: s.fatal,
-		Knobs: raftlog.Knobs{UnsafeAckBeforeSync: cfg.Knobs.AckBeforeSync}})
+		Knobs: raftlog.Knobs{UnsafeAckBeforeSync: cfg.Knobs.AckBeforeSync, SyncTime: cfg.Knobs.LogSyncTime}})
 	if err := s.load(); err != nil {
 		s.logWriter.Stop()
 		return nil, err
