@@ -11,8 +11,10 @@ import (
 
 	"github.com/cairndb/cairn/internal/testkit/history"
 	"github.com/cairndb/cairn/internal/workload"
+	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/store"
+	"github.com/cairndb/cairn/txn"
 )
 
 // Options are what a run is made of.
@@ -59,7 +61,9 @@ type run struct {
 	workloads []workload.Workload
 	ok        atomic.Int64
 	result    Result
-	errs      struct {
+	// splits are the keys at which ranges are, or may be, cut.
+	splits []kvapi.Key
+	errs   struct {
 		sync.Mutex
 		internal error
 	}
@@ -112,7 +116,6 @@ func (r *run) start(ctx context.Context) (err error) {
 	if len(names) == 0 {
 		names = workload.Names()
 	}
-	var splits []kvapi.Key
 	for _, n := range names {
 		w, err := workload.New(n, &r.moments)
 		if err != nil {
@@ -132,9 +135,9 @@ func (r *run) start(ctx context.Context) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", n, err)
 		}
-		r.workloads, splits = append(r.workloads, w), append(splits, w.SplitKeys()...)
+		r.workloads, r.splits = append(r.workloads, w), append(r.splits, w.SplitKeys()...)
 	}
-	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, splits)
+	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, r.splits)
 	return r.c.waitReplicated(ctx)
 }
 
@@ -281,6 +284,9 @@ func (r *run) verdict(ctx context.Context) error {
 			err = errors.Join(err, fmt.Errorf("%s: last read: %w", w.Name(), ferr))
 		}
 	}
+	if terr := r.touch(ctx, s); terr != nil {
+		err = errors.Join(err, terr)
+	}
 	s.Close()
 	for _, w := range r.workloads {
 		if cerr := w.Check(); cerr != nil {
@@ -288,4 +294,24 @@ func (r *run) verdict(ctx context.Context) error {
 		}
 	}
 	return errors.Join(err, r.c.checkReplicas(ctx))
+}
+
+// touch reads whatever may have been left locked by coordinators that died:
+// whoever meets such a lock resolves it.
+func (r *run) touch(ctx context.Context, s *Session) error {
+	return s.DB().Run(ctx, txn.Options{Name: "touch"}, func(ctx context.Context, t *txn.Txn) error {
+		for rest := (&kvapi.Span{Key: keys.Min, EndKey: keys.Max}); rest != nil; {
+			_, resume, err := t.Scan(ctx, *rest, txn.ScanOptions{MaxKeys: 1000})
+			if err != nil {
+				return fmt.Errorf("read everything: %w", err)
+			}
+			rest = resume
+		}
+		for _, start := range append(r.splits, keys.Min, keys.MetaMax, keys.SystemMax) {
+			if _, _, err := t.Get(ctx, keys.RangeDescriptor(start), txn.GetOptions{}); err != nil {
+				return fmt.Errorf("read descriptor: %w", err)
+			}
+		}
+		return nil
+	})
 }

@@ -19,6 +19,7 @@ var (
 	workloadFlag = flag.String("workload", "", "one of register, bank, list-append; empty for all at once")
 	nodesFlag    = flag.Int("nodes", 0, "how many nodes; 0 lets the seed choose 3 or, rarely, 5")
 	safetyFlag   = flag.Duration("safety", 30*time.Second, "how long faults go on, in virtual time")
+	levelFlag    = flag.Int("level", 0, "with -log: -4 prints debugging too")
 	logFlag      = flag.Bool("log", false, "print what nodes log")
 )
 
@@ -57,7 +58,7 @@ func runSeed(t *testing.T, seed Seed, verbose bool) {
 	synctest.Test(t, func(t *testing.T) {
 		o := options(seed)
 		if *logFlag {
-			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(*levelFlag)}))
 		}
 		result, err := Run(t.Context(), o)
 		if verbose || err != nil {
