@@ -53,6 +53,7 @@ unix_socket_directories = ''
 shared_buffers = 512MB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
+wal_keep_size = 2GB
 jit = off
 C
 }
