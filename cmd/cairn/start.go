@@ -139,6 +139,7 @@ const drainMax = 10 * time.Second
 
 // runNode runs a node until a signal ends it.
 func runNode(cmd *cobra.Command, cfg node.Config) error {
+	tuneGC()
 	ctx := cmd.Context()
 	n, err := node.Start(ctx, cfg)
 	if err != nil {
