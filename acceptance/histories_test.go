@@ -81,11 +81,13 @@ func histories(t *testing.T, faults time.Duration, fault func(*testing.T, *clust
 		fault(t, c, rng)
 		time.Sleep(100 * time.Millisecond)
 	}
+	defer func() {
+		t.Logf("registers:\n%s", regPulse)
+		t.Logf("bank:\n%s", bankPulse)
+	}()
 	served(t, regPulse, bankPulse, c)
 	cancel()
 	wg.Wait()
-	t.Logf("registers:\n%s", regPulse)
-	t.Logf("bank:\n%s", bankPulse)
 
 	if err := bank.FinalRead(t.Context(), connect(t, c.Nodes[1].URL())); err != nil {
 		t.Fatal(err)

@@ -101,6 +101,12 @@ func (c *Cluster) ByID(id string) *Node {
 func (c *Cluster) close() {
 	c.open.Store(false)
 	for _, n := range c.Nodes {
+		if n.Running() && c.t.Failed() {
+			n.keepGoroutines()
+			n.keepMetrics()
+		}
+	}
+	for _, n := range c.Nodes {
 		if n.Running() {
 			n.proc.expectEnd()
 			if err := n.proc.signal(syscall.SIGKILL); err != nil {

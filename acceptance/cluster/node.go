@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -222,4 +224,27 @@ func (n *Node) LogTail(lines int) string {
 		all = all[len(all)-lines:]
 	}
 	return "--- " + n.Name + "\n" + strings.Join(all, "\n")
+}
+
+// keepGoroutines and keepMetrics write what the node is doing beside its log,
+// for whoever looks into a failure.
+func (n *Node) keepGoroutines() { n.keep("/debug/pprof/goroutine?debug=2", "goroutines") }
+func (n *Node) keepMetrics()    { n.keep("/metrics", "metrics") }
+
+func (n *Node) Dump(path, name string) { n.keep(path, name) }
+
+func (n *Node) keep(path, name string) {
+	client := http.Client{Timeout: 2 * time.Second}
+	resp, err := client.Get("http://" + n.HTTP + path)
+	if err != nil {
+		n.cluster.t.Logf("%s: no %s: %v", n.Name, name, err)
+		return
+	}
+	defer resp.Body.Close()
+	f, err := os.Create(filepath.Join(n.cluster.Dir, n.Name+"."+name))
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	_, _ = io.Copy(f, resp.Body)
 }
