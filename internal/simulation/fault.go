@@ -81,7 +81,7 @@ var weights = []struct {
 	{Isolate, 4, time.Second, 12 * time.Second},
 	{Ring, 2, time.Second, 10 * time.Second},
 	{Crash, 5, 100 * time.Millisecond, 9 * time.Second},
-	{CrashAll, 1, 100 * time.Millisecond, 3 * time.Second},
+	{CrashAll, 2, 100 * time.Millisecond, 3 * time.Second},
 	{Pause, 4, 500 * time.Millisecond, 10 * time.Second},
 	{Stall, 2, 500 * time.Millisecond, 5 * time.Second},
 	{Clock, 4, 0, 0},
@@ -89,6 +89,9 @@ var weights = []struct {
 	{Transfer, 5, 0, 0},
 	{Rereplica, 2, 0, 0},
 }
+
+// lossMean is the mean share of messages that a lossy network loses.
+const lossMean = 0.16
 
 // Schedule draws the faults of a run: within the time given, two at once at
 // times, all over at its end.
@@ -121,7 +124,7 @@ func draw(rng *rand.Rand, nodes int, splits []kvapi.Key) Fault {
 		f.A = rng.IntN(nodes)
 		f.B = (f.A + 1 + rng.IntN(nodes-1)) % nodes
 		f.Key = splits[rng.IntN(len(splits))]
-		f.Loss = 0.02 + 0.3*rng.Float64()
+		f.Loss = 2 * lossMean * rng.Float64()
 		f.Offset = time.Duration(rng.Int64N(int64(2*skewMax))) - skewMax
 		return f
 	}
@@ -149,9 +152,11 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 	case Isolate:
 		defer c.setLinks(cut, c.allLinks(f.A)...)()
 	case Crash:
+		c.slowDisks(f, a)
 		a.Crash()
 		defer c.restart(ctx, a)
 	case CrashAll:
+		c.slowDisks(f, c.nodes...)
 		for _, n := range c.nodes {
 			n.Crash()
 			defer c.restart(ctx, n)
@@ -171,6 +176,17 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 	case <-time.After(f.For):
 	case <-ctx.Done():
 	}
+}
+
+// slowDisks precedes every other power cut, so that it hits syncs under way.
+func (c *Cluster) slowDisks(f Fault, nodes ...*Node) {
+	if f.Loss < lossMean {
+		return
+	}
+	for _, n := range nodes {
+		n.StallDisk(25 * time.Millisecond)
+	}
+	time.Sleep(250 * time.Millisecond)
 }
 
 func (c *Cluster) allLinks(a int) [][2]int {
