@@ -225,6 +225,11 @@ func (s *Sender) judge(ctx context.Context, e *entry, node kvapi.NodeID, err *kv
 // recognised as one.
 func (s *Sender) judgeLost(ctx context.Context, err *kvapi.Error, f *fate) verdict {
 	s.metrics.Unreachable.Add(1)
+	if err.Kind == kvapi.ErrAmbiguous && f.once && f.ambiguous != nil {
+		// The range has seen that this is a second attempt and cannot tell what
+		// became of the first. It will not know better the third time.
+		return final
+	}
 	maybe := err.MaybeApplied || err.Kind == kvapi.ErrAmbiguous || err.Kind == kvapi.ErrCanceled
 	if maybe && f.effects && f.ambiguous == nil {
 		f.ambiguous = err

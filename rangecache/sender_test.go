@@ -272,6 +272,32 @@ func TestAmbiguousCommitIsNeverADefiniteError(t *testing.T) {
 	})
 }
 
+// TestARangeThatCannotTellIsNotAskedAgain: after a lost first attempt, a second
+// one whose answer is "ambiguous" ends at once, and not after patience.
+func TestARangeThatCannotTellIsNotAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		c.put(t, 1)
+		attempts := 0
+		c.SetOnSend(func(_ context.Context, _ kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
+			attempts++
+			err := kvapi.NewError(kvapi.ErrNodeUnreachable, "gone")
+			if ba.AmbiguousReplay {
+				err = kvapi.NewError(kvapi.ErrAmbiguous, "finished, perhaps by an earlier attempt")
+			}
+			err.MaybeApplied = true
+			return memkv.Fault{Before: err}
+		})
+		ba := &kvapi.BatchRequest{Header: kvapi.Header{Txn: &kvapi.Transaction{}}, Requests: []kvapi.Request{{Kind: kvapi.Put, Key: key(1)},
+			{Kind: kvapi.EndTxn, Key: key(1), EndTxn: &kvapi.EndTxnArgs{Commit: true}}}}
+		start := time.Now()
+		_, err := c.Sender.Send(context.Background(), ba)
+		if err == nil || err.Kind != kvapi.ErrAmbiguous || attempts != 2 || time.Since(start) > time.Second {
+			t.Errorf("%d attempts in %v: %v", attempts, time.Since(start), err)
+		}
+	})
+}
+
 func TestCanceledCallerGetsItsContextsError(t *testing.T) {
 	c := newCluster()
 	cause := errors.New("enough")
