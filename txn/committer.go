@@ -171,7 +171,7 @@ func (c *committer) finishStaging(ctx context.Context, br *kvapi.BatchResponse, 
 	t.commitTS = last.StagingTimestamp
 	t.stats.Parallel = true
 	t.db.metrics.Parallel.Add(1)
-	c.makeExplicit(ctx, end)
+	c.makeExplicit(ctx)
 	return br, nil
 }
 
@@ -194,17 +194,23 @@ func (c *committer) onCommitted(ts hlc.Timestamp, onePhase bool) {
 // makeExplicit turns an implicit commit into a record that says so and lets
 // the server resolve the intents. Nobody waits for it: if it never happens,
 // the next reader of an intent does it by recovery.
-func (c *committer) makeExplicit(ctx context.Context, end kvapi.Request) {
-	db, p := c.t.db, *c.t.snapshot()
-	p.WriteTimestamp, p.ReadTimestamp = c.t.commitTS, c.t.commitTS
-	args := *end.EndTxn
-	args.InFlightWrites, args.CanCommitOnePhase, args.Deadline = nil, false, hlc.Timestamp{}
-	end.EndTxn = &args
+//
+// It is sent as the end of a recovery that found every write, for it is that:
+// the answers of the writes are the proof. Unlike an EndTxn, commits of many
+// transactions then share a command of the anchor's range. Others may have
+// recovered the transaction before, and have forgotten its record: the answer
+// does not matter any more.
+func (c *committer) makeExplicit(ctx context.Context) {
+	db := c.t.db
+	staging := kvapi.Transaction{TxnMeta: c.t.snapshot().TxnMeta, Status: kvapi.Staging}
+	staging.WriteTimestamp = c.t.commitTS
 	db.tasks.run(ctx, func(ctx context.Context) {
 		db.metrics.Background.Add(1)
-		ba := &kvapi.BatchRequest{Header: kvapi.Header{Txn: &p, Gateway: db.cfg.NodeID}}
-		if _, err := db.cfg.Sender.Send(ctx, ba.Add(end)); err != nil && err.Kind != kvapi.ErrTxnFinished {
-			db.cfg.Logger.Debug("explicit commit left to recovery", "txn", p.ID.Short(), "err", err)
+		ba := &kvapi.BatchRequest{Header: kvapi.Header{Gateway: db.cfg.NodeID, Deferrable: true}}
+		ba.Add(kvapi.Request{Kind: kvapi.RecoverTxn, Key: staging.AnchorKey,
+			Recover: &kvapi.RecoverArgs{Txn: staging, ImplicitlyCommitted: true}})
+		if _, err := db.cfg.Sender.Send(ctx, ba); err != nil {
+			db.cfg.Logger.Debug("explicit commit left to recovery", "txn", staging.ID.Short(), "err", err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package txn_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,13 +63,7 @@ func TestReaderFinishesTheCommitOfADeadCoordinator(t *testing.T) {
 		tx := dead.DB.Begin(txn.Options{})
 		must(t, tx.Put(ctx, k("a"), []byte("1")))
 		must(t, tx.Put(ctx, k("z"), []byte("1")))
-		// The explicit commit, an EndTxn alone, never arrives.
-		env.Cluster.SetOnSend(func(_ context.Context, _ kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
-			if len(ba.Requests) == 1 && ba.Requests[0].Kind == kvapi.EndTxn {
-				return memkv.Fault{Before: kvapi.NewError(kvapi.ErrNodeUnreachable, "dead")}
-			}
-			return memkv.Fault{}
-		})
+		failExplicit(env, kvapi.ErrNodeUnreachable) // it never arrives
 		must(t, tx.Commit(ctx))
 		must(t, env.DB.Run(ctx, txn.Options{}, func(ctx context.Context, r *txn.Txn) error {
 			v, ok, err := r.Get(ctx, k("z"), txn.GetOptions{})
@@ -83,6 +78,35 @@ func TestReaderFinishesTheCommitOfADeadCoordinator(t *testing.T) {
 		}
 		must(t, dead.DB.Close(ctx))
 	})
+}
+
+// failExplicit makes explicit commits fail, which nobody waits for.
+func failExplicit(env *txntest.Env, kind kvapi.ErrorKind) (tries *atomic.Int32) {
+	tries = new(atomic.Int32)
+	env.Cluster.SetOnSend(func(_ context.Context, _ kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
+		if ba.Deferrable && ba.Requests[0].Kind == kvapi.RecoverTxn && ba.Requests[0].Recover.Txn.Status == kvapi.Staging {
+			tries.Add(1)
+			return memkv.Fault{Before: kvapi.NewError(kind, "no")}
+		}
+		return memkv.Fault{}
+	})
+	return tries
+}
+
+// TestRefusedExplicitCommitChangesNothing: others may have recovered the
+// transaction, resolved its locks and forgotten its record.
+func TestRefusedExplicitCommitChangesNothing(t *testing.T) {
+	env, ctx := txntest.New(t), context.Background()
+	env.Cluster.Split(k("m"))
+	tries := failExplicit(env, kvapi.ErrTxnAborted)
+	tx := env.DB.Begin(txn.Options{})
+	must(t, tx.Put(ctx, k("a"), []byte("1")))
+	must(t, tx.Put(ctx, k("z"), []byte("1")))
+	must(t, tx.Commit(ctx))
+	must(t, env.DB.Close(ctx))
+	if n := tries.Load(); n != 1 || !tx.Stats().Parallel || env.DB.Metrics().Committed.Load() != 1 {
+		t.Errorf("%d explicit commits, stats %+v", n, tx.Stats())
+	}
 }
 
 func TestDeadlockHasOneVictimAndBothFinish(t *testing.T) {

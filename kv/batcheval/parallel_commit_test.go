@@ -129,7 +129,7 @@ func (w *world) finish() bool {
 		commit.WriteTimestamp = w.okB.Txn.WriteTimestamp
 		commit.ReadTimestamp = commit.WriteTimestamp
 	}
-	_, err := w.a.send(batch(commit, end("a", kvapi.EndTxnArgs{Commit: true, LockSpans: []kvapi.Span{span("a"), span("n")}})))
+	_, err := w.a.send(w.explicit(commit, proven))
 	w.step("explicit commit: %v", err)
 	switch {
 	case err == nil || err.Kind == kvapi.ErrTxnFinished:
@@ -142,6 +142,17 @@ func (w *world) finish() bool {
 		w.rt.Fatalf("commit of %s: %v", w.ack, err)
 	}
 	return true
+}
+
+// explicit commits above the staging timestamp by EndTxn; at it, the record
+// says so already, and it is ended like after a recovery.
+func (w *world) explicit(commit *kvapi.Transaction, proven bool) *kvapi.BatchRequest {
+	if proven || rapid.Bool().Draw(w.rt, "by EndTxn") {
+		return batch(commit, end("a", kvapi.EndTxnArgs{Commit: true, LockSpans: []kvapi.Span{span("a"), span("n")}}))
+	}
+	staging := kvapi.Transaction{TxnMeta: commit.TxnMeta, Status: kvapi.Staging}
+	return at(0, kvapi.Request{Kind: kvapi.RecoverTxn, Key: kvapi.Key("a"),
+		Recover: &kvapi.RecoverArgs{Txn: staging, ImplicitlyCommitted: true}})
 }
 
 // recoverer returns an actor that settles the transaction, a step at a time.

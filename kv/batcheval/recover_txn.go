@@ -19,6 +19,9 @@ import "github.com/cairndb/cairn/kv/kvapi"
 //	                                                  committed no lock of it
 //	                                                  would be left
 //
+// A coordinator whose writes have all succeeded knows as much as a recovery
+// that found them, and makes its commit explicit in the same way.
+//
 // With a final transaction as argument the caller says that all its locks are
 // resolved: a record of the same fate is forgotten, and a mark left (I7).
 //

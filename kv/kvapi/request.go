@@ -288,8 +288,9 @@ type Header struct {
 	Now hlc.ClockTimestamp `wire:"11"`
 	// Deferrable says that nobody waits for the batch's effects: its range may
 	// hold it back for a moment, to evaluate it together with others. Only
-	// clean-up outside transactions may be (ResolveIntent, RecoverTxn of a
-	// finished transaction).
+	// work outside transactions may be: ResolveIntent, RecoverTxn of a finished
+	// transaction, and, as a batch of its own, RecoverTxn of an implicitly
+	// committed one.
 	Deferrable bool `wire:"12"`
 }
 

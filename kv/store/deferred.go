@@ -28,18 +28,25 @@ import (
 // intents of an aborted transaction are resolved by the request that is
 // woken, as ever.
 //
+// Making commits explicit is different: others wait for it, who must not
+// replace an intent before. It waits only for the command before it, like a
+// group commit: an idle range does it at once, a busy one several together.
+//
 // The answer comes when the command has applied; it only says that all was
 // done.
 type deferral struct {
 	mu sync.Mutex
 	// open takes more requests; nil if there is no group.
 	open *deferredGroup
+	// last is done of the latest group.
+	last chan struct{}
 }
 
 // deferredGroup is what one command will do.
 type deferredGroup struct {
 	reqs []kvapi.Request
-	full chan struct{}
+	// after is done of the group before; nil for none.
+	after, full chan struct{}
 	// done is closed after err is set.
 	done chan struct{}
 	err  *kvapi.Error
@@ -49,6 +56,9 @@ type deferredGroup struct {
 func isDeferrable(ba *kvapi.BatchRequest) bool {
 	if !ba.Deferrable || ba.Txn != nil {
 		return false
+	}
+	if commits(&ba.Requests[0]) {
+		return len(ba.Requests) == 1
 	}
 	for i := range ba.Requests {
 		q := &ba.Requests[i]
@@ -61,6 +71,12 @@ func isDeferrable(ba *kvapi.BatchRequest) bool {
 	return true
 }
 
+// commits reports whether the request makes a commit explicit.
+func commits(q *kvapi.Request) bool {
+	return q.Kind == kvapi.RecoverTxn && q.Recover != nil && q.Recover.ImplicitlyCommitted &&
+		q.Recover.Txn.Status == kvapi.Staging
+}
+
 // sendDeferred evaluates a deferrable batch with others. The first of a group
 // waits and works for all.
 func (r *Replica) sendDeferred(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
@@ -68,9 +84,15 @@ func (r *Replica) sendDeferred(ctx context.Context, ba *kvapi.BatchRequest) (*kv
 	if !r.leaseStatus(noTimestamp).IsValid() {
 		return r.sendToLease(ctx, ba)
 	}
-	g, first := r.deferral.join(ba.Requests)
+	d, urgent := &r.cleanUps, commits(&ba.Requests[0])
+	if urgent {
+		d = &r.commits
+	}
+	g, first := d.join(ba.Requests)
 	if first {
-		r.runDeferred(g)
+		r.awaitGroup(g, urgent)
+		d.close(g)
+		r.runGroup(g)
 	}
 	select {
 	case <-g.done:
@@ -78,6 +100,10 @@ func (r *Replica) sendDeferred(ctx context.Context, ba *kvapi.BatchRequest) (*kv
 		return nil, kvapi.NewError(kvapi.ErrCanceled, "%v", ctx.Err())
 	}
 	if g.err != nil {
+		if g.err.Kind == kvapi.ErrInternal && len(g.reqs) > len(ba.Requests) {
+			// What is wrong with another's must not hold up this one.
+			return r.sendToLease(ctx, ba)
+		}
 		e := *g.err
 		e.Index = -1
 		return nil, &e
@@ -109,7 +135,7 @@ func (d *deferral) join(reqs []kvapi.Request) (g *deferredGroup, first bool) {
 	defer d.mu.Unlock()
 	if g = d.open; g == nil {
 		g, first = &deferredGroup{full: make(chan struct{}), done: make(chan struct{})}, true
-		d.open = g
+		g.after, d.last, d.open = d.last, g.done, g
 	}
 	g.reqs = append(g.reqs, reqs...)
 	if len(g.reqs) >= deferredMax {
@@ -128,19 +154,32 @@ func (d *deferral) close(g *deferredGroup) {
 	}
 }
 
-func (r *Replica) runDeferred(g *deferredGroup) {
-	t := time.NewTimer(deferFor)
+// awaitGroup waits for others to join.
+func (r *Replica) awaitGroup(g *deferredGroup, urgent bool) {
+	var over <-chan time.Time
+	after := g.after
+	switch {
+	case !urgent:
+		t := time.NewTimer(deferFor)
+		defer t.Stop()
+		over, after = t.C, nil
+	case after == nil:
+		return
+	}
 	select {
-	case <-t.C:
+	case <-over:
+	case <-after:
 	case <-g.full:
 	case <-r.store.stopping:
 	}
-	t.Stop()
-	r.deferral.close(g)
+}
+
+// runGroup does the group's work.
+func (r *Replica) runGroup(g *deferredGroup) {
 	// The group is not its first caller's: it goes on without him.
 	ctx, cancel := context.WithTimeout(r.store.ctx, deferredTimeout)
 	defer cancel()
-	ba := &kvapi.BatchRequest{Requests: inOrder(g.reqs)}
+	ba := &kvapi.BatchRequest{Requests: inOrder(slices.Clone(g.reqs))}
 	ba.Timestamp, ba.Gateway = r.store.cfg.Clock.Now().Timestamp(), r.store.ident.NodeID
 	_, g.err = r.sendToLease(ctx, ba)
 	close(g.done)

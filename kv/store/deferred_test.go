@@ -108,3 +108,79 @@ func TestReaderHasForgottenIntentsResolved(t *testing.T) {
 		}
 	})
 }
+
+// commitLater sends what makes a staged commit explicit.
+func (c *cluster) commitLater(txn *kvapi.Transaction) error {
+	ba := &kvapi.BatchRequest{Header: kvapi.Header{Deferrable: true}}
+	staging := kvapi.Transaction{TxnMeta: txn.TxnMeta, Status: kvapi.Staging}
+	ba.Add(kvapi.Request{Kind: kvapi.RecoverTxn, Key: txn.AnchorKey,
+		Recover: &kvapi.RecoverArgs{Txn: staging, ImplicitlyCommitted: true}})
+	_, err := c.Send(context.Background(), ba)
+	return err.AsError()
+}
+
+// TestCommitsShareCommands: while one is under way the next ones gather; and
+// one that is refused does not take the others with it.
+func TestCommitsShareCommands(t *testing.T) {
+	for _, broken := range []int{-1, 7} {
+		synctest.Test(t, func(t *testing.T) { commitMany(t, broken) })
+	}
+}
+
+func commitMany(t *testing.T, broken int) {
+	c := newCluster(t, 1, quiet)
+	c.mustPut("warm", "up")
+	const n = 30
+	var txns []*kvapi.Transaction
+	for i := range n {
+		txns = append(txns, c.staged(fmt.Sprint("k", i)))
+	}
+	if broken >= 0 {
+		txns[broken].Epoch++ // not what was staged
+	}
+	before := c.nodes[1].store.Metrics().Proposals.Load()
+	var wg sync.WaitGroup
+	for i, txn := range txns {
+		wg.Go(func() {
+			if err := c.commitLater(txn); (err != nil) != (i == broken) {
+				t.Errorf("commit %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	if done := c.nodes[1].store.Metrics().Proposals.Load() - before; broken < 0 && done > n/3 {
+		t.Errorf("%d commands for %d commits", done, n)
+	}
+	for i, txn := range txns {
+		if rec := c.query(txn); (rec.Status == kvapi.Committed) != (i != broken) {
+			t.Errorf("%d: %s", i, rec)
+		}
+	}
+}
+
+// staged leaves a transaction that promises a write elsewhere.
+func (c *cluster) staged(key string) *kvapi.Transaction {
+	c.t.Helper()
+	now := c.nodes[1].clock.Now().Timestamp()
+	txn := &kvapi.Transaction{TxnMeta: kvapi.TxnMeta{ID: kvapi.NewTxnID(), AnchorKey: tkey(key), WriteTimestamp: now,
+		MinTimestamp: now, Priority: kvapi.PriorityNormal, Seq: 1}, ReadTimestamp: now,
+		GlobalUncertaintyLimit: now.AddNanos(int64(testMaxOffset))}
+	ba := &kvapi.BatchRequest{Header: kvapi.Header{Txn: txn}}
+	ba.Add(kvapi.Request{Kind: kvapi.EndTxn, Key: txn.AnchorKey, Seq: 2, EndTxn: &kvapi.EndTxnArgs{Commit: true,
+		LockSpans:      []kvapi.Span{{Key: txn.AnchorKey}},
+		InFlightWrites: []kvapi.SequencedWrite{{Key: tkey("elsewhere"), Seq: 1}}}})
+	if _, err := c.Send(context.Background(), ba); err != nil {
+		c.t.Fatal(err)
+	}
+	return txn
+}
+
+func (c *cluster) query(txn *kvapi.Transaction) *kvapi.Transaction {
+	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.QueryTxn, Key: txn.AnchorKey,
+		Push: &kvapi.PushArgs{Pushee: txn.TxnMeta}})
+	br, err := c.Send(context.Background(), ba)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return br.Responses[0].Pushee
+}

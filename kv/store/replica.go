@@ -25,8 +25,9 @@ type Replica struct {
 	replicaID kvapi.ReplicaID
 	mgr       *concurrency.Manager
 
-	inbox    inbox
-	deferral deferral
+	inbox inbox
+	// cleanUps and commits collect what is evaluated together.
+	cleanUps, commits deferral
 	// campaignSoon asks the next run to stand for election.
 	campaignSoon atomic.Bool
 	// removeSoon, if set, asks the next run to remove the replica: it is older
