@@ -153,6 +153,8 @@ func NeedsIndex(ba *kvapi.BatchRequest) bool {
 	if cleansUpApart(ba) {
 		return false
 	}
+	// In order or not is one look at the batch, not one for each request.
+	inOrder := len(ba.Requests) > pairsMax && ascending(ba)
 	writes := false
 	for i := range ba.Requests {
 		r := &ba.Requests[i]
@@ -162,7 +164,7 @@ func NeedsIndex(ba *kvapi.BatchRequest) bool {
 			if r.EndTxn != nil && !isOnePhase(ba) && !isStaging(ba, r.EndTxn) {
 				return true
 			}
-		case r.Kind.IsRange(), overlapsEarlier(ba, i):
+		case r.Kind.IsRange(), !inOrder && overlapsEarlier(ba, i):
 			return true
 		}
 		writes = writes || r.Kind.IsWrite()
@@ -214,10 +216,6 @@ const pairsMax = 8
 
 func overlapsEarlier(ba *kvapi.BatchRequest, i int) bool {
 	if len(ba.Requests) > pairsMax {
-		// Sorted point writes, as commits send them, need one comparison each.
-		if ascending(ba) {
-			return false
-		}
 		return true
 	}
 	for j := range ba.Requests[:i] {
@@ -228,7 +226,8 @@ func overlapsEarlier(ba *kvapi.BatchRequest, i int) bool {
 	return false
 }
 
-// ascending reports whether the batch's points are in strictly rising order.
+// ascending reports whether the batch's points are in strictly rising order,
+// as commits send them: none of them then touches the key of another.
 func ascending(ba *kvapi.BatchRequest) bool {
 	for i := 1; i < len(ba.Requests); i++ {
 		r := &ba.Requests[i]
