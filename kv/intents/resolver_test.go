@@ -300,9 +300,11 @@ func TestRecordsAreForgottenTogether(t *testing.T) {
 			finishTxn(r, '0'+i, "a", "b")
 		}
 		synctest.Wait()
+		s.mu.Lock()
 		if len(s.resolved) != 100 || len(s.forgotten) != 0 {
 			t.Errorf("%d resolved, %d forgotten", len(s.resolved), len(s.forgotten))
 		}
+		s.mu.Unlock()
 		time.Sleep(2 * forgetFor)
 		synctest.Wait()
 		if len(s.forgotten) != 50 || s.batches[kvapi.RecoverTxn] != 1 {
