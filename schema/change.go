@@ -41,15 +41,18 @@ type changes struct {
 	// holds counts the calls of Hold that settled.
 	holds int
 	// dropped is data to be cleared later; created are tables to get ranges.
-	dropped  []droppedData
-	created  []DescID
-	kept     []droppedData
-	values   map[DescID]sequenceRecord
-	count    int
-	version  CatalogVersion
-	stop     context.CancelFunc
-	stopped  chan struct{}
-	onCommit []func(context.Context)
+	dropped []droppedData
+	created []DescID
+	// kept is data of this change that the commit puts into use; announced is
+	// what of it may be written ahead of the commit.
+	kept      []droppedData
+	announced []droppedData
+	values    map[DescID]sequenceRecord
+	count     int
+	version   CatalogVersion
+	stop      context.CancelFunc
+	stopped   chan struct{}
+	onCommit  []func(context.Context)
 }
 
 type droppedData struct {
@@ -215,8 +218,8 @@ func (r *Resolver) DropData(table DescID, index IndexID) {
 	r.ddl.dropped = append(r.ddl.dropped, droppedData{table, index})
 }
 
-// KeepData takes back what AbandonLater announced: the data is in use from the
-// commit on.
+// KeepData takes back what Announce wrote: the data is in use from the commit
+// on.
 func (r *Resolver) KeepData(table DescID, index IndexID) {
 	r.ddl.kept = append(r.ddl.kept, droppedData{table, index})
 }
@@ -229,14 +232,44 @@ func (r *Resolver) SetSequence(id DescID, last int64, called bool) {
 	r.ddl.values[id] = sequenceRecord{Last: last, Called: called}
 }
 
-// AbandonLater records, at once and by itself, that an index is being built
-// outside of any transaction: should nobody come to keep it, its data is
-// cleared some time later.
-func (c *Catalog) AbandonLater(ctx context.Context, table DescID, index IndexID) error {
+// Announce records, at once and by itself, that the data of an index (0: of
+// a whole table) is being written ahead of the commit. Should the gateway die,
+// it is cleared some time later; should the change fail, soon (abandon).
+func (r *Resolver) Announce(ctx context.Context, table DescID, index IndexID) error {
+	d, c := r.ddl, r.c
+	d.announced = append(d.announced, droppedData{table, index})
 	at := hlc.Timestamp{WallTime: c.clock.PhysicalNow() + int64(buildMax)}
 	return c.store.Run(ctx, "index build", func(ctx context.Context, t Txn) error {
 		return t.Put(ctx, droppedKey(table, index), encodeRecord(&droppedRecord{At: at}))
 	})
+}
+
+// abandon has the data of a change that failed cleared soon. A commit of
+// unknown fate counts as failed here. Either it happened, then its record is
+// gone and the data stays; or the new version of the catalog, which it had
+// read, keeps it from happening.
+func (c *Catalog) abandon(ctx context.Context, data []droppedData) {
+	err := c.store.Run(ctx, "abandon an index build", func(ctx context.Context, t Txn) error {
+		at := hlc.Timestamp{WallTime: c.clock.PhysicalNow()}
+		for _, x := range data {
+			k := droppedKey(x.table, x.index)
+			_, ok, err := t.Get(ctx, k, txn.GetOptions{Lock: kvapi.LockExclusive})
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			if err := t.Put(ctx, k, encodeRecord(&droppedRecord{At: at})); err != nil {
+				return err
+			}
+		}
+		_, err := bumpVersion(ctx, t)
+		return err
+	})
+	if err != nil {
+		c.log.Warn("abandoning data that was written ahead; it is cleared later", "err", err)
+	}
 }
 
 // OnCommit has fn run after a successful commit.
@@ -246,9 +279,16 @@ func (r *Resolver) OnCommit(fn func(context.Context)) {
 
 // InBlock says that the transaction is a user's transaction block. Its commit
 // locks the catalog's version, which also moves its timestamp past changes of
-// others; a single statement reads it without a lock and begins anew if it has
-// moved, since a lock that outlived the attempt would stand in its own way.
+// others, such as the renewals of its own marks. So does every change that
+// holds something: it may have taken long. Others read the version without a
+// lock and begin anew if it has moved.
+//
+// A lock that outlived its attempt would stand in the way of the next one:
+// whoever runs a change again does so in another transaction (Changing).
 func (r *Resolver) InBlock() { r.ddl.inBlock = true }
+
+// Changing reports whether the transaction has begun to change the schema.
+func (r *Resolver) Changing() bool { return r.ddl != nil }
 
 // writeChanges checks and writes the changes in the transaction. It reads and
 // writes the catalog's version, so that schema changes commit one after the
@@ -259,7 +299,7 @@ func (r *Resolver) writeChanges(ctx context.Context) error {
 		return nil
 	}
 	var o txn.GetOptions
-	if d.inBlock {
+	if d.inBlock || len(d.held) > 0 {
 		o.Lock = kvapi.LockExclusive
 	}
 	b, _, err := r.t.Get(ctx, versionKey, o)
@@ -406,18 +446,27 @@ func (d *changes) write(ctx context.Context, t Txn) error {
 			return err
 		}
 	}
+	if err := d.writeDropped(ctx, t); err != nil {
+		return err
+	}
+	return d.forgetSettled(ctx, t)
+}
+
+// writeDropped says which data is to be cleared. What the change made and
+// dropped again is: dropped comes last.
+func (d *changes) writeDropped(ctx context.Context, t Txn) error {
+	for _, x := range d.kept {
+		if err := t.Delete(ctx, droppedKey(x.table, x.index)); err != nil {
+			return err
+		}
+	}
 	at := hlc.Timestamp{WallTime: d.r.c.clock.PhysicalNow()}
 	for _, x := range d.dropped {
 		if err := t.Put(ctx, droppedKey(x.table, x.index), encodeRecord(&droppedRecord{At: at})); err != nil {
 			return err
 		}
 	}
-	for _, x := range d.kept {
-		if err := t.Delete(ctx, droppedKey(x.table, x.index)); err != nil {
-			return err
-		}
-	}
-	return d.forgetSettled(ctx, t)
+	return nil
 }
 
 func (d *changes) forgetSettled(ctx context.Context, t Txn) error {
@@ -473,6 +522,9 @@ func (d *changes) finish(ctx context.Context, committed bool) {
 	if !committed {
 		if len(d.held) > 0 {
 			c.freeHeld(ctx, d)
+		}
+		if len(d.announced) > 0 {
+			c.abandon(ctx, d.announced)
 		}
 		return
 	}

@@ -250,15 +250,24 @@ func (c *Catalog) renewMarks(ctx context.Context, change ChangeID, ids []DescID)
 // wrote may still be locked by the change and is left to SweepDropped.
 func (c *Catalog) freeHeld(ctx context.Context, d *changes) {
 	for _, id := range d.heldIDs() {
-		if err := c.takeAway(ctx, id, d.id); err != nil {
+		if err := c.takeAway(ctx, id, d.id, anyMark); err != nil {
 			c.log.Warn("freeing a table from a schema change", "id", id, "err", err)
 		}
 	}
 }
 
-// takeAway removes a mark, if it is still that change's. For the change of a
-// gateway that is gone it first looks at the expiry again.
-func (c *Catalog) takeAway(ctx context.Context, id DescID, change ChangeID) error {
+// which says which of a change's marks takeAway removes.
+type which int
+
+const (
+	anyMark which = iota
+	// expiredMark: the gateway is gone. Its mark may have been renewed since
+	// this node looked.
+	expiredMark
+)
+
+// takeAway removes a mark, if it is still that change's.
+func (c *Catalog) takeAway(ctx context.Context, id DescID, change ChangeID, w which) error {
 	var v CatalogVersion
 	err := c.store.Run(ctx, "schema change: free", func(ctx context.Context, t Txn) error {
 		v = 0
@@ -268,6 +277,9 @@ func (c *Catalog) takeAway(ctx context.Context, id DescID, change ChangeID) erro
 		}
 		h := o.Head()
 		if h.Change == nil || h.Change.ID != change {
+			return nil
+		}
+		if w == expiredMark && h.Change.Expires.WallTime >= c.clock.PhysicalNow() {
 			return nil
 		}
 		h.Version++

@@ -303,7 +303,7 @@ func (r *Resolver) Finish(ctx context.Context, committed bool) {
 func (c *Catalog) awaitChange(ctx context.Context, o Object, replaced <-chan struct{}) error {
 	h := o.Head()
 	if h.Change != nil && h.Change.Expires.WallTime < c.clock.PhysicalNow() {
-		if err := c.takeAway(ctx, h.ID, h.Change.ID); err != nil {
+		if err := c.takeAway(ctx, h.ID, h.Change.ID, expiredMark); err != nil {
 			return err
 		}
 	} else if h.Change != nil {

@@ -83,8 +83,11 @@ func (s *Session) startOver(ctx context.Context, cause error, explicit bool) boo
 		return false
 	}
 	s.closePortalCursors()
+	// A schema change works through side transactions too, which the locks of
+	// an attempt that failed would block.
+	renew := tx.r.Changing()
 	tx.r.Finish(ctx, false)
-	if err := tx.t.PrepareForRetry(cause); err != nil {
+	if renew || tx.t.PrepareForRetry(cause) != nil {
 		tx.t.Rollback(context.WithoutCancel(ctx))
 		tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})
 	}

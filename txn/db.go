@@ -44,6 +44,8 @@ type Metrics struct {
 	// RefreshFailures and Restarts count conflicts that cost work.
 	RefreshFailures, Restarts atomic.Int64
 	Flushes                   atomic.Int64
+	// Aside counts the batches that flushes wrote aside (private.go).
+	Aside atomic.Int64
 	// Settled counts unknown commits that recovery made known.
 	Settled atomic.Int64
 }

@@ -9,6 +9,7 @@ import (
 // flush sends the whole buffer as intents and waits until each is there, so
 // that the commit need not prove them. From then on the transaction's own
 // reads find them on the servers, and they cannot be taken back one by one.
+// Keys that nobody else can know of are written aside instead (private.go).
 //
 // The batches go one after the other, each to all its ranges at once: a
 // flush is bound by the ranges' logs, and a queue of unproved batches would
@@ -19,11 +20,17 @@ func (t *Txn) flush(ctx context.Context) error {
 	}
 	t.db.metrics.Flushes.Add(1)
 	t.stats.Flushes++
-	t.flushedSeq = t.seq
 	t.flushedBytes += t.buf.bytes
-	t.update(func(p *kvapi.Transaction) { p.HasFlushed = true })
-	for reqs := t.buf.requests(); len(reqs) > 0; {
-		n := flushBatch(reqs)
+	reqs, err := t.flushPrivate(ctx, t.buf.requests())
+	if err != nil {
+		return t.breakOff(ctx, err)
+	}
+	if len(reqs) > 0 {
+		t.flushedSeq = t.seq
+		t.update(func(p *kvapi.Transaction) { p.HasFlushed = true })
+	}
+	for len(reqs) > 0 {
+		n := batchOf(reqs, flushBatchMaxBytes)
 		if _, err := t.refresher.send(ctx, &kvapi.BatchRequest{Requests: reqs[:n:n]}); err != nil {
 			return t.breakOff(ctx, t.fail(ctx, err))
 		}
@@ -42,12 +49,12 @@ func (t *Txn) breakOff(_ context.Context, err error) error {
 	return err
 }
 
-// flushBatch returns how many of reqs make one batch.
-func flushBatch(reqs []kvapi.Request) int {
+// batchOf returns how many of reqs make one batch.
+func batchOf(reqs []kvapi.Request, maxBytes int64) int {
 	var bytes int64
 	for i := range reqs {
 		bytes += int64(len(reqs[i].Key) + len(reqs[i].Value))
-		if i > 0 && (bytes > flushBatchMaxBytes || i == flushBatchMaxKeys) {
+		if i > 0 && (bytes > maxBytes || i == flushBatchMaxKeys) {
 			return i
 		}
 	}

@@ -12,6 +12,11 @@ const (
 	// flushBatchMaxBytes and flushBatchMaxKeys bound one batch of a flush, for the same reason.
 	flushBatchMaxBytes = 512 << 10
 	flushBatchMaxKeys  = 4096
+	// asideBatchMaxBytes bounds one command of what is written aside, and
+	// asideParallelMax how many are under way: the next one is evaluated
+	// while the log syncs the last, and others' commands fit in between.
+	asideBatchMaxBytes = 256 << 10
+	asideParallelMax   = 4
 	// writeMaxBytes is the hard limit for one key with its value: a Raft entry and
 	// a message must hold it with room to spare.
 	writeMaxBytes = 32 << 20

@@ -14,6 +14,7 @@ func (t *Txn) Get(ctx context.Context, key kvapi.Key, o GetOptions) ([]byte, boo
 	if err := t.readable(o.Lock); err != nil {
 		return nil, false, err
 	}
+	o.Lock = t.lockFor(kvapi.Span{Key: key}, o.Lock)
 	e := t.buf.get(key)
 	if e != nil && o.Lock == kvapi.LockNone {
 		return e.last().value, !e.last().tombstone, nil
@@ -49,13 +50,14 @@ func (t *Txn) GetMany(ctx context.Context, keys []kvapi.Key, o GetOptions) ([]Va
 	ba := &kvapi.BatchRequest{Requests: make([]kvapi.Request, 0, len(keys))}
 	at := make([]int, 0, len(keys))
 	for i, k := range keys {
+		lock := t.lockFor(kvapi.Span{Key: k}, o.Lock)
 		if e := t.buf.get(k); e != nil {
 			out[i] = Value{Data: e.last().value, Exists: !e.last().tombstone}
-			if o.Lock == kvapi.LockNone {
+			if lock == kvapi.LockNone {
 				continue
 			}
 		}
-		ba.Add(kvapi.Request{Kind: kvapi.Get, Key: k, Lock: o.Lock, Wait: o.Wait})
+		ba.Add(kvapi.Request{Kind: kvapi.Get, Key: k, Lock: lock, Wait: o.Wait})
 		at = append(at, i)
 	}
 	if len(at) == 0 {
@@ -86,6 +88,7 @@ func (t *Txn) Scan(ctx context.Context, span kvapi.Span, o ScanOptions) (rows []
 	if !span.Key.Less(span.EndKey) {
 		return nil, nil, nil
 	}
+	o.Lock = t.lockFor(span, o.Lock)
 	m := scanMerge{o: o}
 	for rest := &span; rest != nil && !m.full(); {
 		own := t.buf.inSpan(*rest)

@@ -141,13 +141,17 @@ func explain(err, cause *kvapi.Error) *kvapi.Error {
 }
 
 // record remembers what a successful batch read. A read that skips locked
-// keys promises nothing about what it skipped.
+// keys promises nothing about what it skipped, and private spans change only
+// by the transaction's own hand.
 func (r *refresher) record(ba *kvapi.BatchRequest, br *kvapi.BatchResponse) {
 	if r.t.fixed() {
 		return
 	}
 	for i := range ba.Requests {
 		q, resp := &ba.Requests[i], &br.Responses[i]
+		if q.Kind.IsRead() && r.t.privateOf(q.Span()) != nil {
+			continue
+		}
 		switch q.Kind {
 		case kvapi.Get:
 			if resp.Resume == nil {

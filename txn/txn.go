@@ -56,6 +56,11 @@ type Txn struct {
 	// flushedBytes what was sent.
 	flushedSeq   kvapi.TxnSeq
 	flushedBytes int64
+	// privates are the spans of SetPrivate, asideSeq the last sequence
+	// written aside; privateOff says that there may be intents in them.
+	privates   []*private
+	asideSeq   kvapi.TxnSeq
+	privateOff bool
 	// wrote says that some write of some epoch may have become an intent.
 	wrote bool
 
@@ -222,7 +227,7 @@ func (t *Txn) RollbackTo(sp Savepoint) error {
 	if sp.id != p.ID || sp.epoch != p.Epoch {
 		return &RetryError{Reason: "the savepoint is from before a restart"}
 	}
-	if sp.seq < t.flushedSeq {
+	if sp.seq < max(t.flushedSeq, t.asideSeq) {
 		return &RollbackUnsupportedError{FlushedBytes: t.flushedBytes}
 	}
 	t.buf.truncate(sp.seq)
@@ -273,6 +278,7 @@ func (t *Txn) PrepareForRetry(cause error) error {
 	t.buf.reset()
 	t.refresher.reads.reset()
 	t.seq, t.flushedSeq, t.flushedBytes = 0, 0, 0
+	t.privates, t.asideSeq, t.privateOff = nil, 0, false
 	return nil
 }
 

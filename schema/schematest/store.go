@@ -187,6 +187,10 @@ func (t *Txn) Delete(_ context.Context, key kvapi.Key) error {
 	return nil
 }
 
+// SetPrivate implements the part of *txn.Txn that new indexes use: nothing is
+// written ahead of the commit here.
+func (t *Txn) SetPrivate(kvapi.Span, func(context.Context) error) {}
+
 // PutIfAbsent implements the part of *txn.Txn that index builds use.
 func (t *Txn) PutIfAbsent(ctx context.Context, key kvapi.Key, value []byte) error {
 	v, ok, err := t.Get(ctx, key, txn.GetOptions{})

@@ -39,6 +39,9 @@ type Env struct {
 type Txn interface {
 	schema.Txn
 	PutIfAbsent(ctx context.Context, key kvapi.Key, value []byte) error
+	// SetPrivate allows keys of a span that nobody else knows of to be written
+	// ahead of the commit, after announce.
+	SetPrivate(span kvapi.Span, announce func(context.Context) error)
 }
 
 // Engine is the part of the executor that some statements need.

@@ -35,7 +35,7 @@
 //
 // What goes wrong: a gateway that dies during a rewrite leaves a held table,
 // which is freed when the marks expire, and index data, which is cleared some
-// hours later (schema.Catalog.AbandonLater).
+// hours later (schema.Resolver.Announce).
 //
 // Not here: online changes, in which a table stays in use while an index is
 // built; foreign keys, partial and expression indexes.

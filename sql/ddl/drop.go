@@ -8,6 +8,8 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
@@ -337,7 +339,23 @@ func (s *stmt) renumber(ctx context.Context, t *schema.Table, ix *schema.Index) 
 	s.r.DropData(t.ID, ix.ID)
 	ix.ID = schema.IndexID(id)
 	s.bindIndex(t, ix)
+	s.private(t.ID, ix.ID)
 	return nil
+}
+
+// private says that the keys of an index (0: of the whole table) are new in
+// this transaction. However many rows it loads into them, they need no
+// intents.
+func (s *stmt) private(t schema.DescID, ix schema.IndexID) {
+	start := keys.Table(uint32(t))
+	if ix != 0 {
+		start = keys.Index(uint32(t), uint32(ix))
+	}
+	s.r.KeepData(t, ix)
+	r := s.r
+	s.Txn.SetPrivate(kvapi.Span{Key: start, EndKey: start.PrefixEnd()}, func(ctx context.Context) error {
+		return r.Announce(ctx, t, ix)
+	})
 }
 
 // restartOwned restarts a truncated table's sequences after the commit.

@@ -154,7 +154,7 @@ func (w *rewrite) inTransaction(ctx context.Context, span kvapi.Span) error {
 // the rows do not change between them.
 func (w *rewrite) inChunks(ctx context.Context, span kvapi.Span) error {
 	for _, id := range w.build {
-		if err := w.Catalog.AbandonLater(ctx, w.new.ID, id); err != nil {
+		if err := w.r.Announce(ctx, w.new.ID, id); err != nil {
 			return err
 		}
 		w.r.KeepData(w.new.ID, id)
