@@ -199,6 +199,7 @@ func (a *applier) flush(publish func()) error {
 
 // applyAlone applies a command that changes the range itself.
 func (a *applier) applyAlone(e *raftgroup.Entry, cmd *command, change *raftgroup.ConfChange) error {
+	defer a.r.releaseHeld()
 	a.ensureBatch()
 	a.advance(e)
 	if err := a.stage(cmd); err != nil {

@@ -51,6 +51,7 @@ type Replica struct {
 		group *raftgroup.Group
 		log   *raftlog.Log
 		ticks uint64
+		held  heldCommits
 		// graceUntil is the tick until which an uninitialized replica ignores
 		// appends, because a split here will make it.
 		graceUntil uint64

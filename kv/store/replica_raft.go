@@ -115,6 +115,7 @@ func (r *Replica) processTick() bool {
 		return false
 	}
 	r.raftMu.ticks++
+	r.releaseHeld()
 	r.raftMu.group.Tick()
 	r.tickLease()
 	r.noteStuck()
@@ -136,7 +137,7 @@ func (r *Replica) readyLocked() {
 	r.flushProposals()
 	for r.raftMu.group != nil && r.raftMu.group.HasReady() {
 		rd := r.raftMu.group.Ready()
-		r.sendMessages(rd.Messages)
+		r.sendMessages(r.hold(rd.Messages))
 		if rd.Append != nil {
 			r.handleAppend(rd.Append)
 		}
