@@ -56,7 +56,10 @@ func TestSimulation(t *testing.T) {
 
 func runSeed(t *testing.T, seed Seed, verbose bool) {
 	synctest.Test(t, func(t *testing.T) {
-		o := options(seed)
+		o, err := broken(options(seed))
+		if err != nil {
+			t.Fatal(err)
+		}
 		if *logFlag {
 			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(*levelFlag)}))
 		}
