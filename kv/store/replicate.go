@@ -150,7 +150,11 @@ func (r *Replica) maybeCollect(ctx context.Context) error {
 	if _, ok := now.ReplicaByID(r.replicaID); ok {
 		return nil
 	}
-	r.removeSoon.Store(uint64(now.NextReplicaID))
+	next := now.NextReplicaID
+	if back, ok := now.Replica(r.store.ident.NodeID); ok {
+		next = back.ReplicaID // the range came back; a later tombstone would keep it out for ever
+	}
+	r.removeSoon.Store(uint64(next))
 	r.store.enqueue(r.rangeID)
 	return nil
 }

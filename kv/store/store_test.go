@@ -304,6 +304,37 @@ func TestReplicaIsRemoved(t *testing.T) {
 	})
 }
 
+// A node hears of its removal only after the range was given back to it: the
+// old replica goes, and must not keep the new one out.
+func TestReplicaComesBackBeforeItsRemovalIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		c.mustPut("a", "1")
+		id := c.followerOf(tkey("a"))
+		c.isolate(id, true)
+		change := func(ch kvapi.ReplicaChange) error {
+			return c.admin(kvapi.Request{Kind: kvapi.AdminChangeReplicas, Key: tkey("a"), Change: &ch})
+		}
+		if err := change(kvapi.ReplicaChange{Remove: []kvapi.NodeID{id}}); err != nil {
+			t.Fatal(err)
+		}
+		added := make(chan error, 1)
+		go func() { added <- change(kvapi.ReplicaChange{Add: []kvapi.NodeID{id}}) }()
+		c.eventually("the old replica is collected", 30*time.Second, func() error {
+			c.nodes[id].store.ReplicateOnce(context.Background())
+			if r := c.nodes[id].store.replicas.lookup(tkey("a")); r != nil {
+				return errors.New(r.Desc().String())
+			}
+			return nil
+		})
+		c.isolate(id, false)
+		if err := <-added; err != nil {
+			t.Fatal(err)
+		}
+		c.checkConsistency()
+	})
+}
+
 // Acknowledged writes survive crashes of any node at any time.
 func TestCrashesLoseNoAcknowledgedWrite(t *testing.T) {
 	for seed := range crashSeeds() {
