@@ -71,8 +71,9 @@ func BenchmarkKV(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(max(1, clients/2))
 			b.RunParallel(func(pb *testing.PB) {
-				n := c.nodes[int(next.Add(1))%len(c.nodes)]
-				r := rand.New(rand.NewPCG(1, uint64(next.Load())))
+				worker := next.Add(1)
+				n := c.nodes[int(worker)%len(c.nodes)]
+				r := rand.New(rand.NewPCG(1, uint64(worker)))
 				for pb.Next() {
 					if err := n.Core().DB.Run(ctx, txn.Options{Name: name}, func(ctx context.Context, t *txn.Txn) error {
 						return fn(ctx, t, r)
@@ -91,7 +92,8 @@ func BenchmarkKV(b *testing.B) {
 			return err
 		})
 		run("insert", clients, func(ctx context.Context, t *txn.Txn, r *rand.Rand) error {
-			return t.PutIfAbsent(ctx, rowKey(104, r.Uint32()), value)
+			// 64 bits: of 32 some tens of thousand would meet.
+			return t.PutIfAbsent(ctx, binary.BigEndian.AppendUint32(rowKey(104, r.Uint32()), r.Uint32()), value)
 		})
 		run("update", clients, func(ctx context.Context, t *txn.Txn, r *rand.Rand) error {
 			return update(ctx, t, rowKey(101, r.Uint32N(accounts)), value)
