@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,12 +25,15 @@ type TPCB struct {
 	mu    struct {
 		sync.Mutex
 		outcomes map[string]history.Outcome
+		// stories says for each that was not acknowledged when and why.
+		stories map[string]string
 	}
 }
 
 // Run works on every target with so many clients until ctx ends.
 func (b *TPCB) Run(ctx context.Context, targets []Target, each int, pulse *Pulse) {
-	b.mu.outcomes = map[string]history.Outcome{}
+	b.mu.outcomes, b.mu.stories = map[string]history.Outcome{}, map[string]string{}
+	start := time.Now()
 	var mu sync.Mutex
 	serial := map[history.Client]int{}
 	crew(ctx, targets, each, pulse, func(ctx context.Context, c *client) {
@@ -37,11 +41,16 @@ func (b *TPCB) Run(ctx context.Context, targets []Target, each int, pulse *Pulse
 		serial[c.id]++
 		name := fmt.Sprintf("c%d-%d", c.id, serial[c.id])
 		mu.Unlock()
+		began := time.Since(start)
 		outcome, err := b.transaction(ctx, c, name)
+		ended := time.Since(start)
 		c.note(err)
 		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.mu.outcomes[name] = outcome
-		b.mu.Unlock()
+		if err != nil {
+			b.mu.stories[name] = fmt.Sprintf("%s, %v to %v: %v", c.where(), began, ended, err)
+		}
 	})
 }
 
@@ -53,10 +62,12 @@ func (b *TPCB) transaction(ctx context.Context, c *client, name string) (history
 	delta := c.rng.IntN(10_001) - 5000
 	if err := b.body(ctx, c.conn, aid, tid, bid, delta, name); err != nil {
 		c.rollback(ctx)
-		return history.Fail, err // COMMIT was never sent
+		return history.Fail, fmt.Errorf("before COMMIT: %w", err)
 	}
-	_, err := c.conn.Exec(ctx, "COMMIT")
-	return commitOutcome(err), err
+	if _, err := c.conn.Exec(ctx, "COMMIT"); err != nil {
+		return commitOutcome(err), fmt.Errorf("at COMMIT: %w", err)
+	}
+	return history.OK, nil
 }
 
 func (b *TPCB) body(ctx context.Context, conn *pgx.Conn, aid, tid, bid, delta int, name string) error {
@@ -128,7 +139,7 @@ func (b *TPCB) compare(seen map[string]int) (problems []string) {
 		case n == 0 && outcome == history.OK:
 			problems = append(problems, fmt.Sprintf("transaction %s was acknowledged and is not there", name))
 		case n == 1 && outcome == history.Fail:
-			problems = append(problems, fmt.Sprintf("transaction %s was refused and is there", name))
+			problems = append(problems, fmt.Sprintf("transaction %s was refused and is there: %s", name, b.mu.stories[name]))
 		}
 	}
 	for name := range seen {
