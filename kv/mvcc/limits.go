@@ -14,6 +14,9 @@ const (
 	// conflictsMax bounds the locks that one error carries; the rest are
 	// found when these are gone.
 	conflictsMax = 1000
+	// locksMax bounds the locks that a forward scan looks at before it reads
+	// the rows up to there; opening the next part costs about ten of them.
+	locksMax = 1000
 	// forgottenMax bounds the left-over intents that one read reports.
 	forgottenMax = 100
 	// arenaChunkMin and arenaChunkMax bound the buffers that rows are packed

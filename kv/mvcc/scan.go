@@ -14,16 +14,39 @@ import (
 func Scan(r storage.Reader, sp kvapi.Span, ts hlc.Timestamp, o ScanOptions) (ScanResult, error) {
 	s := scan{o: &o, ts: ts, sp: kvapi.Span{Key: sp.Key, EndKey: sp.End()}}
 	s.q = query{ts: ts, o: &o.ReadOptions, newer: &s.newer}
-	if err := s.judgeLocks(r); err != nil {
+	for part := s.sp; part.Key.Less(part.EndKey) && !s.full; {
+		left, err := s.readPart(r, part)
+		if err != nil {
+			return ScanResult{}, err
+		}
+		part = left
+	}
+	if err := s.atEnd(); err != nil {
 		return ScanResult{}, err
 	}
-	c, err := openCursor(r, storage.EncodeKey(nil, s.sp.Key), storage.EncodeKey(nil, s.sp.EndKey))
+	return s.out, nil
+}
+
+// readPart reads as much of sp as holds locksMax locks, and returns the rest.
+// So a scan that stops soon does not look at all locks of a long span: after
+// a large transaction there is one for every row. Of each part, the locks are
+// read before any version.
+func (s *scan) readPart(r storage.Reader, sp kvapi.Span) (left kvapi.Span, err error) {
+	left.Key, left.EndKey = sp.EndKey, sp.EndKey
+	to, err := s.judgeLocks(r, sp)
 	if err != nil {
-		return ScanResult{}, err
+		return left, err
+	}
+	if to != nil {
+		sp.EndKey, left.Key = to, to
+	}
+	c, err := openCursor(r, storage.EncodeKey(nil, sp.Key), storage.EncodeKey(nil, sp.EndKey))
+	if err != nil {
+		return left, err
 	}
 	defer c.close()
 	s.c = c
-	if o.Reverse {
+	if s.o.Reverse {
 		err = s.backward()
 	} else {
 		err = s.forward()
@@ -31,13 +54,13 @@ func Scan(r storage.Reader, sp kvapi.Span, ts hlc.Timestamp, o ScanOptions) (Sca
 	if err == nil {
 		err = c.it.Error()
 	}
-	if err == nil {
-		err = s.atEnd()
+	if !s.full {
+		for i := range s.marks {
+			s.pass(&s.marks[i])
+		}
+		s.marks = s.marks[:0]
 	}
-	if err != nil {
-		return ScanResult{}, err
-	}
-	return s.out, nil
+	return left, err
 }
 
 // mark is what an intent of the span means to the scan.
@@ -65,11 +88,15 @@ type scan struct {
 	out      ScanResult
 }
 
-// judgeLocks reads the lock table of the span before any version.
-func (s *scan) judgeLocks(r storage.Reader) error {
+// judgeLocks reads the lock table of a span, up to the key to (nil: all).
+func (s *scan) judgeLocks(r storage.Reader, sp kvapi.Span) (to kvapi.Key, err error) {
 	var failed error
-	n := 0
-	err := scanLocks(r, s.sp, func(key kvapi.Key, l lockRecord) bool {
+	n, seen := 0, 0
+	err = scanLocks(r, sp, func(key kvapi.Key, l lockRecord) bool {
+		if seen++; seen > locksMax && !s.o.Reverse {
+			to = key.Clone()
+			return false
+		}
 		v, err := s.o.judge(key, &l, s.ts)
 		if err != nil {
 			failed = err
@@ -89,7 +116,7 @@ func (s *scan) judgeLocks(r storage.Reader) error {
 	if err == nil {
 		err = failed
 	}
-	return err
+	return to, err
 }
 
 // before reports whether the scan meets a before b.
@@ -124,11 +151,6 @@ func (s *scan) pass(m *mark) {
 // atEnd reports what the scan met: locks first, then newer versions, since a
 // lock's holder may yet write above them.
 func (s *scan) atEnd() error {
-	if !s.full {
-		for i := range s.marks {
-			s.pass(&s.marks[i])
-		}
-	}
 	switch {
 	case len(s.conflicts) > 0:
 		return conflictError(s.conflicts...)
