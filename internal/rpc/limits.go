@@ -6,6 +6,8 @@ const (
 	// queueBytesMax bounds what waits for one stream's writer, by class.
 	// Raft repairs what is dropped; KV callers see Overloaded.
 	queueBytesMax = 32 << 20
+	// earlyBytesMax bounds what waits for a stream that is being made.
+	earlyBytesMax = 256 << 10
 	// callsMax bounds the calls one stream has under way at the server.
 	callsMax = 8192
 	// idleWorkersMax bounds the goroutines kept for serving calls.

@@ -48,6 +48,7 @@ type Network struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+	closed  sync.Once
 
 	mu struct {
 		sync.Mutex
@@ -112,11 +113,14 @@ func (n *Network) Call(ctx context.Context, to NodeID, c Class, m Method, req Ap
 	return s.call(ctx, m, req)
 }
 
-// Send implements Transport. Without a connection it starts to make one and
-// drops the message.
+// Send implements Transport. Without a connection it starts to make one, which
+// sends the first messages if it comes about.
 func (n *Network) Send(to NodeID, c Class, m Method, msg Appender) bool {
-	s := n.link(to, c).ready()
-	return s != nil && s.enqueue(frameSend, m, 0, msg) == nil
+	l := n.link(to, c)
+	if s := l.ready(); s != nil {
+		return s.enqueue(frameSend, m, 0, msg) == nil
+	}
+	return l.keep(m, msg)
 }
 
 // Close implements Transport.
@@ -135,7 +139,7 @@ func (n *Network) Close() {
 		l.drop(context.Canceled)
 	}
 	n.wg.Wait()
-	n.workers.Close()
+	n.closed.Do(n.workers.Close)
 }
 
 // Connected reports whether the peer's system stream is up.
@@ -235,7 +239,25 @@ type link struct {
 		// retryAt and backoff pace attempts.
 		retryAt time.Time
 		backoff time.Duration
+		// early are frames that wait for the attempt under way.
+		early []byte
 	}
+}
+
+// keep holds a message back until the attempt under way has ended. Dropping it
+// would cost the sender a repetition, which Raft leaves to its heartbeat: the
+// first replica that a node gets would wait for that.
+func (l *link) keep(m Method, msg Appender) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.mu.cur; s != nil {
+		return s.enqueue(frameSend, m, 0, msg) == nil
+	}
+	if l.mu.dialing == nil || len(l.mu.early) > earlyBytesMax {
+		return false
+	}
+	l.mu.early = appendFrame(l.mu.early, frameSend, m, 0, msg)
+	return true
 }
 
 func (l *link) current() *stream {
@@ -310,7 +332,9 @@ func (l *link) dial() {
 		l.mu.lastErr = err
 	} else {
 		l.mu.cur, l.mu.cancel, l.mu.backoff = s, cancel, 0
+		s.enqueueFrames(l.mu.early)
 	}
+	l.mu.early = nil
 	close(l.mu.dialing)
 	l.mu.dialing = nil
 	l.mu.Unlock()

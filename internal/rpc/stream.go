@@ -78,16 +78,32 @@ func (s *stream) enqueueLocked(kind frameKind, m Method, call uint64, msg Append
 		s.stats.Dropped.Add(1)
 		return errQueueFull
 	}
-	if len(s.mu.out) == 0 {
-		s.mu.out = append(s.mu.out, make([]byte, clockBytes)...)
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
-	}
+	s.beginLocked()
 	s.mu.out = appendFrame(s.mu.out, kind, m, call, msg)
 	s.stats.Frames.Add(1)
 	return nil
+}
+
+// beginLocked makes room for the clock at the head of a batch.
+func (s *stream) beginLocked() {
+	if len(s.mu.out) > 0 {
+		return
+	}
+	s.mu.out = append(s.mu.out, make([]byte, clockBytes)...)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// enqueueFrames appends frames that were encoded before the stream was there.
+func (s *stream) enqueueFrames(frames []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(frames) > 0 {
+		s.beginLocked()
+		s.mu.out = append(s.mu.out, frames...)
+	}
 }
 
 // write sends what has gathered until the stream closes; while one batch is

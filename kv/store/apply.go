@@ -255,6 +255,9 @@ func (a *applier) applyLease(l kvapi.Lease) error {
 	for _, p := range dead {
 		p.finish(neverApplied)
 	}
+	if !renewed && holder {
+		r.store.maybeKickReplicate(desc)
+	}
 	if !renewed && r.store.cfg.OnLease != nil {
 		r.store.cfg.OnLease(*desc, l)
 	}

@@ -79,4 +79,7 @@ const (
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.
 	replicateEvery = 5 * time.Second
+	// replicateAgain is when it looks again after a change failed: most fail
+	// because another change came first.
+	replicateAgain = 500 * time.Millisecond
 )

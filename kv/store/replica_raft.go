@@ -245,6 +245,7 @@ func (r *Replica) publishStatus() {
 	if became {
 		now := r.store.cfg.Clock.Now()
 		r.mu.transferUntil = 0
+		r.store.maybeKickReplicate(r.mu.desc) // its lease may be good already
 		if r.maybeAskForLeaseLocked(r.leaseStatusLocked(now, noTimestamp), now) {
 			r.store.enqueue(r.rangeID)
 		}

@@ -15,7 +15,7 @@ import (
 // that their ranges have forgotten. It is the least that keeps data safe;
 // where replicas should be is the business of a later allocator.
 func (s *Store) replicateLoop() {
-	t := time.NewTicker(replicateEvery)
+	t := time.NewTimer(replicateEvery)
 	defer t.Stop()
 	for {
 		select {
@@ -24,7 +24,11 @@ func (s *Store) replicateLoop() {
 		case <-s.kick:
 		case <-t.C:
 		}
-		s.ReplicateOnce(s.ctx)
+		if s.ReplicateOnce(s.ctx) {
+			t.Reset(replicateEvery)
+		} else {
+			t.Reset(replicateAgain)
+		}
 	}
 }
 
@@ -37,26 +41,45 @@ func (s *Store) KickReplicate() {
 	}
 }
 
-// ReplicateOnce looks once at every range here.
-func (s *Store) ReplicateOnce(ctx context.Context) {
-	if s.cfg.Txns == nil {
-		return
+// maybeKickReplicate looks soon at a range whose lease or leadership came here
+// and that lacks voters: one that a split made while its left side lacked them too, or
+// one whose last leaseholder was lost in the middle of a change.
+func (s *Store) maybeKickReplicate(d *kvapi.RangeDescriptor) {
+	voters := 0
+	for _, rep := range d.Replicas {
+		if rep.Type == kvapi.Voter {
+			voters++
+		}
 	}
+	if voters < s.cfg.ReplicationFactor || voters < len(d.Replicas) {
+		s.KickReplicate()
+	}
+}
+
+// ReplicateOnce looks once at every range here. It reports whether all that it
+// began succeeded.
+func (s *Store) ReplicateOnce(ctx context.Context) (ok bool) {
+	if s.cfg.Txns == nil {
+		return true
+	}
+	ok = true
 	var live []kvapi.NodeID
 	if s.cfg.Nodes != nil {
 		live = s.cfg.Nodes.LiveNodes()
 	}
 	for _, r := range s.replicas.all() {
 		if s.isStopping() {
-			return
+			return ok
 		}
 		rctx, cancel := context.WithTimeout(ctx, replicateTimeout)
 		err := s.replicateRange(rctx, r, live)
 		cancel()
+		ok = ok && err == nil
 		if err != nil && !errors.Is(err, errDescriptorChanged) && !s.isStopping() {
 			s.cfg.Log.Info("replicate", "range", r.rangeID, "err", err)
 		}
 	}
+	return ok
 }
 
 func (s *Store) replicateRange(ctx context.Context, r *Replica, live []kvapi.NodeID) error {
