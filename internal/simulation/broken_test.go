@@ -23,6 +23,7 @@ type brokenBuild struct {
 	name     string
 	knobs    store.TestingKnobs
 	workload workload.Name
+	faults   []FaultKind
 	// seed is tried first: it is known to catch the fault. Others follow, for a
 	// change elsewhere may move the moment that a seed hits.
 	seed Seed
@@ -30,9 +31,9 @@ type brokenBuild struct {
 
 func brokenBuilds() []brokenBuild {
 	return []brokenBuild{
-		{"timestamp-cache-off", store.TestingKnobs{DisableTimestampCache: true}, workload.ListAppend, 1},
-		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, 1},
-		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", 1},
+		{"timestamp-cache-off", store.TestingKnobs{DisableTimestampCache: true}, workload.ListAppend, nil, 1},
+		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 1},
+		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5},
 	}
 }
 
@@ -40,7 +41,7 @@ func brokenBuilds() []brokenBuild {
 func broken(o Options) (Options, error) {
 	for _, b := range brokenBuilds() {
 		if b.name == *breakFlag {
-			o.Knobs = b.knobs
+			o.Knobs, o.Faults = b.knobs, b.faults
 			if b.workload != "" && len(o.Workloads) == 0 {
 				o.Workloads = []workload.Name{b.workload}
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairndb/cairn/internal/rpc/memnet"
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/storage/storagetest"
 )
 
 // Fault is one thing that goes wrong, or that an operator does, for a while.
@@ -94,11 +95,14 @@ var weights = []struct {
 const lossMean = 0.16
 
 // Schedule draws the faults of a run: within the time given, two at once at
-// times, all over at its end.
-func Schedule(rng *rand.Rand, nodes int, within time.Duration, splits []kvapi.Key) []Fault {
+// times, all over at its end. only names the kinds; nil allows all.
+func Schedule(rng *rand.Rand, nodes int, within time.Duration, splits []kvapi.Key, only []FaultKind) []Fault {
 	var out []Fault
 	for at := time.Duration(rng.Int64N(int64(time.Second))); at < within; {
 		f := draw(rng, nodes, splits)
+		for len(only) > 0 && !slices.Contains(only, f.Kind) {
+			f = draw(rng, nodes, splits)
+		}
 		f.At = at
 		f.For = min(f.For, within-at)
 		out = append(out, f)
@@ -157,8 +161,8 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 		defer c.restart(ctx, a)
 	case CrashAll:
 		c.slowDisks(f, c.nodes...)
+		c.crashAll()
 		for _, n := range c.nodes {
-			n.Crash()
 			defer c.restart(ctx, n)
 		}
 	case Pause:
@@ -175,6 +179,22 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 	select {
 	case <-time.After(f.For):
 	case <-ctx.Done():
+	}
+}
+
+// crashAll is a power cut of the whole building.
+func (c *Cluster) crashAll() {
+	ended := make([]*life, len(c.nodes))
+	disks := make([]storagetest.CrashFS, len(c.nodes))
+	for _, n := range c.nodes {
+		n.turn <- struct{}{}
+	}
+	for i, n := range c.nodes {
+		ended[i], disks[i] = n.cutPower()
+	}
+	for i, n := range c.nodes {
+		n.tearDown(ended[i], disks[i])
+		<-n.turn
 	}
 }
 

@@ -30,10 +30,9 @@ type Node struct {
 
 	// turn is held while the node starts or crashes; a channel, because time
 	// stands still while somebody waits for a mutex.
-	turn     chan struct{}
-	core     *node.Core
-	engine   *storage.Engine
-	endpoint *memnet.Endpoint
+	turn   chan struct{}
+	core   *node.Core
+	engine *storage.Engine
 
 	mu struct {
 		sync.Mutex
@@ -126,8 +125,7 @@ func (n *Node) Start(ctx context.Context) error {
 	core, err := node.NewCore(ctx, node.CoreConfig{
 		Engine: eng, Clock: clock, Wall: n.skew, Incarnation: n.incarnation,
 		Transport: func(mux *rpc.Mux, _ *gossip.Gossip, _ *hlc.OffsetMonitor) rpc.Transport {
-			n.endpoint = n.c.net.Attach(n.id, clock, mux)
-			return n.endpoint
+			return n.c.net.Attach(n.id, clock, mux)
 		},
 		Bootstrap: n.c.addresses(), Exchange: n.c.exchange(n),
 		Describe: func() gossip.NodeDescriptor { return gossip.NodeDescriptor{RPCAddress: n.address()} },
@@ -162,30 +160,54 @@ func (n *Node) tick(l *life) {
 }
 
 // Crash ends the process as a power cut does: of what was not synced a share
-// of 0, 50 or 100 percent is left. Order matters: what the node said before
-// its network went is durable as far as it promised; what it says after it
-// nobody hears.
+// of 0, 50 or 100 percent is left.
 func (n *Node) Crash() {
 	n.turn <- struct{}{}
 	defer func() { <-n.turn }()
+	n.tearDown(n.cutPower())
+}
+
+// cutPower takes no time, real or virtual, so that several nodes may lose power
+// at once. Order matters: what the node said before its network went is durable
+// as far as it promised; what it says later nobody hears. turn is held.
+func (n *Node) cutPower() (ended *life, disk storagetest.CrashFS) {
 	n.mu.Lock()
 	l := n.mu.life
-	n.mu.life, n.mu.stalled = nil, 0
+	n.mu.life = nil
 	n.mu.Unlock()
+	if l == nil {
+		return nil, n.fs
+	}
+	l.cancel()
+	n.setLinks(memnet.Faults{Cut: true})
+	keep := []int{0, 50, 100}[n.c.crashes.IntN(3)]
+	return l, n.fs.Crash(keep, n.c.crashes)
+}
+
+// tearDown ends what is left of a process without power. turn is held.
+func (n *Node) tearDown(l *life, disk storagetest.CrashFS) {
 	if l == nil {
 		return
 	}
-	l.cancel()
-	n.endpoint.Close()
-	keep := []int{0, 50, 100}[n.c.crashes.IntN(3)]
-	fs := n.fs.Crash(keep, n.c.crashes)
+	n.StallDisk(0)
 	l.core.Crash()
 	l.clients.Wait()
 	l.ticker.Wait()
 	if err := n.engine.Close(); err != nil {
 		n.c.fail(fmt.Errorf("%s: close after crash: %w", n.id, err))
 	}
-	n.fs, n.core, n.engine = fs, nil, nil
+	n.fs, n.core, n.engine = disk, nil, nil
+	n.setLinks(normalLink())
+}
+
+// setLinks sets the faults of all links of the node, both ways.
+func (n *Node) setLinks(f memnet.Faults) {
+	for _, o := range n.c.nodes {
+		if o != n {
+			n.c.net.SetLink(n.id, o.id, f)
+			n.c.net.SetLink(o.id, n.id, f)
+		}
+	}
 }
 
 // Core returns the running process, nil if there is none.
@@ -215,12 +237,7 @@ func (n *Node) Pause(d time.Duration) {
 	n.mu.Unlock()
 	held := normalLink()
 	held.HeldUntil = until
-	for _, o := range n.c.nodes {
-		if o != n {
-			n.c.net.SetLink(n.id, o.id, held)
-			n.c.net.SetLink(o.id, n.id, held)
-		}
-	}
+	n.setLinks(held)
 }
 
 // StallDisk makes every sync take so much longer.

@@ -25,6 +25,8 @@ type Options struct {
 	Workloads []workload.Name
 	// Safety is how long faults go on, in virtual time.
 	Safety time.Duration
+	// Faults are the kinds of faults; nil for all.
+	Faults []FaultKind
 	Knobs  store.TestingKnobs
 	Log    *slog.Logger
 }
@@ -137,7 +139,7 @@ func (r *run) start(ctx context.Context) (err error) {
 		}
 		r.workloads, r.splits = append(r.workloads, w), append(r.splits, w.SplitKeys()...)
 	}
-	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, r.splits)
+	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, r.splits, r.Faults)
 	return r.c.waitReplicated(ctx)
 }
 
@@ -237,36 +239,36 @@ func (r *run) liveness(ctx context.Context) error {
 		return err
 	}
 	var working sync.WaitGroup
-	var late atomic.Int64
+	var late history.Log[error]
 	r.clients(func(w workload.Workload, c workload.Client, id history.Client) {
 		working.Go(func() {
-			done := 0
-			counted := countOK{Client: c, done: &done}
-			r.drive(ctx, counted, id, func() bool { return ctx.Err() == nil && done < livenessOperations })
-			if done < livenessOperations {
-				late.Add(1)
-				r.Log.Warn("client is late", "client", id, "workload", w.Name(), "done", done)
+			counted := &countOK{Client: c}
+			r.drive(ctx, counted, id, func() bool { return ctx.Err() == nil && counted.done < livenessOperations })
+			if counted.done < livenessOperations {
+				late.Add(fmt.Errorf("client %d of %s got only %d operations done within %s of healing; last: %w",
+					id, w.Name(), counted.done, livenessTimeout, counted.last))
 			}
 		})
 	})
 	working.Wait()
-	if n := late.Load(); n > 0 {
-		return fmt.Errorf("%d clients did not get %d operations done within %s of healing", n, livenessOperations, livenessTimeout)
-	}
-	return errors.Join(r.c.Broken(), r.internal())
+	return errors.Join(append(late.All(), r.c.Broken(), r.internal())...)
 }
 
-// countOK counts a client's successes.
+// countOK counts a client's successes, and keeps its last failure.
 type countOK struct {
 	workload.Client
-	done *int
+	done int
+	last error
 }
 
 // Do implements workload.Client.
-func (c countOK) Do(ctx context.Context, g workload.Gateway) error {
+func (c *countOK) Do(ctx context.Context, g workload.Gateway) error {
+	began := time.Now()
 	err := c.Client.Do(ctx, g)
 	if err == nil {
-		*c.done++
+		c.done++
+	} else {
+		c.last = fmt.Errorf("%s, after %s: %w", g.Where(), time.Since(began).Round(time.Millisecond), err)
 	}
 	return err
 }
