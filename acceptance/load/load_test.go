@@ -26,6 +26,7 @@ func TestOutcomesAreNeverGuessed(t *testing.T) {
 		{&pgconn.PgError{Code: "57P01"}, history.Info},
 		{&pgconn.PgError{Code: "08006"}, history.Info},
 		{io.ErrUnexpectedEOF, history.Info},
+		{pgconn.ErrConnClosed, history.Info},
 		{errors.New("anything else"), history.Info},
 	} {
 		if got := commitOutcome(c.err); got != c.want {

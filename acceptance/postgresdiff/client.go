@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -22,13 +23,15 @@ func (a answer) add(field, format string, args ...any) {
 	a[field] += fmt.Sprintf(format, args...) + "\n"
 }
 
+// stmtMax is how long a statement may take: far longer than any here needs.
+const stmtMax = 10 * time.Second
+
 // client runs a script's statements against one database in one protocol.
 type client struct {
-	url      string
-	simple   bool
-	conns    map[string]*pgconn.PgConn
-	notices  []*pgconn.Notice
-	describe bool
+	url     string
+	simple  bool
+	conns   map[string]*pgconn.PgConn
+	notices []*pgconn.Notice
 }
 
 func (c *client) conn(ctx context.Context, name string) (*pgconn.PgConn, error) {
@@ -54,6 +57,8 @@ func (c *client) close() {
 }
 
 func (c *client) run(ctx context.Context, s *stmt) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, stmtMax)
+	defer cancel()
 	conn, err := c.conn(ctx, s.session)
 	if err != nil {
 		return nil, err
