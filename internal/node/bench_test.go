@@ -25,24 +25,29 @@ func cpuTime(b *testing.B) time.Duration {
 }
 
 // costs are what the cluster has spent so far.
-type costs struct{ rounds, rpcs, cpu int64 }
+type costs struct{ rounds, rpcs, batches, syncs, cpu int64 }
 
 func (c *cluster) costs(b *testing.B) (s costs) {
 	for _, n := range c.nodes {
 		s.rounds += n.Core().Store.Metrics().Proposals.Load()
 		s.rpcs += n.network.Stats.Calls.Load()
+		s.batches += n.network.Stats.Batches.Load()
+		s.syncs += n.Core().Store.Engine().Syncs()
 	}
 	s.cpu = int64(cpuTime(b))
 	return s
 }
 
 // report divides the costs of a benchmark by its operations: consensus rounds,
-// calls between nodes, and processor time over all three nodes.
+// calls and batches of messages between nodes, syncs of write-ahead logs, and
+// processor time over all three nodes.
 func (c *cluster) report(b *testing.B, before costs) {
 	after := c.costs(b)
 	n := float64(b.N)
 	b.ReportMetric(float64(after.rounds-before.rounds)/n, "rounds/op")
 	b.ReportMetric(float64(after.rpcs-before.rpcs)/n, "rpcs/op")
+	b.ReportMetric(float64(after.batches-before.batches)/n, "batches/op")
+	b.ReportMetric(float64(after.syncs-before.syncs)/n, "syncs/op")
 	b.ReportMetric(float64(after.cpu-before.cpu)/n/1e3, "cpu-us/op")
 }
 

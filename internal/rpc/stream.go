@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -115,6 +116,9 @@ func (s *stream) write(g grpcStream) error {
 		case <-s.done:
 			return s.closeErr()
 		}
+		// Whoever is ready to run may have more to send: one batch of several
+		// frames costs hardly more than of one.
+		runtime.Gosched()
 		s.mu.Lock()
 		buf := s.mu.out
 		s.mu.out = nil

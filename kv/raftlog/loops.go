@@ -3,6 +3,7 @@ package raftlog
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/cairndb/cairn/kv/storage"
@@ -31,6 +32,13 @@ func (w *Writer) take() []item {
 		w.work.Wait()
 	}
 	if w.mu.err != nil || len(w.mu.queue) == 0 {
+		return nil
+	}
+	// Those that are about to append share the commit.
+	w.mu.Unlock()
+	runtime.Gosched()
+	w.mu.Lock()
+	if w.mu.err != nil {
 		return nil
 	}
 	n, size := 0, 0

@@ -9,6 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 )
@@ -19,6 +21,8 @@ type Engine struct {
 	fs     vfs.FS
 	dir    string
 	health *health
+	// fsyncs is Pebble's histogram of WAL syncs.
+	fsyncs prometheus.Histogram
 }
 
 // Open opens or creates the engine in o.Dir.
@@ -29,7 +33,7 @@ func Open(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", o.Dir, err)
 	}
-	return &Engine{db: db, fs: o.FS, dir: o.Dir, health: h}, nil
+	return &Engine{db: db, fs: o.FS, dir: o.Dir, health: h, fsyncs: db.Metrics().LogWriter.FsyncLatency}, nil
 }
 
 // Close closes the engine; every iterator, batch and snapshot is closed before.
@@ -170,6 +174,16 @@ func (e *Engine) Capacity() (vfs.DiskUsage, error) { return e.fs.GetDiskUsage(e.
 
 // Metrics returns Pebble's metrics. It costs about a millisecond.
 func (e *Engine) Metrics() *pebble.Metrics { return e.db.Metrics() }
+
+// Syncs returns how often the write-ahead log was synced since Open: commits
+// that arrive together share one.
+func (e *Engine) Syncs() int64 {
+	var m dto.Metric
+	if e.fsyncs == nil || e.fsyncs.Write(&m) != nil {
+		return 0
+	}
+	return int64(m.GetHistogram().GetSampleCount())
+}
 
 // Flush writes the memtables out. For tests and shut-down.
 func (e *Engine) Flush() error { return e.db.Flush() }
