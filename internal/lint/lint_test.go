@@ -36,7 +36,8 @@ var layers = [][]string{
 	{"pgwire"},
 	{"internal/console", "internal/certs"},
 	{"internal/node"},
-	{"internal/simulation", "internal/workload"},
+	{"internal/workload"},
+	{"internal/simulation"},
 	{"cmd"},
 }
 
