@@ -17,23 +17,12 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// copyFormat is how COPY reads and writes values.
-type copyFormat struct {
-	csv, binary bool
-	header      bool
-	delim       byte
-	null        string
-	quote       byte
-	escape      byte
-	forceQuote  bool // all columns
-}
-
 func (s *Session) copy(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, w ResultWriter) error {
 	if n.Filename != "" || n.IsProgram {
 		return sqlerr.New(sqlerr.InsufficientPrivilege, "COPY to or from a file or program of the server is not allowed").
 			WithHint("Use COPY … FROM STDIN or TO STDOUT; psql's \\copy command does so with local files.")
 	}
-	f, err := copyOptions(n)
+	f, err := copyOptions(n, st)
 	if err != nil {
 		return err
 	}
@@ -42,76 +31,6 @@ func (s *Session) copy(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, w Re
 		return s.copyFrom(ctx, n, st, f, w)
 	}
 	return s.copyTo(ctx, n, st, f, w)
-}
-
-func copyOptions(n *pg.CopyStmt) (copyFormat, error) {
-	f := copyFormat{delim: '\t', null: `\N`, quote: '"', escape: '"'}
-	delim, null, quote, escape := "", "", "", ""
-	hasNull := false
-	for _, o := range n.Options {
-		d := o.GetDefElem()
-		v := ""
-		if d.Arg != nil {
-			v = constText(d.Arg)
-		}
-		on := v == "" || v == "on" || v == "true" || v == "1"
-		switch d.Defname {
-		case "format":
-			f.csv, f.binary = v == "csv", v == "binary"
-			if v != "text" && !f.csv && !f.binary {
-				return f, sqlerr.New(sqlerr.InvalidParameterValue, "COPY format \"%s\" not recognized", v)
-			}
-		case "delimiter":
-			delim = v
-		case "null":
-			null, hasNull = v, true
-		case "header":
-			f.header = on
-		case "quote":
-			quote = v
-		case "escape":
-			escape = v
-		case "freeze", "encoding", "oids":
-		case "force_quote":
-			f.forceQuote = true
-		default:
-			return f, sqlerr.Unsupported("COPY option %s", strings.ToUpper(d.Defname))
-		}
-	}
-	if n.WhereClause != nil {
-		return f, sqlerr.Unsupported("COPY FROM … WHERE")
-	}
-	if f.binary {
-		return f, sqlerr.Unsupported("COPY in binary format").WithHint("Use text or csv.")
-	}
-	if f.csv {
-		f.delim, f.null = ',', ""
-	}
-	return f, f.setChars(delim, null, quote, escape, hasNull)
-}
-
-func (f *copyFormat) setChars(delim, null, quote, escape string, hasNull bool) error {
-	one := func(dst *byte, v, name string) error {
-		if v == "" {
-			return nil
-		}
-		if len(v) != 1 {
-			return sqlerr.New(sqlerr.FeatureNotSupported, "COPY %s must be a single one-byte character", name)
-		}
-		*dst = v[0]
-		return nil
-	}
-	if hasNull {
-		f.null = null
-	}
-	if err := one(&f.delim, delim, "delimiter"); err != nil {
-		return err
-	}
-	if err := one(&f.quote, quote, "quote"); err != nil {
-		return err
-	}
-	f.escape = f.quote
-	return one(&f.escape, escape, "escape")
 }
 
 // copyFrom is an INSERT whose rows come from the client: the same checks, batches and defaults.
@@ -133,7 +52,10 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	if err := s.allowed(pl.Stmt); err != nil {
 		return err
 	}
-	in, err := w.CopyIn(FormatText, len(ts))
+	if err := f.findColumns(names); err != nil {
+		return err
+	}
+	in, err := w.CopyIn(f.wire(), len(ts))
 	if err != nil {
 		return err
 	}
@@ -249,14 +171,19 @@ func (s *Session) copyTo(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f 
 		return err
 	}
 	cols := planColumns(po.plan.Stmt, nil)
-	if err := w.CopyOut(FormatText, len(cols)); err != nil {
+	names := make([]string, len(cols))
+	for i, c := range cols {
+		names[i] = c.Name
+	}
+	if err := f.findColumns(names); err != nil {
+		return err
+	}
+	if err := w.CopyOut(f.wire(), len(cols)); err != nil {
 		return err
 	}
 	cw := &copyWriter{f: f, cols: cols, env: s.env, w: w}
-	if f.header {
-		if err := cw.headerLine(); err != nil {
-			return err
-		}
+	if err := cw.head(); err != nil {
+		return err
 	}
 	for {
 		ok, err := po.cur.Next()
@@ -269,6 +196,9 @@ func (s *Session) copyTo(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f 
 		if err := cw.row(po.run.Slots, po.plan.Out); err != nil {
 			return err
 		}
+	}
+	if err := cw.tail(); err != nil {
+		return err
 	}
 	if err := w.CopyDone(); err != nil {
 		return err
@@ -287,13 +217,20 @@ type copyWriter struct {
 	n    int64
 }
 
-func (c *copyWriter) headerLine() error {
+// head writes what comes before the rows.
+func (c *copyWriter) head() error {
 	c.buf = c.buf[:0]
+	switch {
+	case c.f.binary:
+		return c.w.CopyData(append(c.buf, copyBinaryHead...))
+	case !c.f.header:
+		return nil
+	}
 	for i, col := range c.cols {
 		if i > 0 {
 			c.buf = append(c.buf, c.f.delim)
 		}
-		c.value([]byte(col.Name))
+		c.value([]byte(col.Name), false)
 	}
 	c.buf = append(c.buf, '\n')
 	return c.w.CopyData(c.buf)
@@ -301,6 +238,10 @@ func (c *copyWriter) headerLine() error {
 
 func (c *copyWriter) row(slots []types.Datum, out []bind.ColID) error {
 	c.buf = c.buf[:0]
+	c.n++
+	if c.f.binary {
+		return c.binaryRow(slots, out)
+	}
 	for i, id := range out {
 		if i > 0 {
 			c.buf = append(c.buf, c.f.delim)
@@ -311,17 +252,16 @@ func (c *copyWriter) row(slots []types.Datum, out []bind.ColID) error {
 			continue
 		}
 		c.val = types.AppendText(c.val[:0], c.cols[i].Type, d, c.env)
-		c.value(c.val)
+		c.value(c.val, c.f.forceQuote.has(i))
 	}
 	c.buf = append(c.buf, '\n')
-	c.n++
 	return c.w.CopyData(c.buf)
 }
 
 // value appends a value with what the format needs to read it back.
-func (c *copyWriter) value(v []byte) {
+func (c *copyWriter) value(v []byte, quote bool) {
 	if c.f.csv {
-		c.csvValue(v)
+		c.csvValue(v, quote)
 		return
 	}
 	for _, b := range v {
@@ -348,8 +288,8 @@ func (c *copyWriter) value(v []byte) {
 	}
 }
 
-func (c *copyWriter) csvValue(v []byte) {
-	quote := c.f.forceQuote || string(v) == c.f.null || string(v) == `\.`
+func (c *copyWriter) csvValue(v []byte, quote bool) {
+	quote = quote || string(v) == c.f.null || string(v) == `\.`
 	for _, b := range v {
 		quote = quote || b == c.f.delim || b == c.f.quote || b == '\n' || b == '\r'
 	}

@@ -29,13 +29,45 @@ func (c *copySource) Explain() exec.Explained { return exec.Explained{Title: "Co
 // Open implements exec.Node.
 func (c *copySource) Open(r *exec.Run) (exec.Cursor, error) {
 	cur := &copyCursor{copySource: c, r: r}
-	if c.f.header {
-		if _, _, err := cur.line(); err != nil {
-			return nil, err
-		}
-		cur.n = 1
+	switch {
+	case c.f.binary:
+		return cur, cur.binaryHead()
+	case c.f.header:
+		return cur, cur.headerLine()
 	}
 	return cur, nil
+}
+
+// headerLine skips the first line, or compares it with the columns.
+func (c *copyCursor) headerLine() error {
+	line, ok, err := c.line()
+	c.n = 1
+	if err != nil || !ok || !c.f.match {
+		return err
+	}
+	c.cur = line
+	if err := c.split(line); err != nil {
+		return c.where(err)
+	}
+	if len(c.vals) != len(c.names) {
+		return c.where(badCopy("wrong number of fields in header line: got %d, expected %d", len(c.vals), len(c.names)))
+	}
+	for i, v := range c.vals {
+		if v.null {
+			return c.where(badCopy("column name mismatch in header line field %d: got null value (\"%s\"), expected \"%s\"", i+1, c.f.null, c.names[i]))
+		}
+		if string(v.s) != c.names[i] {
+			return c.where(badCopy("column name mismatch in header line field %d: got \"%s\", expected \"%s\"", i+1, v.s, c.names[i]))
+		}
+	}
+	return nil
+}
+
+func (c *copyCursor) split(line []byte) error {
+	if c.f.csv {
+		return c.splitCSV(line)
+	}
+	return c.splitText(line)
 }
 
 type copyCursor struct {
@@ -61,18 +93,16 @@ func (c *copyCursor) Close() {}
 
 // Next implements exec.Cursor.
 func (c *copyCursor) Next() (bool, error) {
+	if c.f.binary {
+		return c.nextBinary()
+	}
 	line, ok, err := c.line()
 	if err != nil || !ok {
 		return false, err
 	}
 	c.n++
 	c.cur = line
-	if c.f.csv {
-		err = c.splitCSV(line)
-	} else {
-		err = c.splitText(line)
-	}
-	if err != nil {
+	if err := c.split(line); err != nil {
 		return false, c.where(err)
 	}
 	return true, c.parse()
@@ -254,8 +284,9 @@ func (c *copyCursor) splitCSV(line []byte) error {
 	}
 	from, quoted, in := 0, false, false
 	end := func() {
-		v := c.text[from:]
-		c.vals = append(c.vals, copyValue{s: v, null: !quoted && string(v) == c.f.null})
+		v, i := c.text[from:], len(c.vals)
+		null := string(v) == c.f.null && (!quoted && !c.f.forceNotNull.has(i) || quoted && c.f.forceNull.has(i))
+		c.vals = append(c.vals, copyValue{s: v, null: null})
 		from, quoted = len(c.text), false
 	}
 	for i := 0; i < len(line); i++ {
