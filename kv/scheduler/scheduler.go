@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -83,6 +84,9 @@ func (s *Scheduler) work(sh *shard) {
 		if !ok {
 			return
 		}
+		// Whoever is ready to run may have something for this range: one pass,
+		// with one Ready, for all of it costs little more than for the first.
+		runtime.Gosched()
 		s.process(id, ev)
 		sh.done(id)
 	}
