@@ -149,6 +149,9 @@ func (c *Catalog) refreshLocked(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.contents != nil {
+		r.contents.setSince(at)
+	}
 	s := &Snapshot{Version: r.version, ReadAt: at, Expires: at.AddNanos(int64(LeaseDuration)),
 		Contents: r.contents, reading: n}
 	if s.Contents == nil {
@@ -156,6 +159,15 @@ func (c *Catalog) refreshLocked(ctx context.Context) (*Snapshot, error) {
 	}
 	c.install(old, s)
 	return s, nil
+}
+
+// setSince dates the versions that are new.
+func (c *Contents) setSince(at hlc.Timestamp) {
+	for _, e := range c.objects {
+		if e.since.IsEmpty() {
+			e.since = at
+		}
+	}
 }
 
 // install makes s current and retires the versions that are not in it.

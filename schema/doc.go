@@ -60,6 +60,8 @@
 //	    transactions on nodes that did not answer.
 //	I7  Ids of descriptors, columns and indexes are never used again, so data
 //	    left behind is never mistaken for another's (NewID, NextColumnID).
+//	I8  A transaction reads no earlier than the versions it uses were committed:
+//	    a new index is empty at earlier times (Resolver.acquire).
 //
 // Rejected: asking gossip who is alive. It may be late, and one forgotten node
 // is enough to lose a write; the record of I3 costs one write per node and

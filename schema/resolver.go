@@ -213,7 +213,8 @@ func (r *Resolver) acquire(ctx context.Context, s *Snapshot, e *entry) (Object, 
 		return nil, nil
 	}
 	r.used = append(r.used, usedEntry{e, s.Expires})
-	return e.object, nil
+	// Below the version's commit its data may not be there (I8).
+	return e.object, r.t.AdvanceTo(ctx, e.since)
 }
 
 // keepUsing extends a use if its version is still current, and refuses to go

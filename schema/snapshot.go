@@ -47,6 +47,8 @@ type entry struct {
 	object Object
 	raw    string
 	use    *use
+	// since is when the node first read this version: it was committed by then.
+	since hlc.Timestamp
 }
 
 func newContents() *Contents {

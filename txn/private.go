@@ -178,7 +178,19 @@ func (t *Txn) sendAside(ctx context.Context, reqs []kvapi.Request) (hlc.Timestam
 
 // moveAbove moves the transaction above what it wrote aside (P2).
 func (t *Txn) moveAbove(ctx context.Context, at hlc.Timestamp) error {
-	if err := t.refresher.refresh(ctx, at.Next(), nil); err != nil {
+	return t.AdvanceTo(ctx, at.Next())
+}
+
+// AdvanceTo has the transaction read at ts, if it reads below. It fails with
+// a RetryError if what it has read was written since.
+func (t *Txn) AdvanceTo(ctx context.Context, ts hlc.Timestamp) error {
+	if err := t.usable(); err != nil {
+		return err
+	}
+	if t.fixed() || ts.LessEq(t.ReadTimestamp()) {
+		return nil
+	}
+	if err := t.refresher.refresh(ctx, ts, nil); err != nil {
 		return t.fail(ctx, err)
 	}
 	return nil

@@ -187,6 +187,12 @@ func (t *Txn) Delete(_ context.Context, key kvapi.Key) error {
 	return nil
 }
 
+// AdvanceTo implements schema.Txn: reads show the present anyway.
+func (t *Txn) AdvanceTo(_ context.Context, ts hlc.Timestamp) error {
+	t.read.Forward(ts)
+	return nil
+}
+
 // SetPrivate implements the part of *txn.Txn that new indexes use: nothing is
 // written ahead of the commit here.
 func (t *Txn) SetPrivate(kvapi.Span, func(context.Context) error) {}

@@ -103,6 +103,9 @@ func (e *eval) once(r *kvapi.RangeInfo) (*kvapi.BatchResponse, *kvapi.Error) {
 	}
 	e.commitReads()
 	br.Timestamp = e.read
+	if !e.ba.IsReadOnly() {
+		br.Timestamp = e.write.Max(e.read)
+	}
 	if e.txn != nil {
 		e.txn.ReadTimestamp, e.txn.WriteTimestamp = e.read, e.write.Max(e.txn.WriteTimestamp)
 		br.Txn = e.txn
