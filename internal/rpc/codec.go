@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"fmt"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
@@ -9,8 +10,34 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// batch is a gRPC message of a stream: bytes as they are.
-type batch struct{ bytes []byte }
+// batch is a gRPC message of a stream: bytes as they are. If they are from a
+// pool gRPC gives them back when it has written them.
+type batch struct {
+	bytes []byte
+	pool  *buffers
+}
+
+// buffers keeps the memory of outgoing batches. gRPC may hold a message after
+// SendMsg has returned; it counts the references to it, and puts it back here
+// when there is none.
+type buffers struct{ pool sync.Pool }
+
+// Get implements mem.BufferPool.
+func (p *buffers) Get(length int) *[]byte {
+	if b, ok := p.pool.Get().(*[]byte); ok && cap(*b) >= length {
+		*b = (*b)[:length]
+		return b
+	}
+	b := make([]byte, length, max(length, bufferBytesMin))
+	return &b
+}
+
+// Put implements mem.BufferPool.
+func (p *buffers) Put(b *[]byte) {
+	if cap(*b) <= bufferBytesMax {
+		p.pool.Put(b)
+	}
+}
 
 // codec passes batches through and hands everything else to protobuf, so that
 // one gRPC server can serve streams and unary services.
@@ -21,6 +48,9 @@ func newCodec() codec { return codec{proto: encoding.GetCodecV2("proto")} }
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if b, ok := v.(*batch); ok {
+		if b.pool != nil {
+			return mem.BufferSlice{mem.NewBuffer(&b.bytes, b.pool)}, nil
+		}
 		return mem.BufferSlice{mem.SliceBuffer(b.bytes)}, nil
 	}
 	return c.proto.Marshal(v)

@@ -8,6 +8,11 @@ const (
 	queueBytesMax = 32 << 20
 	// earlyBytesMax bounds what waits for a stream that is being made.
 	earlyBytesMax = 256 << 10
+	// bufferBytesMin is what a batch's buffer begins with: a busy stream fills
+	// it, and gRPC pools nothing smaller than a kilobyte. Buffers beyond
+	// bufferBytesMax are not kept.
+	bufferBytesMin = 4 << 10
+	bufferBytesMax = 64 << 10
 	// callsMax bounds the calls one stream has under way at the server.
 	callsMax = 8192
 	// idleWorkersMax bounds the goroutines kept for serving calls.

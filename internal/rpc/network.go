@@ -45,6 +45,7 @@ type Network struct {
 	clock   *hlc.Clock
 	offsets *hlc.OffsetMonitor
 	workers *workers.Pool
+	buffers buffers
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -190,7 +191,7 @@ func (n *Network) serveStream(g grpc.ServerStream) error {
 		}
 		return refuse(err.Error())
 	}
-	if err := g.SendMsg(&batch{hello(n.cfg.Self, h.From, h.Class, n.clock).AppendWire(nil)}); err != nil {
+	if err := g.SendMsg(&batch{bytes: hello(n.cfg.Self, h.From, h.Class, n.clock).AppendWire(nil)}); err != nil {
 		return err
 	}
 	if n.cfg.OnHello != nil {
@@ -387,7 +388,7 @@ func (l *link) connect(ctx context.Context, cancel context.CancelFunc) (*stream,
 	defer timer.Stop()
 	g, err := conn.NewStream(ctx, &streamDesc().Streams[0], "/"+serviceName+"/"+methodName)
 	if err == nil {
-		err = g.SendMsg(&batch{hello(n.cfg.Self, peer, l.key.class, n.clock).AppendWire(nil)})
+		err = g.SendMsg(&batch{bytes: hello(n.cfg.Self, peer, l.key.class, n.clock).AppendWire(nil)})
 	}
 	var in batch
 	if err == nil {

@@ -28,6 +28,8 @@ type stream struct {
 	clock *hlc.Clock
 	mux   *Mux
 	stats *Stats
+	// buffers are where out comes from.
+	buffers *buffers
 	// workers run the handlers of calls.
 	workers *workers.Pool
 
@@ -54,7 +56,7 @@ type result struct {
 }
 
 func newStream(peer NodeID, class Class, n *Network) *stream {
-	s := &stream{peer: peer, class: class, clock: n.clock, mux: n.cfg.Mux, stats: &n.Stats, workers: n.workers,
+	s := &stream{peer: peer, class: class, clock: n.clock, mux: n.cfg.Mux, stats: &n.Stats, buffers: &n.buffers, workers: n.workers,
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
 	s.mu.calls = map[uint64]chan result{}
 	s.mu.running = map[uint64]context.CancelFunc{}
@@ -90,7 +92,7 @@ func (s *stream) beginLocked() {
 	if len(s.mu.out) > 0 {
 		return
 	}
-	s.mu.out = append(s.mu.out, make([]byte, clockBytes)...)
+	s.mu.out = *s.buffers.Get(clockBytes)
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -128,9 +130,7 @@ func (s *stream) write(g grpcStream) error {
 		}
 		putClock(buf, s.clock.Now())
 		s.stats.Batches.Add(1)
-		// gRPC may hold the bytes after SendMsg has returned, so the buffer is
-		// not used again.
-		if err := g.SendMsg(&batch{buf}); err != nil {
+		if err := g.SendMsg(&batch{buf, s.buffers}); err != nil {
 			return err
 		}
 	}
