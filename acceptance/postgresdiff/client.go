@@ -185,6 +185,9 @@ func (a answer) err(err error) {
 	if err == nil || a["code"] != "" {
 		return
 	}
+	// A server may announce the columns before or after it finds the fault.
+	delete(a, "columns")
+	delete(a, "types")
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
 		a.add("message", "%v", err)

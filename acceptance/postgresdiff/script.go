@@ -12,7 +12,8 @@ import (
 // line are sent as one query string. Comment lines directly above a statement
 // may be
 //
-//	-- differs FIELD FIELD …: REASON    the servers may differ in these fields
+//	-- differs FIELD FIELD …: REASON    the servers may differ in these fields,
+//	                                    or in "everything"
 //	-- simple only: REASON              not run over the extended protocol
 //	-- as NAME                          run by another session of that name
 //	-- params a | b | \N                values of $1, $2, … (extended only)
