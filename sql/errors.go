@@ -17,7 +17,7 @@ import (
 func mapError(err error, s *Session) error {
 	var own *sqlerr.Error
 	if errors.As(err, &own) {
-		return own
+		return withSchema(own, s)
 	}
 	if e := transactionError(err, s); e != nil {
 		return e.WithCause(err)
@@ -26,6 +26,30 @@ func mapError(err error, s *Session) error {
 		return e.WithCause(err)
 	}
 	return sqlerr.From(err)
+}
+
+// withSchema completes an error about a table, whose schema execution does not know.
+func withSchema(e *sqlerr.Error, s *Session) *sqlerr.Error {
+	if e.Table == "" || e.Schema != "" || s == nil || s.pg.Contents == nil {
+		return e
+	}
+	for _, name := range s.pg.SearchPath {
+		sc := s.pg.Contents.Schema(s.db.ID, name)
+		if sc == nil {
+			continue
+		}
+		if o, _ := s.pg.Contents.Relation(sc.ID, e.Table); o != nil {
+			return e.WithTable(name, e.Table)
+		}
+	}
+	if s.tx != nil { // made or renamed by this transaction
+		for _, t := range s.tx.tables {
+			if sc := s.pg.Contents.SchemaByID(t.SchemaID); t.Name == e.Table && sc != nil {
+				return e.WithTable(sc.Name, e.Table)
+			}
+		}
+	}
+	return e
 }
 
 func transactionError(err error, s *Session) *sqlerr.Error {
@@ -48,7 +72,7 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 	case errors.As(err, &deadlock):
 		return sqlerr.New(sqlerr.DeadlockDetected, "deadlock detected").WithHint("%s", conflictHint(s, deadlock.Key, deadlock.Other))
 	case errors.As(err, &cond):
-		return sqlerr.From(conditionError(s, cond.Key))
+		return withSchema(sqlerr.From(conditionError(s, cond.Key)), s)
 	case errors.As(err, &lock):
 		return sqlerr.New(sqlerr.LockNotAvailable, "could not obtain lock on row in relation \"%s\"", relationOf(s, lock.Key))
 	case errors.As(err, &large):

@@ -158,16 +158,24 @@ func (po *portal) tag() string {
 	return fmt.Sprintf("SELECT %d", po.rows)
 }
 
+// runOptions say how a statement is run from beginning to end.
+type runOptions struct {
+	params   []types.Datum
+	formats  []Format
+	describe bool // announce the columns: the simple protocol
+	blind    bool // nothing of the transaction is read again after it
+}
+
 // runPlanned runs a planned statement to its end.
-func (s *Session) runPlanned(ctx context.Context, p *prepared, params []types.Datum, w ResultWriter, describe, blind bool) error {
-	po := &portal{p: p, params: params}
+func (s *Session) runPlanned(ctx context.Context, p *prepared, w ResultWriter, o runOptions) error {
+	po := &portal{p: p, params: o.params}
 	defer po.close(s)
-	if err := s.open(ctx, po, blind); err != nil {
+	if err := s.open(ctx, po, o.blind); err != nil {
 		return err
 	}
 	if po.plan.Stmt.Returning {
-		cols := planColumns(po.plan.Stmt, nil)
-		if describe {
+		cols := planColumns(po.plan.Stmt, o.formats)
+		if o.describe {
 			if err := w.RowDescription(cols); err != nil {
 				return err
 			}

@@ -175,12 +175,20 @@ func (s *Session) columns(p *prepared, formats []Format) []Column {
 		return nil
 	}
 	if p.plan == nil {
-		return s.utilityColumns(p.stmt.Tree)
+		return withFormats(s.utilityColumns(p.stmt.Tree), formats)
 	}
 	if !p.plan.Stmt.Returning {
 		return nil
 	}
 	return planColumns(p.plan.Stmt, formats)
+}
+
+// withFormats sets the formats a client asked for.
+func withFormats(cols []Column, formats []Format) []Column {
+	for i := range cols {
+		cols[i].Format = formatAt(formats, i)
+	}
+	return cols
 }
 
 func planColumns(st *bind.Stmt, formats []Format) []Column {

@@ -87,7 +87,7 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 	tx := s.tx
 	var err error
 	if planned(p.stmt.Tree) {
-		err = s.runPlanned(ctx, p, nil, w, true, alone && !tx.explicit)
+		err = s.runPlanned(ctx, p, w, runOptions{describe: true, blind: alone && !tx.explicit})
 	} else {
 		err = s.utility(ctx, p, w, utilityOptions{describe: true, alone: alone})
 	}

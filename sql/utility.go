@@ -80,10 +80,7 @@ func (s *Session) utilityColumns(n *pg.Node) []Column {
 
 // texts writes rows of text.
 func (s *Session) textRows(n *pg.Node, w ResultWriter, o utilityOptions, rows [][]string) error {
-	cols := s.utilityColumns(n)
-	for i := range cols {
-		cols[i].Format = formatAt(o.formats, i)
-	}
+	cols := withFormats(s.utilityColumns(n), o.formats)
 	if o.describe {
 		if err := w.RowDescription(cols); err != nil {
 			return err
@@ -197,6 +194,9 @@ func (s *Session) set(n *pg.VariableSetStmt, w ResultWriter) error {
 	var err error
 	switch n.Kind {
 	case pg.VariableSetKind_VAR_SET_VALUE:
+		if n.IsLocal && !s.tx.explicit {
+			return s.noEffect("SET LOCAL", w)
+		}
 		err = s.setVar(name, setValue(name, n.Args), n.IsLocal, w)
 	case pg.VariableSetKind_VAR_SET_DEFAULT, pg.VariableSetKind_VAR_RESET:
 		err = s.resetVar(name, w)
@@ -212,6 +212,14 @@ func (s *Session) set(n *pg.VariableSetStmt, w ResultWriter) error {
 	}
 	if n.Kind == pg.VariableSetKind_VAR_RESET || n.Kind == pg.VariableSetKind_VAR_RESET_ALL {
 		return w.CommandComplete("RESET")
+	}
+	return w.CommandComplete("SET")
+}
+
+// noEffect is what a statement says that means nothing outside a transaction block.
+func (s *Session) noEffect(what string, w ResultWriter) error {
+	if err := w.Notice(warning(sqlerr.NoActiveSQLTransaction, what+" can only be used in transaction blocks")); err != nil {
+		return err
 	}
 	return w.CommandComplete("SET")
 }
@@ -275,6 +283,9 @@ func constText(n *pg.Node) string {
 func (s *Session) setMulti(n *pg.VariableSetStmt, w ResultWriter) error {
 	switch strings.ToUpper(n.Name) {
 	case "TRANSACTION":
+		if !s.tx.explicit {
+			return w.Notice(warning(sqlerr.NoActiveSQLTransaction, "SET TRANSACTION can only be used in transaction blocks"))
+		}
 		return s.txnModes(n.Args, "")
 	case "SESSION CHARACTERISTICS":
 		return s.txnModes(n.Args, "default_")
@@ -389,7 +400,7 @@ func (s *Session) executeStmt(ctx context.Context, n *pg.ExecuteStmt, st parser.
 			return err
 		}
 	}
-	return s.runPlanned(ctx, p, params, w, o.describe, false)
+	return s.runPlanned(ctx, p, w, runOptions{params: params, formats: o.formats, describe: o.describe})
 }
 
 func (s *Session) deallocate(n *pg.DeallocateStmt, w ResultWriter) error {

@@ -48,7 +48,7 @@ var varDefs = map[string]varDef{
 	"timezone":                            {def: "UTC", report: "TimeZone", apply: applyTimeZone},
 	"search_path":                         {def: `"$user", public`},
 	"statement_timeout":                   {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.statementTimeout })},
-	"lock_timeout":                        {def: "0", unit: "ms"},
+	"lock_timeout":                        {def: "0", unit: "ms", apply: applyLockTimeout},
 	"idle_in_transaction_session_timeout": {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.idleInTxnTimeout })},
 	"idle_session_timeout":                {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.idleTimeout })},
 	"client_min_messages":                 {def: "notice"},
@@ -93,7 +93,7 @@ var varDefs = map[string]varDef{
 	"password_encryption":                 {def: "scram-sha-256", fixed: true},
 	"ssl":                                 {def: "off", fixed: true},
 	"wal_level":                           {def: "replica", fixed: true},
-	"role":                                {def: "none"},
+	"role":                                {def: "none", apply: applyRole},
 	"session_replication_role":            {def: "origin"},
 	"constraint_exclusion":                {def: "partition"},
 	"commit_delay":                        {def: "0"},
@@ -201,8 +201,11 @@ func parseBool(name, v string) (string, error) {
 func parseMillis(name, v string) (string, error) {
 	ms, ok := millis(v)
 	if !ok || ms < 0 {
-		return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"%s\": \"%s\"", name, v).
-			WithHint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
+		err := sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"%s\": \"%s\"", name, v)
+		if v != "" && v[0] >= '0' && v[0] <= '9' {
+			err = err.WithHint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
+		}
+		return "", err
 	}
 	for _, u := range []struct {
 		ms   int64
@@ -234,12 +237,29 @@ func applyTimeout(field func(*Session) *time.Duration) func(*Session, string) (s
 	}
 }
 
+// applyLockTimeout refuses what would be ignored: waits for locks have no limit of their own.
+func applyLockTimeout(_ *Session, v string) (string, error) {
+	if ms, _ := millis(v); ms != 0 {
+		return "", sqlerr.Unsupported("lock_timeout").WithHint("Use statement_timeout, or FOR UPDATE NOWAIT.")
+	}
+	return v, nil
+}
+
+// applyRole: a session has the rights of the user who connected, and no others.
+func applyRole(s *Session, v string) (string, error) {
+	if v != "none" && v != s.args.User {
+		return "", sqlerr.Unsupported("SET ROLE to another user").WithHint("Connect as that user.")
+	}
+	return v, nil
+}
+
 func applyEncoding(s *Session, v string) (string, error) {
 	switch strings.ToUpper(strings.ReplaceAll(v, "-", "")) {
 	case "UTF8", "UNICODE", "SQL_ASCII", "SQLASCII":
 		return "UTF8", nil
 	}
-	return "", sqlerr.New(sqlerr.FeatureNotSupported, "client encoding \"%s\" is not supported", v).WithHint("Use UTF8.")
+	return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"client_encoding\": \"%s\"", v).
+		WithHint("Only UTF8 is supported.")
 }
 
 func applyDateStyle(s *Session, v string) (string, error) {
@@ -249,7 +269,8 @@ func applyDateStyle(s *Session, v string) (string, error) {
 		case "ISO", "DEFAULT":
 		case "MDY", "US", "NONEURO", "NONEUROPEAN":
 		default:
-			return "", sqlerr.New(sqlerr.FeatureNotSupported, "DateStyle \"%s\" is not supported", v).WithHint("Use \"ISO, MDY\".")
+			return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"DateStyle\": \"%s\"", v).
+				WithHint("Only \"ISO, MDY\" is supported.")
 		}
 	}
 	return "ISO, " + order, nil

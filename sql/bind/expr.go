@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"math"
 	"strconv"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -96,6 +97,9 @@ func (b *binder) constant(c *pg.A_Const) Expr {
 // number types a literal that the grammar calls a float: bigint if it fits, else numeric.
 func (b *binder) number(s string, pos int32) Expr {
 	if i, err := strconv.ParseInt(s, 0, 64); err == nil {
+		if i == math.MinInt32 { // the one integer whose digits alone do not fit
+			return &Const{D: types.NewInt(i), T: types.Int4, Pos: pos}
+		}
 		return &Const{D: types.NewInt(i), T: types.Int8, Pos: pos}
 	}
 	d, err := types.ParseText(types.Numeric, s, nil)

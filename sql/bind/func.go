@@ -32,7 +32,7 @@ func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
 	case builtins.IsAggregate(name):
 		return b.aggregate(sc, name, fc)
 	case windowOnly[name] != "" && len(builtins.Lookup(name)) == 0:
-		b.failf(fc.Location, sqlerr.WindowingError, "window function %s requires an OVER clause", name)
+		b.failf(fc.Location, sqlerr.WrongObjectType, "window function %s requires an OVER clause", name)
 	}
 	b.plainCall(name, fc)
 	if fc.FuncVariadic {

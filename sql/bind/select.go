@@ -280,7 +280,7 @@ func figureName(n *pg.Node) string {
 			return "nullif"
 		}
 	case *pg.Node_TypeCast:
-		if s := figureName(x.TypeCast.Arg); s != "" {
+		if s := figureName(x.TypeCast.Arg); s != "" && !weakName(x.TypeCast.Arg) {
 			return s
 		}
 		l := stringList(x.TypeCast.TypeName.Names)
@@ -290,7 +290,7 @@ func figureName(n *pg.Node) string {
 	case *pg.Node_SubLink:
 		return subLinkName(x.SubLink)
 	case *pg.Node_CaseExpr:
-		if s := figureName(x.CaseExpr.Defresult); s != "" {
+		if s := figureName(x.CaseExpr.Defresult); s != "" && !weakName(x.CaseExpr.Defresult) {
 			return s
 		}
 		return "case"
@@ -311,6 +311,20 @@ func figureName(n *pg.Node) string {
 		return "grouping"
 	}
 	return ""
+}
+
+// weakName says that a name comes from a cast or a CASE, and yields to one from around it.
+func weakName(n *pg.Node) bool {
+	switch x := n.Node.(type) {
+	case *pg.Node_TypeCast:
+		return weakName(x.TypeCast.Arg) || figureName(x.TypeCast.Arg) == ""
+	case *pg.Node_CaseExpr:
+		d := x.CaseExpr.Defresult
+		return d == nil || weakName(d) || figureName(d) == ""
+	case *pg.Node_CollateClause:
+		return weakName(x.CollateClause.Arg)
+	}
+	return false
 }
 
 var sqlValueNames = map[pg.SQLValueFunctionOp]string{
@@ -586,8 +600,13 @@ func (st *selectState) locking(q *query) {
 		return
 	}
 	b := st.b
-	if len(st.s.GroupClause) > 0 || len(st.agg.calls) > 0 || st.having != nil {
-		b.failf(-1, sqlerr.FeatureNotSupported, "FOR UPDATE is not allowed with GROUP BY clause or aggregate functions")
+	for _, no := range []struct {
+		found bool
+		with  string
+	}{{len(st.s.GroupClause) > 0, "GROUP BY clause"}, {st.having != nil, "HAVING clause"}, {len(st.agg.calls) > 0, "aggregate functions"}} {
+		if no.found {
+			b.failf(-1, sqlerr.FeatureNotSupported, "FOR UPDATE is not allowed with %s", no.with)
+		}
 	}
 	if len(st.s.DistinctClause) > 0 {
 		b.failf(-1, sqlerr.FeatureNotSupported, "FOR UPDATE is not allowed with DISTINCT clause")

@@ -73,6 +73,30 @@ func arrayFuncs() []Overload {
 			}
 			return types.NewArray(a[0].Array().Elem, out), nil
 		}).lenient()),
+		(fn("array_positions", []types.T{aa, ae}, types.Int4Array, "places of an element", func(_ ectx, a []datum) (datum, error) {
+			if a[0].IsNull() {
+				return types.Null, nil
+			}
+			var at []datum
+			for i, e := range a[0].Array().Elems {
+				if types.Equal(e, a[1]) {
+					at = append(at, types.NewInt(int64(i)+1))
+				}
+			}
+			return types.NewArray(types.Int4, at), nil
+		}).lenient()),
+		(fn("array_replace", []types.T{aa, ae, ae}, aa, "with an element replaced by another", func(_ ectx, a []datum) (datum, error) {
+			if a[0].IsNull() {
+				return types.Null, nil
+			}
+			out := append([]datum(nil), a[0].Array().Elems...)
+			for i, e := range out {
+				if types.Equal(e, a[1]) {
+					out[i] = a[2]
+				}
+			}
+			return types.NewArray(a[0].Array().Elem, out), nil
+		}).lenient()),
 		fn("string_to_array", []types.T{tx, tx, tx}, types.TextArray, "parts of a delimited text", func(_ ectx, a []datum) (datum, error) {
 			return splitText(a), nil
 		}).defaults(1).lenient(),

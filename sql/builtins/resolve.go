@@ -49,12 +49,19 @@ func ResolveOp(op string, left, right types.T) (Match, error) {
 	switch {
 	case n == 0:
 		return Match{}, sqlerr.New(sqlerr.UndefinedFunction, "operator does not exist: %s", shown).
-			WithHint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+			WithHint("%s", noOperatorHint(len(args)))
 	case n > 1:
 		return Match{}, sqlerr.New(sqlerr.AmbiguousFunction, "operator is not unique: %s", shown).
 			WithHint("Could not choose a best candidate operator. You might need to add explicit type casts.")
 	}
 	return best.match(args), nil
+}
+
+func noOperatorHint(args int) string {
+	if args == 1 {
+		return "No operator matches the given name and argument type. You might need to add an explicit type cast."
+	}
+	return "No operator matches the given name and argument types. You might need to add explicit type casts."
 }
 
 // chooseOp first takes an unknown operand for the other's type, as manual 10.2 step 2a says.

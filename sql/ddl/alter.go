@@ -162,7 +162,7 @@ func (a *alterer) addColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 	d := c.Def.GetColumnDef()
 	if x := a.t.Column(d.Colname); x != nil && !x.Hidden {
 		if c.MissingOk {
-			return a.skipped("column \"%s\" of relation \"%s\" already exists, skipping", d.Colname, a.t.Name)
+			return a.present(sqlerr.DuplicateColumn, "column \"%s\" of relation \"%s\" already exists, skipping", d.Colname, a.t.Name)
 		}
 		return sqlerr.New(sqlerr.DuplicateColumn, "column \"%s\" of relation \"%s\" already exists", d.Colname, a.t.Name)
 	}

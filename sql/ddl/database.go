@@ -128,7 +128,7 @@ func (s *stmt) createSchema(ctx context.Context, n *pg.CreateSchemaStmt) error {
 			WithDetail("The prefix \"pg_\" is reserved for system schemas.")
 	case c.Schema(s.Database.ID, name) != nil || slices.Contains(reservedSchemas, name):
 		if n.IfNotExists {
-			return s.skipped("schema \"%s\" already exists, skipping", name)
+			return s.present(sqlerr.DuplicateSchema, "schema \"%s\" already exists, skipping", name)
 		}
 		return sqlerr.New(sqlerr.DuplicateSchema, "schema \"%s\" already exists", name)
 	}

@@ -200,7 +200,13 @@ func (s *stmt) notice(e *sqlerr.Error) {
 	}
 }
 
-// skipped sends the notice of IF [NOT] EXISTS.
+// present sends the notice of IF NOT EXISTS, which has the code that the error would have.
+func (s *stmt) present(code sqlerr.Code, format string, args ...any) error {
+	s.notice(sqlerr.New(code, format, args...))
+	return nil
+}
+
+// skipped sends the notice of IF EXISTS.
 func (s *stmt) skipped(format string, args ...any) error {
 	s.notice(sqlerr.New(sqlerr.SuccessfulCompletion, format, args...))
 	return nil

@@ -31,7 +31,7 @@ func (s *stmt) createIndex(ctx context.Context, n *pg.IndexStmt) error {
 			return err
 		}
 		if used && n.IfNotExists {
-			return s.skipped("relation \"%s\" already exists, skipping", n.Idxname)
+			return s.present(sqlerr.DuplicateTable, "relation \"%s\" already exists, skipping", n.Idxname)
 		}
 	}
 	if t, err = s.holdTable(ctx, "CREATE INDEX", t.ID); err != nil {

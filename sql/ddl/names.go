@@ -85,7 +85,7 @@ func (s *stmt) lookup(ctx context.Context, rv *pg.RangeVar) (found, error) {
 func (s *stmt) find(ctx context.Context, rv *pg.RangeVar) (found, error) {
 	f, err := s.lookup(ctx, rv)
 	if err == nil && !f.ok() {
-		err = sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(rv)).WithPos(s.pos(rv.Location))
+		err = sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(rv))
 	}
 	return f, err
 }

@@ -22,7 +22,7 @@ func (s *stmt) createSequence(ctx context.Context, n *pg.CreateSeqStmt) error {
 	if used, err := s.taken(ctx, sc, name); err != nil {
 		return err
 	} else if used && n.IfNotExists {
-		return s.skipped("relation \"%s\" already exists, skipping", name)
+		return s.present(sqlerr.DuplicateTable, "relation \"%s\" already exists, skipping", name)
 	} else if used {
 		return alreadyExists(name)
 	}

@@ -47,7 +47,7 @@ func (s *stmt) createTable(ctx context.Context, n *pg.CreateStmt) error {
 		return err
 	}
 	if used && n.IfNotExists {
-		return s.skipped("relation \"%s\" already exists, skipping", name)
+		return s.present(sqlerr.DuplicateTable, "relation \"%s\" already exists, skipping", name)
 	}
 	if used {
 		return alreadyExists(name)
@@ -224,7 +224,7 @@ func (s *stmt) createTableAs(ctx context.Context, n *pg.CreateTableAsStmt) (stri
 	if used, err := s.taken(ctx, sc, name); err != nil {
 		return "", err
 	} else if used && n.IfNotExists {
-		return "CREATE TABLE AS", s.skipped("relation \"%s\" already exists, skipping", name)
+		return "CREATE TABLE AS", s.present(sqlerr.DuplicateTable, "relation \"%s\" already exists, skipping", name)
 	} else if used {
 		return "", alreadyExists(name)
 	}

@@ -28,6 +28,9 @@ func AppendBinary(dst []byte, t T, d Datum) []byte {
 		if t.OID == OIDFloat4 {
 			return be.AppendUint32(dst, math.Float32bits(float32(d.Float())))
 		}
+		if math.IsNaN(d.Float()) { // one of the many, as Postgres sends it
+			return be.AppendUint64(dst, 0x7ff8<<48)
+		}
 		return be.AppendUint64(dst, uint64(d.n))
 	case KindText, KindBPChar, KindBytes, KindUUID, KindJSON:
 		return append(dst, d.Str()...)
