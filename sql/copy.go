@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -168,6 +169,9 @@ func (s *Session) copyTo(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f 
 	po := &portal{p: p}
 	defer po.close(s)
 	if err := s.open(ctx, po, false); err != nil {
+		if n.Query == nil {
+			err = aboutCopied(err, n.Relation.Relname)
+		}
 		return err
 	}
 	cols := planColumns(po.plan.Stmt, nil)
@@ -204,6 +208,21 @@ func (s *Session) copyTo(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f 
 		return err
 	}
 	return w.CommandComplete(fmt.Sprintf("COPY %d", cw.n))
+}
+
+// aboutCopied words an error about a table that COPY names as Postgres does; its position would
+// point into the query made for it.
+func aboutCopied(err error, table string) error {
+	var e *sqlerr.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	c := *e
+	c.Position = 0
+	if what, ok := strings.CutSuffix(e.Message, " does not exist"); ok && e.Code == sqlerr.UndefinedColumn {
+		c.Message = fmt.Sprintf("%s of relation \"%s\" does not exist", what, table)
+	}
+	return &c
 }
 
 // copyWriter formats rows for COPY TO.

@@ -137,7 +137,12 @@ func (s *Session) ClosePortal(ctx context.Context, w ResultWriter, portal string
 
 // Sync ends the implicit transaction of the extended protocol: it commits, or rolls back if a
 // message since the last Sync failed. Call it also when messages were skipped.
-func (s *Session) Sync(ctx context.Context, w ResultWriter) error { return s.sync(ctx, w) }
+func (s *Session) Sync(ctx context.Context, w ResultWriter) error {
+	if err := s.sync(ctx, w); err != nil {
+		return err
+	}
+	return s.reportStale(w)
+}
 
 // Fail tells the session that the wire layer itself refused a message (a protocol error that the
 // session never saw): an open transaction fails, the implicit one rolls back at Sync.

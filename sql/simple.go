@@ -57,7 +57,7 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 		s.noteError(ctx, err, isCommit(stmts[i].stmt.Tree))
 		return err
 	}
-	return nil
+	return s.reportStale(w)
 }
 
 // parseSimple parses, or finds a single statement in the cache.

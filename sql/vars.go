@@ -118,11 +118,16 @@ type vars struct {
 	vals  map[string]string
 	start map[string]string // what RESET goes back to
 
+	// told is what the client knows of the parameters it is told of, where that is not the default;
+	// stale says that it may not be the truth any more.
+	told  map[string]string
+	stale bool
+
 	statementTimeout, idleInTxnTimeout, idleTimeout time.Duration
 }
 
 func newVars(s *Session) vars {
-	return vars{s: s, vals: map[string]string{}, start: map[string]string{"session_authorization": s.args.User}}
+	return vars{s: s, vals: map[string]string{}, told: map[string]string{}, start: map[string]string{"session_authorization": s.args.User}}
 }
 
 func (v *vars) lookup(name string) (string, bool) {
@@ -410,7 +415,35 @@ func (s *Session) resetVar(name string, w ResultWriter) error {
 func (s *Session) reportVar(name, before string, w ResultWriter) error {
 	d := varDefs[name]
 	if now := s.vars.get(name); w != nil && d.report != "" && now != before {
+		s.vars.told[name] = now
 		return w.ParameterStatus(d.report, now)
+	}
+	if w == nil {
+		s.vars.stale = true
+	}
+	return nil
+}
+
+// reportStale tells the client of changes that no SET made: set_config, and what the end of a
+// transaction took back.
+func (s *Session) reportStale(w ResultWriter) error {
+	if !s.vars.stale {
+		return nil
+	}
+	s.vars.stale = false
+	for _, name := range startupOrder {
+		told, ok := s.vars.told[name]
+		if !ok {
+			if told, ok = s.vars.start[name]; !ok {
+				told = varDefs[name].def
+			}
+		}
+		if now := s.vars.get(name); now != told {
+			s.vars.told[name] = now
+			if err := w.ParameterStatus(varDefs[name].report, now); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -423,6 +456,7 @@ type varUndo struct {
 
 // undoVars ends a transaction's settings: the local ones, and all if it did not commit.
 func (s *Session) undoVars(undo []varUndo, committed bool) {
+	s.vars.stale = s.vars.stale || len(undo) > 0
 	for i := len(undo) - 1; i >= 0; i-- {
 		u := undo[i]
 		if committed && !u.local {

@@ -68,6 +68,7 @@ type binder struct {
 	depth  int
 
 	params []types.T
+	named  []bool // the parameters that the statement mentions
 	next   ColID
 	used   []bool
 	ctes   int
@@ -125,6 +126,9 @@ func BindExpr(env Env, n *pg.Node, query string, table *schema.Table, to types.T
 func (b *binder) finish(st *Stmt) {
 	for i, t := range b.params {
 		if t == types.Unknown {
+			if i >= len(b.named) || !b.named[i] {
+				b.failf(-1, sqlerr.IndeterminateDatatype, "could not determine data type of parameter $%d", i+1)
+			}
 			b.params[i] = types.Text
 		}
 	}

@@ -115,6 +115,10 @@ func (b *binder) param(p *pg.ParamRef) Expr {
 	for len(b.params) < n {
 		b.params = append(b.params, types.Unknown)
 	}
+	for len(b.named) < n {
+		b.named = append(b.named, false)
+	}
+	b.named[n-1] = true
 	return &Param{Idx: n - 1, T: b.params[n-1], Pos: p.Location}
 }
 
@@ -224,7 +228,7 @@ func (b *binder) typeCast(sc *scope, c *pg.TypeCast) Expr {
 		}
 		return b.fold(arr, builtins.Immutable)
 	}
-	return b.mustCast(b.expr(sc, c.Arg), to, c.Location)
+	return b.mustCast(b.expr(sc, b.intervalLiteral(c)), to, c.Location)
 }
 
 func (b *binder) mustCast(e Expr, to types.T, pos int32) Expr {

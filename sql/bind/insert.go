@@ -200,7 +200,7 @@ func (b *binder) arbiter(t *schema.Table, inf *pg.InferClause) *schema.Index {
 		if ix := t.IndexByName(inf.Conname); ix != nil && (ix.Unique || ix.ID == t.Primary.ID) {
 			return ix
 		}
-		b.failf(inf.Location, sqlerr.UndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", inf.Conname, t.Name)
+		b.failf(-1, sqlerr.UndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", inf.Conname, t.Name)
 	}
 	var want []schema.ColumnID
 	for _, n := range inf.IndexElems {

@@ -192,7 +192,7 @@ func (b *binder) setList(sc *scope, t *schema.Table, list []*pg.Node) []SetCol {
 		}
 		i := b.columnIndex(t, r.Name, r.Location)
 		if seen[i] {
-			b.failf(r.Location, sqlerr.SyntaxError, "multiple assignments to same column \"%s\"", r.Name)
+			b.failf(-1, sqlerr.SyntaxError, "multiple assignments to same column \"%s\"", r.Name)
 		}
 		seen[i] = true
 		out = append(out, SetCol{Ordinal: i, E: b.setValue(sc, t, i, r, multi)})
