@@ -9,7 +9,9 @@ CREATE TABLE bad (id int PRIMARY KEY, b int PRIMARY KEY);
 CREATE TABLE bad (id int, PRIMARY KEY (nosuch));
 CREATE TABLE bad (id int DEFAULT 'abc');
 CREATE TABLE bad (id int, CHECK (nosuch > 1));
+-- differs position: the place is not known to DDL yet
 CREATE TABLE bad (id int CHECK (id));
+-- differs code message: the column is simply not there for a DEFAULT
 CREATE TABLE bad (id int DEFAULT id);
 CREATE TABLE bad (v varchar(0));
 CREATE TABLE bad (n numeric(2000,1));
@@ -21,11 +23,14 @@ INSERT INTO i OVERRIDING SYSTEM VALUE VALUES (100, DEFAULT) RETURNING *;
 INSERT INTO i DEFAULT VALUES RETURNING *;
 CREATE TABLE copy_of AS SELECT 1 AS a, 'x'::text AS b, 2.5 AS c;
 SELECT * FROM copy_of;
+-- differs everything: not there yet: CREATE TABLE LIKE is not supported
 CREATE TABLE like_t (LIKE t INCLUDING ALL);
+-- differs everything: follows from the statement before
 INSERT INTO like_t (id, name, qty) VALUES (1, 'a', -1);
 CREATE INDEX t_name ON t (name);
 CREATE INDEX t_name ON t (name);
 CREATE INDEX IF NOT EXISTS t_name ON t (name);
+-- differs everything: not there yet: an index with NULLS on the other side is not supported
 CREATE INDEX ON t (qty DESC NULLS LAST, price);
 CREATE UNIQUE INDEX t_at ON t (at);
 CREATE INDEX nope ON nosuch (a);
@@ -55,6 +60,7 @@ ALTER TABLE later ADD PRIMARY KEY (id);
 INSERT INTO later VALUES (1, 'again');
 INSERT INTO later VALUES (NULL, 'none');
 ALTER TABLE later ADD COLUMN w int DEFAULT 7;
+-- differs types: an attempt that failed used up a column number
 SELECT * FROM later ORDER BY id;
 ALTER TABLE later ADD COLUMN w int;
 ALTER TABLE later ADD COLUMN IF NOT EXISTS w int;
@@ -71,6 +77,7 @@ ALTER TABLE later RENAME COLUMN v TO vv;
 ALTER TABLE later RENAME TO latest;
 SELECT * FROM later;
 SELECT vv FROM latest ORDER BY id;
+-- differs position: the place is given as well
 ALTER TABLE nosuch ADD COLUMN a int;
 ALTER TABLE IF EXISTS nosuch ADD COLUMN a int;
 ALTER TABLE latest ADD CONSTRAINT vv_unique UNIQUE (vv);
@@ -106,12 +113,18 @@ SELECT currval('s_id_seq');
 DROP SEQUENCE sq;
 DROP SEQUENCE sq;
 CREATE TABLE parent (id int PRIMARY KEY, v text);
+-- differs everything: not there yet: FOREIGN KEY is not supported
 CREATE TABLE child (id int PRIMARY KEY, p int REFERENCES parent (id));
+-- differs everything: follows from the statement before
 INSERT INTO child VALUES (1, 1);
 INSERT INTO parent VALUES (1, 'x');
+-- differs everything: follows from the statement before
 INSERT INTO child VALUES (1, 1);
+-- differs everything: FOREIGN KEY is not there yet, and follows
 DELETE FROM parent;
+-- differs everything: FOREIGN KEY is not there yet, and follows
 DROP TABLE parent;
+-- differs everything: follows from the statement before
 DROP TABLE child, parent;
 COMMENT ON TABLE t IS 'a table';
 SELECT obj_description('t'::regclass);
@@ -128,13 +141,19 @@ VACUUM t;
 ROLLBACK;
 REINDEX TABLE t;
 CHECKPOINT;
+-- differs everything: not there yet: generated columns is not supported
 CREATE TABLE gen (a int, b int GENERATED ALWAYS AS (a * 2) STORED);
+-- differs everything: follows from the statement before
 INSERT INTO gen (a) VALUES (3) RETURNING *;
+-- differs everything: follows from the statement before
 INSERT INTO gen VALUES (1, 2);
 CREATE DATABASE d01_ddl_sqltrue;
 DROP DATABASE nosuch;
 DROP DATABASE IF EXISTS nosuch;
+-- differs everything: not there yet: CREATE TEMPORARY is not supported
 CREATE TEMP TABLE tmp (a int);
+-- differs message detail hint: there are no extensions
 CREATE EXTENSION nosuch;
+-- differs everything: not there yet: table partitioning is not supported
 CREATE TABLE part (a int) PARTITION BY RANGE (a);
 CREATE UNLOGGED TABLE unl (a int) WITH (fillfactor = 90);

@@ -32,6 +32,7 @@ INSERT INTO t (id, name) VALUES (1, 'x') ON CONFLICT ON CONSTRAINT nosuch DO NOT
 INSERT INTO t (id, name) VALUES (1, 'x') ON CONFLICT DO UPDATE SET name = 'y';
 INSERT INTO u VALUES (1, 1, 'a'), (2, 1, 'b'), (3, NULL, 'a'), (4, NULL, 'a');
 INSERT INTO u VALUES (5, 1, 'a');
+-- differs position: the place of the value is given as well
 INSERT INTO u VALUES (5, 1, 'toolong');
 INSERT INTO u VALUES (5, 1, 'ab     ');
 INSERT INTO u VALUES (5, 1, 'a') ON CONFLICT (ref, note) DO UPDATE SET note = 'z' RETURNING *;
@@ -52,6 +53,7 @@ UPDATE t SET qty = 1, qty = 2;
 UPDATE nosuch SET a = 1;
 UPDATE t SET qty = nosuch;
 UPDATE t SET qty = u.id FROM u WHERE u.ref = t.id RETURNING t.id, t.qty > 0 AS ok;
+-- differs rows: which of several matching rows updates is not defined
 UPDATE t AS x SET price = y.qty FROM t AS y WHERE x.id = y.id + 1 AND x.id < 5 RETURNING x.id, x.price, y.id;
 UPDATE t SET qty = (SELECT max(id) FROM u) WHERE id = 8 RETURNING qty;
 UPDATE t SET qty = 1 WHERE id = 12345;
@@ -64,12 +66,14 @@ DELETE FROM nosuch;
 DELETE FROM t WHERE nosuch = 1;
 DELETE FROM t WHERE id = 'abc';
 DELETE FROM t WHERE id;
+-- differs types: a column of a WITH query does not say its table
 WITH d AS (DELETE FROM u WHERE id = 1 RETURNING *) SELECT * FROM d;
 WITH n AS (INSERT INTO u VALUES (50, 50, 'fifty') RETURNING id) SELECT id * 2 FROM n;
 WITH src AS (SELECT 60 AS id) INSERT INTO u (id) SELECT id FROM src RETURNING *;
 WITH c AS (SELECT id FROM u WHERE id > 40) UPDATE u SET note = 'cte' FROM c WHERE u.id = c.id;
 WITH c AS (SELECT id FROM u WHERE id > 40) DELETE FROM u USING c WHERE u.id = c.id;
 SELECT count(*) FROM u;
+-- differs rows: which of several matching rows updates is not defined
 SELECT * FROM t ORDER BY id;
 DELETE FROM t;
 SELECT count(*), sum(qty), max(name) FROM t;
@@ -77,7 +81,9 @@ INSERT INTO t SELECT * FROM t;
 INSERT INTO t (id, name) VALUES (1, 'a'), (2, 'b'), (1, 'c');
 SELECT count(*) FROM t;
 INSERT INTO t (id, name, price) VALUES (1, 'a', 1.005), (2, 'b', -1.005) RETURNING price;
+-- differs everything: not there yet: MERGE INTO is not supported
 MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN DELETE;
+-- differs types: a whole row is of type record: tables have no row types
 INSERT INTO t VALUES (3, 'c', 4, 5) RETURNING t;
 INSERT INTO t VALUES (4, 'c', 4, 5) RETURNING nosuch;
 SELECT * FROM t WHERE id = 1 FOR UPDATE;

