@@ -138,7 +138,7 @@ func TestOnlyOneImporter(t *testing.T) {
 		"github.com/jackc/pgx/v5/pgproto3":    {"pgwire", "acceptance"},
 		"google.golang.org/grpc":              {"internal/rpc", "internal/node", "cmd"},
 		"github.com/spf13/cobra":              {"cmd"},
-		"github.com/prometheus/client_golang": {"internal/node", "internal/console"},
+		"github.com/prometheus/client_golang": {"internal/node", "internal/console", "kv/storage"},
 	}
 	for _, f := range sources(t) {
 		if strings.HasSuffix(f.path, "_test.go") {
