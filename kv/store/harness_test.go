@@ -58,7 +58,8 @@ func newCluster(t testing.TB, n int, knobs TestingKnobs) *cluster {
 	c := &cluster{t: t, knobs: knobs, nodes: map[kvapi.NodeID]*testNode{}, cut: map[[2]kvapi.NodeID]bool{}}
 	for i := 1; i <= n; i++ {
 		id := kvapi.NodeID(i)
-		node := &testNode{c: c, id: id, fs: storagetest.NewCrashFS(), clock: hlc.NewClock(hlc.SystemClock{}, testMaxOffset)}
+		node := &testNode{c: c, id: id, fs: storagetest.NewCrashFS(), clock: hlc.NewClock(hlc.SystemClock{}, testMaxOffset),
+			down: true}
 		c.nodes[id] = node
 		node.open()
 		ident := Ident{ClusterID: kvapi.ClusterID{1}, NodeID: id}
@@ -71,7 +72,9 @@ func newCluster(t testing.TB, n int, knobs TestingKnobs) *cluster {
 		if err != nil {
 			t.Fatal(err)
 		}
-		node.start()
+	}
+	for i := 1; i <= n; i++ { // once nobody adds to c.nodes
+		c.nodes[kvapi.NodeID(i)].start()
 	}
 	t.Cleanup(c.stop)
 	return c
