@@ -236,10 +236,13 @@ func (c *Cluster) restart(ctx context.Context, n *Node) {
 	}
 }
 
-// turnClock slews a clock to an offset: a clock that jumps ends its node.
+// turnClock slews a clock to an offset: a clock that jumps ends its node. Of
+// two that turn one clock the later wins; each holding on to its own aim they
+// would turn it for ever.
 func (c *Cluster) turnClock(ctx context.Context, n *Node, to time.Duration) {
 	const stepMax = 20 * time.Millisecond
-	for ctx.Err() == nil && n.skew.Offset() != to {
+	n.setAim(to)
+	for ctx.Err() == nil && n.aim() == to && n.skew.Offset() != to {
 		step := min(max(to-n.skew.Offset(), -stepMax), stepMax)
 		n.skew.SetOffset(n.skew.Offset() + step)
 		select {

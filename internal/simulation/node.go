@@ -40,6 +40,8 @@ type Node struct {
 		// pausedUntil is when a pause ends.
 		pausedUntil time.Time
 		stalled     time.Duration
+		// aim is where the clock is being turned to, by the latest who wants it.
+		aim time.Duration
 	}
 	diskMu sync.Mutex
 	disk   *rand.Rand
@@ -179,7 +181,8 @@ func (n *Node) cutPower() (ended *life, disk storagetest.CrashFS) {
 		return nil, n.fs
 	}
 	l.cancel()
-	n.setLinks(memnet.Faults{Cut: true})
+	// Not by its links: another fault that ends meanwhile would mend them.
+	n.c.net.PowerOff(n.id)
 	keep := []int{0, 50, 100}[n.c.crashes.IntN(3)]
 	return l, n.fs.Crash(keep, n.c.crashes)
 }
@@ -197,7 +200,6 @@ func (n *Node) tearDown(l *life, disk storagetest.CrashFS) {
 		n.c.fail(fmt.Errorf("%s: close after crash: %w", n.id, err))
 	}
 	n.fs, n.core, n.engine = disk, nil, nil
-	n.setLinks(normalLink())
 }
 
 // setLinks sets the faults of all links of the node, both ways.
@@ -245,6 +247,18 @@ func (n *Node) StallDisk(d time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.mu.stalled = d
+}
+
+func (n *Node) setAim(offset time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mu.aim = offset
+}
+
+func (n *Node) aim() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.aim
 }
 
 // Session is a client's connection to a node; it implements workload.Gateway.

@@ -233,6 +233,7 @@ func (r *run) internal() error {
 
 // liveness heals everything; then every client must get its work done.
 func (r *run) liveness(ctx context.Context) error {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, livenessTimeout)
 	defer cancel()
 	if err := r.c.Heal(ctx); err != nil {
@@ -240,6 +241,8 @@ func (r *run) liveness(ctx context.Context) error {
 	}
 	var working sync.WaitGroup
 	var late history.Log[error]
+	diagnosis := make(chan string, 1)
+	look := time.AfterFunc(lateAfter-time.Since(began), func() { diagnosis <- r.c.diagnose() })
 	r.clients(func(w workload.Workload, c workload.Client, id history.Client) {
 		working.Go(func() {
 			counted := &countOK{Client: c}
@@ -251,7 +254,11 @@ func (r *run) liveness(ctx context.Context) error {
 		})
 	})
 	working.Wait()
-	return errors.Join(append(late.All(), r.c.Broken(), r.internal())...)
+	errs := late.All()
+	if !look.Stop() && len(errs) > 0 {
+		errs = append(errs, errors.New(<-diagnosis))
+	}
+	return errors.Join(append(errs, r.c.Broken(), r.internal())...)
 }
 
 // countOK counts a client's successes, and keeps its last failure.

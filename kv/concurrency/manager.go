@@ -2,6 +2,7 @@ package concurrency
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/cairndb/cairn/hlc"
@@ -168,4 +169,15 @@ func (m *Manager) Metrics() Metrics {
 		LatchWaits:   m.latches.Waits(),
 		LocksDropped: s.Dropped,
 	}
+}
+
+// DescribeLocks prints the lock table, a key a line, for people.
+func (m *Manager) DescribeLocks() string {
+	return m.locks.String(func(r *locktable.Request) string { return fmt.Sprintf("#%d", r.Seq()) },
+		func(id kvapi.TxnID) string {
+			if t := m.cfg.Txns.Get(id); t != nil {
+				return fmt.Sprintf("%s (known as %s)", id.Short(), t.Status)
+			}
+			return id.Short()
+		})
 }

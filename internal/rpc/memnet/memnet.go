@@ -53,6 +53,8 @@ type Network struct {
 	endpoints map[rpc.NodeID]*Endpoint
 	faults    map[linkKey]Faults
 	normal    Faults
+	// off are the nodes whose power was cut, until they attach again.
+	off map[rpc.NodeID]bool
 	// Lost and Delivered count messages, for the report of a run.
 	lost, delivered int64
 }
@@ -60,7 +62,7 @@ type Network struct {
 // New returns a network whose faults are drawn from seed.
 func New(seed uint64) *Network {
 	return &Network{rnd: rand.New(rand.NewPCG(seed, 0x6d656d)), endpoints: map[rpc.NodeID]*Endpoint{},
-		faults: map[linkKey]Faults{}}
+		faults: map[linkKey]Faults{}, off: map[rpc.NodeID]bool{}}
 }
 
 // SetDefault sets the faults of every link that has none of its own.
@@ -75,6 +77,15 @@ func (n *Network) SetLink(from, to rpc.NodeID, f Faults) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.faults[linkKey{from, to}] = f
+}
+
+// PowerOff makes a node fall silent for good: what its process says or hears
+// while it is being taken down is lost, whatever becomes of its links. What it
+// said before still arrives. Attach ends it.
+func (n *Network) PowerOff(id rpc.NodeID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.off[id] = true
 }
 
 // Heal removes the faults of all links but the default ones.
@@ -105,7 +116,7 @@ func (n *Network) fate(from, to rpc.NodeID) fate {
 		f = n.normal
 	}
 	var d fate
-	d.lost = f.Cut || n.rnd.Float64() < f.Drop
+	d.lost = f.Cut || n.off[from] || n.off[to] || n.rnd.Float64() < f.Drop
 	d.duplicate = n.rnd.Float64() < f.Duplicate
 	d.reorder = n.rnd.Float64() < f.Reorder
 	d.delay = f.DelayMin
@@ -140,6 +151,7 @@ func (n *Network) Attach(id rpc.NodeID, clock *hlc.Clock, mux *rpc.Mux) *Endpoin
 	ctx, cancel := context.WithCancelCause(context.Background())
 	e := &Endpoint{net: n, id: id, clock: clock, mux: mux, ctx: ctx, cancel: cancel, queues: map[queueKey]chan message{}}
 	n.endpoints[id] = e
+	delete(n.off, id)
 	return e
 }
 
