@@ -79,8 +79,11 @@ type transferKey struct {
 // transfersMax bounds the snapshots under way to one node.
 const transfersMax = 16
 
-// transferIdleMax is how long a sender may be silent within a transfer.
-const transferIdleMax = 30 * time.Second
+// transferIdleMax is how long a sender may be silent within a transfer: longer
+// than the pacing of the largest chunk takes, and no longer, for a sender that
+// was cut off leaves its transfer in the way of all others: a node receives one
+// at a time, and a range of two voters that waits for one has no quorum.
+const transferIdleMax = 5 * time.Second
 
 type transfer struct {
 	// chunks is unbuffered, so that a chunk is answered when it is consumed.
