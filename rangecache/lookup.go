@@ -18,8 +18,9 @@ type FirstRangeProvider interface {
 
 // flight is one look-up that others with the same key wait for.
 type flight struct {
-	done chan struct{}
-	err  error
+	done  chan struct{}
+	found []kvapi.RangeDescriptor
+	err   error
 }
 
 // flights coalesces equal look-ups.
@@ -28,9 +29,12 @@ type flights struct {
 	m  map[string]*flight
 }
 
+// fetcher looks ranges up.
+type fetcher func(context.Context) ([]kvapi.RangeDescriptor, error)
+
 // do runs fn once for all callers that ask for key meanwhile. fn outlives an
 // impatient caller: the others still want its result.
-func (f *flights) do(ctx context.Context, key string, fn func(context.Context) error) error {
+func (f *flights) do(ctx context.Context, key string, fn fetcher) ([]kvapi.RangeDescriptor, error) {
 	f.mu.Lock()
 	fl, running := f.m[key]
 	if !running {
@@ -44,16 +48,16 @@ func (f *flights) do(ctx context.Context, key string, fn func(context.Context) e
 	f.mu.Unlock()
 	select {
 	case <-fl.done:
-		return fl.err
+		return fl.found, fl.err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 }
 
-func (f *flights) run(ctx context.Context, key string, fl *flight, fn func(context.Context) error) {
+func (f *flights) run(ctx context.Context, key string, fl *flight, fn fetcher) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	fl.err = fn(ctx)
+	fl.found, fl.err = fn(ctx)
 	f.mu.Lock()
 	delete(f.m, key)
 	f.mu.Unlock()
@@ -62,13 +66,20 @@ func (f *flights) run(ctx context.Context, key string, fl *flight, fn func(conte
 
 // lookup returns the range that holds k (with reverse: the keys before k),
 // from the cache if it is there.
+//
+// The addressing records may be behind what the cache knows: look-ups do not
+// wait for locks, so after a split they show the range as it was until the
+// split's intents are resolved, and the cache, which has heard of one half,
+// refuses that. The old range is then used for this once: its replicas have
+// the other half, or tell of it. Waiting instead could last for ever, for who
+// resolves those intents has to find the half that is missing, too.
 func (s *Sender) lookup(ctx context.Context, k kvapi.Key, reverse bool) (*entry, error) {
 	for b := (backoff{}); ; {
 		if e := s.cache.get(k, reverse); e != nil {
 			return e, nil
 		}
 		s.metrics.Lookups.Add(1)
-		err := s.flights.do(ctx, flightKey(k, reverse), func(ctx context.Context) error {
+		found, err := s.flights.do(ctx, flightKey(k, reverse), func(ctx context.Context) ([]kvapi.RangeDescriptor, error) {
 			return s.fetch(ctx, k, reverse)
 		})
 		if err != nil {
@@ -77,8 +88,12 @@ func (s *Sender) lookup(ctx context.Context, k kvapi.Key, reverse bool) (*entry,
 		if e := s.cache.get(k, reverse); e != nil {
 			return e, nil
 		}
-		// What came back is older than what the cache knew, or was evicted at
-		// once: the addressing records are being written right now.
+		for i := range found {
+			if e := newEntry(kvapi.RangeInfo{Desc: found[i]}); e.contains(k, reverse) && len(e.desc.Replicas) > 0 {
+				return e, nil
+			}
+		}
+		// No record holds k: they are being written right now.
 		if err := b.wait(ctx); err != nil {
 			return nil, err
 		}
@@ -95,24 +110,25 @@ func flightKey(k kvapi.Key, reverse bool) string {
 	return "f" + string(k)
 }
 
-// fetch brings the range of k, and some neighbours, into the cache.
-func (s *Sender) fetch(ctx context.Context, k kvapi.Key, reverse bool) error {
-	if k.Less(keys.MetaMax) || (reverse && k.Equal(keys.MetaMax)) {
-		d, err := s.cfg.FirstRange.FirstRange()
-		if err != nil {
-			return fmt.Errorf("rangecache: first range: %w", err)
-		}
-		s.cache.Insert(kvapi.RangeInfo{Desc: d})
-		return nil
-	}
-	descs, err := s.scanMeta(ctx, k, reverse)
-	if err != nil {
-		return err
-	}
+// fetch reads the addresses of the range of k, and of some neighbours, and
+// offers them to the cache.
+func (s *Sender) fetch(ctx context.Context, k kvapi.Key, reverse bool) ([]kvapi.RangeDescriptor, error) {
+	descs, err := s.addresses(ctx, k, reverse)
 	for i := range descs {
 		s.cache.Insert(kvapi.RangeInfo{Desc: descs[i]})
 	}
-	return nil
+	return descs, err
+}
+
+func (s *Sender) addresses(ctx context.Context, k kvapi.Key, reverse bool) ([]kvapi.RangeDescriptor, error) {
+	if k.Less(keys.MetaMax) || (reverse && k.Equal(keys.MetaMax)) {
+		d, err := s.cfg.FirstRange.FirstRange()
+		if err != nil {
+			return nil, fmt.Errorf("rangecache: first range: %w", err)
+		}
+		return []kvapi.RangeDescriptor{d}, nil
+	}
+	return s.scanMeta(ctx, k, reverse)
 }
 
 // scanMeta reads the addressing records from that of k's range on. Records
