@@ -8,9 +8,10 @@ SEEDS ?= 200
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS = -X github.com/cairndb/cairn/internal/version.build=$(VERSION)
 
-# Packages whose tests also run under the race detector: those with goroutines
-# of their own, without the simulation, whose run under it is `make race`.
-RACE = ./hlc/... ./gossip/... ./internal/rpc/... ./kv/... ./rangecache/... ./txn/... ./schema/... ./pgwire/...
+# Packages whose tests also run under the race detector in CI: those with
+# goroutines of their own whose tests stay short under it. `make race` runs all.
+RACE = ./hlc/... ./gossip/... ./internal/rpc/... ./internal/workers ./kv/concurrency/... ./kv/intents ./kv/mvcc \
+	./kv/batcheval ./rangecache/... ./txn/... ./schema/... ./pgwire/...
 
 .PHONY: build
 build: ## build bin/cairn

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,8 +22,10 @@ func (bubbleClock) WallNanos() int64 { return time.Now().UnixNano() }
 
 // sim is a network of gossiping nodes at named addresses.
 type sim struct {
-	t     *testing.T
-	net   *memnet.Network
+	t   *testing.T
+	net *memnet.Network
+	// mu guards at, which running nodes read.
+	mu    sync.Mutex
 	at    map[string]*simNode
 	nodes map[kvapi.NodeID]*simNode
 }
@@ -36,7 +39,7 @@ type simNode struct {
 const method = 9
 
 func newSim(t *testing.T) *sim {
-	return &sim{t, memnet.New(1), map[string]*simNode{}, map[kvapi.NodeID]*simNode{}}
+	return &sim{t: t, net: memnet.New(1), at: map[string]*simNode{}, nodes: map[kvapi.NodeID]*simNode{}}
 }
 
 func (s *sim) start(id kvapi.NodeID, addr string, join ...string) *simNode {
@@ -44,7 +47,10 @@ func (s *sim) start(id kvapi.NodeID, addr string, join ...string) *simNode {
 	n.Gossip = New(Config{Self: id, ClusterID: kvapi.ClusterID{1}, Incarnation: Incarnation(time.Now().UnixNano()),
 		Method: method, Bootstrap: join, Log: slog.New(slog.DiscardHandler),
 		Exchange: func(_ context.Context, addr string, m *rpcpb.GossipMessage) (*rpcpb.GossipMessage, error) {
-			if p := s.at[addr]; p != nil {
+			s.mu.Lock()
+			p := s.at[addr]
+			s.mu.Unlock()
+			if p != nil {
 				return p.Answer(m)
 			}
 			return nil, fmt.Errorf("connection refused")
@@ -56,8 +62,10 @@ func (s *sim) start(id kvapi.NodeID, addr string, join ...string) *simNode {
 	n.SetTransport(n.ep)
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
-	go n.Run(ctx)
+	s.mu.Lock()
 	s.at[addr], s.nodes[id] = n, n
+	s.mu.Unlock()
+	go n.Run(ctx)
 	return n
 }
 
@@ -108,7 +116,9 @@ func TestRestartAtTheAddressOfALiveNode(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		s.stop(2)
 		s.stop(3)
+		s.mu.Lock()
 		delete(s.at, "a3")
+		s.mu.Unlock()
 		s.start(3, "a2", "a1")
 		time.Sleep(5 * time.Second)
 		s.wantAddress(3, "a2")

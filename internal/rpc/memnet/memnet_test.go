@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,14 +20,14 @@ func (bubbleClock) WallNanos() int64 { return time.Now().UnixNano() }
 type node struct {
 	*Endpoint
 	got   []string
-	calls int
+	calls atomic.Int32
 }
 
 func attach(n *Network, id rpc.NodeID) *node {
 	nd := &node{}
 	mux := &rpc.Mux{}
 	mux.HandleCall(1, func(_ context.Context, _ rpc.NodeID, p []byte) (rpc.Appender, error) {
-		nd.calls++
+		nd.calls.Add(1)
 		return rpc.Raw(p), nil
 	})
 	mux.HandleSend(2, func(_ rpc.NodeID, p []byte) { nd.got = append(nd.got, string(p)) })
@@ -44,6 +45,7 @@ func TestOrderDelayLossAndCrash(t *testing.T) {
 			a.Send(2, rpc.Raft, 2, rpc.Raw(fmt.Sprint(i)))
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		for i, m := range b.got {
 			if m != fmt.Sprint(i) {
 				t.Fatalf("message %d is %s", i, m)
@@ -65,8 +67,8 @@ func TestOrderDelayLossAndCrash(t *testing.T) {
 		net.SetLink(2, 1, Faults{Cut: true})
 		var e *rpc.Error
 		_, err := a.Call(t.Context(), 2, rpc.KV, 1, rpc.Raw("hi"))
-		if !errors.As(err, &e) || !e.MaybeSent || b.calls != 2 {
-			t.Fatalf("%v after %d calls", err, b.calls)
+		if !errors.As(err, &e) || !e.MaybeSent || b.calls.Load() != 2 {
+			t.Fatalf("%v after %d calls", err, b.calls.Load())
 		}
 		net.Heal()
 		b.Close()
@@ -92,6 +94,7 @@ func TestDuplicateAndReorder(t *testing.T) {
 			a.Send(2, rpc.Raft, 2, rpc.Raw(fmt.Sprint(i)))
 		}
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		seen, outOfOrder := map[string]int{}, 0
 		for i, m := range b.got {
 			seen[m]++
