@@ -5,6 +5,8 @@ GO ?= go
 TAGS ?= invariants
 SEED ?=
 SEEDS ?= 200
+# Seeds of `make test`; two seconds of CPU each.
+CI_SEEDS ?= 40
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS = -X github.com/cairndb/cairn/internal/version.build=$(VERSION)
 
@@ -33,8 +35,8 @@ deps: # what the tests need from Debian, if it is not there
 test: deps lint ## all tests that fit into CI
 	$(GO) test -tags $(TAGS) -timeout 20m $$($(GO) list ./... | grep -v -e /acceptance -e /internal/simulation)
 	$(GO) test -race -tags $(TAGS) -timeout 20m $(RACE)
-	$(GO) test -tags $(TAGS) -timeout 30m ./internal/simulation -args -seeds $(SEEDS)
-	$(GO) test -timeout 30m ./acceptance/...
+	$(GO) test -tags $(TAGS) -timeout 30m ./internal/simulation -args -seeds $(CI_SEEDS)
+	$(GO) test -p 1 -timeout 30m ./acceptance/...
 
 .PHONY: race
 race: ## everything under the race detector
