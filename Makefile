@@ -6,7 +6,7 @@ TAGS ?= invariants
 SEED ?=
 SEEDS ?= 200
 # Seeds of `make test`; two seconds of CPU each.
-CI_SEEDS ?= 40
+CI_SEEDS ?= 12
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS = -X github.com/cairndb/cairn/internal/version.build=$(VERSION)
 
