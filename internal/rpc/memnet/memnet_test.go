@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,8 @@ func (bubbleClock) WallNanos() int64 { return time.Now().UnixNano() }
 
 type node struct {
 	*Endpoint
+	// mu guards got: messages out of order come from goroutines of their own.
+	mu    sync.Mutex
 	got   []string
 	calls atomic.Int32
 }
@@ -30,7 +33,11 @@ func attach(n *Network, id rpc.NodeID) *node {
 		nd.calls.Add(1)
 		return rpc.Raw(p), nil
 	})
-	mux.HandleSend(2, func(_ rpc.NodeID, p []byte) { nd.got = append(nd.got, string(p)) })
+	mux.HandleSend(2, func(_ rpc.NodeID, p []byte) {
+		nd.mu.Lock()
+		defer nd.mu.Unlock()
+		nd.got = append(nd.got, string(p))
+	})
 	nd.Endpoint = n.Attach(id, hlc.NewClock(bubbleClock{}, time.Second), mux)
 	return nd
 }
