@@ -202,7 +202,8 @@ func (c *committer) onCommitted(ts hlc.Timestamp, onePhase bool) {
 // does not matter any more.
 func (c *committer) makeExplicit(ctx context.Context) {
 	db := c.t.db
-	staging := kvapi.Transaction{TxnMeta: c.t.snapshot().TxnMeta, Status: kvapi.Staging}
+	p := c.t.snapshot()
+	staging := kvapi.Transaction{TxnMeta: p.TxnMeta, Status: kvapi.Staging, IgnoredSeqNums: p.IgnoredSeqNums}
 	staging.WriteTimestamp = c.t.commitTS
 	db.tasks.run(ctx, func(ctx context.Context) {
 		db.metrics.Background.Add(1)

@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"slices"
 
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -25,7 +26,7 @@ func (k *tracker) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 	switch {
 	case err == nil:
 		k.after(ba, br)
-	case !err.MaybeApplied && !leavesLocks(err.Kind):
+	case !err.MaybeApplied && !leavesLocks(ba, err.Kind):
 		k.locks, k.t.wrote = saved, wrote
 	default:
 		k.cover(ba)
@@ -72,9 +73,16 @@ func (k *tracker) cover(ba *kvapi.BatchRequest) {
 }
 
 // leavesLocks reports whether an error says nothing about locks taken on the
-// way: another part of the batch may have succeeded.
-func leavesLocks(k kvapi.ErrorKind) bool {
-	return k != kvapi.ErrConditionFailed && k != kvapi.ErrWriteTooOld && k != kvapi.ErrTxnRetry
+// way: another part of the batch may have succeeded. A locking read that came
+// too late for its timestamp has its lock.
+func leavesLocks(ba *kvapi.BatchRequest, k kvapi.ErrorKind) bool {
+	switch k {
+	case kvapi.ErrConditionFailed, kvapi.ErrTxnRetry:
+		return false
+	case kvapi.ErrWriteTooOld:
+		return slices.ContainsFunc(ba.Requests, func(r kvapi.Request) bool { return r.Lock != kvapi.LockNone })
+	}
+	return true
 }
 
 // spans returns what the end of the transaction must name.

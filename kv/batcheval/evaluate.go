@@ -40,9 +40,23 @@ func Evaluate(ctx context.Context, rw storage.ReadWriter, ec *EvalContext, ba *k
 			return br, ev.res, nil
 		}
 		if !forward || i == forwardsMax || !at.forwardPast(err, ec) || !reset(rw) {
-			return nil, Result{Local: LocalResult{EndTxns: ev.res.Local.EndTxns}}, ev.finish(err)
+			return nil, Result{Local: LocalResult{EndTxns: ev.res.Local.EndTxns, AcquiredLocks: ev.keptLock(err)}}, ev.finish(err)
 		}
 	}
+}
+
+// keptLock is the lock of a locking read that came too late, if err says so:
+// the key was free, and its newest version is above the read timestamp. The
+// transaction comes back at a higher one, and would find itself behind all who
+// queued meanwhile; under steady contention it would never get the key.
+func (ev *evaluator) keptLock(err *kvapi.Error) []kvapi.Lock {
+	r := &ev.ba.Requests[ev.index]
+	if err.Kind != kvapi.ErrWriteTooOld || !r.Kind.IsRead() || len(err.Key) == 0 {
+		return nil
+	}
+	ev.res.Local.AcquiredLocks = nil
+	ev.lock(r, err.Key)
+	return ev.res.Local.AcquiredLocks
 }
 
 // timestamps are where a batch reads and writes.

@@ -72,7 +72,7 @@ type TxnMark struct {
 }
 
 // LocalResult is for the evaluating replica only. After an error only EndTxns
-// is to be used.
+// and AcquiredLocks are set.
 type LocalResult struct {
 	// AcquiredLocks are the unreplicated locks that locking reads took, also
 	// on absent keys, and the intents that were written.

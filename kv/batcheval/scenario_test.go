@@ -182,6 +182,19 @@ func TestLockingReadLocksAbsentKeyAndFailsOnNewer(t *testing.T) {
 	}
 }
 
+// A locking read that comes too late for its timestamp fails, and has the lock
+// when it comes back.
+func TestLateLockingReadKeepsItsLock(t *testing.T) {
+	s := oneRange(t)
+	s.must(at(20, put("a", "1", 0)))
+	g := get("a")
+	g.Lock = kvapi.LockExclusive
+	s.mustFail(kvapi.ErrWriteTooOld, batch(newTxn(1, "a", 10), g))
+	if l := s.res.Local.AcquiredLocks; len(l) != 1 || l[0].Strength != kvapi.LockExclusive || string(l[0].Key) != "a" {
+		t.Errorf("locks %+v", l)
+	}
+}
+
 func TestUncertainReadMovesUpIfNothingWasRead(t *testing.T) {
 	s, x := oneRange(t), newTxn(1, "a", 10)
 	x.GlobalUncertaintyLimit = ts(25)

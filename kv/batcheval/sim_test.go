@@ -36,7 +36,12 @@ type sim struct {
 
 type knownTxns map[kvapi.TxnID]*kvapi.Transaction
 
-func (k knownTxns) GetFinal(id kvapi.TxnID) *kvapi.Transaction { return k[id] }
+func (k knownTxns) GetCommitted(id kvapi.TxnID) *kvapi.Transaction {
+	if t := k[id]; t != nil && t.Status != kvapi.Aborted {
+		return t
+	}
+	return nil
+}
 
 func newSim(t testing.TB, eng *storage.Engine, id kvapi.RangeID, start, end string) *sim {
 	return &sim{t: t, fatalf: t.Fatalf, eng: eng, now: 1000, finished: map[kvapi.TxnID]hlc.Timestamp{}, minimum: map[kvapi.TxnID]hlc.Timestamp{},

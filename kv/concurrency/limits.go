@@ -17,4 +17,8 @@ const (
 	// roundsMax bounds the evaluations of one request that find locks with
 	// which the lock table sees no conflict.
 	roundsMax = 1000
+	// implicitMax is how long a writer waits for the record of a transaction
+	// that is committed by its writes before it treats its intent like any
+	// other and pushes: several consensus rounds under load.
+	implicitMax = 100 * time.Millisecond
 )

@@ -113,6 +113,11 @@ func (m *Manager) OnTxnUpdated(txn *kvapi.Transaction) {
 	m.pushes.OnTxnUpdated(txn.ID)
 }
 
+// OnImplicitCommit notes that a staging transaction is committed by its writes,
+// as its coordinator knows before its record does: whoever waits to read what
+// it wrote, or to lock it, goes on now. txn must not change later.
+func (m *Manager) OnImplicitCommit(staging *kvapi.Transaction) { m.cfg.Txns.AddImplicit(staging) }
+
 // OnLeaseChanged forgets all locks and wakes all waiters. holder says whether
 // this replica now holds the lease seq; without it the manager tracks nothing.
 // It is not for extensions, which keep the sequence.

@@ -17,6 +17,11 @@ type Guard struct {
 	place *locktable.Request
 	// rounds counts evaluations that found locks and then did not wait.
 	rounds int
+	// implicit is the last transaction, committed by its writes, for which the
+	// request looked at the table again.
+	implicit kvapi.TxnID
+	// impatient: the record of such a transaction did not come in time.
+	impatient bool
 }
 
 // ShouldSkip reports whether a SKIP LOCKED request leaves key out.
@@ -39,6 +44,12 @@ func (m *Manager) SequenceRequest(ctx context.Context, req Request) (*Guard, *kv
 // (check the lease again); on error the guard is finished.
 func (m *Manager) HandleLockConflict(ctx context.Context, g *Guard, seq kvapi.LeaseSequence,
 	locks []kvapi.Lock) *kvapi.Error {
+	if !g.impatient && m.areImplicit(locks) {
+		m.releaseLatches(g) // I2
+		g.impatient = !m.awaitRecords(ctx, locks)
+		_, err := m.sequence(ctx, g)
+		return err
+	}
 	added := m.locks.AddDiscovered(seq, locks)
 	m.releaseLatches(g)
 	if !added {

@@ -98,7 +98,19 @@ func (w *lockWait) watch(b locktable.Blocker) bool {
 	w.unwatch()
 	w.watched = b.Txn.ID
 	w.m.cfg.Txns.Watch(w.watched, w.news)
-	return b.Held && !b.Resolving && w.m.cfg.Txns.GetFinal(w.watched) != nil
+	if !b.Held || b.Resolving {
+		return false
+	}
+	if w.m.cfg.Txns.GetFinal(w.watched) != nil {
+		return true
+	}
+	// Of an implicit commit only another scan can tell whether it is in the
+	// way, once.
+	if w.g.implicit == w.watched || w.m.cfg.Txns.GetCommitted(w.watched) == nil {
+		return false
+	}
+	w.g.implicit = w.watched
+	return true
 }
 
 func (w *lockWait) unwatch() {
@@ -223,4 +235,48 @@ func (w *lockWait) ended(r pushResult) *kvapi.Error {
 		e.Txn.Status = kvapi.Aborted
 	}
 	return &e
+}
+
+// areImplicit reports whether all locks are of transactions that are known to
+// be committed, and some of them by their writes only.
+func (m *Manager) areImplicit(locks []kvapi.Lock) bool {
+	implicit := false
+	for i := range locks {
+		t := m.cfg.Txns.GetCommitted(locks[i].Txn.ID)
+		if t == nil {
+			return false
+		}
+		implicit = implicit || t.Status == kvapi.Staging
+	}
+	return implicit
+}
+
+// awaitRecords waits until the records of such transactions say so, which is a
+// consensus round away: their intents may not be replaced before (txncache's
+// I4). It reports false if that takes too long; their coordinator may be gone.
+func (m *Manager) awaitRecords(ctx context.Context, locks []kvapi.Lock) bool {
+	late := time.NewTimer(implicitMax)
+	defer late.Stop()
+	for i := range locks {
+		if !m.awaitRecord(ctx, locks[i].Txn.ID, late.C) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *Manager) awaitRecord(ctx context.Context, id kvapi.TxnID, late <-chan time.Time) bool {
+	news := make(chan struct{}, 1)
+	m.cfg.Txns.Watch(id, news)
+	defer m.cfg.Txns.Unwatch(id, news)
+	for m.cfg.Txns.GetFinal(id) == nil {
+		select {
+		case <-news:
+		case <-late:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }

@@ -15,7 +15,55 @@ import (
 
 type finishedMap map[kvapi.TxnID]*kvapi.Transaction
 
-func (f finishedMap) GetFinal(id kvapi.TxnID) *kvapi.Transaction { return f[id] }
+func (f finishedMap) GetCommitted(id kvapi.TxnID) *kvapi.Transaction {
+	if t := f[id]; t != nil && t.Status != kvapi.Aborted {
+		return t
+	}
+	return nil
+}
+
+// An implicit commit is read, and its intent stays until its record says so.
+func TestImplicitCommitIsReadAndNotReplaced(t *testing.T) {
+	e, err := storage.Open(storage.Options{FS: vfs.NewMem(), Dir: "s", CacheBytes: 1 << 20, MemTableBytes: 256 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	b := e.NewIndexedBatch()
+	defer func() { _ = b.Close() }()
+	at := func(wall int64) hlc.Timestamp { return hlc.Timestamp{WallTime: wall} }
+	txn := &kvapi.Transaction{TxnMeta: kvapi.TxnMeta{ID: kvapi.TxnID{1}, WriteTimestamp: at(5)}, ReadTimestamp: at(5)}
+	var stats kvapi.RangeStatistics
+	if _, err := Put(b, kvapi.Key("a"), at(5), []byte("1"), WriteOptions{Txn: txn, Seq: 1, Stats: &stats}); err != nil {
+		t.Fatal(err)
+	}
+	put := func(f FinishedTxns) string {
+		_, err := Put(b, kvapi.Key("a"), at(9), []byte("2"), WriteOptions{Stats: &stats, Finished: f})
+		return outcome(err)
+	}
+	get := func(f FinishedTxns) string {
+		v, _, err := Get(b, kvapi.Key("a"), at(9), ReadOptions{FailOnMoreRecent: true, Finished: f})
+		return string(v) + outcome(err)
+	}
+	free := outcome(nil)
+	status := func(s kvapi.TxnStatus) finishedMap {
+		ended := *txn
+		ended.Status = s
+		return finishedMap{txn.ID: &ended}
+	}
+	if got := get(finishedMap{}); got == "1"+free {
+		t.Error("a provisional value was read")
+	}
+	if got := get(status(kvapi.Staging)); got != "1"+free {
+		t.Errorf("an implicit commit is read as %q", got)
+	}
+	if put(status(kvapi.Staging)) == free {
+		t.Error("the intent of an implicit commit was replaced")
+	}
+	if got := put(status(kvapi.Committed)); got != free {
+		t.Errorf("the intent of a commit was not replaced: %s", got)
+	}
+}
 
 // lazyTwin does everything on two engines: one resolves a transaction's
 // intents when it ends, the other some time later or by the next write.

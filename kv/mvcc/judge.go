@@ -45,7 +45,7 @@ func (o *ReadOptions) judge(key kvapi.Key, l *lockRecord, ts hlc.Timestamp) (ver
 }
 
 func (o *ReadOptions) noteForgotten(key kvapi.Key, t *kvapi.Transaction) {
-	if o.Forgotten != nil && t.WriteTimestamp.Less(o.ForgottenBefore) && len(*o.Forgotten) < forgottenMax {
+	if o.Forgotten != nil && t.Status == kvapi.Committed && t.WriteTimestamp.Less(o.ForgottenBefore) && len(*o.Forgotten) < forgottenMax {
 		*o.Forgotten = append(*o.Forgotten, kvapi.LockUpdate{Span: kvapi.Span{Key: key.Clone()}, Txn: t.TxnMeta,
 			Status: t.Status, IgnoredSeqNums: t.IgnoredSeqNums})
 	}

@@ -74,7 +74,7 @@ func (t *target) load(r storage.Reader, o *WriteOptions, values bool) (err error
 		return err
 	}
 	if t.owned && (o.Txn == nil || t.own.txn.ID != o.Txn.ID) {
-		if committedIntent(o.Finished, &t.own) == nil {
+		if !isReplaceable(o.Finished, &t.own) {
 			return conflictError(t.own.lock(t.key))
 		}
 		left := t.own

@@ -29,8 +29,9 @@ import (
 // woken, as ever.
 //
 // Making commits explicit is different: others wait for it, who must not
-// replace an intent before. It waits only for the command before it, like a
-// group commit: an idle range does it at once, a busy one several together.
+// replace an intent before; all they may do is read, and lock. So it waits only
+// for the command before it, like a group commit: an idle range does it at
+// once, a busy one several together.
 //
 // The answer comes when the command has applied; it only says that all was
 // done.
@@ -118,6 +119,10 @@ func (r *Replica) sendDeferred(ctx context.Context, ba *kvapi.BatchRequest) (*kv
 // learnFinished tells the transaction cache, and those who wait, which
 // transactions the batch says have finished.
 func (r *Replica) learnFinished(ba *kvapi.BatchRequest) {
+	if q := &ba.Requests[0]; commits(q) {
+		r.mgr.OnImplicitCommit(&q.Recover.Txn)
+		return
+	}
 	var last kvapi.TxnID
 	for i := range ba.Requests {
 		u := ba.Requests[i].Resolve

@@ -109,9 +109,7 @@ func (r *Replica) read(ctx context.Context, ba *kvapi.BatchRequest, g *concurren
 		return nil, e
 	}
 	r.rememberReads(batcheval.ReadSpans(ba, br, err))
-	if err == nil {
-		r.onLocalResult(&res)
-	}
+	r.onLocalResult(&res)
 	r.resolveRest(&res)
 	return br, err
 }

@@ -91,6 +91,7 @@ func (r *Replica) evaluate(ctx context.Context, ba *kvapi.BatchRequest, g *concu
 	}
 	r.rememberReads(batcheval.ReadSpans(ba, br, err))
 	if err != nil {
+		r.onLocalResult(&res)
 		r.resolveRest(&res)
 		return nil, err
 	}

@@ -14,7 +14,9 @@
 //
 // Locks in memory come from locking reads, also of absent keys. Locks on disk
 // are no obstacle once their transaction is known to have committed where they
-// stand: evaluation takes them for committed (package mvcc). They (intents)
+// stand: evaluation takes them for committed (package mvcc); those of one that
+// is committed by its writes alone are no obstacle to reads, locking ones
+// included. They (intents)
 // are here only if evaluation ran into them or if there was a queue
 // when they were written; they may be forgotten at any time, since evaluation
 // finds them again. Locks in memory may be forgotten too (memory limit, lease

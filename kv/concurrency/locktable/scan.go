@@ -57,6 +57,8 @@ func (s *scan) key(ks *keyState, l *spanset.LockSpan) {
 		}
 		u, known := s.known(ks, h, l)
 		switch {
+		case s.isImplicit(h, l):
+			// Read as committed; its intent is not in the way of a read.
 		case known && isCommitted(h, &u):
 			// Evaluation reads it as committed, or resolves it on the way.
 		case !known || h.resolving:
@@ -107,6 +109,17 @@ func (s *scan) known(ks *keyState, h *holder, l *spanset.LockSpan) (kvapi.LockUp
 		u.IgnoredSeqNums = txn.IgnoredSeqNums
 	}
 	return u, true
+}
+
+// isImplicit reports whether the lock is of a transaction that is committed by
+// its writes, and l only reads, or locks what it reads (txncache's I4).
+func (s *scan) isImplicit(h *holder, l *spanset.LockSpan) bool {
+	if l.Strength == kvapi.LockIntent {
+		return false
+	}
+	t := s.t.txns.GetCommitted(h.txn.ID)
+	return t != nil && t.Status == kvapi.Staging && (h.disk == kvapi.LockNone || h.disk == kvapi.LockIntent &&
+		len(t.IgnoredSeqNums) == 0 && h.txn.Epoch == t.Epoch && h.intentTS == t.WriteTimestamp)
 }
 
 // isCommitted reports whether the intent stands where its transaction has

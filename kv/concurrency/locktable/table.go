@@ -150,7 +150,7 @@ func (t *Table) Acquired(l kvapi.Lock) {
 	ks := t.getLocked(l.Key)
 	if ks == nil {
 		// A locking read may come in after its transaction has finished.
-		if l.Replicated || t.txns.GetFinal(l.Txn.ID) != nil {
+		if l.Replicated || t.txns.HasEnded(l.Txn.ID) {
 			return
 		}
 		ks = t.getOrCreateLocked(l.Key)

@@ -17,31 +17,47 @@ type Cache struct {
 		sync.Mutex
 		// young takes new entries; when it is full it becomes old, and what
 		// was old is forgotten.
-		young, old map[kvapi.TxnID]*kvapi.Transaction
+		young, old map[kvapi.TxnID]entry
 		watchers   map[kvapi.TxnID][]chan<- struct{}
 	}
+}
+
+// entry is what is known of one transaction.
+type entry struct {
+	txn *kvapi.Transaction
+	// implicit says that txn, which is staging, is committed by its writes.
+	implicit bool
 }
 
 // New returns an empty cache.
 func New() *Cache {
 	c := &Cache{}
-	c.mu.young = make(map[kvapi.TxnID]*kvapi.Transaction)
+	c.mu.young = make(map[kvapi.TxnID]entry)
 	c.mu.watchers = make(map[kvapi.TxnID][]chan<- struct{})
 	return c
 }
 
 // Add records the state of a transaction: finished, or pushed to a higher
 // write timestamp, and signals those who watch it. txn must not change later.
-func (c *Cache) Add(txn *kvapi.Transaction) {
+func (c *Cache) Add(txn *kvapi.Transaction) { c.add(entry{txn: slim(txn)}) }
+
+// AddImplicit records that a staging transaction is committed, since all its
+// writes are in place, though its record does not say so yet (I4).
+func (c *Cache) AddImplicit(staging *kvapi.Transaction) {
+	c.add(entry{txn: slim(staging), implicit: true})
+}
+
+func (c *Cache) add(e entry) {
+	txn := e.txn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if prev := c.getLocked(txn.ID); prev != nil && !supersedes(prev, txn) {
+	if prev := c.getLocked(txn.ID); prev.txn != nil && !e.supersedes(prev) {
 		return
 	}
 	if len(c.mu.young) >= entriesMax {
-		c.mu.old, c.mu.young = c.mu.young, make(map[kvapi.TxnID]*kvapi.Transaction)
+		c.mu.old, c.mu.young = c.mu.young, make(map[kvapi.TxnID]entry)
 	}
-	c.mu.young[txn.ID] = slim(txn)
+	c.mu.young[txn.ID] = e
 	for _, ch := range c.mu.watchers[txn.ID] {
 		select {
 		case ch <- struct{}{}:
@@ -60,22 +76,27 @@ func slim(txn *kvapi.Transaction) *kvapi.Transaction {
 	return &s
 }
 
-// supersedes reports whether next says more than prev (I1, I2).
-func supersedes(prev, next *kvapi.Transaction) bool {
-	if prev.Status.IsFinal() {
-		return prev.Status == kvapi.Aborted && next.Status == kvapi.Committed
+// supersedes reports whether e says more than prev (I1, I2, I4).
+func (e entry) supersedes(prev entry) bool {
+	switch next := e.txn; {
+	case prev.txn.Status.IsFinal():
+		return prev.txn.Status == kvapi.Aborted && (next.Status == kvapi.Committed || e.implicit)
+	case prev.implicit:
+		return next.Status == kvapi.Committed
+	default:
+		return e.implicit || next.Status.IsFinal() || prev.txn.WriteTimestamp.Less(next.WriteTimestamp)
 	}
-	return next.Status.IsFinal() || prev.WriteTimestamp.Less(next.WriteTimestamp)
 }
 
 // Get returns what is known of a transaction, or nil. It is read-only.
 func (c *Cache) Get(id kvapi.TxnID) *kvapi.Transaction {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.getLocked(id)
+	return c.getLocked(id).txn
 }
 
-// GetFinal returns the transaction if it is known to be finished, else nil.
+// GetFinal returns the transaction if its record is known to say that it is
+// finished, else nil.
 func (c *Cache) GetFinal(id kvapi.TxnID) *kvapi.Transaction {
 	if t := c.Get(id); t != nil && t.Status.IsFinal() {
 		return t
@@ -83,9 +104,29 @@ func (c *Cache) GetFinal(id kvapi.TxnID) *kvapi.Transaction {
 	return nil
 }
 
-func (c *Cache) getLocked(id kvapi.TxnID) *kvapi.Transaction {
-	if t := c.mu.young[id]; t != nil {
-		return t
+// GetCommitted returns the transaction if it is known to be committed: by its
+// record, or, still staging, by its writes (I4). Else nil.
+func (c *Cache) GetCommitted(id kvapi.TxnID) *kvapi.Transaction {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.getLocked(id); e.implicit || e.txn != nil && e.txn.Status == kvapi.Committed {
+		return e.txn
+	}
+	return nil
+}
+
+// HasEnded reports whether the transaction is known to be finished, or to be
+// committed by its writes.
+func (c *Cache) HasEnded(id kvapi.TxnID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.getLocked(id)
+	return e.implicit || e.txn != nil && e.txn.Status.IsFinal()
+}
+
+func (c *Cache) getLocked(id kvapi.TxnID) entry {
+	if e := c.mu.young[id]; e.txn != nil {
+		return e
 	}
 	return c.mu.old[id]
 }

@@ -36,6 +36,26 @@ func TestSupersedes(t *testing.T) {
 	}
 }
 
+func TestImplicitCommit(t *testing.T) {
+	c := New()
+	id := kvapi.TxnID{1}
+	c.Add(record(1, kvapi.Pending, 5))
+	c.AddImplicit(record(1, kvapi.Staging, 6))
+	c.Add(record(1, kvapi.Pending, 9))
+	c.Add(record(1, kvapi.Aborted, 9))
+	if got := c.GetCommitted(id); got == nil || got.WriteTimestamp.WallTime != 6 {
+		t.Errorf("an implicit commit was replaced by %v", got)
+	}
+	if got := c.GetFinal(id); got != nil {
+		t.Errorf("an implicit commit is final: %s", got)
+	}
+	c.Add(record(1, kvapi.Committed, 6))
+	c.AddImplicit(record(1, kvapi.Staging, 6))
+	if got := c.GetFinal(id); got == nil || got.Status != kvapi.Committed {
+		t.Errorf("the record's commit is known as %v", got)
+	}
+}
+
 func TestWatch(t *testing.T) {
 	c := New()
 	ch := make(chan struct{}, 1)

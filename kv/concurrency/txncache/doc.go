@@ -16,6 +16,10 @@
 //	I2  A pending record is kept only for its write timestamp, which only
 //	    rises: a transaction pushed above t stays above t. Add.
 //	I3  Forgetting is always right: the next waiter pushes again.
+//	I4  An implicit commit is a commit: its values may be read at once, also
+//	    under a lock. But its intents are the only proof of it until its record
+//	    says so, so nothing may take their place. It is replaced by Committed
+//	    alone. AddImplicit; mvcc.FinishedTxns.
 //
 // Not here: records on disk; why a transaction ended.
 //
