@@ -149,8 +149,8 @@ func (c *conn) receiveError(err error, limit sql.IdleTimeout, idle bool) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && idle && c.srv.draining.Load():
 		return fatal(sqlerr.New(sqlerr.AdminShutdown, "terminating connection due to administrator command"))
-	case errors.Is(err, os.ErrDeadlineExceeded) && limit.Err != nil:
-		return fatal(limit.Err)
+	case errors.Is(err, os.ErrDeadlineExceeded) && limit.After > 0:
+		return fatal(limit.Err())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.As(err, &ne):
 		return errDone
 	case errors.As(err, &long):

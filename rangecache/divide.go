@@ -206,11 +206,11 @@ func (s *Sender) sendAll(ctx context.Context, h kvapi.Header, parts []*part, f f
 		select {
 		case s.slots <- struct{}{}:
 			wg.Add(1)
-			go func() {
+			s.cfg.Go(func() {
 				defer wg.Done()
 				run()
 				<-s.slots
-			}()
+			})
 		default:
 			run()
 		}

@@ -29,6 +29,8 @@ type Config struct {
 	Cache *Cache
 	// Alive, if set, says which nodes are worth trying first.
 	Alive func(kvapi.NodeID) bool
+	// Go runs a function on another goroutine; nil for a new one each time.
+	Go func(func())
 }
 
 // Metrics counts what routing costs.
@@ -59,6 +61,9 @@ type Sender struct {
 func NewSender(cfg Config) *Sender {
 	if cfg.Cache == nil {
 		cfg.Cache = NewCache(0)
+	}
+	if cfg.Go == nil {
+		cfg.Go = func(fn func()) { go fn() }
 	}
 	return &Sender{cfg: cfg, cache: cfg.Cache, slots: make(chan struct{}, parallelMax)}
 }

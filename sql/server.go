@@ -222,11 +222,9 @@ func (s *Session) begin(ctx context.Context) (context.Context, func()) {
 
 func (s *Session) idleTimeout() IdleTimeout {
 	if s.tx != nil && s.tx.explicit {
-		return IdleTimeout{After: s.vars.idleInTxnTimeout, Err: sqlerr.New(sqlerr.IdleInTransactionSessionTimeout,
-			"terminating connection due to idle-in-transaction timeout").WithSeverity(sqlerr.SeverityFatal)}
+		return IdleTimeout{After: s.vars.idleInTxnTimeout, InTransaction: true}
 	}
-	return IdleTimeout{After: s.vars.idleTimeout, Err: sqlerr.New("57P05",
-		"terminating connection due to idle-session timeout").WithSeverity(sqlerr.SeverityFatal)}
+	return IdleTimeout{After: s.vars.idleTimeout}
 }
 
 func (s *Session) close() {

@@ -158,8 +158,17 @@ func (s *Session) Cancel() { s.cancelRunning() }
 // Close rolls back and releases everything; the session is dead afterwards.
 func (s *Session) Close() { s.close() }
 
-// IdleTimeout is how long a client may send nothing (0: for ever), and the FATAL error it then gets.
+// IdleTimeout is how long a client may send nothing, 0 for ever.
 type IdleTimeout struct {
-	After time.Duration
-	Err   *sqlerr.Error
+	After         time.Duration
+	InTransaction bool
+}
+
+// Err is the FATAL error that the client gets then.
+func (t IdleTimeout) Err() *sqlerr.Error {
+	if t.InTransaction {
+		return sqlerr.New(sqlerr.IdleInTransactionSessionTimeout,
+			"terminating connection due to idle-in-transaction timeout").WithSeverity(sqlerr.SeverityFatal)
+	}
+	return sqlerr.New("57P05", "terminating connection due to idle-session timeout").WithSeverity(sqlerr.SeverityFatal)
 }

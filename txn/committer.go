@@ -47,6 +47,11 @@ var errAnchored = errors.New("txn: a trigger was set after a key outside its ran
 // agreement on a timestamp.
 func (c *committer) commitReadOnly(ctx context.Context) error {
 	t := c.t
+	if c.next.isStale() {
+		if err := c.next.refresh(ctx, t.snapshot().ReadTimestamp, nil); err != nil {
+			return t.fail(ctx, err)
+		}
+	}
 	p := t.snapshot()
 	if !t.fixed() && !t.deadline.IsEmpty() && t.deadline.LessEq(p.ReadTimestamp) {
 		return t.fail(ctx, kvapi.NewError(kvapi.ErrDeadlineExceeded, "the transaction read at its deadline"))
@@ -75,7 +80,7 @@ func (c *committer) checkConditions(ctx context.Context) error {
 
 // refreshAhead saves the round trip of a commit that is known to be refused.
 func (c *committer) refreshAhead(ctx context.Context) *kvapi.Error {
-	if p := c.t.snapshot(); p.ReadTimestamp.Less(p.WriteTimestamp) {
+	if p := c.t.snapshot(); p.ReadTimestamp.Less(p.WriteTimestamp) || c.next.isStale() {
 		return c.next.refresh(ctx, p.WriteTimestamp, nil)
 	}
 	return nil
@@ -84,7 +89,7 @@ func (c *committer) refreshAhead(ctx context.Context) *kvapi.Error {
 // commitWrites sends the commit.
 func (c *committer) commitWrites(ctx context.Context) error {
 	t := c.t
-	ba := &kvapi.BatchRequest{Requests: t.buf.requests()}
+	ba := &kvapi.BatchRequest{Requests: c.next.readAt(t.buf.requests())}
 	end := c.endTxn(ba.Requests)
 	if at := t.triggerKey(); at != nil && !at.Equal(end.Key) {
 		return errAnchored

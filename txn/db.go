@@ -31,6 +31,8 @@ type Config struct {
 	Recoverer Recoverer
 	// Logger gets rare warnings; nil discards them.
 	Logger *slog.Logger
+	// Go runs a function on another goroutine; nil for a new one each time.
+	Go func(func())
 }
 
 // Metrics counts what the transactions of a DB did and cost.
@@ -64,7 +66,10 @@ func NewDB(cfg Config) *DB {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{cfg: cfg, tasks: tasks{slots: make(chan struct{}, backgroundMax)}}
+	if cfg.Go == nil {
+		cfg.Go = func(fn func()) { go fn() }
+	}
+	db := &DB{cfg: cfg, tasks: tasks{slots: make(chan struct{}, backgroundMax), start: cfg.Go}}
 	db.beats = startHeartbeats(db)
 	return db
 }
@@ -173,6 +178,7 @@ func (t triggerTxn) Get(ctx context.Context, key kvapi.Key) ([]byte, bool, error
 // tasks runs what nobody waits for: explicit commits and clean-up.
 type tasks struct {
 	slots chan struct{}
+	start func(func())
 	wg    sync.WaitGroup
 }
 
@@ -192,11 +198,11 @@ func (ts *tasks) run(ctx context.Context, fn func(context.Context)) {
 		return
 	}
 	ts.wg.Add(1)
-	go func() {
+	ts.start(func() {
 		defer ts.wg.Done()
 		defer func() { <-ts.slots }()
 		do()
-	}()
+	})
 }
 
 func (ts *tasks) wait(ctx context.Context) error {

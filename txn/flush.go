@@ -21,7 +21,7 @@ func (t *Txn) flush(ctx context.Context) error {
 	t.db.metrics.Flushes.Add(1)
 	t.stats.Flushes++
 	t.flushedBytes += t.buf.bytes
-	reqs, err := t.flushPrivate(ctx, t.buf.requests())
+	reqs, err := t.flushPrivate(ctx, t.refresher.readAt(t.buf.requests()))
 	if err != nil {
 		return t.breakOff(ctx, err)
 	}

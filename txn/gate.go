@@ -20,7 +20,7 @@ func (g *gate) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchRe
 	out := &kvapi.BatchRequest{Header: ba.Header, Requests: ba.Requests}
 	out.Txn = t.current()
 	out.Gateway = t.db.cfg.NodeID
-	out.CanForwardReadTimestamp = !t.fixed() && len(t.refresher.reads.spans) == 0
+	out.CanForwardReadTimestamp = t.movesFreely()
 	br, err := g.call(ctx, out)
 	g.learn(out.Txn, br, err)
 	return br, err
@@ -33,12 +33,15 @@ func (g *gate) call(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchRe
 	return g.t.db.cfg.Sender.Send(ctx, ba)
 }
 
+// movesFreely reports whether the read timestamp may rise without a refresh.
+func (t *Txn) movesFreely() bool { return !t.fixed() && t.refresher.isClean() }
+
 // current is the transaction for the next batch: once there are intents, its
 // sequence is that of the last write; and while nothing was read its
 // timestamps agree for free.
 func (t *Txn) current() *kvapi.Transaction {
 	p := t.snapshot()
-	pushed := p.ReadTimestamp.Less(p.WriteTimestamp) && !t.fixed() && len(t.refresher.reads.spans) == 0
+	pushed := p.ReadTimestamp.Less(p.WriteTimestamp) && t.movesFreely()
 	if (p.Seq == t.seq || !p.HasFlushed) && !pushed {
 		return p
 	}

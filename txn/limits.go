@@ -31,6 +31,9 @@ const (
 	lockSpansMaxBytes    = 256 << 10
 	// condensedSpansMax is how many spans are left then.
 	condensedSpansMax = 64
+	// lockedReadsMax bounds the keys whose reads are checked by their writes;
+	// each costs a look into the buffer for every batch.
+	lockedReadsMax = 32
 	// refreshAttemptsMax bounds refreshes of one batch: a reader that is
 	// overtaken this often starts anew.
 	refreshAttemptsMax = 5

@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"slices"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -14,12 +15,73 @@ import (
 // timestamp and the new one. So the refresher remembers what was read, asks
 // the ranges, and sends the batch again.
 //
+// Most transactions that change a row have read it under a lock before. Their
+// write can tell as well as a refresh whether others were there in between
+// (kvapi.Request.ReadAt); and while that is all a transaction has read, it moves
+// up for free, on the server that finds it must.
+//
+//	read 7 @10, locked ─▶ buffered ─▶ moves to @20 ─▶ write 7 @20, read at 10
+//	                                                  fails if there is a version
+//	                                                  in (10, 20]
+//
 // It stands above the tracker, whose locks every attempt adds to, and below
 // the write buffer, whose reads are its own writes and never go stale.
 type refresher struct {
 	t     *Txn
 	next  *tracker
 	reads spanList
+	// locked are keys that were read under a lock, at most lockedReadsMax; they
+	// are no part of reads.
+	locked []lockedRead
+}
+
+// lockedRead is a key and where it was read, or refreshed, last.
+type lockedRead struct {
+	key kvapi.Key
+	at  hlc.Timestamp
+}
+
+// isClean reports whether the write buffer will check all that was read.
+func (r *refresher) isClean() bool {
+	if len(r.reads.spans) > 0 {
+		return false
+	}
+	for i := range r.locked {
+		if r.t.buf.get(r.locked[i].key) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// isStale reports whether a key was read below the read timestamp that no
+// write will check: it is not buffered any more.
+func (r *refresher) isStale() bool {
+	read := r.t.snapshot().ReadTimestamp
+	for i := range r.locked {
+		if l := &r.locked[i]; l.at.Less(read) && r.t.buf.get(l.key) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// readAt notes in the buffer's writes, which are in key order, where their keys
+// were read.
+func (r *refresher) readAt(writes []kvapi.Request) []kvapi.Request {
+	for i := range r.locked {
+		l := &r.locked[i]
+		at, ok := slices.BinarySearchFunc(writes, l.key, func(q kvapi.Request, k kvapi.Key) int { return q.Key.Compare(k) })
+		if ok {
+			writes[at].ReadAt = l.at
+		}
+	}
+	return writes
+}
+
+func (r *refresher) reset() {
+	r.reads.reset()
+	r.locked = nil
 }
 
 func (r *refresher) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
@@ -88,11 +150,12 @@ func (r *refresher) commitAlone(ctx context.Context, end kvapi.Request) (*kvapi.
 func (r *refresher) refresh(ctx context.Context, to hlc.Timestamp, cause *kvapi.Error) *kvapi.Error {
 	p := *r.t.snapshot()
 	to = to.Max(p.WriteTimestamp)
-	if p.ReadTimestamp.Less(to) && len(r.reads.spans) > 0 {
-		if err := r.check(ctx, &p, to); err != nil {
+	if due := r.due(p.ReadTimestamp, to); len(due) > 0 {
+		if err := r.check(ctx, &p, to, due); err != nil {
 			r.t.db.metrics.RefreshFailures.Add(1)
 			return explain(err, cause)
 		}
+		r.refreshed(to)
 	}
 	r.t.update(func(p *kvapi.Transaction) {
 		p.ReadTimestamp.Forward(to)
@@ -101,21 +164,42 @@ func (r *refresher) refresh(ctx context.Context, to hlc.Timestamp, cause *kvapi.
 	return nil
 }
 
+// due is what must be asked to move the reads from one timestamp to another:
+// all but what the buffer's writes will check.
+func (r *refresher) due(from, to hlc.Timestamp) (out []kvapi.Request) {
+	if from.Less(to) {
+		for _, sp := range merged(r.reads.spans) {
+			kind := kvapi.RefreshRange
+			if sp.IsPoint() {
+				kind = kvapi.Refresh
+			}
+			out = append(out, kvapi.Request{Kind: kind, Key: sp.Key, EndKey: sp.EndKey, RefreshFrom: from})
+		}
+	}
+	for i := range r.locked {
+		if l := &r.locked[i]; l.at.Less(to) && r.t.buf.get(l.key) == nil {
+			out = append(out, kvapi.Request{Kind: kvapi.Refresh, Key: l.key, RefreshFrom: l.at})
+		}
+	}
+	return out
+}
+
+// refreshed notes that what was due to move to a timestamp has.
+func (r *refresher) refreshed(to hlc.Timestamp) {
+	for i := range r.locked {
+		if l := &r.locked[i]; r.t.buf.get(l.key) == nil {
+			l.at.Forward(to)
+		}
+	}
+}
+
 // check asks the ranges whether the reads hold at to.
-func (r *refresher) check(ctx context.Context, p *kvapi.Transaction, to hlc.Timestamp) *kvapi.Error {
+func (r *refresher) check(ctx context.Context, p *kvapi.Transaction, to hlc.Timestamp, due []kvapi.Request) *kvapi.Error {
 	r.t.stats.Refreshes++
 	r.t.db.metrics.Refreshes.Add(1)
-	from := p.ReadTimestamp
 	p.ReadTimestamp = to
 	p.WriteTimestamp.Forward(to)
-	ba := &kvapi.BatchRequest{Header: kvapi.Header{Txn: p, Gateway: r.t.db.cfg.NodeID}}
-	for _, sp := range merged(r.reads.spans) {
-		kind := kvapi.RefreshRange
-		if sp.IsPoint() {
-			kind = kvapi.Refresh
-		}
-		ba.Add(kvapi.Request{Kind: kind, Key: sp.Key, EndKey: sp.EndKey, RefreshFrom: from})
-	}
+	ba := &kvapi.BatchRequest{Header: kvapi.Header{Txn: p, Gateway: r.t.db.cfg.NodeID}, Requests: due}
 	_, err := r.next.next.call(ctx, ba)
 	if err != nil && err.Kind == kvapi.ErrTxnAborted {
 		r.next.next.learn(p, nil, err)
@@ -155,12 +239,30 @@ func (r *refresher) record(ba *kvapi.BatchRequest, br *kvapi.BatchResponse) {
 		switch q.Kind {
 		case kvapi.Get:
 			if resp.Resume == nil {
-				r.reads.add(kvapi.Span{Key: q.Key})
+				r.recordGet(q)
 			}
 		case kvapi.Scan, kvapi.ReverseScan:
 			r.recordScan(q, resp)
 		}
 	}
+}
+
+// recordGet remembers a key. Read again under its lock, it was also checked.
+func (r *refresher) recordGet(q *kvapi.Request) {
+	if q.Lock == kvapi.LockNone || q.Wait == kvapi.WaitSkip {
+		r.reads.add(kvapi.Span{Key: q.Key})
+		return
+	}
+	for i := range r.locked {
+		if r.locked[i].key.Equal(q.Key) {
+			return
+		}
+	}
+	if len(r.locked) == lockedReadsMax {
+		r.reads.add(kvapi.Span{Key: q.Key})
+		return
+	}
+	r.locked = append(r.locked, lockedRead{key: q.Key, at: r.t.snapshot().ReadTimestamp})
 }
 
 func (r *refresher) recordScan(q *kvapi.Request, resp *kvapi.Response) {

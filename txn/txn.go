@@ -276,7 +276,7 @@ func (t *Txn) PrepareForRetry(cause error) error {
 	}
 	t.failed, t.deadline, t.split, t.changeReplicas = nil, hlc.Timestamp{}, nil, nil
 	t.buf.reset()
-	t.refresher.reads.reset()
+	t.refresher.reset()
 	t.seq, t.flushedSeq, t.flushedBytes = 0, 0, 0
 	t.privates, t.asideSeq, t.privateOff = nil, 0, false
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/internal/rpc"
 	"github.com/cairndb/cairn/internal/rpc/rpcpb"
+	"github.com/cairndb/cairn/internal/workers"
 	"github.com/cairndb/cairn/kv/intents"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -62,6 +63,7 @@ type Core struct {
 	Intents   *intents.Resolver
 	Catalog   *schema.Catalog
 
+	workers   *workers.Pool
 	bound     *hlc.Bound
 	snapshots *snapshotReceiver
 	ctx       context.Context
@@ -78,7 +80,8 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the store's identity: %w", err)
 	}
-	c := &Core{cfg: cfg, Ident: ident, Clock: cfg.Clock, Offsets: hlc.NewOffsetMonitor(cfg.Clock.MaxOffset()), drained: make(chan struct{})}
+	c := &Core{cfg: cfg, Ident: ident, Clock: cfg.Clock, Offsets: hlc.NewOffsetMonitor(cfg.Clock.MaxOffset()), drained: make(chan struct{}),
+		workers: workers.New(idleWorkersMax)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if c.bound, err = hlc.StartBound(ctx, cfg.Clock, boundStore{cfg.Engine}); err != nil {
 		return nil, err
@@ -88,6 +91,7 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	if err := c.startStore(ctx, mux); err != nil {
 		c.cancel()
 		c.Transport.Close()
+		c.workers.Close()
 		return nil, err
 	}
 	c.background()
@@ -117,11 +121,11 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	c.Sender = rangecache.NewSender(rangecache.Config{
 		NodeID: c.Ident.NodeID, Clock: c.Clock, FirstRange: firstRange{c},
 		Transport: &kvTransport{self: c.Ident.NodeID, local: local, net: &c.Transport},
-		Alive:     c.Gossip.Live,
+		Alive:     c.Gossip.Live, Go: c.workers.Go,
 	})
-	c.Intents = intents.New(intents.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID})
+	c.Intents = intents.New(intents.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID, Go: c.workers.Go})
 	c.DB = txn.NewDB(txn.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID,
-		Recoverer: c.Intents, Logger: c.cfg.Log})
+		Recoverer: c.Intents, Logger: c.cfg.Log, Go: c.workers.Go})
 	s, err := store.Open(ctx, store.Config{
 		Engine: c.cfg.Engine, Clock: c.Clock, Transport: &raftTransport{net: &c.Transport},
 		Txns: &txnRunner{c.DB}, Sender: c.Sender, Nodes: liveNodes{c.Gossip}, Log: c.cfg.Log,
@@ -188,6 +192,9 @@ func (c *Core) handle(mux *rpc.Mux) {
 const (
 	offsetCheckInterval = 5 * time.Second
 	tendInterval        = gossip.HeartbeatInterval
+	// idleWorkersMax keeps goroutines for the parts of batches and for
+	// clean-up, some 20 KB of stack each.
+	idleWorkersMax = 64
 )
 
 // background starts what runs for as long as the node does.
@@ -338,6 +345,7 @@ func (c *Core) Stop(ctx context.Context) {
 		c.snapshots.close()
 		c.Store.Stop()
 		c.Transport.Close()
+		c.workers.Close()
 		c.wg.Wait()
 		if err := c.bound.Release(); err != nil {
 			c.cfg.Log.Warn("the clock's bound was not released", "err", err)
@@ -360,6 +368,7 @@ func (c *Core) Crash() {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = c.DB.Close(gone)
+		c.workers.Close()
 		c.wg.Wait()
 	})
 }

@@ -10,7 +10,7 @@ func evalDeleteRange(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) erro
 		resp.Resume = &kvapi.Span{Key: r.Key, EndKey: r.EndKey}
 		return nil
 	}
-	n, resume, at, err := mvcc.DeleteRange(ev.rw, r.Span(), ev.at.write, max(0, ev.keysLeft), ev.writeOptions(r.Seq))
+	n, resume, at, err := mvcc.DeleteRange(ev.rw, r.Span(), ev.at.write, max(0, ev.keysLeft), ev.writeOptions(r))
 	if err != nil {
 		return err
 	}

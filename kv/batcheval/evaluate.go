@@ -300,8 +300,8 @@ var commands = [...]command{
 
 // writeOptions are the options of a write of this batch: an intent in a
 // transaction, unless it commits in one phase.
-func (ev *evaluator) writeOptions(seq kvapi.TxnSeq) mvcc.WriteOptions {
-	o := mvcc.WriteOptions{Seq: seq, Now: ev.ec.Now, Stats: ev.stats(),
+func (ev *evaluator) writeOptions(r *kvapi.Request) mvcc.WriteOptions {
+	o := mvcc.WriteOptions{Seq: r.Seq, ReadAt: r.ReadAt, Now: ev.ec.Now, Stats: ev.stats(),
 		Finished: ev.ec.Finished, Resolved: &ev.res.Local.ResolvedLocks}
 	if !ev.onePhase {
 		o.Txn = ev.txn

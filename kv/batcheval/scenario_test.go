@@ -182,6 +182,19 @@ func TestLockingReadLocksAbsentKeyAndFailsOnNewer(t *testing.T) {
 	}
 }
 
+// A write that says where its key was read is not moved above a newer version.
+func TestWriteChecksWhereItsKeyWasRead(t *testing.T) {
+	s := oneRange(t)
+	s.must(at(20, put("a", "1", 0)))
+	w := put("a", "2", 1)
+	w.ReadAt = ts(10)
+	if err := s.mustFail(kvapi.ErrRefreshFailed, batch(newTxn(1, "a", 30), w)); string(err.Key) != "a" || err.Timestamp != ts(20) {
+		t.Errorf("%+v", err)
+	}
+	w.ReadAt = ts(20)
+	s.must(batch(newTxn(1, "a", 30), w))
+}
+
 // A locking read that comes too late for its timestamp fails, and has the lock
 // when it comes back.
 func TestLateLockingReadKeepsItsLock(t *testing.T) {

@@ -14,6 +14,8 @@ type Config struct {
 	Sender kvapi.Sender
 	Clock  *hlc.Clock
 	NodeID kvapi.NodeID
+	// Go runs a function on another goroutine; nil for a new one each time.
+	Go func(func())
 }
 
 // Resolver pushes, recovers and resolves over a Sender. All methods are safe
@@ -43,6 +45,9 @@ type Resolver struct {
 
 // New returns a resolver; Close ends its background work.
 func New(cfg Config) *Resolver {
+	if cfg.Go == nil {
+		cfg.Go = func(fn func()) { go fn() }
+	}
 	r := &Resolver{cfg: cfg}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
@@ -78,7 +83,11 @@ func (r *Resolver) enqueue(j job) bool {
 	r.mu.queued += len(j.updates)
 	if r.mu.workers < workersMax {
 		r.mu.workers++
-		r.mu.done.Go(r.work)
+		r.mu.done.Add(1)
+		r.cfg.Go(func() {
+			defer r.mu.done.Done()
+			r.work()
+		})
 	}
 	return true
 }

@@ -174,6 +174,9 @@ type Request struct {
 	// TruncateTo is the last log index to forget (TruncateLog), of TruncateTerm.
 	TruncateTo   LogIndex `wire:"21"`
 	TruncateTerm Term     `wire:"22"`
+	// ReadAt, if set, is where the transaction read the key of this write: the
+	// write fails with ErrRefreshFailed if others have written it since.
+	ReadAt hlc.Timestamp `wire:"23"`
 }
 
 // Span returns the keys the request addresses.

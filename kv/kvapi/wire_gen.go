@@ -1686,6 +1686,12 @@ func (x *Request) AppendWire(b []byte) []byte {
 	if x.TruncateTerm != 0 {
 		b = wire.AppendUint(b, 22, uint64(x.TruncateTerm))
 	}
+	b, at = wire.Begin(b, 23)
+	if b = x.ReadAt.AppendWire(b); len(b) == at {
+		b = b[:at-3]
+	} else {
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -1859,6 +1865,14 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.TruncateTerm = Term(u)
+		case num == 23 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ReadAt.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

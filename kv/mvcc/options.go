@@ -65,6 +65,9 @@ type WriteOptions struct {
 	Txn *kvapi.Transaction
 	// Seq is the write's sequence number within Txn.
 	Seq kvapi.TxnSeq
+	// ReadAt, if set, is where the writer read the key before: a newer version
+	// is ErrRefreshFailed, not a reason to write above it.
+	ReadAt hlc.Timestamp
 	// Now is the leaseholder's clock, kept as local timestamp where it is
 	// below the version's.
 	Now hlc.ClockTimestamp

@@ -56,6 +56,9 @@ func write(rw storage.ReadWriter, key kvapi.Key, ts hlc.Timestamp, v value, cond
 		// The intent may have been pushed above what its transaction knows.
 		ts = ts.Max(t.own.at())
 	}
+	if t.committed.exists && !o.ReadAt.IsEmpty() && o.ReadAt.Less(t.committed.ts) {
+		return ts, refreshFailed(key, t.committed.ts, nil)
+	}
 	if cond != nil {
 		if err := t.checkCondition(ts, cond, o); err != nil {
 			return ts, err

@@ -3,8 +3,11 @@ package storage
 // Sizes and counts of an engine, for a machine of a few cores; chosen from
 // Pebble's and CockroachDB's published settings.
 const (
-	cacheBytesDefault    = 128 << 20
-	memTableBytesDefault = 32 << 20
+	cacheBytesDefault = 128 << 20
+	// memTableBytesDefault: every flush costs a compaction that rewrites what
+	// it overlaps, all of a table for random updates. The WAL to be replayed
+	// after a crash is as long.
+	memTableBytesDefault = 64 << 20
 	// memTableCountMax memtables may wait for their flush before writes stall.
 	memTableCountMax = 4
 	openFilesDefault = 10000

@@ -138,7 +138,8 @@ func (c *Cluster) Merge(k kvapi.Key) {
 	c.mu.ranges = append(append(rs, &left), c.mu.ranges[i+2:]...)
 }
 
-// MoveLease makes node the leaseholder of the range that holds k.
+// MoveLease makes node the leaseholder of the range that holds k, whose
+// unreplicated locks are lost.
 func (c *Cluster) MoveLease(k kvapi.Key, node kvapi.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,6 +148,10 @@ func (c *Cluster) MoveLease(k kvapi.Key, node kvapi.NodeID) {
 	if h, ok := r.Desc.Replica(node); ok {
 		r.Lease = kvapi.Lease{Sequence: r.Lease.Sequence + 1, Holder: h}
 		c.mu.ranges[i] = &r
+		for _, e := range c.cellsIn(kvapi.Span{Key: r.Desc.StartKey, EndKey: r.Desc.EndKey}) {
+			e.locks = nil
+		}
+		c.wakeAll()
 	}
 }
 

@@ -333,6 +333,11 @@ func (e *eval) put(q *kvapi.Request) *kvapi.Error {
 			return e.conflictWith(l, q.Wait)
 		}
 	}
+	if !q.ReadAt.IsEmpty() && q.ReadAt.Less(c.newest()) {
+		err := kvapi.NewError(kvapi.ErrRefreshFailed, "key %s", c.key)
+		err.Key = c.key
+		return err
+	}
 	if e.read.Less(c.newest()) || e.write.LessEq(c.newest()) {
 		return tooOld(c)
 	}
