@@ -29,6 +29,8 @@ type Options struct {
 	Faults []FaultKind
 	Knobs  store.TestingKnobs
 	Log    *slog.Logger
+	// Pulse, if set, counts the run's virtual seconds.
+	Pulse *Pulse
 }
 
 // Result tells what a run did.
@@ -76,6 +78,11 @@ type run struct {
 func Run(ctx context.Context, o Options) (Result, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Pulse != nil {
+		stop := make(chan struct{})
+		defer close(stop)
+		go o.Pulse.beat(stop)
 	}
 	r := &run{Options: o}
 	began := time.Now()
