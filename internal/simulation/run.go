@@ -147,6 +147,15 @@ func (r *run) start(ctx context.Context) (err error) {
 		r.workloads, r.splits = append(r.workloads, w), append(r.splits, w.SplitKeys()...)
 	}
 	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, r.splits, r.Faults)
+	if len(r.Faults) == 0 {
+		combined := Combined(r.Seed.source("combined faults"), r.Nodes, r.Safety, r.splits)
+		for _, f := range combined {
+			if f.Kind == SplitStorm {
+				r.splits = append(r.splits, stormKeys(f)...)
+			}
+		}
+		r.result.Schedule = inOrder(r.result.Schedule, combined)
+	}
 	return r.c.waitReplicated(ctx)
 }
 
