@@ -32,19 +32,18 @@ func (p *Pulse) beat(stop <-chan struct{}) {
 // busy loop, or sleeps with a mutex for which another waits. It returns then, or
 // when stop is closed. It runs outside the bubble.
 func (p *Pulse) Watch(stop <-chan struct{}, stalled func()) {
-	last, since := p.seconds.Load(), time.Now()
-	for {
+	last, quiet := p.seconds.Load(), time.Duration(0)
+	for quiet < stallMax {
 		select {
 		case <-time.After(stallCheck):
 		case <-stop:
 			return
 		}
-		switch now := p.seconds.Load(); {
-		case now != last:
-			last, since = now, time.Now()
-		case time.Since(since) >= stallMax:
-			stalled()
-			return
+		// Looks are counted, not time: a process that was stopped is not stalled.
+		quiet += stallCheck
+		if now := p.seconds.Load(); now != last {
+			last, quiet = now, 0
 		}
 	}
+	stalled()
 }
