@@ -5,8 +5,8 @@ GO ?= go
 TAGS ?= invariants
 SEED ?=
 SEEDS ?= 200
-# Seeds of `make test`; two seconds of CPU each.
-CI_SEEDS ?= 12
+# Seeds of `make test`; about one second of CPU each.
+CI_SEEDS ?= 200
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS = -X github.com/cairndb/cairn/internal/version.build=$(VERSION)
 

@@ -25,9 +25,14 @@ const (
 // sendPart sends a batch that the cache believes to lie in e's range. The
 // replicas are tried in rounds: the leaseholder first, then the others; a
 // round without success is followed by a pause and a fresh look-up.
+//
+// The first pause is left out when a replica told of a newer range, for then
+// the look-up finds that. Only the first: a replica may know the half of a
+// split that the batch does not want, while the addressing records still show
+// the whole (see lookup), and so each round ends as the one before.
 func (s *Sender) sendPart(ctx context.Context, e *entry, ba *kvapi.BatchRequest, f fate) (*kvapi.BatchResponse, *kvapi.Error) {
 	var b backoff
-	for {
+	for rounds := 0; ; rounds++ {
 		br, err, v := s.round(ctx, e, ba, &f)
 		switch {
 		case err == nil:
@@ -41,7 +46,7 @@ func (s *Sender) sendPart(ctx context.Context, e *entry, ba *kvapi.BatchRequest,
 		}
 		s.metrics.Rounds.Add(1)
 		s.cache.evict(e)
-		if v != redivide || b.total > 0 || !s.cache.heardNewer(e) {
+		if v != redivide || rounds > 0 || !s.cache.heardNewer(e) {
 			if werr := b.wait(ctx); werr != nil {
 				return nil, s.giveUp(f, kvapi.NewError(kvapi.ErrCanceled, "%v (%v)", werr, err))
 			}

@@ -2,6 +2,7 @@ package rangecache_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +17,13 @@ import (
 type oldAddresses struct {
 	*cluster
 	first *kvapi.BatchResponse
+	// resolved says that the records are up to date from now on.
+	resolved bool
 }
 
 func (o *oldAddresses) Send(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
 	isLookup := ba.Requests[0].Key.Less(keys.MetaMax)
-	if isLookup && o.first != nil {
+	if isLookup && o.first != nil && !o.resolved {
 		return o.first, nil
 	}
 	br, err := o.Cluster.Send(ctx, node, ba)
@@ -71,4 +74,47 @@ func mustGet(t *testing.T, s *rangecache.Sender, i int) {
 	if br, err := s.Send(ctx, ba); err != nil || !br.Responses[0].Exists {
 		t.Fatalf("get %d: %v", i, err)
 	}
+}
+
+// secretive is a transport whose replicas do not tell of one range.
+type secretive struct {
+	*oldAddresses
+	secret kvapi.Key
+	// asked counts batches. So many without a pause are a busy loop, which
+	// would stop a bubble's time.
+	asked int
+}
+
+const busy = 1000
+
+func (s *secretive) Send(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	if s.asked++; s.asked > busy {
+		return nil, kvapi.NewError(kvapi.ErrInternal, "asked %d times", s.asked)
+	}
+	br, err := s.oldAddresses.Send(ctx, node, ba)
+	if err != nil {
+		err.Infos = slices.DeleteFunc(err.Infos, func(i kvapi.RangeInfo) bool { return i.Desc.ContainsKey(s.secret) })
+	}
+	return br, err
+}
+
+// TestOtherHalfUnknownForAWhile: addressing records show the range before its
+// split, and its replicas know their half only, the other having moved away.
+// Until the records are resolved the sender waits, and keeps no core busy.
+func TestOtherHalfUnknownForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		c.put(t, 10, 40)
+		old := &secretive{oldAddresses: &oldAddresses{cluster: c}, secret: key(40)}
+		s := c.newSender(old)
+		mustGet(t, s, 10) // remembers the addresses
+		c.Cluster.Split(key(30))
+		s.Cache().Clear()
+		began := time.Now()
+		time.AfterFunc(time.Second, func() { old.resolved = true })
+		mustGet(t, s, 40)
+		if took := time.Since(began); took > 2*time.Second || old.asked > 100 {
+			t.Errorf("it took %s and %d batches", took, old.asked)
+		}
+	})
 }

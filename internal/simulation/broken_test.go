@@ -32,7 +32,7 @@ type brokenBuild struct {
 func brokenBuilds() []brokenBuild {
 	return []brokenBuild{
 		{"timestamp-cache-off", store.TestingKnobs{DisableTimestampCache: true}, workload.ListAppend, nil, 1},
-		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 1},
+		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7},
 		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5},
 	}
 }

@@ -30,9 +30,11 @@
 //
 // What goes wrong with the simulation itself: virtual time stands still while a
 // goroutine waits for a mutex, so nothing here or in the product may sleep with
-// one held; a run then hangs, and the stack of the waiter says where. A seed
-// fixes the faults and the requests, not the order in which Go runs goroutines
-// of one moment: a failing seed fails again usually, not always.
+// one held, and while any runs, so nothing may ask again and again without a
+// pause. A run then hangs; stall.go notices from outside the bubble and ends the
+// process with all stacks. A seed fixes the faults and the requests, not the
+// order in which Go runs goroutines of one moment: a failing seed fails again
+// usually, not always.
 //
 // Not here: real processes, disks and sockets (acceptance), SQL.
 //

@@ -43,6 +43,10 @@ const (
 	Split     FaultKind = "split"
 	Transfer  FaultKind = "transfer lease"
 	Rereplica FaultKind = "remove replica"
+	// Several at once; see combined.go.
+	ClocksApart   FaultKind = "clocks apart"
+	TransferCrash FaultKind = "transfer lease, then crash"
+	SplitStorm    FaultKind = "split storm"
 )
 
 // String prints the fault on a line.
@@ -59,8 +63,12 @@ func (f Fault) String() string {
 		return s + fmt.Sprintf(" n%d - n%d", f.A+1, f.B+1)
 	case Clock:
 		return s + fmt.Sprintf(" of n%d to %s", f.A+1, f.Offset.Round(time.Millisecond))
-	case Split:
+	case Split, SplitStorm:
 		return s + fmt.Sprintf(" at %s", f.Key)
+	case ClocksApart:
+		return s + fmt.Sprintf(": n%d before n%d", f.A+1, f.B+1)
+	case TransferCrash:
+		return s + fmt.Sprintf(": %s to n%d, crash of n%d", f.Key, f.A+1, f.victim()+1)
 	case Transfer:
 		return s + fmt.Sprintf(" of %s to n%d", f.Key, f.A+1)
 	case Rereplica:
@@ -173,6 +181,13 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 		defer a.StallDisk(0)
 	case Clock:
 		c.turnClock(ctx, a, f.Offset)
+	case ClocksApart:
+		c.turnApart(ctx, a, c.nodes[f.B])
+	case TransferCrash:
+		crashed := c.transferAndCrash(ctx, f)
+		defer c.restart(ctx, crashed)
+	case SplitStorm:
+		c.splitStorm(ctx, f)
 	default:
 		c.administer(ctx, f)
 	}

@@ -85,7 +85,7 @@ func (n *Node) create() error {
 func (n *Node) openEngine() (*storage.Engine, error) {
 	return storage.Open(storage.Options{
 		FS: n.fs, Dir: "store",
-		CacheBytes: 1 << 20, MemTableBytes: 1 << 20, MaxOpenFiles: 100, OnFatal: n.onFatal(nil),
+		CacheBytes: 8 << 20, MemTableBytes: 256 << 10, MaxOpenFiles: 100, OnFatal: n.onFatal(nil),
 	})
 }
 

@@ -29,6 +29,8 @@ type Options struct {
 	Faults []FaultKind
 	Knobs  store.TestingKnobs
 	Log    *slog.Logger
+	// Pulse, if set, counts the run's virtual seconds.
+	Pulse *Pulse
 }
 
 // Result tells what a run did.
@@ -76,6 +78,11 @@ type run struct {
 func Run(ctx context.Context, o Options) (Result, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Pulse != nil {
+		stop := make(chan struct{})
+		defer close(stop)
+		go o.Pulse.beat(stop)
 	}
 	r := &run{Options: o}
 	began := time.Now()
@@ -140,6 +147,15 @@ func (r *run) start(ctx context.Context) (err error) {
 		r.workloads, r.splits = append(r.workloads, w), append(r.splits, w.SplitKeys()...)
 	}
 	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, r.splits, r.Faults)
+	if len(r.Faults) == 0 {
+		combined := Combined(r.Seed.source("combined faults"), r.Nodes, r.Safety, r.splits)
+		for _, f := range combined {
+			if f.Kind == SplitStorm {
+				r.splits = append(r.splits, stormKeys(f)...)
+			}
+		}
+		r.result.Schedule = inOrder(r.result.Schedule, combined)
+	}
 	return r.c.waitReplicated(ctx)
 }
 

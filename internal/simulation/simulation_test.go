@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,11 +58,18 @@ func TestSimulation(t *testing.T) {
 }
 
 func runSeed(t *testing.T, seed Seed, verbose bool) {
+	pulse, over := &Pulse{}, make(chan struct{})
+	defer close(over)
+	go pulse.Watch(over, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("seed %d: virtual time stands still: a busy loop, or a sleeper with a mutex", seed))
+	})
 	synctest.Test(t, func(t *testing.T) {
 		o, err := broken(options(seed))
 		if err != nil {
 			t.Fatal(err)
 		}
+		o.Pulse = pulse
 		if *logFlag {
 			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(*levelFlag)}))
 		}
@@ -72,5 +82,29 @@ func runSeed(t *testing.T, seed Seed, verbose bool) {
 		if err != nil {
 			t.Errorf("seed %d: %v\n\nto see it again: make simulate SEED=%d", seed, err, seed)
 		}
+	})
+}
+
+// TestStallIsSeen: a pulse that stops is reported, one that is slow is not.
+func TestStallIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, over := &Pulse{}, make(chan struct{})
+		var stalled atomic.Bool
+		var watching sync.WaitGroup
+		watching.Go(func() { p.Watch(over, func() { stalled.Store(true) }) })
+		for range 5 {
+			time.Sleep(stallMax - stallCheck)
+			p.seconds.Add(1)
+		}
+		if stalled.Load() {
+			t.Fatal("a slow pulse is taken for a stall")
+		}
+		watching.Wait() // nobody beats any more
+		if !stalled.Load() {
+			t.Error("the stall was not seen")
+		}
+		watching.Go(func() { p.Watch(over, func() { t.Error("stalled") }) })
+		close(over)
+		watching.Wait()
 	})
 }

@@ -106,7 +106,26 @@ func (r *Replica) takesEffect(h *commandHeader, st appliedState) bool {
 
 // advance moves the applied state over an entry.
 func (a *applier) advance(e *raftgroup.Entry) {
+	if e.Term > a.state.Term {
+		a.endTerms(e.Term)
+	}
 	a.state.Index, a.state.Term = e.Index, e.Term
+}
+
+// endTerms ends what this replica proposed in terms before the one given. Terms
+// do not fall along a log, so nothing of theirs can follow an entry of this one:
+// what has not applied by now was replaced in the log.
+//
+// Waiting for a newer lease instead is not enough: if the lost command is our
+// request for that lease, we do not ask again while it is pending, and if we
+// lead, nobody else asks.
+func (a *applier) endTerms(before kvapi.Term) {
+	a.r.mu.Lock()
+	dead := a.r.takeLocked(func(p *proposal) bool { return p.header.Term < before })
+	a.r.mu.Unlock()
+	for _, p := range dead {
+		a.done = append(a.done, decided{p, neverApplied})
+	}
 }
 
 func (a *applier) ensureBatch() {

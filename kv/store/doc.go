@@ -41,8 +41,9 @@
 //	    id below a tombstone never comes back (create.go, apply_split.go).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
-// overtaken by a newer lease (it never applies: the caller may try again), or
-// neither for a long time or because a snapshot jumped over it (ambiguous). A
+// overtaken by a newer lease or term (it never applies: the caller may try
+// again), or neither for a long time or because a snapshot jumped over it
+// (ambiguous). A
 // failed disk or a broken invariant stops the node before it answers.
 //
 // Not here: what requests mean (kv/batcheval), who waits for whom

@@ -25,6 +25,7 @@ const (
 //
 //	buffer ──▶ in the log ──▶ applied             success
 //	   │           │────────▶ rejected            neverApplied
+//	   │           │────────▶ newer term applied   neverApplied
 //	   │           │────────▶ newer lease applied  neverApplied
 //	   │           └────────▶ snapshot, removal    unknown
 //	   └─ not the leader of its term any more     neverApplied

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,4 +175,82 @@ func TestWriteWithoutQuorumBecomesAmbiguous(t *testing.T) {
 		}
 		c.isolate(id, false)
 	})
+}
+
+// What a deposed leader had proposed, and its successor's log does not have,
+// ends with the successor's first entry. It must not wait for the next lease:
+// the request for that may be among it, and while that is pending the replica
+// asks for no other, even when it leads again.
+func TestLostProposalsEndWithTheTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		c.mustPut("a", "1")
+		id := c.leader(tkey("a"))
+		r := c.nodes[id].store.replicas.lookup(tkey("a"))
+		// A lease so long that no other comes in this test.
+		if o, err := c.askForLease(r, time.Minute).wait(t.Context()); o != applied || err != nil {
+			t.Fatalf("long lease: %d, %v", o, err)
+		}
+		c.isolate(id, true)
+		lost := c.askForLease(r, 2*time.Minute)
+		answer := make(chan *kvapi.Error, 1)
+		go func() {
+			ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.Put, Key: tkey("a"), Value: []byte("2")})
+			_, err := c.nodes[id].store.Send(t.Context(), ba)
+			answer <- err
+		}()
+		c.eventually("another leads", 6*time.Second, func() error {
+			for _, n := range c.nodes {
+				if o := n.store.replicas.lookup(tkey("a")); n.id != id && o.isLeading() {
+					return nil
+				}
+			}
+			return errors.New("nobody does")
+		})
+		c.isolate(id, false)
+		time.Sleep(2 * time.Second)
+		select {
+		case err := <-answer:
+			if err == nil || err.Kind != kvapi.ErrNotLeaseholder {
+				t.Errorf("the lost write: %v", err)
+			}
+		default:
+			t.Error("the lost write is still pending")
+		}
+		select {
+		case <-lost.done:
+			if lost.result != neverApplied {
+				t.Errorf("the lost lease: %d", lost.result)
+			}
+		default:
+			t.Error("the lost lease is still pending")
+		}
+	})
+}
+
+func (r *Replica) isLeading() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.mu.leads
+}
+
+// askForLease has the holder of a lease ask for more of it.
+func (c *cluster) askForLease(r *Replica, more time.Duration) *proposal {
+	c.t.Helper()
+	var p *proposal
+	c.eventually("no request for a lease is in flight", time.Second, func() error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.mu.leaseAsked {
+			return errors.New("one is")
+		}
+		next := r.mu.lease
+		next.Expiration = next.Expiration.AddNanos(int64(more))
+		r.mu.leaseAsked = true
+		p = r.newLeaseProposal(r.mu.lease, next)
+		r.bufferLocked(p)
+		return nil
+	})
+	r.store.enqueue(r.rangeID)
+	return p
 }
