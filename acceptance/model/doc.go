@@ -1,7 +1,7 @@
 // Package model holds Promela models of the protocols and the test that checks
 // them exhaustively for small sizes with spin (https://spinroot.com).
 //
-//	parallel_commit.pml   packages txn and intents         I1, I2, I3, I7 of package txn
+//	parallel_commit.pml   packages txn and intents         I1, I2, I3 of package txn
 //	leader_lease.pml      what is to follow package lease  L1..L4, at its top
 //	                      (store liveness)
 //
