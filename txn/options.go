@@ -18,6 +18,17 @@ type Options struct {
 	// Causality, if set, is a timestamp the caller has seen the effects of:
 	// the transaction reads at or above it.
 	Causality hlc.Timestamp
+	// BufferMaxBytes, if set, is when the write buffer is flushed as intents,
+	// instead of bufferMaxBytes: for whoever has little memory, and for tests.
+	BufferMaxBytes int64
+}
+
+// bufferMax is when the write buffer is flushed.
+func (o *Options) bufferMax() int64 {
+	if o.BufferMaxBytes > 0 {
+		return min(o.BufferMaxBytes, bufferMaxBytes)
+	}
+	return bufferMaxBytes
 }
 
 // GetOptions say how keys are read. With a Lock the key is locked, also when

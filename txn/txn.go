@@ -205,7 +205,7 @@ func (t *Txn) write(ctx context.Context, key kvapi.Key, v version) error {
 	t.seq++
 	v.seq = t.seq
 	t.buf.add(key, v)
-	if t.buf.bytes > bufferMaxBytes {
+	if t.buf.bytes > t.opts.bufferMax() {
 		return t.flush(ctx)
 	}
 	return nil

@@ -318,7 +318,10 @@ func (r *run) verdict(ctx context.Context) error {
 			err = errors.Join(err, fmt.Errorf("%s: %w", w.Name(), cerr))
 		}
 	}
-	return errors.Join(err, r.c.checkReplicas(ctx))
+	if rerr := r.c.checkReplicas(ctx); rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	return errors.Join(err, r.checkVersions())
 }
 
 // touch reads whatever may have been left locked by coordinators that died:

@@ -19,7 +19,7 @@ var (
 	seedFlag     = flag.Uint64("seed", 0, "run one seed and print its schedule of faults")
 	seedsFlag    = flag.Int("seeds", 10, "how many seeds to run")
 	firstFlag    = flag.Uint64("first", 1, "the first of -seeds")
-	workloadFlag = flag.String("workload", "", "one of register, bank, list-append; empty for all at once")
+	workloadFlag = flag.String("workload", "", "one of register, bank, list-append, kv; empty for the first three at once")
 	nodesFlag    = flag.Int("nodes", 0, "how many nodes; 0 lets the seed choose 3 or, rarely, 5")
 	safetyFlag   = flag.Duration("safety", 30*time.Second, "how long faults go on, in virtual time")
 	levelFlag    = flag.Int("level", 0, "with -log: -4 prints debugging too")
@@ -57,19 +57,29 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-func runSeed(t *testing.T, seed Seed, verbose bool) {
+func runSeed(t *testing.T, seed Seed, verbose bool) { runSeedOf(t, seed, verbose) }
+
+// runSeedOf runs a seed with some workloads, those of the flags if none is named.
+func runSeedOf(t *testing.T, seed Seed, verbose bool, workloads ...workload.Name) {
 	pulse, over := &Pulse{}, make(chan struct{})
 	defer close(over)
 	go pulse.Watch(over, func() {
 		debug.SetTraceback("all")
 		panic(fmt.Sprintf("seed %d: virtual time stands still: a busy loop, or a sleeper with a mutex", seed))
 	})
+	again := fmt.Sprintf("make simulate SEED=%d", seed)
+	if len(workloads) > 0 {
+		again = fmt.Sprintf("go test -tags invariants ./internal/simulation -run TestSimulation -args -workload %s -seed %d", workloads[0], seed)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		o, err := broken(options(seed))
 		if err != nil {
 			t.Fatal(err)
 		}
 		o.Pulse = pulse
+		if len(workloads) > 0 {
+			o.Workloads = workloads
+		}
 		if *logFlag {
 			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(*levelFlag)}))
 		}
@@ -80,7 +90,7 @@ func runSeed(t *testing.T, seed Seed, verbose bool) {
 		t.Logf("%s virtual, %v operations, %d ok, %d messages, %d lost", result.Virtual.Round(time.Millisecond),
 			result.Operations, result.OK, result.Sent, result.Lost)
 		if err != nil {
-			t.Errorf("seed %d: %v\n\nto see it again: make simulate SEED=%d", seed, err, seed)
+			t.Errorf("seed %d: %v\n\nto see it again: %s", seed, err, again)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/internal/testkit/history"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -45,6 +46,22 @@ type Workload interface {
 	Operations() int
 }
 
+// VersionChecker is a Workload that is judged by the versions that the cluster
+// keeps of its keys.
+type VersionChecker interface {
+	VersionedSpan() kvapi.Span
+	// CheckVersions returns a *check.Violation, or nil.
+	CheckVersions([]Version) error
+}
+
+// Version is a version of a key.
+type Version struct {
+	Key       kvapi.Key
+	At        hlc.Timestamp
+	Value     []byte
+	Tombstone bool
+}
+
 // Name is a workload's name.
 type Name string
 
@@ -53,6 +70,9 @@ const (
 	Register   Name = "register"
 	Bank       Name = "bank"
 	ListAppend Name = "list-append"
+	// KV is not among Names: it runs by itself, for its verdict needs the
+	// versions that the cluster keeps.
+	KV Name = "kv"
 )
 
 // Names lists the workloads.
@@ -67,8 +87,10 @@ func New(n Name, m *history.Counter) (Workload, error) {
 		return newBank(m), nil
 	case ListAppend:
 		return newListAppend(m), nil
+	case KV:
+		return newKV(m), nil
 	}
-	return nil, fmt.Errorf("no workload is called %q; there are %v", n, Names())
+	return nil, fmt.Errorf("no workload is called %q; there are %v and %s", n, Names(), KV)
 }
 
 // operationTimeout is when a client gives up.
@@ -80,6 +102,7 @@ const (
 	accountTable  = 1001
 	ledgerTable   = 1002
 	listTable     = 1003
+	kvTable       = 1004
 )
 
 // key is a workload's key in its table.

@@ -6,6 +6,8 @@
 //	                            every balance; acknowledged entries are there
 //	[]Txn        ─▶ ListAppend  no cycle of dependencies; what was
 //	                            acknowledged is read
+//	[]KVTxn      ─▶ KV          every read and write is what the versions kept
+//	  + []Version               by the database say at the commit timestamp
 //
 // A checker knows nothing of the product. It answers a *Violation that names
 // the anomaly and tells the shortest story that shows it, or nil.

@@ -17,6 +17,10 @@ const (
 	GhostTransfer  Anomaly = "failed transfer happened"
 	LedgerMismatch Anomaly = "ledger does not explain balances"
 
+	LostWrite  Anomaly = "acknowledged write lost"
+	GhostWrite Anomaly = "write that nobody committed"
+	WrongRead  Anomaly = "read that no version explains"
+
 	Internal          Anomaly = "internal inconsistency"
 	GarbageRead       Anomaly = "garbage read"
 	DuplicateAppend   Anomaly = "duplicate append"
