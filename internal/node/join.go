@@ -153,9 +153,9 @@ func (n *Node) exchange(ctx context.Context, addr string, m *rpcpb.GossipMessage
 	return rpcpb.NewClusterClient(conn).Gossip(ctx, m)
 }
 
-// lockedStore says in one line why a store cannot be opened.
+// openEngine opens the store, or says in one line why it cannot be opened.
 func openEngine(cfg *Config, fatal func(error)) (*storage.Engine, error) {
-	eng, err := storage.Open(storage.Options{Dir: cfg.StoreDir, CacheBytes: cfg.CacheBytes, Logger: cfg.Log, OnFatal: fatal})
+	eng, err := storage.Open(storage.Options{Dir: cfg.StoreDir, CacheBytes: cfg.CacheBytes, Ballast: cfg.Ballast, Logger: cfg.Log, OnFatal: fatal})
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", cfg.StoreDir, err)
 	}

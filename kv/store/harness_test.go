@@ -184,6 +184,17 @@ func (c *cluster) LiveNodes() []kvapi.NodeID {
 	return out
 }
 
+// FullNodes implements NodeLister.
+func (c *cluster) FullNodes() []kvapi.NodeID {
+	var out []kvapi.NodeID
+	for _, id := range c.LiveNodes() {
+		if n := c.up(id); n != nil && n.engine.Space() != storage.SpacePlenty {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
 func (c *cluster) up(id kvapi.NodeID) *testNode {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -75,6 +75,12 @@ const (
 	// before it votes, or leads: less than a moment's traffic.
 	learnerLagMax  = 256
 	transferLagMax = 256
+	// spaceInterval is how often the disk is looked at while spaceAmple times
+	// what is to be kept is free, spaceIntervalMin how often otherwise: what is
+	// kept must last for several looks at the speed of any disk.
+	spaceInterval    = time.Second
+	spaceIntervalMin = 50 * time.Millisecond
+	spaceAmple       = 8
 	// replicateTimeout bounds the work on one range.
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.
