@@ -33,7 +33,9 @@ func (n *Node) identify(ctx context.Context) error {
 		return n.verifyMembership(ctx, ident)
 	case !errors.Is(err, store.ErrNotBootstrapped):
 		return fmt.Errorf("read the store's identity: %w", err)
-	case n.cfg.SingleNode:
+	}
+	n.isNew = true
+	if n.cfg.SingleNode {
 		_, err := n.found()
 		return err
 	}
