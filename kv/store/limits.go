@@ -81,6 +81,14 @@ const (
 	spaceInterval    = time.Second
 	spaceIntervalMin = 50 * time.Millisecond
 	spaceAmple       = 8
+	// recordInterval is how often a leaseholder looks for the records of
+	// transactions that nobody ends, recordAge how long they must have been
+	// silent (expired, and given up by whoever cleans up), recordsMax how many
+	// it ends in a range at a time, and recordPushMax how long it tries with one.
+	recordInterval = time.Minute
+	recordAge      = time.Minute
+	recordsMax     = 100
+	recordPushMax  = 5 * time.Second
 	// replicateTimeout bounds the work on one range.
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.

@@ -184,6 +184,9 @@ func (s *Store) Start() {
 		s.background.Go(s.tickLoop)
 	}
 	s.background.Go(s.spaceLoop)
+	if s.resolver != nil {
+		s.background.Go(s.recordLoop)
+	}
 	if !s.cfg.Knobs.DisableReplicateLoop {
 		s.background.Go(s.replicateLoop)
 	}
