@@ -3,11 +3,9 @@ package acceptance
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -234,69 +232,6 @@ func TestStatementsNobodyCanRunLeaveTheSessionUsable(t *testing.T) {
 				t.Error("the session does not go on")
 			}
 		})
-	}
-}
-
-// TestAFullDiskEndsTheNodeAndLosesNothing gives one node of one a file
-// system of its own that is soon full.
-func TestAFullDiskEndsTheNodeAndLosesNothing(t *testing.T) {
-	c := cluster.New(t, *cairn, 1)
-	n := c.Nodes[0]
-	n.Store = smallDisk(t, c, 96)
-	n.Launch()
-	n.ExpectEnd()
-	c.Init()
-	n.WaitReady()
-	conn := connect(t, n.URL())
-	mustExec(t, conn, "CREATE TABLE t (k int PRIMARY KEY, v text)")
-	acked, err := 0, error(nil)
-	for ; acked < 400 && err == nil; acked++ {
-		_, err = conn.Exec(t.Context(), "INSERT INTO t VALUES ($1, $2)", acked, randomText(400_000))
-	}
-	if err == nil {
-		t.Fatal("the disk never filled")
-	}
-	acked--
-	t.Logf("after %d rows: %v", acked, err)
-	isOneLine(t, err.Error())
-	// A node that cannot write its log ends, and says why in one line; others
-	// would carry on without it.
-	if code := n.WaitEnd(10 * time.Second); code != 1 {
-		t.Errorf("status %d, want 1", code)
-	}
-	lines := strings.Split(strings.TrimSpace(n.Log()), "\n")
-	isOneLine(t, lines[len(lines)-1], "cairn: fatal: ", "no space left on device")
-	// With room again, everything that was acknowledged is there.
-	grow(t, n.Store, 256)
-	n.Restart()
-	if got := one[int](t, connect(t, n.URL()), "SELECT count(*) FROM t"); got < acked || got > acked+1 {
-		t.Errorf("%d rows of %d acknowledged", got, acked)
-	}
-	mustExec(t, connect(t, n.URL()), "INSERT INTO t VALUES (-1, 'room')")
-}
-
-func smallDisk(t *testing.T, c *cluster.Cluster, sizeMB int) string {
-	t.Helper()
-	dir := filepath.Join(c.Dir, "disk")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm", sizeMB), "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("no file systems may be mounted here: %s", out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %s", out)
-		}
-	})
-	return filepath.Join(dir, "store")
-}
-
-func grow(t *testing.T, store string, sizeMB int) {
-	t.Helper()
-	out, err := exec.Command("mount", "-o", fmt.Sprintf("remount,size=%dm", sizeMB), filepath.Dir(store)).CombinedOutput()
-	if err != nil {
-		t.Fatalf("remount: %s", out)
 	}
 }
 

@@ -36,6 +36,8 @@ type Capacity struct {
 	DiskAvailableBytes uint64 `wire:"2"`
 	Ranges             int64  `wire:"3"`
 	Leases             int64  `wire:"4"`
+	// DiskFull says that the node takes no new data.
+	DiskFull bool `wire:"5"`
 }
 
 // Node is a node as this one sees it.

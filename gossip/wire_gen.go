@@ -21,6 +21,13 @@ func (x *Capacity) AppendWire(b []byte) []byte {
 	if x.Leases != 0 {
 		b = wire.AppendInt(b, 4, int64(x.Leases))
 	}
+	if x.DiskFull {
+		if x.DiskFull {
+			b = wire.AppendUint(b, 5, 1)
+		} else {
+			b = wire.AppendUint(b, 5, 0)
+		}
+	}
 	return b
 }
 
@@ -58,6 +65,12 @@ func (x *Capacity) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Leases = int64(n)
+		case num == 5 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.DiskFull = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

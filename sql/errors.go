@@ -93,6 +93,7 @@ func worldError(err error) *sqlerr.Error {
 		canceled    *txn.CanceledError
 		unavailable *txn.UnavailableError
 		overloaded  *txn.OverloadedError
+		diskFull    *txn.DiskFullError
 	)
 	switch {
 	case errors.As(err, &canceled), errors.Is(err, context.Canceled):
@@ -101,6 +102,9 @@ func worldError(err error) *sqlerr.Error {
 		return sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to statement timeout")
 	case errors.As(err, &unavailable):
 		return sqlerr.New(sqlerr.CannotConnectNow, "a part of the data is not available at present").WithDetail("%s", err.Error())
+	case errors.As(err, &diskFull):
+		return sqlerr.New(sqlerr.DiskFull, "could not write: no space left on device").WithDetail("%s", capital(diskFull.Error())+".").
+			WithHint("Reads and deletes go on. Dropping or truncating tables frees space after some minutes; so does a larger disk, at once.")
 	case errors.As(err, &overloaded):
 		return sqlerr.New(sqlerr.InsufficientResources, "the cluster is overloaded").WithDetail("%s", err.Error())
 	}

@@ -86,6 +86,55 @@ func TestALoadRolledBackLeavesTheOldRowsAndIsSwept(t *testing.T) {
 	})
 }
 
+// TestWhatIsReplacedOrDroppedIsSwept: every statement that leaves data behind
+// which nobody reads any more has it removed.
+func TestWhatIsReplacedOrDroppedIsSwept(t *testing.T) {
+	const rows = 500
+	for _, c := range []struct {
+		name, setUp, stmt, tag string
+		// per row, before the sweep and after it
+		before, after int
+	}{
+		{"primary key added", "create table t (a int, b text)", "alter table t add primary key (a)", "ALTER TABLE", 2, 1},
+		{"primary key dropped", "create table t (a int primary key, b text)", "alter table t drop constraint t_pkey", "ALTER TABLE", 2, 1},
+		{"column type changed", "create table t (a int primary key, b text)", "alter table t alter column b type varchar(300)", "ALTER TABLE", 2, 1},
+		{"index dropped", "create table t (a int primary key, b text); create index i on t (b)", "drop index i", "DROP INDEX", 2, 1},
+		{"constraint dropped", "create table t (a int primary key, b text, unique (b, a))", "alter table t drop constraint t_b_a_key", "ALTER TABLE", 2, 1},
+		{"column with an index dropped", "create table t (a int primary key, b text); create index i on t (b)", "alter table t drop column b", "ALTER TABLE", 2, 1},
+		{"table emptied", "create table t (a int primary key, b text); create index i on t (b)", "truncate t", "TRUNCATE TABLE", 2, 0},
+		{"table dropped", "create table t (a int primary key, b text); create index i on t (b)", "drop table t", "DROP TABLE", 2, 0},
+		{"schema dropped", "create schema s; create table s.t (a int primary key, b text); set search_path = s", "drop schema s cascade", "DROP SCHEMA", 1, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(30 * 365 * 24 * time.Hour) // the bubble's clock begins before hidden row ids do
+				env, srv := newTestServerEnv(t)
+				a := newTestSession(t, srv)
+				if got, err := query(t, a, c.setUp); err != nil {
+					t.Fatal(got, err)
+				}
+				mustShow(t, a, fmt.Sprintf("insert into t select g, 'x' from generate_series(1, %d) g", rows), fmt.Sprintf("INSERT 0 %d", rows))
+				if got, err := query(t, a, c.stmt); err != nil || !strings.HasSuffix(got, c.tag) {
+					t.Fatal(got, err)
+				}
+				if n := rowsStored(t, env.DB); n != c.before*rows {
+					t.Errorf("%d rows are stored before the sweep, want %d", n, c.before*rows)
+				}
+				time.Sleep(5 * time.Minute)
+				if err := srv.cfg.Catalog.SweepDropped(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if n := rowsStored(t, env.DB); n != c.after*rows {
+					t.Errorf("%d rows are stored after the sweep, want %d", n, c.after*rows)
+				}
+				if c.after > 0 {
+					mustShow(t, a, "select count(*) from t", fmt.Sprintf("%d SELECT 1", rows))
+				}
+			})
+		})
+	}
+}
+
 // rowsStored counts the rows of all tables that the store holds, whether or
 // not a descriptor leads to them.
 func rowsStored(t *testing.T, db *txn.DB) int {

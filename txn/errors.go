@@ -109,7 +109,14 @@ func (e *UnavailableError) Error() string { return "unavailable: " + e.Cause.Err
 // Unwrap returns the cause.
 func (e *UnavailableError) Unwrap() error { return e.Cause }
 
-// OverloadedError says that a queue or a disk is full; nothing was done.
+// DiskFullError says that disks are nearly full and take no new data. What
+// was asked had no effect.
+type DiskFullError struct{ Cause *kvapi.Error }
+
+// Error implements error.
+func (e *DiskFullError) Error() string { return e.Cause.Message }
+
+// OverloadedError says that a queue is full; nothing was done.
 type OverloadedError struct{ Cause error }
 
 // Error implements error.
@@ -218,6 +225,8 @@ func wrapError(ctx context.Context, e *kvapi.Error) error {
 		return &UnavailableError{Cause: e}
 	case kvapi.ErrOverloaded:
 		return &OverloadedError{Cause: e}
+	case kvapi.ErrDiskFull:
+		return &DiskFullError{Cause: e}
 	case kvapi.ErrBelowGCThreshold:
 		return &SnapshotTooOldError{Cause: e}
 	case kvapi.ErrCanceled:

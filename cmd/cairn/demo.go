@@ -71,7 +71,7 @@ func runDemo(cmd *cobra.Command, count int, keep string) error {
 		defer os.RemoveAll(tmp)
 		dir = tmp
 	}
-	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := newLog(cmd.ErrOrStderr(), slog.LevelWarn)
 	cfgs := make([]node.Config, count)
 	var join []string
 	for i := range cfgs {

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cairndb/cairn/internal/node"
 )
 
 func main() {
@@ -25,7 +27,7 @@ func main() {
 		var quiet *exitError
 		if !errors.As(err, &quiet) {
 			fmt.Fprintln(os.Stderr, "cairn:", err)
-			os.Exit(1)
+			os.Exit(node.ExitStatus(err))
 		}
 		os.Exit(quiet.code)
 	}

@@ -34,8 +34,13 @@ func newNodeLs() *cobra.Command {
 				fmt.Fprintln(w, "NODE\tSTATE\tSQL\tRPC\tHTTP\tRANGES\tLEASES\tDISK FREE\tUP\tVERSION")
 				for _, n := range resp.Nodes {
 					state := "live"
-					if !n.Live {
+					switch {
+					case !n.Live:
 						state = "silent"
+					case n.Draining:
+						state = "draining"
+					case n.DiskFull:
+						state = "disk full"
 					}
 					up := time.Since(time.Unix(0, n.StartedNanos)).Round(time.Second)
 					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", n.NodeId, state, n.SqlAddress, n.RpcAddress,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strconv"
@@ -45,7 +46,7 @@ func (f *startFlags) config() (node.Config, error) {
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
 		return cfg, fmt.Errorf("--log-level %q is none of debug, info, warn, error", f.logLevel)
 	}
-	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	cfg.Log = newLog(os.Stderr, level)
 	var err error
 	if cfg.CacheBytes, err = parseBytes(f.cache); err != nil {
 		return cfg, fmt.Errorf("--cache: %w", err)
@@ -59,6 +60,18 @@ func (f *startFlags) config() (node.Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// newLog returns a log of one line an event. Errors are printed as their text:
+// some would print the stack they come from.
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if err, ok := a.Value.Any().(error); ok {
+				a.Value = slog.StringValue(err.Error())
+			}
+			return a
+		}}))
 }
 
 // parseBytes reads sizes such as 512MiB, 1GB or 1000.
@@ -95,7 +108,11 @@ Start all nodes of a new cluster with the same --join list, then run
 When SQL clients can connect, a line beginning with "ready" and naming the
 addresses is printed on standard output. SIGTERM or SIGINT drains the node:
 clients finish their statements, leases move to other nodes, and the process
-exits with status 0.`,
+exits with status 0.
+
+When the disk is nearly full the node refuses new data (SQLSTATE 53100) and goes
+on with reads and deletes; with room again it takes data again. A node that
+cannot write at all exits with status 3, after any other failure with 1.`,
 		Example: `  cairn start --insecure --store n1 --sql-addr 127.0.0.1:7432 --rpc-addr 127.0.0.1:7433 \
       --http-addr 127.0.0.1:7480 --join 127.0.0.1:7433,127.0.0.1:7443,127.0.0.1:7453`,
 		Args: cobra.NoArgs,
@@ -140,6 +157,7 @@ const drainMax = 10 * time.Second
 // runNode runs a node until a signal ends it.
 func runNode(cmd *cobra.Command, cfg node.Config) error {
 	tuneGC()
+	cfg.Ballast = true
 	ctx := cmd.Context()
 	n, err := node.Start(ctx, cfg)
 	if err != nil {

@@ -40,6 +40,8 @@ type Node struct {
 	Leases        int64   `json:"leases"`
 	DiskUsed      uint64  `json:"disk_used_bytes"`
 	DiskAvailable uint64  `json:"disk_available_bytes"`
+	// DiskFull says that the node takes no new data.
+	DiskFull bool `json:"disk_full"`
 }
 
 // Range is a row of the page.
@@ -64,7 +66,9 @@ type Counter struct {
 // Source is where the console gets what it shows.
 type Source interface {
 	Status(ctx context.Context) Status
-	Ready() bool
+	// Ready reports whether SQL clients are served, and what else they should
+	// know.
+	Ready() (ready bool, remark string)
 	Counters() []Counter
 }
 
@@ -89,11 +93,15 @@ func New(src Source) http.Handler {
 	})
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
-		if !src.Ready() {
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
+		ready, remark := src.Ready()
+		if remark != "" {
+			remark = "; " + remark
+		}
+		if !ready {
+			http.Error(w, "not ready"+remark, http.StatusServiceUnavailable)
 			return
 		}
-		_, _ = w.Write([]byte("ready\n"))
+		_, _ = w.Write([]byte("ready" + remark + "\n"))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry(src), promhttp.HandlerOpts{}))
 	mux.HandleFunc("/debug/pprof/", loopbackOnly(pprof.Index))

@@ -9,12 +9,15 @@ import (
 	"testing"
 )
 
-type fake struct{ ready bool }
+type fake struct {
+	ready  bool
+	remark string
+}
 
 func (f *fake) Status(context.Context) Status {
 	return Status{ClusterID: "c1", NodeID: 2, Nodes: []Node{{ID: 2, Live: true}}}
 }
-func (f *fake) Ready() bool { return f.ready }
+func (f *fake) Ready() (bool, string) { return f.ready, f.remark }
 func (f *fake) Counters() []Counter {
 	return []Counter{{Name: "proposals_total", Help: "Commands given to Raft.", Value: func() float64 { return 42 }}}
 }
@@ -51,8 +54,8 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("%s: %d %.80s", tc.path, code, body)
 		}
 	}
-	src.ready = true
-	if code, _ := get("/ready"); code != 200 {
-		t.Errorf("ready: %d", code)
+	src.ready, src.remark = true, "the disk is nearly full"
+	if code, body := get("/ready"); code != 200 || body != "ready; the disk is nearly full\n" {
+		t.Errorf("ready: %d %q", code, body)
 	}
 }

@@ -4,7 +4,8 @@
 //	/              nodes and ranges of the cluster, refreshed by itself
 //	/api/status    the same as JSON
 //	/health        200 while the process runs
-//	/ready         200 while SQL clients are served, else 503
+//	/ready         200 while SQL clients are served, else 503; it says
+//	               if the disk is nearly full
 //	/metrics       Prometheus text format
 //	/debug/pprof/  profiles; on loopback clients only
 //

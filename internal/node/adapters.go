@@ -91,6 +91,17 @@ func (l liveNodes) LiveNodes() []kvapi.NodeID {
 	return out
 }
 
+// FullNodes implements store.NodeLister.
+func (l liveNodes) FullNodes() []kvapi.NodeID {
+	var out []kvapi.NodeID
+	for _, n := range l.g.Nodes() {
+		if n.Live && n.Capacity.DiskFull {
+			out = append(out, n.NodeID)
+		}
+	}
+	return out
+}
+
 // drainPeers implements schema.Peers.
 type drainPeers struct{ net rpc.Transport }
 

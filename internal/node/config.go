@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/storage"
 )
 
 // Defaults of a node's settings.
@@ -42,12 +43,31 @@ type Config struct {
 	MaxOffset          time.Duration
 	CacheBytes         int64
 	ReplicationFactor  int
-	Log                *slog.Logger
+	// Ballast keeps a file in the store that is given up when the disk is full
+	// (storage.Space).
+	Ballast bool
+	Log     *slog.Logger
 	// Wall is the clock on the wall; nil is the system's. Tests set it off.
 	Wall hlc.WallClock
 	// Fatal is called with the error that ends the node; nil exits the
-	// process with status 1.
+	// process with ExitStatus.
 	Fatal func(error)
+}
+
+// Exit statuses of a node's process, beside 0 after a drain.
+const (
+	ExitFailed = 1
+	// ExitDiskFull says that the disk was full: with more room, the same
+	// command starts the node again.
+	ExitDiskFull = 3
+)
+
+// ExitStatus is the exit status for what ended a node.
+func ExitStatus(err error) int {
+	if storage.IsDiskFull(err) {
+		return ExitDiskFull
+	}
+	return ExitFailed
 }
 
 // check fills in defaults and refuses what cannot work, each in one line.
@@ -79,7 +99,7 @@ func (c *Config) check() error {
 		c.Fatal = func(err error) {
 			c.Log.Error("the node cannot go on", "err", err)
 			fmt.Fprintln(os.Stderr, "cairn: fatal:", err)
-			os.Exit(1)
+			os.Exit(ExitStatus(err))
 		}
 	}
 	for name, addr := range map[string]string{"--sql-addr": c.SQLAddr, "--rpc-addr": c.RPCAddr, "--http-addr": c.HTTPAddr} {

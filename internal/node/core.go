@@ -129,7 +129,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	s, err := store.Open(ctx, store.Config{
 		Engine: c.cfg.Engine, Clock: c.Clock, Transport: &raftTransport{net: &c.Transport},
 		Txns: &txnRunner{c.DB}, Sender: c.Sender, Nodes: liveNodes{c.Gossip}, Log: c.cfg.Log,
-		Fatal: c.cfg.Fatal, OnLease: c.onLease, ReplicationFactor: c.cfg.ReplicationFactor, Knobs: c.cfg.Knobs,
+		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor, Knobs: c.cfg.Knobs,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
@@ -298,6 +298,7 @@ func (c *Core) describe() gossip.NodeDescriptor {
 	if disk, err := c.cfg.Engine.Capacity(); err == nil {
 		d.Capacity.DiskUsedBytes, d.Capacity.DiskAvailableBytes = disk.UsedBytes, disk.AvailBytes
 	}
+	d.Capacity.DiskFull = c.cfg.Engine.Space() != storage.SpacePlenty
 	select {
 	case <-c.drained:
 		d.Draining = true

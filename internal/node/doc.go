@@ -17,7 +17,8 @@
 //	   timestamp (hlc I2).
 //	I3 A node has an identity, on disk, before it opens a stream.
 //	I4 The store takes part in Raft only once its messages can be answered.
-//	I5 SQL clients are let in only when the catalog can be read; the ready line
+//	I5 SQL clients are let in only when the catalog can be read, and, within
+//	   limits, when every range has its replicas (replicated.go); the ready line
 //	   is printed after that.
 //
 // Stopping runs the other way: SQL drains, leases move, the store stops, the

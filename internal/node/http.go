@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairndb/cairn/internal/console"
 	"github.com/cairndb/cairn/internal/version"
+	"github.com/cairndb/cairn/kv/storage"
 )
 
 // httpHeaderTimeout keeps idle half-open clients from piling up.
@@ -27,7 +28,12 @@ func (n *Node) serveHTTP() {
 type consoleSource struct{ n *Node }
 
 // Ready implements console.Source.
-func (s consoleSource) Ready() bool { return s.n.ready.Load() }
+func (s consoleSource) Ready() (ready bool, remark string) {
+	if s.n.engine.Space() != storage.SpacePlenty {
+		remark = "the disk is nearly full: new data are refused, reads and deletes go on"
+	}
+	return s.n.ready.Load(), remark
+}
 
 // Status implements console.Source.
 func (s consoleSource) Status(ctx context.Context) console.Status {
@@ -38,7 +44,7 @@ func (s consoleSource) Status(ctx context.Context) console.Status {
 		out.Nodes = append(out.Nodes, console.Node{ID: uint32(nd.NodeID), Live: nd.Live, Draining: nd.Draining,
 			SQL: nd.SQLAddress, RPC: nd.RPCAddress, HTTP: nd.HTTPAddress, Version: nd.Version,
 			UpSeconds: time.Since(time.Unix(0, nd.StartedNanos)).Seconds(), Ranges: nd.Capacity.Ranges, Leases: nd.Capacity.Leases,
-			DiskUsed: nd.Capacity.DiskUsedBytes, DiskAvailable: nd.Capacity.DiskAvailableBytes})
+			DiskUsed: nd.Capacity.DiskUsedBytes, DiskAvailable: nd.Capacity.DiskAvailableBytes, DiskFull: nd.Capacity.DiskFull})
 	}
 	ranges, err := c.ClusterRanges(ctx)
 	if err != nil {
@@ -71,6 +77,7 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("range_splits_total", "Splits applied.", &m.Splits),
 		counter("snapshots_sent_total", "Snapshots sent to followers.", &m.SnapshotsSent),
 		counter("snapshots_applied_total", "Snapshots received and applied.", &m.SnapshotsApplied),
+		counter("txn_records_collected_total", "Records of transactions that nobody else ended.", &m.RecordsCollected),
 		counter("batches_read_total", "Read-only batches evaluated.", &m.ReadBatches),
 		counter("batches_write_total", "Writing batches evaluated.", &m.WriteBatches),
 		counter("batches_ambiguous_total", "Batches whose outcome could not be told.", &m.Ambiguous),

@@ -33,7 +33,9 @@ func (n *Node) identify(ctx context.Context) error {
 		return n.verifyMembership(ctx, ident)
 	case !errors.Is(err, store.ErrNotBootstrapped):
 		return fmt.Errorf("read the store's identity: %w", err)
-	case n.cfg.SingleNode:
+	}
+	n.isNew = true
+	if n.cfg.SingleNode {
 		_, err := n.found()
 		return err
 	}
@@ -153,9 +155,9 @@ func (n *Node) exchange(ctx context.Context, addr string, m *rpcpb.GossipMessage
 	return rpcpb.NewClusterClient(conn).Gossip(ctx, m)
 }
 
-// lockedStore says in one line why a store cannot be opened.
+// openEngine opens the store, or says in one line why it cannot be opened.
 func openEngine(cfg *Config, fatal func(error)) (*storage.Engine, error) {
-	eng, err := storage.Open(storage.Options{Dir: cfg.StoreDir, CacheBytes: cfg.CacheBytes, Logger: cfg.Log, OnFatal: fatal})
+	eng, err := storage.Open(storage.Options{Dir: cfg.StoreDir, CacheBytes: cfg.CacheBytes, Ballast: cfg.Ballast, Logger: cfg.Log, OnFatal: fatal})
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", cfg.StoreDir, err)
 	}

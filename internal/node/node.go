@@ -32,6 +32,8 @@ type Node struct {
 	clock   *hlc.Clock
 	engine  *storage.Engine
 	started time.Time
+	// isNew says that the store got its identity in this process.
+	isNew bool
 
 	rpcLis, sqlLis, httpLis    net.Listener
 	rpcAddr, sqlAddr, httpAddr string
@@ -97,6 +99,9 @@ func (n *Node) start(ctx context.Context) error {
 	n.serveHTTP()
 	if err := core.WaitReady(ctx); err != nil {
 		return fmt.Errorf("waiting for the cluster: %w", err)
+	}
+	if err := n.waitReplicated(ctx, core); err != nil {
+		return fmt.Errorf("waiting for replicas: %w", err)
 	}
 	return n.serveSQL(core) // I5
 }

@@ -20,11 +20,9 @@ type ClusterRange struct {
 // rangesPage is how many addressing records are read at once.
 const rangesPage = 1000
 
-// ClusterRanges lists all ranges of the cluster, in key order. Lease and
-// statistics are asked of each range; they are empty if it does not answer.
-func (c *Core) ClusterRanges(ctx context.Context) ([]ClusterRange, error) {
-	var descs []kvapi.RangeDescriptor
-	err := c.DB.Run(ctx, txn.Options{Name: "list ranges"}, func(ctx context.Context, t *txn.Txn) error {
+// rangeDescriptors returns the descriptors of all ranges, in key order.
+func (c *Core) rangeDescriptors(ctx context.Context) (descs []kvapi.RangeDescriptor, err error) {
+	err = c.DB.Run(ctx, txn.Options{Name: "list ranges"}, func(ctx context.Context, t *txn.Txn) error {
 		descs = descs[:0]
 		span := &kvapi.Span{Key: keys.Meta1Prefix, EndKey: keys.MetaMax}
 		for span != nil {
@@ -43,6 +41,13 @@ func (c *Core) ClusterRanges(ctx context.Context) ([]ClusterRange, error) {
 		}
 		return nil
 	})
+	return descs, err
+}
+
+// ClusterRanges lists all ranges of the cluster, in key order. Lease and
+// statistics are asked of each range; they are empty if it does not answer.
+func (c *Core) ClusterRanges(ctx context.Context) ([]ClusterRange, error) {
+	descs, err := c.rangeDescriptors(ctx)
 	if err != nil {
 		return nil, err
 	}

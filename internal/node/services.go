@@ -106,6 +106,7 @@ func (s adminService) Nodes(context.Context, *rpcpb.NodesRequest) (*rpcpb.NodesR
 			NodeId: uint32(nd.NodeID), RpcAddress: nd.RPCAddress, SqlAddress: nd.SQLAddress, HttpAddress: nd.HTTPAddress,
 			Version: nd.Version, StartedNanos: nd.StartedNanos, Live: nd.Live, Ranges: nd.Capacity.Ranges,
 			Leases: nd.Capacity.Leases, DiskUsedBytes: nd.Capacity.DiskUsedBytes, DiskAvailableBytes: nd.Capacity.DiskAvailableBytes,
+			DiskFull: nd.Capacity.DiskFull, Draining: nd.Draining,
 		})
 	}
 	return resp, nil

@@ -75,6 +75,10 @@ func (r *Resolver) resolveJobs(jobs []job) bool {
 func (r *Resolver) forgetLater(jobs []job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.forgetLaterLocked(jobs)
+}
+
+func (r *Resolver) forgetLaterLocked(jobs []job) {
 	for i := range jobs {
 		if t := &jobs[i].txn; !t.ID.IsZero() && !r.mu.closed && len(r.mu.forget) < queueMax {
 			r.mu.forget = append(r.mu.forget, *t)

@@ -68,7 +68,8 @@
 // Checked by the explorer in kv/batcheval/parallel_commit_test.go.
 //
 // A node that dies between a transaction's end and the resolution of its locks
-// leaves the record, and the locks to whoever meets them.
+// leaves the record, and the locks to whoever meets them. Leaseholders collect
+// such records after a minute (kv/store, records.go).
 //
 // What goes wrong: an error anywhere leaves locks that the next reader pushes
 // again; nothing is decided by a failure.

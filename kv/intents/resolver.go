@@ -61,6 +61,7 @@ func (r *Resolver) ResolveAsync(updates []kvapi.LockUpdate) bool {
 
 // ResolveTxnAsync is ResolveAsync for the lock spans of a finished
 // transaction, which must be all it has left: then its record is forgotten.
+// Without any it is forgotten soon.
 func (r *Resolver) ResolveTxnAsync(txn *kvapi.Transaction, spans []kvapi.Span) bool {
 	updates := make([]kvapi.LockUpdate, len(spans))
 	for i, s := range spans {
@@ -77,6 +78,7 @@ func (r *Resolver) enqueue(j job) bool {
 		return false
 	}
 	if len(j.updates) == 0 {
+		r.forgetLaterLocked([]job{j})
 		return true
 	}
 	r.mu.queue = append(r.mu.queue, j)

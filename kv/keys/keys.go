@@ -215,6 +215,15 @@ func TxnRecord(anchor Key, id kvapi.TxnID) Key {
 	return append(rangeLocal(anchor, suffixTxnRecord), id[:]...)
 }
 
+// IsTxnRecord reports whether k is the key of a transaction record.
+func IsTxnRecord(k Key) bool {
+	if !bytes.HasPrefix(k, []byte(localRangePrefix)) {
+		return false
+	}
+	_, rest, err := cutEscaped(k[len(localRangePrefix):])
+	return err == nil && bytes.HasPrefix(rest, suffixTxnRecord)
+}
+
 // RangeLocalSpan returns the span of the range-local keys of [start, end).
 func RangeLocalSpan(start, end Key) (Key, Key) {
 	return rangeLocalBound(start), rangeLocalBound(end)

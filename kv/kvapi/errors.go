@@ -66,12 +66,15 @@ const (
 	ErrUnavailable
 	// ErrCanceled: the caller's context ended.
 	ErrCanceled
-	// ErrOverloaded: a queue or a disk is full; nothing was done.
+	// ErrOverloaded: a queue is full; nothing was done.
 	ErrOverloaded
 	// ErrTxnFinished: EndTxn met a record that is already committed.
 	ErrTxnFinished
 	// ErrDeadlock: the transaction was chosen as a deadlock's victim.
 	ErrDeadlock
+	// ErrDiskFull: a disk is nearly full and takes no new data; nothing was
+	// done. Deletes go on.
+	ErrDiskFull
 	errKindEnd
 )
 
@@ -98,6 +101,7 @@ var errorNames = [errKindEnd]string{
 	ErrOverloaded:          "overloaded",
 	ErrTxnFinished:         "transaction already finished",
 	ErrDeadlock:            "deadlock",
+	ErrDiskFull:            "disk full",
 }
 
 // String prints the kind in words.

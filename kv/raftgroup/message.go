@@ -57,6 +57,17 @@ func (m Message) Rejects() bool { return m.m.GetReject() }
 // EntryCount returns the number of entries an append carries.
 func (m Message) EntryCount() int { return len(m.m.Entries) }
 
+// AnyEntry reports whether an entry that the message carries is one that is
+// looked for.
+func (m Message) AnyEntry(looked func(Entry) bool) bool {
+	for _, e := range m.m.Entries {
+		if looked(entryOf(e)) {
+			return true
+		}
+	}
+	return false
+}
+
 // IsTransferCampaign reports whether a vote is asked for because the leader
 // handed leadership over, so that an existing promise to it does not stand
 // against the vote.

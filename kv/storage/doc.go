@@ -33,13 +33,16 @@
 //	    Checked by TestIngestAfterBarrier.
 //	I4  An empty batch syncs nothing; Barrier therefore logs a byte.
 //	I5  All iterators of one View or Batch show one state of the engine.
+//	I6  A write that fails for want of room is tried once more after the
+//	    ballast is gone (Space). Checked by TestBallastSurvivesAFullDisk.
 //
-// What goes wrong: a full disk or a failing one is reported by Health and by
-// the error of the commit (IsDiskFull tells them apart); the caller, which
-// cannot know what a failed WAL write left behind, stops the node.
+// What goes wrong: a disk that fills is told by Space while there is still
+// room. A full or failing one is reported by Health and by the error of the
+// commit (IsDiskFull tells them apart); the caller, which cannot know what a
+// failed WAL write left behind, stops the node.
 //
 // Not here: what the keys mean (kv/keys), versions and intents (kv/mvcc), the
 // Raft log (kv/raftlog).
 //
-// Read next: engine.go, then key.go.
+// Read next: engine.go, key.go, space.go.
 package storage

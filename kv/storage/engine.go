@@ -21,6 +21,7 @@ type Engine struct {
 	fs     vfs.FS
 	dir    string
 	health *health
+	space  *space
 	// fsyncs is Pebble's histogram of WAL syncs.
 	fsyncs prometheus.Histogram
 }
@@ -29,11 +30,17 @@ type Engine struct {
 func Open(o Options) (*Engine, error) {
 	o = o.withDefaults()
 	h := &health{}
-	db, err := pebble.Open(o.Dir, o.pebbleOptions(h))
+	sp := &space{fs: o.FS, dir: o.Dir, ballast: o.Ballast, log: o.Logger, health: h}
+	if err := sp.makeRoomToOpen(); err != nil {
+		return nil, err
+	}
+	p := o.pebbleOptions(h)
+	p.FS = vfs.OnDiskFull(o.FS, sp.onFull)
+	db, err := pebble.Open(o.Dir, p)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", o.Dir, err)
 	}
-	return &Engine{db: db, fs: o.FS, dir: o.Dir, health: h, fsyncs: db.Metrics().LogWriter.FsyncLatency}, nil
+	return &Engine{db: db, fs: o.FS, dir: o.Dir, health: h, space: sp, fsyncs: db.Metrics().LogWriter.FsyncLatency}, nil
 }
 
 // Close closes the engine; every iterator, batch and snapshot is closed before.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -204,13 +206,19 @@ func TestKeysComeBack(t *testing.T) {
 	}
 }
 
-// TestFullDiskIsFatalAndNamed: a WAL that cannot be written ends the engine,
+// TestFailedLogIsFatalAndNamed: a WAL that cannot be written ends the engine,
 // with an error that says why.
-func TestFullDiskIsFatalAndNamed(t *testing.T) {
-	full := false
+func TestFailedLogIsFatalAndNamed(t *testing.T) {
+	for _, why := range []syscall.Errno{syscall.ENOSPC, syscall.EROFS, syscall.EIO} {
+		t.Run(why.Error(), func(t *testing.T) { testFailedLog(t, why) })
+	}
+}
+
+func testFailedLog(t *testing.T, why syscall.Errno) {
+	var full atomic.Bool
 	inj := errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if full && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			return syscall.ENOSPC
+		if full.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			return why
 		}
 		return nil
 	})
@@ -220,12 +228,15 @@ func TestFullDiskIsFatalAndNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full = true
+	full.Store(true)
 	func() {
 		defer func() { _ = recover() }()
 		err = e.Barrier(context.Background())
 	}()
-	if fatal == nil && !storage.IsDiskFull(err) {
-		t.Fatalf("err %v, fatal %v", err, fatal)
+	if fatal != nil {
+		err = fatal
+	}
+	if !errors.Is(err, why) || strings.Contains(err.Error(), "\n") || storage.IsDiskFull(err) != (why == syscall.ENOSPC) {
+		t.Fatal(err)
 	}
 }

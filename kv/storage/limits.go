@@ -1,5 +1,7 @@
 package storage
 
+import "time"
+
 // Sizes and counts of an engine, for a machine of a few cores; chosen from
 // Pebble's and CockroachDB's published settings.
 const (
@@ -8,6 +10,8 @@ const (
 	// it overlaps, all of a table for random updates. The WAL to be replayed
 	// after a crash is as long.
 	memTableBytesDefault = 64 << 20
+	// memTableBytesMin is what a memtable has on the smallest disk.
+	memTableBytesMin = 1 << 20
 	// memTableCountMax memtables may wait for their flush before writes stall.
 	memTableCountMax = 4
 	openFilesDefault = 10000
@@ -30,4 +34,22 @@ const (
 	deletionRate   = 128 << 20
 	compactionsMin = 1
 	compactionsMax = 2
+)
+
+// What is kept free of a disk (SpaceLimitsOf).
+const (
+	spaceKeptMin = 256 << 20
+	spaceKeptMax = 4 << 30
+	// ballastMax is enough for some minutes of leases and deletes.
+	ballastMax = 64 << 20
+	// startRoomMax is enough to open a store: a new log and manifest.
+	startRoomMax = 8 << 20
+	// fullPause is how long all writes wait when one has found the disk full and
+	// there is no ballast left: a failed flush is tried again at once, and would
+	// keep a core busy. Leases are renewed in spite of it.
+	fullPause = 100 * time.Millisecond
+	// tellInterval is how often a failure that goes on is logged.
+	tellInterval = 10 * time.Second
+	// ballastName is no name that Pebble gives to its files.
+	ballastName = "ballast"
 )

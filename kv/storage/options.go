@@ -22,13 +22,15 @@ type Options struct {
 	CacheBytes int64
 	Cache      *pebble.Cache
 	// MemTableBytes is the size of one memtable; up to memTableCountMax wait
-	// to be flushed.
+	// to be flushed. It is smaller by default on a small disk.
 	MemTableBytes uint64
 	// MaxOpenFiles bounds the files held open.
 	MaxOpenFiles int
 	// MustExist and MustNotExist refuse to create or to open a store.
 	MustExist, MustNotExist bool
 	Logger                  *slog.Logger
+	// Ballast keeps a file that is given up when the disk is full (Space).
+	Ballast bool
 	// OnFatal is called when the engine can go on no longer: its WAL or
 	// manifest cannot be written, or Pebble was misused. It must not return
 	// before the process cannot answer any more; nil panics.
@@ -46,6 +48,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = memTableBytesDefault
+		if u, err := o.FS.GetDiskUsage(o.Dir); err == nil {
+			o.MemTableBytes = memTableBytesFor(u.TotalBytes)
+		}
 	}
 	if o.MaxOpenFiles == 0 {
 		o.MaxOpenFiles = openFilesDefault
@@ -116,7 +121,27 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 }
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.fatal(fmt.Errorf("storage: pebble gave up: "+format, args...))
+	l.fatal(&gaveUpError{text: fmt.Sprintf("storage: pebble gave up: "+format, args...), args: args})
+}
+
+// gaveUpError is what Pebble calls fatal. Pebble formats the cause into the
+// text; callers want to know it (IsDiskFull).
+type gaveUpError struct {
+	text string
+	args []any
+}
+
+// Error implements error.
+func (e *gaveUpError) Error() string { return e.text }
+
+// Unwrap returns the causes.
+func (e *gaveUpError) Unwrap() (causes []error) {
+	for _, a := range e.args {
+		if err, ok := a.(error); ok {
+			causes = append(causes, err)
+		}
+	}
+	return causes
 }
 
 const flushDelay = 10 * time.Second

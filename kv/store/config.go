@@ -44,6 +44,8 @@ type TxnRunner interface {
 type NodeLister interface {
 	// LiveNodes returns the nodes that are up, in any order, own one included.
 	LiveNodes() []kvapi.NodeID
+	// FullNodes returns those whose disks take no new data.
+	FullNodes() []kvapi.NodeID
 }
 
 // Config is what a store is made of. Engine, Clock and Transport are required;
@@ -65,6 +67,9 @@ type Config struct {
 	// OnLease is called when this store acquired or lost a range's lease. Nil
 	// is allowed. It must not block.
 	OnLease func(desc kvapi.RangeDescriptor, lease kvapi.Lease)
+	// OnSpace is called when the disk became fuller, or emptier. Nil is
+	// allowed. It must not block.
+	OnSpace func(storage.SpaceReport)
 	// TickInterval is the length of a Raft tick; 0 means DefaultTickInterval.
 	TickInterval time.Duration
 	// ReplicationFactor is how many voters the replicate loop gives every

@@ -43,8 +43,8 @@
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try
 // again), or neither for a long time or because a snapshot jumped over it
-// (ambiguous). A
-// failed disk or a broken invariant stops the node before it answers.
+// (ambiguous). A failed disk or a broken invariant stops the node before it
+// answers. A disk that fills refuses data long before it fails (space.go).
 //
 // Not here: what requests mean (kv/batcheval), who waits for whom
 // (kv/concurrency), routing (rangecache), merges, and where replicas should be

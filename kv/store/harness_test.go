@@ -184,6 +184,17 @@ func (c *cluster) LiveNodes() []kvapi.NodeID {
 	return out
 }
 
+// FullNodes implements NodeLister.
+func (c *cluster) FullNodes() []kvapi.NodeID {
+	var out []kvapi.NodeID
+	for _, id := range c.LiveNodes() {
+		if n := c.up(id); n != nil && n.engine.Space() != storage.SpacePlenty {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
 func (c *cluster) up(id kvapi.NodeID) *testNode {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -270,8 +281,11 @@ func (t testTransport) SendSnapshot(ctx context.Context, to kvapi.NodeID, fill f
 }
 
 // Send routes a batch to whichever store serves it, and tries until it does.
-// It splits nothing: all keys are in one range. Implements kvapi.Sender.
+// The keys of a transaction's batch are in one range. Implements kvapi.Sender.
 func (c *cluster) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	if ba.Txn == nil && len(ba.Requests) > 1 {
+		return c.sendEach(ctx, ba)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var last *kvapi.Error
@@ -298,6 +312,21 @@ func (c *cluster) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 		last = kvapi.NewError(kvapi.ErrUnavailable, "no node")
 	}
 	return nil, last
+}
+
+// sendEach sends every request by itself: clean-up is of several ranges.
+func (c *cluster) sendEach(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	out := &kvapi.BatchResponse{}
+	for _, q := range ba.Requests {
+		one := *ba
+		one.Requests = []kvapi.Request{q}
+		br, err := c.Send(ctx, &one)
+		if err != nil {
+			return nil, err
+		}
+		out.Responses = append(out.Responses, br.Responses...)
+	}
+	return out, nil
 }
 
 func (c *cluster) put(key, value string) error {

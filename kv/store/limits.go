@@ -75,6 +75,20 @@ const (
 	// before it votes, or leads: less than a moment's traffic.
 	learnerLagMax  = 256
 	transferLagMax = 256
+	// spaceInterval is how often the disk is looked at while spaceAmple times
+	// what is to be kept is free, spaceIntervalMin how often otherwise: what is
+	// kept must last for several looks at the speed of any disk.
+	spaceInterval    = time.Second
+	spaceIntervalMin = 50 * time.Millisecond
+	spaceAmple       = 8
+	// recordInterval is how often a leaseholder looks for the records of
+	// transactions that nobody ends, recordAge how long they must have been
+	// silent (expired, and given up by whoever cleans up), recordsMax how many
+	// it ends in a range at a time, and recordPushMax how long it tries with one.
+	recordInterval = time.Minute
+	recordAge      = time.Minute
+	recordsMax     = 100
+	recordPushMax  = 5 * time.Second
 	// replicateTimeout bounds the work on one range.
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.

@@ -18,4 +18,6 @@ type Metrics struct {
 	MessagesDropped, MessagesReceived        atomic.Int64
 	LogTruncations                           atomic.Int64
 	Ambiguous                                atomic.Int64
+	// RecordsCollected are records of transactions that nobody else ended.
+	RecordsCollected atomic.Int64
 }

@@ -37,6 +37,9 @@ type Replica struct {
 	// so that a split and a replica change wait for each other here rather
 	// than fail in their transactions. A channel: waiting ends with a context.
 	changing chan struct{}
+	// noRecordsAt is one more than the count of local keys at which there was no
+	// transaction record (collectRecords).
+	noRecordsAt atomic.Int64
 	// heard says where messages came from: all that a replica without a
 	// descriptor knows of its peers.
 	heard struct {

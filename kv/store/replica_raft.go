@@ -75,8 +75,8 @@ func (r *Replica) acceptPeer(e raftgroup.Envelope) bool {
 	r.heard.Unlock()
 	// A sender that is in no descriptor here may be newer than our descriptor,
 	// and may need our vote; one that was removed is kept in check by pre-vote.
-	if r.Desc().IsInitialized() {
-		return true
+	if desc := r.Desc(); desc.IsInitialized() {
+		return !r.store.hasNoSpaceFor(desc, &e.Message)
 	}
 	return !r.waitsForSplit(e)
 }

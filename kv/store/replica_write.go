@@ -27,6 +27,9 @@ type evaluated struct {
 // store has the guard.
 func (r *Replica) write(ctx context.Context, ba *kvapi.BatchRequest, g *concurrency.Guard) (
 	br *kvapi.BatchResponse, held bool, err *kvapi.Error) {
+	if err := r.refuseWithoutSpace(ba); err != nil {
+		return nil, false, err
+	}
 	ev, err := r.evaluate(ctx, ba, g)
 	if err != nil {
 		return nil, false, err

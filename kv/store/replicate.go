@@ -125,8 +125,8 @@ func (s *Store) finishLearner(ctx context.Context, r *Replica, rep kvapi.Replica
 	return r.removeReplica(ctx, rep.NodeID)
 }
 
-// candidates are the live nodes without a replica, the one with the fewest
-// known replicas first.
+// candidates are the live nodes without a replica whose disks are not full, the
+// one with the fewest known replicas first.
 func (s *Store) candidates(desc *kvapi.RangeDescriptor, live []kvapi.NodeID) []kvapi.NodeID {
 	load := map[kvapi.NodeID]int{}
 	for _, r := range s.replicas.all() {
@@ -136,7 +136,7 @@ func (s *Store) candidates(desc *kvapi.RangeDescriptor, live []kvapi.NodeID) []k
 	}
 	var out []kvapi.NodeID
 	for _, n := range live {
-		if _, ok := desc.Replica(n); !ok {
+		if _, ok := desc.Replica(n); !ok && !s.isFull(n) {
 			out = append(out, n)
 		}
 	}

@@ -116,6 +116,9 @@ func (r *Replica) streamSnapshot(p *preparedSnapshot) error {
 // chunks that SendSnapshot's fill sent, and io.EOF after the last. It returns
 // when the snapshot is applied, durably, or with the reason why it is not.
 func (s *Store) HandleSnapshot(ctx context.Context, next func() ([]byte, error)) error {
+	if sp := s.cfg.Engine.Space(); sp != storage.SpacePlenty {
+		return fmt.Errorf("the disk of %s is nearly full", s.ident.NodeID)
+	}
 	release, err := s.snapshotIn.Acquire(ctx)
 	if err != nil {
 		return err

@@ -38,6 +38,8 @@ type Store struct {
 	txns      *txncache.Cache
 	resolver  *intents.Resolver
 	metrics   Metrics
+	// full holds the nodes whose disks take no new data; nil for none.
+	full atomic.Pointer[fullNodes]
 
 	// createMu is held by whoever makes a replica or a split's right side, so
 	// that the two do not make one range's replica at a time. It is taken after
@@ -180,6 +182,10 @@ func (s *Store) Start() {
 	}
 	if !s.cfg.Knobs.DisableTicks {
 		s.background.Go(s.tickLoop)
+	}
+	s.background.Go(s.spaceLoop)
+	if s.resolver != nil {
+		s.background.Go(s.recordLoop)
 	}
 	if !s.cfg.Knobs.DisableReplicateLoop {
 		s.background.Go(s.replicateLoop)

@@ -603,8 +603,11 @@ type Node struct {
 	Leases             int64                  `protobuf:"varint,9,opt,name=leases,proto3" json:"leases,omitempty"`
 	DiskUsedBytes      uint64                 `protobuf:"varint,10,opt,name=disk_used_bytes,json=diskUsedBytes,proto3" json:"disk_used_bytes,omitempty"`
 	DiskAvailableBytes uint64                 `protobuf:"varint,11,opt,name=disk_available_bytes,json=diskAvailableBytes,proto3" json:"disk_available_bytes,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The node takes no new data for want of space, or drains.
+	DiskFull      bool `protobuf:"varint,12,opt,name=disk_full,json=diskFull,proto3" json:"disk_full,omitempty"`
+	Draining      bool `protobuf:"varint,13,opt,name=draining,proto3" json:"draining,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
@@ -712,6 +715,20 @@ func (x *Node) GetDiskAvailableBytes() uint64 {
 		return x.DiskAvailableBytes
 	}
 	return 0
+}
+
+func (x *Node) GetDiskFull() bool {
+	if x != nil {
+		return x.DiskFull
+	}
+	return false
+}
+
+func (x *Node) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
 }
 
 type RangesRequest struct {
@@ -1052,7 +1069,7 @@ const file_cluster_proto_rawDesc = "" +
 	"high_water\x18\x04 \x03(\v2\x14.cairn.rpc.HighWaterR\thighWater\"\x0e\n" +
 	"\fNodesRequest\"6\n" +
 	"\rNodesResponse\x12%\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x0f.cairn.rpc.NodeR\x05nodes\"\xe1\x02\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x0f.cairn.rpc.NodeR\x05nodes\"\x9a\x03\n" +
 	"\x04Node\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\rR\x06nodeId\x12\x1f\n" +
 	"\vrpc_address\x18\x02 \x01(\tR\n" +
@@ -1067,7 +1084,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06leases\x18\t \x01(\x03R\x06leases\x12&\n" +
 	"\x0fdisk_used_bytes\x18\n" +
 	" \x01(\x04R\rdiskUsedBytes\x120\n" +
-	"\x14disk_available_bytes\x18\v \x01(\x04R\x12diskAvailableBytes\"\x0f\n" +
+	"\x14disk_available_bytes\x18\v \x01(\x04R\x12diskAvailableBytes\x12\x1b\n" +
+	"\tdisk_full\x18\f \x01(\bR\bdiskFull\x12\x1a\n" +
+	"\bdraining\x18\r \x01(\bR\bdraining\"\x0f\n" +
 	"\rRangesRequest\":\n" +
 	"\x0eRangesResponse\x12(\n" +
 	"\x06ranges\x18\x01 \x03(\v2\x10.cairn.rpc.RangeR\x06ranges\"\xb6\x02\n" +
