@@ -236,10 +236,10 @@ func (s *Sender) judgeLost(ctx context.Context, err *kvapi.Error, f *fate) verdi
 		return final
 	}
 	maybe := err.MaybeApplied || err.Kind == kvapi.ErrAmbiguous || err.Kind == kvapi.ErrCanceled
-	if maybe && f.effects && f.ambiguous == nil {
+	if maybe && f.effects && f.ambiguous == nil && !s.cfg.Knobs.BlindRetry {
 		f.ambiguous = err
 	}
-	if ctx.Err() != nil || (maybe && !f.resend) {
+	if ctx.Err() != nil || (maybe && !f.resend && !s.cfg.Knobs.BlindRetry) {
 		return final
 	}
 	return nextReplica

@@ -27,6 +27,8 @@ type Config struct {
 	FirstRange FirstRangeProvider
 	// Cache may be nil for a new one of the default size.
 	Cache *Cache
+	// Knobs break the sender for tests.
+	Knobs TestingKnobs
 	// Alive, if set, says which nodes are worth trying first.
 	Alive func(kvapi.NodeID) bool
 	// Go runs a function on another goroutine; nil for a new one each time.

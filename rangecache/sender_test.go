@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,6 +269,46 @@ func TestAmbiguousCommitIsNeverADefiniteError(t *testing.T) {
 		_, err := c.Sender.Send(context.Background(), &kvapi.BatchRequest{Requests: []kvapi.Request{{Kind: kvapi.Get, Key: key(1)}}})
 		if err == nil || err.Kind != kvapi.ErrUnavailable || err.MaybeApplied {
 			t.Errorf("read: %v", err)
+		}
+	})
+}
+
+// A broken sender that forgets an earlier attempt says that a write has failed
+// which has happened: its second attempt finds the first.
+func TestBlindRetryIsSeen(t *testing.T) {
+	commit := func(t *testing.T, knobs rangecache.TestingKnobs) (err *kvapi.Error, there bool) {
+		c := newCluster()
+		s := rangecache.NewSender(rangecache.Config{NodeID: 1, Clock: c.clock, Transport: c.Cluster, FirstRange: c.Cluster, Knobs: knobs})
+		now := c.clock.Now().Timestamp()
+		txn := &kvapi.Transaction{TxnMeta: kvapi.TxnMeta{ID: kvapi.NewTxnID(), AnchorKey: key(1), WriteTimestamp: now, MinTimestamp: now, Seq: 1}, ReadTimestamp: now}
+		ba := &kvapi.BatchRequest{Header: kvapi.Header{Txn: txn}}
+		ba.Add(kvapi.Request{Kind: kvapi.Put, Key: key(1), Value: []byte("1"), Seq: 1})
+		ba.Add(kvapi.Request{Kind: kvapi.EndTxn, Key: key(1), EndTxn: &kvapi.EndTxnArgs{Commit: true, CanCommitOnePhase: true,
+			LockSpans: []kvapi.Span{{Key: key(1)}}}})
+		var lost atomic.Bool
+		c.SetOnSend(func(_ context.Context, _ kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
+			if ba.EndTxnRequest() == nil || lost.Swap(true) {
+				return memkv.Fault{}
+			}
+			err := kvapi.NewError(kvapi.ErrNodeUnreachable, "the answer is lost")
+			err.MaybeApplied = true
+			return memkv.Fault{After: err}
+		})
+		_, err = s.Send(context.Background(), ba)
+		br, gerr := s.Send(context.Background(), (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.Get, Key: key(1)}))
+		if gerr != nil {
+			t.Fatal(gerr)
+		}
+		return err, string(br.Responses[0].Value) == "1"
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if err, there := commit(t, rangecache.TestingKnobs{}); !there || err != nil && err.Kind != kvapi.ErrAmbiguous {
+			t.Errorf("there: %v, told: %v", there, err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		if err, there := commit(t, rangecache.TestingKnobs{BlindRetry: true}); !there || err == nil || err.Kind == kvapi.ErrAmbiguous {
+			t.Errorf("the broken sender is right: there: %v, told: %v", there, err)
 		}
 	})
 }

@@ -29,6 +29,8 @@ type Config struct {
 	NodeID kvapi.NodeID
 	// Recoverer turns some unknown commits into known ones; nil for none.
 	Recoverer Recoverer
+	// Knobs break the coordinator for tests.
+	Knobs TestingKnobs
 	// Logger gets rare warnings; nil discards them.
 	Logger *slog.Logger
 	// Go runs a function on another goroutine; nil for a new one each time.

@@ -98,7 +98,7 @@ func (r *refresher) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Ba
 		if ferr := r.refresh(ctx, to, err); ferr != nil {
 			return nil, ferr
 		}
-		if err.MaybeApplied && ba.EndTxnRequest() != nil {
+		if err.MaybeApplied && ba.EndTxnRequest() != nil && !r.t.db.cfg.Knobs.ResendCommitWithWrites {
 			return r.commitInSteps(ctx, ba)
 		}
 	}

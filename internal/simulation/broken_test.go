@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, lease-unchecked or ack-before-sync")
+	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, readers-ignored, lease-unchecked or ack-before-sync")
 	brokenSeeds = flag.Int("broken-seeds", 40, "within how many seeds a broken build must be caught")
 )
 
@@ -32,6 +32,7 @@ type brokenBuild struct {
 func brokenBuilds() []brokenBuild {
 	return []brokenBuild{
 		{"timestamp-cache-off", store.TestingKnobs{DisableTimestampCache: true}, workload.ListAppend, nil, 1},
+		{"readers-ignored", store.TestingKnobs{IgnoreReaders: true}, workload.KV, nil, 1},
 		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7},
 		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5},
 	}

@@ -146,7 +146,7 @@ func (c *cursor) checkCertain(q *query, at hlc.Timestamp) error {
 		return err
 	}
 	local := v.local
-	if local.IsEmpty() {
+	if local.IsEmpty() || q.o.Uncertainty.IgnoreLocal {
 		local = at
 	}
 	if local.LessEq(q.o.Uncertainty.Local) {

@@ -11,6 +11,9 @@ import (
 type Uncertainty struct {
 	Global hlc.Timestamp
 	Local  hlc.Timestamp
+	// IgnoreLocal is broken on purpose (kv/store, TestingKnobs): it takes a
+	// version's own timestamp for the clock when it was written.
+	IgnoreLocal bool
 }
 
 // ReadOptions says how to read.

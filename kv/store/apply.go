@@ -252,7 +252,7 @@ func (a *applier) applyLease(l kvapi.Lease) error {
 	a.state.LeaseSequence = l.Sequence
 	holder := l.Holder.ReplicaID == r.replicaID
 	desc := r.Desc()
-	if !renewed && holder {
+	if !renewed && holder && !r.store.cfg.Knobs.KeepFloor {
 		r.store.tscache.SetRangeFloor(desc, l.Start)
 	}
 	if !renewed {

@@ -9,6 +9,18 @@ type TestingKnobs struct {
 	// DisableTimestampCache forgets reads: a write may then land below one.
 	// Found by write-skew and list-append workloads.
 	DisableTimestampCache bool
+	// IgnoreReaders forgets who read: a write may go where somebody else has
+	// read at the same timestamp.
+	IgnoreReaders bool
+	// KeepFloor does not raise the timestamp cache's floor with a new lease.
+	KeepFloor bool
+	// NoPrevention answers a query for a missing intent and lets the write
+	// come later all the same.
+	NoPrevention bool
+	// IgnoreLocalTimestamps compares what a reader has observed of a node with
+	// the timestamps of versions, which may have moved up since they were
+	// written, and not with the clock at the time of writing.
+	IgnoreLocalTimestamps bool
 	// DisableLeaseCheck lets any replica that believes to lead serve. Found by
 	// a register workload with paused or cut-off leaders.
 	DisableLeaseCheck bool

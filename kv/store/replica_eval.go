@@ -126,10 +126,12 @@ func (r *Replica) checkStill(a admission) *kvapi.Error {
 }
 
 func (r *Replica) evalContext(ba *kvapi.BatchRequest, a admission, g *concurrency.Guard) *batcheval.EvalContext {
+	u := batcheval.Uncertainty(ba, a.lease, r.store.cfg.Clock.MaxOffset())
+	u.IgnoreLocal = r.store.cfg.Knobs.IgnoreLocalTimestamps
 	return &batcheval.EvalContext{
 		Desc: a.desc, NodeID: r.store.ident.NodeID, Now: a.now, Lease: a.lease, GCThreshold: a.gc,
 		Stats: a.stats, Records: txnRecords{r}, Locks: heldLocks{g}, Finished: r.store.txns,
-		Uncertainty: batcheval.Uncertainty(ba, a.lease, r.store.cfg.Clock.MaxOffset()),
+		Uncertainty: u,
 	}
 }
 
@@ -160,6 +162,9 @@ func (r *Replica) onLocalResult(res *batcheval.Result) {
 		r.store.markTxn(m)
 	}
 	for _, s := range l.MissingIntents {
+		if r.store.cfg.Knobs.NoPrevention {
+			break
+		}
 		r.store.tscache.Add(s.Span, s.Timestamp, s.TxnID)
 	}
 	for _, lock := range l.AcquiredLocks {

@@ -169,7 +169,7 @@ func (r *Replica) bumpAboveReads(ba *kvapi.BatchRequest) (*kvapi.BatchRequest, *
 			continue
 		}
 		read, owner := r.store.tscache.Get(q.Span())
-		if owner != self || self.IsZero() {
+		if (owner != self || self.IsZero()) && !r.store.cfg.Knobs.IgnoreReaders {
 			read = next(read)
 		}
 		to.Forward(read)

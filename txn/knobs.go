@@ -1,0 +1,10 @@
+package txn
+
+// TestingKnobs break the coordinator on purpose, so that the tests which should
+// see it are known to see it. All are off in a real node; there is no setting
+// that reaches them.
+type TestingKnobs struct {
+	// ResendCommitWithWrites sends a commit that had effects again whole after
+	// a refresh, and not its writes first (I3; CockroachDB #46431).
+	ResendCommitWithWrites bool
+}
