@@ -35,7 +35,7 @@ func (f *startFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.cfg.InsecureAnywhere, "insecure-anywhere", false, "allow --insecure on any address: whoever reaches it owns the data")
 	fs.StringVar(&f.certsDir, "certs-dir", "", "folder with ca.crt, node.crt and node.key (see cairn cert)")
 	fs.DurationVar(&f.cfg.MaxOffset, "max-offset", node.DefaultMaxOffset, "largest difference between any two nodes' clocks; the same on all nodes")
-	fs.StringVar(&f.cache, "cache", "128MiB", "size of the block cache")
+	fs.StringVar(&f.cache, "cache", "", "size of the block cache (default a sixteenth of the memory, 128MiB to 4GiB)")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error; logs go to standard error")
 }
 
@@ -48,8 +48,10 @@ func (f *startFlags) config() (node.Config, error) {
 	}
 	cfg.Log = newLog(os.Stderr, level)
 	var err error
-	if cfg.CacheBytes, err = parseBytes(f.cache); err != nil {
-		return cfg, fmt.Errorf("--cache: %w", err)
+	if f.cache != "" {
+		if cfg.CacheBytes, err = parseBytes(f.cache); err != nil {
+			return cfg, fmt.Errorf("--cache: %w", err)
+		}
 	}
 	if f.certsDir != "" {
 		if cfg.Insecure {

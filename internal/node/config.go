@@ -18,7 +18,6 @@ const (
 	DefaultRPCAddr   = "127.0.0.1:7433"
 	DefaultHTTPAddr  = "127.0.0.1:7480"
 	DefaultMaxOffset = 250 * time.Millisecond
-	DefaultCache     = 128 << 20
 )
 
 // Config is how a node is started.
@@ -87,7 +86,7 @@ func (c *Config) check() error {
 		c.MaxOffset = DefaultMaxOffset
 	}
 	if c.CacheBytes == 0 {
-		c.CacheBytes = DefaultCache
+		c.CacheBytes = defaultCache()
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
