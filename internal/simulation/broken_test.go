@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cairndb/cairn/internal/workload"
 	"github.com/cairndb/cairn/kv/store"
@@ -38,11 +39,16 @@ func brokenBuilds() []brokenBuild {
 	}
 }
 
+// brokenSettle: replicas that lost what they had promised never agree, and
+// their leader tells them so as fast as the network goes. Minutes of virtual
+// time of that are minutes of CPU.
+const brokenSettle = 20 * time.Second
+
 // broken applies -break to a run.
 func broken(o Options) (Options, error) {
 	for _, b := range brokenBuilds() {
 		if b.name == *breakFlag {
-			o.Knobs, o.Faults = b.knobs, b.faults
+			o.Knobs, o.Faults, o.Settle = b.knobs, b.faults, brokenSettle
 			if b.workload != "" && len(o.Workloads) == 0 {
 				o.Workloads = []workload.Name{b.workload}
 			}
@@ -90,6 +96,9 @@ func runBroken(t *testing.T, b brokenBuild, seed Seed) (string, bool) {
 		return "", false
 	}
 	found := proof.FindString(string(out[strings.Index(string(out), "\n")+1:]))
+	if found == "" {
+		t.Fatalf("seed %d failed without saying why: %v\n%s", seed, err, out)
+	}
 	const linesMax = 12
 	lines := strings.Split(strings.TrimSpace(found), "\n")
 	return strings.Join(lines[:min(len(lines), linesMax)], "\n"), true

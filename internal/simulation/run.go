@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +31,8 @@ type Options struct {
 	Faults []FaultKind
 	Knobs  store.TestingKnobs
 	Log    *slog.Logger
+	// Settle is how long replicas may take to agree; 0 for settleTimeout.
+	Settle time.Duration
 	// Pulse, if set, counts the run's virtual seconds.
 	Pulse *Pulse
 }
@@ -57,9 +61,23 @@ const (
 	settleTimeout = 2 * time.Minute
 )
 
+// overtime is what a run takes at most beside its safety phase: starts, the
+// patience of operators and of liveness and verdict, the last lingering, and as
+// much again.
+const overtime = 2 * (startTimeout + adminTimeout + livenessTimeout + settleTimeout + lingerMax)
+
+// neverEnds ends the process when something waits for ever. It can be nothing
+// but a bug, and nothing that waits for it would ever come back to report it;
+// nor does the bubble see a deadlock, for tickers tick on.
+func (r *run) neverEnds() {
+	debug.SetTraceback("all")
+	panic(fmt.Sprintf("seed %d: not over after %s\n%s", r.Seed, time.Since(r.began), describe(r.result.Schedule)))
+}
+
 // run is one run.
 type run struct {
 	Options
+	began     time.Time
 	c         *Cluster
 	moments   history.Counter
 	workloads []workload.Workload
@@ -84,8 +102,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		defer close(stop)
 		go o.Pulse.beat(stop)
 	}
-	r := &run{Options: o}
 	began := time.Now()
+	r := &run{Options: o, began: began}
+	defer time.AfterFunc(o.Safety+overtime, r.neverEnds).Stop()
 	err := r.all(ctx)
 	if r.c != nil {
 		r.c.Stop()
@@ -298,7 +317,7 @@ func (c *countOK) Do(ctx context.Context, g workload.Gateway) error {
 
 // verdict reads everything, and asks the checkers.
 func (r *run) verdict(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Settle, settleTimeout))
 	defer cancel()
 	s, err := r.c.nodes[0].Connect(ctx)
 	if err != nil {
@@ -317,6 +336,11 @@ func (r *run) verdict(ctx context.Context) error {
 		if cerr := w.Check(); cerr != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", w.Name(), cerr))
 		}
+	}
+	if err != nil {
+		// How replicas differ may explain it; there is nothing to wait for.
+		ctx, cancel = context.WithTimeout(ctx, time.Second)
+		defer cancel()
 	}
 	if rerr := r.c.checkReplicas(ctx); rerr != nil {
 		return errors.Join(err, rerr)
