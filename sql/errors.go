@@ -58,6 +58,7 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 		deadlock *txn.DeadlockError
 		cond     *txn.ConditionFailedError
 		lock     *txn.LockConflictError
+		late     *txn.LockTimeoutError
 		large    *txn.TooLargeError
 		back     *txn.RollbackUnsupportedError
 		old      *txn.SnapshotTooOldError
@@ -75,6 +76,9 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 		return withSchema(sqlerr.From(conditionError(s, cond.Key)), s)
 	case errors.As(err, &lock):
 		return sqlerr.New(sqlerr.LockNotAvailable, "could not obtain lock on row in relation \"%s\"", relationOf(s, lock.Key))
+	case errors.As(err, &late):
+		return sqlerr.New(sqlerr.LockNotAvailable, "canceling statement due to lock timeout").
+			WithDetail("A lock in relation \"%s\" was not released within lock_timeout.", relationOf(s, late.Key))
 	case errors.As(err, &large):
 		return sqlerr.New(sqlerr.ProgramLimitExceeded, "%s", large.Error()).WithHint("Split the work over several transactions.")
 	case errors.As(err, &back):

@@ -102,7 +102,7 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions) 
 	}
 	r := new(exec.Run)
 	r.Reset(pl.Slots, pl.States)
-	r.Ctx, r.KV, r.EC, r.Params = ctx, s.tx.t, &s.ec, o.params
+	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, o.params
 	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
 	before := s.tx.t.Stats()
 	start := time.Now()

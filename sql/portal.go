@@ -71,7 +71,7 @@ func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
 	}
 	po.run = r
 	r.Reset(pl.Slots, pl.States)
-	r.Ctx, r.KV, r.EC, r.Params = ctx, s.tx.t, &s.ec, po.params
+	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, po.params
 	r.MemoryMax = s.srv.cfg.StatementBytesMax
 	r.Blind = blind
 	r.Wrote = s.wrote

@@ -60,6 +60,12 @@ func (s *Session) ensureTxn() {
 	s.newAttempt()
 }
 
+// kv is the transaction as a statement that begins now uses it.
+func (s *Session) kv() *txn.Txn {
+	s.tx.t.SetLockTimeout(s.vars.lockTimeout)
+	return s.tx.t
+}
+
 func (s *Session) newAttempt() {
 	tx := s.tx
 	tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})

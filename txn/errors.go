@@ -99,6 +99,17 @@ type LockConflictError struct {
 // Error implements error.
 func (e *LockConflictError) Error() string { return fmt.Sprintf("key %s is locked", e.Key) }
 
+// LockTimeoutError says that a lock was not released in time (SetLockTimeout).
+type LockTimeoutError struct {
+	Key    kvapi.Key
+	Holder *kvapi.TxnMeta
+}
+
+// Error implements error.
+func (e *LockTimeoutError) Error() string {
+	return fmt.Sprintf("the lock on key %s was not released in time", e.Key)
+}
+
 // UnavailableError says that some range could not be reached in time. What
 // was asked had no effect.
 type UnavailableError struct{ Cause error }
@@ -221,6 +232,8 @@ func wrapError(ctx context.Context, e *kvapi.Error) error {
 		return &ConditionFailedError{Key: e.Key, Actual: e.Actual, Exists: e.ActualExists}
 	case kvapi.ErrLockConflict:
 		return lockConflict(e)
+	case kvapi.ErrLockTimeout:
+		return &LockTimeoutError{Key: e.Key, Holder: e.Other}
 	case kvapi.ErrUnavailable, kvapi.ErrNodeUnreachable:
 		return &UnavailableError{Cause: e}
 	case kvapi.ErrOverloaded:

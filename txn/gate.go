@@ -20,6 +20,7 @@ func (g *gate) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchRe
 	out := &kvapi.BatchRequest{Header: ba.Header, Requests: ba.Requests}
 	out.Txn = t.current()
 	out.Gateway = t.db.cfg.NodeID
+	out.LockTimeout = t.lockTimeout
 	out.CanForwardReadTimestamp = t.movesFreely()
 	br, err := g.call(ctx, out)
 	g.learn(out.Txn, br, err)

@@ -3,6 +3,7 @@ package txn
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -65,6 +66,7 @@ type Txn struct {
 	wrote bool
 
 	deadline       hlc.Timestamp
+	lockTimeout    time.Duration
 	split          *kvapi.SplitTrigger
 	changeReplicas *kvapi.ChangeReplicasTrigger
 	commitTS       hlc.Timestamp
@@ -151,6 +153,12 @@ func (t *Txn) onRecordAborted(id kvapi.TxnID) {
 // Put writes a key blindly. Key and value must not be changed afterwards.
 func (t *Txn) Put(ctx context.Context, key kvapi.Key, value []byte) error {
 	return t.write(ctx, key, version{value: value})
+}
+
+// PutNonKey is Put of a row whose unique keys stay as they are. Unlike any
+// other write it does not wait for those who hold LockKeyShare on the key.
+func (t *Txn) PutNonKey(ctx context.Context, key kvapi.Key, value []byte) error {
+	return t.write(ctx, key, version{value: value, nonKey: true})
 }
 
 // Delete removes a key blindly.
@@ -329,6 +337,11 @@ func (t *Txn) SetDeadline(ts hlc.Timestamp) {
 		t.deadline = ts
 	}
 }
+
+// SetLockTimeout bounds the waits for locks from here on, each by d; 0 is no
+// bound. What waits too long fails with a LockTimeoutError, and the transaction
+// goes on.
+func (t *Txn) SetLockTimeout(d time.Duration) { t.lockTimeout = d }
 
 // ReadTimestamp returns where the transaction reads. It may rise until the
 // transaction ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/concurrency/latch"
@@ -45,6 +46,8 @@ type Request struct {
 	Txn *kvapi.Transaction
 	// Spans is what evaluation declared. The manager keeps it until Finish.
 	Spans spanset.Spans
+	// LockTimeout, if positive, bounds the wait for one lock.
+	LockTimeout time.Duration
 }
 
 // Manager orders the requests of one range. All methods are safe for

@@ -27,8 +27,9 @@ import (
 //
 //	> txn t1 [prio=N]             begin a transaction
 //	> req r1 t1 exclusive a ...   a request of t1 (or -: none) that wants keys
-//	                              with a strength: read@N, shared, exclusive,
-//	                              intent; a-c is a span; nowait, skip
+//	                              with a strength: read@N, keyshare, shared,
+//	                              nokey, exclusive, intent; a-c is a span;
+//	                              nowait, skip, timeout=50ms
 //	> acquire r1 exclusive a      evaluation of r1 took a lock (intent: on disk)
 //	> discover r1 t2 a ...        evaluation of r1 met t2's intents, all at 5
 //	> finish r1                   r1 has evaluated
@@ -336,6 +337,9 @@ func span(s string) kvapi.Span {
 	return kvapi.Span{Key: kvapi.Key(s)}
 }
 
+var strengths = map[string]kvapi.LockStrength{"keyshare": kvapi.LockKeyShare, "shared": kvapi.LockShared,
+	"nokey": kvapi.LockNoKeyUpdate, "exclusive": kvapi.LockExclusive, "intent": kvapi.LockIntent}
+
 // req starts a request; its goroutine reports how it went.
 func (w *world) req(args []string) {
 	name, txnName := args[0], args[1]
@@ -349,20 +353,22 @@ func (w *world) req(args []string) {
 			ts.WallTime, _ = strconv.ParseInt(n, 10, 64)
 			continue
 		}
+		if d, ok := strings.CutPrefix(a, "timeout="); ok {
+			q.LockTimeout, _ = time.ParseDuration(d)
+			continue
+		}
+		if s, ok := strengths[a]; ok {
+			strength = s
+			continue
+		}
 		switch a {
-		case "shared":
-			strength = kvapi.LockShared
-		case "exclusive":
-			strength = kvapi.LockExclusive
-		case "intent":
-			strength = kvapi.LockIntent
 		case "nowait":
 			wait = kvapi.WaitError
 		case "skip":
 			wait = kvapi.WaitSkip
 		default:
 			access := spanset.Read
-			if strength >= kvapi.LockExclusive {
+			if strength > kvapi.LockShared {
 				access = spanset.Write
 			}
 			q.Spans.Latch(access, span(a), ts)
@@ -398,8 +404,7 @@ func (w *world) start(name string, g *Guard, f func(context.Context) *kvapi.Erro
 }
 
 func (w *world) acquire(args []string) {
-	strength := map[string]kvapi.LockStrength{
-		"shared": kvapi.LockShared, "exclusive": kvapi.LockExclusive, "intent": kvapi.LockIntent}[args[1]]
+	strength := strengths[args[1]]
 	for _, k := range args[2:] {
 		w.m.OnLockAcquired(kvapi.Lock{Key: kvapi.Key(k), Txn: w.reqs[args[0]].guard.req.Txn.TxnMeta,
 			Strength: strength, Replicated: strength == kvapi.LockIntent})

@@ -2,6 +2,7 @@ package concurrency
 
 import (
 	"context"
+	"time"
 
 	"github.com/cairndb/cairn/kv/concurrency/latch"
 	"github.com/cairndb/cairn/kv/concurrency/locktable"
@@ -22,6 +23,9 @@ type Guard struct {
 	implicit kvapi.TxnID
 	// impatient: the record of such a transaction did not come in time.
 	impatient bool
+	// patience ends the wait at waitKey, if there is a lock timeout.
+	patience time.Time
+	waitKey  kvapi.Key
 }
 
 // ShouldSkip reports whether a SKIP LOCKED request leaves key out.

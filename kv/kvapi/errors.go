@@ -75,6 +75,9 @@ const (
 	// ErrDiskFull: a disk is nearly full and takes no new data; nothing was
 	// done. Deletes go on.
 	ErrDiskFull
+	// ErrLockTimeout: a lock was not released within the header's LockTimeout;
+	// Key is where, Other who holds it. Nothing was done.
+	ErrLockTimeout
 	errKindEnd
 )
 
@@ -102,6 +105,7 @@ var errorNames = [errKindEnd]string{
 	ErrTxnFinished:         "transaction already finished",
 	ErrDeadlock:            "deadlock",
 	ErrDiskFull:            "disk full",
+	ErrLockTimeout:         "lock timeout",
 }
 
 // String prints the kind in words.

@@ -1,6 +1,10 @@
 package kvapi
 
-import "github.com/cairndb/cairn/hlc"
+import (
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+)
 
 // Kind tells what a Request asks for.
 type Kind uint8
@@ -15,7 +19,8 @@ const (
 	Scan
 	// ReverseScan (range): like Scan, from EndKey down.
 	ReverseScan
-	// Put: Value, Seq.
+	// Put: Value, Seq; with Lock LockNoKeyUpdate it changes no unique key of a
+	// row, and passes those who hold LockKeyShare on it.
 	Put
 	// ConditionalPut: Value, Seq, Expected, MustExist; fails with
 	// ConditionFailed. With neither Expected nor MustExist the key must be
@@ -295,6 +300,9 @@ type Header struct {
 	// transaction, and, as a batch of its own, RecoverTxn of an implicitly
 	// committed one.
 	Deferrable bool `wire:"12"`
+	// LockTimeout, if positive, is how long the batch may wait for one lock;
+	// then it fails with ErrLockTimeout.
+	LockTimeout time.Duration `wire:"13"`
 }
 
 // BatchRequest is a list of requests that one range evaluates in order and

@@ -4,6 +4,7 @@ package kvapi
 
 import (
 	"github.com/cairndb/cairn/internal/wire"
+	"time"
 )
 
 // AppendWire appends the encoded x to b.
@@ -611,6 +612,9 @@ func (x *Header) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 12, 0)
 		}
 	}
+	if x.LockTimeout != 0 {
+		b = wire.AppendInt(b, 13, int64(x.LockTimeout))
+	}
 	return b
 }
 
@@ -703,6 +707,12 @@ func (x *Header) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Deferrable = u != 0
+		case num == 13 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.LockTimeout = time.Duration(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

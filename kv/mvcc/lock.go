@@ -107,7 +107,7 @@ func releaseLock(w storage.Writer, key kvapi.Key, l *lockRecord) error {
 }
 
 func appendIntentKey(dst []byte, key kvapi.Key) []byte {
-	return storage.EncodeLockKey(dst, key, kvapi.LockIntent, kvapi.TxnID{})
+	return storage.EncodeLockKey(dst, key, storage.SlotIntent, kvapi.TxnID{})
 }
 
 // getLock returns the intent's record on a key.
@@ -144,12 +144,12 @@ func scanLocks(r storage.Reader, sp kvapi.Span, f func(kvapi.Key, lockRecord) bo
 		if len(v) == 0 {
 			continue
 		}
-		key, strength, _, err := storage.DecodeLockKey(it.Key())
+		key, slot, _, err := storage.DecodeLockKey(it.Key())
 		if err != nil {
 			return err
 		}
-		if strength != kvapi.LockIntent {
-			return fmt.Errorf("mvcc: lock of strength %d on %s is not known", strength, key)
+		if slot != storage.SlotIntent {
+			return fmt.Errorf("mvcc: lock of slot %d on %s is not known", slot, key)
 		}
 		l, err := decodeLock(append([]byte(nil), v...))
 		if err != nil {

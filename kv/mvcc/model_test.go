@@ -481,7 +481,7 @@ func TestValueGolden(t *testing.T) {
 	if err != nil || fmt.Sprint(back) != fmt.Sprint(l) {
 		t.Errorf("lock record %+v came back as %+v, %v", l, back, err)
 	}
-	k := storage.EncodeLockKey(nil, kvapi.Key("a\x00b"), kvapi.LockIntent, kvapi.TxnID{})
+	k := storage.EncodeLockKey(nil, kvapi.Key("a\x00b"), storage.SlotIntent, kvapi.TxnID{})
 	if want := "\x01za\x00\xffb\x00\x01\x00\x03" + string(make([]byte, 16)) + "\x12"; string(k) != want {
 		t.Errorf("lock key %q, not %q", k, want)
 	}

@@ -71,7 +71,7 @@ func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kva
 		return nil, err
 	}
 	desc := r.Desc()
-	req := concurrency.Request{Txn: ba.Txn, Spans: declareSpans(ba, desc)}
+	req := concurrency.Request{Txn: ba.Txn, Spans: declareSpans(ba, desc), LockTimeout: ba.LockTimeout}
 	guard, err := r.mgr.SequenceRequest(ctx, req)
 	if err != nil {
 		return nil, err

@@ -373,10 +373,7 @@ func (n *IndexScan) Explain() Explained {
 }
 
 func lockName(l kvapi.LockStrength) string {
-	if l == kvapi.LockShared {
-		return "shared"
-	}
-	return "exclusive"
+	return [...]string{"", "key share", "shared", "no key update", "exclusive", ""}[l]
 }
 
 func joinConds(cs []string) string {

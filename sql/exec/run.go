@@ -18,6 +18,7 @@ type KV interface {
 	GetMany(ctx context.Context, keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error)
 	Scan(ctx context.Context, span kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, *kvapi.Span, error)
 	Put(ctx context.Context, key kvapi.Key, value []byte) error
+	PutNonKey(ctx context.Context, key kvapi.Key, value []byte) error
 	PutIfAbsent(ctx context.Context, key kvapi.Key, value []byte) error
 	Delete(ctx context.Context, key kvapi.Key) error
 }
