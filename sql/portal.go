@@ -74,6 +74,7 @@ func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, po.params
 	r.MemoryMax = s.srv.cfg.StatementBytesMax
 	r.Blind = blind
+	r.DurableLocks = s.durableLocks()
 	r.Wrote = s.wrote
 	r.VirtualRows = s.virtualRows
 	s.ec.Ctx, s.ec.StmtTime = ctx, time.Now()

@@ -66,6 +66,12 @@ func (s *Session) kv() *txn.Txn {
 	return s.tx.t
 }
 
+// durableLocks says whether FOR UPDATE and its kind replicate their locks: a transaction that
+// ends with the statement has no use for that.
+func (s *Session) durableLocks() bool {
+	return s.tx.explicit && s.vars.get("cairn.durable_locks") == "on"
+}
+
 func (s *Session) newAttempt() {
 	tx := s.tx
 	tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})

@@ -110,6 +110,7 @@ var varDefs = map[string]varDef{
 	"array_nulls":                         {def: "on", boole: true},
 	"quote_all_identifiers":               {def: "off", boole: true},
 	"cairn.statement_mem":                 {},
+	"cairn.durable_locks":                 {def: "on", boole: true},
 }
 
 // vars are a session's parameters: values only where they differ from the default.

@@ -62,8 +62,11 @@ type Txn struct {
 	privates   []*private
 	asideSeq   kvapi.TxnSeq
 	privateOff bool
-	// wrote says that some write of some epoch may have become an intent.
-	wrote bool
+	// wrote says that some write of some epoch may have become an intent, or a
+	// lock durable; durable says the latter alone.
+	wrote, durable bool
+	// recorded says that the transaction's record was written ahead.
+	recorded bool
 
 	deadline       hlc.Timestamp
 	lockTimeout    time.Duration
@@ -327,7 +330,7 @@ func (t *Txn) renew() {
 	t.mu.proto, t.mu.aborted, t.mu.finishing = p, false, false
 	t.mu.Unlock()
 	t.tracker.locks.reset()
-	t.wrote = false
+	t.wrote, t.durable, t.recorded = false, false, false
 }
 
 // SetDeadline sets the first timestamp the commit must not reach; an earlier

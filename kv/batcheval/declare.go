@@ -175,7 +175,7 @@ func NeedsIndex(ba *kvapi.BatchRequest) bool {
 		case r.Kind.IsRange(), !inOrder && overlapsEarlier(ba, i):
 			return true
 		}
-		writes = writes || r.Kind.IsWrite()
+		writes = writes || r.IsWrite()
 	}
 	return false
 }
@@ -227,7 +227,7 @@ func overlapsEarlier(ba *kvapi.BatchRequest, i int) bool {
 		return true
 	}
 	for j := range ba.Requests[:i] {
-		if ba.Requests[j].Kind.IsWrite() && ba.Requests[j].Span().Overlaps(ba.Requests[i].Span()) {
+		if ba.Requests[j].IsWrite() && ba.Requests[j].Span().Overlaps(ba.Requests[i].Span()) {
 			return true
 		}
 	}

@@ -31,7 +31,8 @@ import (
 //	                              nokey, exclusive, intent; a-c is a span;
 //	                              nowait, skip, timeout=50ms
 //	> acquire r1 exclusive a      evaluation of r1 took a lock (intent: on disk)
-//	> discover r1 t2 a ...        evaluation of r1 met t2's intents, all at 5
+//	> discover r1 t2 a ...        evaluation of r1 met t2's intents, all at 5,
+//	                              or with a strength its durable locks
 //	> finish r1                   r1 has evaluated
 //	> cancel r1                   r1's client went away
 //	> commit t1, abort t1         t1's record changes, its range is this one
@@ -413,8 +414,13 @@ func (w *world) acquire(args []string) {
 
 func (w *world) discover(args []string) {
 	var locks []kvapi.Lock
+	strength := kvapi.LockIntent
 	for _, k := range args[2:] {
-		locks = append(locks, kvapi.Lock{Key: kvapi.Key(k), Txn: w.txns[args[1]].TxnMeta, Strength: kvapi.LockIntent, Replicated: true})
+		if s, ok := strengths[k]; ok {
+			strength = s
+			continue
+		}
+		locks = append(locks, kvapi.Lock{Key: kvapi.Key(k), Txn: w.txns[args[1]].TxnMeta, Strength: strength, Replicated: true})
 	}
 	g := w.reqs[args[0]].guard
 	w.start(args[0], g, func(ctx context.Context) *kvapi.Error { return w.m.HandleLockConflict(ctx, g, 1, locks) })

@@ -182,7 +182,13 @@ type Request struct {
 	// ReadAt, if set, is where the transaction read the key of this write: the
 	// write fails with ErrRefreshFailed if others have written it since.
 	ReadAt hlc.Timestamp `wire:"23"`
+	// Durable makes the Lock of a read a replicated one: the request goes
+	// through Raft, and the lock outlives leases, splits and processes.
+	Durable bool `wire:"24"`
 }
+
+// IsWrite reports whether the request goes through Raft.
+func (r *Request) IsWrite() bool { return r.Durable || r.Kind.IsWrite() }
 
 // Span returns the keys the request addresses.
 func (r *Request) Span() Span { return Span{Key: r.Key, EndKey: r.EndKey} }
@@ -321,7 +327,7 @@ func (b *BatchRequest) Add(r Request) *BatchRequest {
 // IsReadOnly reports whether no request goes through Raft.
 func (b *BatchRequest) IsReadOnly() bool {
 	for i := range b.Requests {
-		if b.Requests[i].Kind.IsWrite() {
+		if b.Requests[i].IsWrite() {
 			return false
 		}
 	}
@@ -415,6 +421,8 @@ type RangeStatistics struct {
 	// SysBytes counts range-local replicated keys.
 	SysBytes int64 `wire:"9"`
 	SysCount int64 `wire:"10"`
+	// LockCount counts durable locks. While it is zero nobody looks for any.
+	LockCount int64 `wire:"11"`
 }
 
 // Add adds o to s.
@@ -429,6 +437,7 @@ func (s *RangeStatistics) Add(o RangeStatistics) {
 	s.IntentCount += o.IntentCount
 	s.SysBytes += o.SysBytes
 	s.SysCount += o.SysCount
+	s.LockCount += o.LockCount
 }
 
 // Subtract takes o from s.
@@ -443,4 +452,5 @@ func (s *RangeStatistics) Subtract(o RangeStatistics) {
 	s.IntentCount -= o.IntentCount
 	s.SysBytes -= o.SysBytes
 	s.SysCount -= o.SysCount
+	s.LockCount -= o.LockCount
 }

@@ -1363,6 +1363,9 @@ func (x *RangeStatistics) AppendWire(b []byte) []byte {
 	if x.SysCount != 0 {
 		b = wire.AppendInt(b, 10, int64(x.SysCount))
 	}
+	if x.LockCount != 0 {
+		b = wire.AppendInt(b, 11, int64(x.LockCount))
+	}
 	return b
 }
 
@@ -1436,6 +1439,12 @@ func (x *RangeStatistics) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.SysCount = int64(n)
+		case num == 11 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.LockCount = int64(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1702,6 +1711,13 @@ func (x *Request) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Durable {
+		if x.Durable {
+			b = wire.AppendUint(b, 24, 1)
+		} else {
+			b = wire.AppendUint(b, 24, 0)
+		}
+	}
 	return b
 }
 
@@ -1883,6 +1899,12 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 			if err = x.ReadAt.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 24 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Durable = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

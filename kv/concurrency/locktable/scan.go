@@ -118,7 +118,7 @@ func (s *scan) isImplicit(h *holder, l *spanset.LockSpan) bool {
 		return false
 	}
 	t := s.t.txns.GetCommitted(h.txn.ID)
-	return t != nil && t.Status == kvapi.Staging && (h.disk == kvapi.LockNone || h.disk == kvapi.LockIntent &&
+	return t != nil && t.Status == kvapi.Staging && (h.disk != kvapi.LockIntent ||
 		len(t.IgnoredSeqNums) == 0 && h.txn.Epoch == t.Epoch && h.intentTS == t.WriteTimestamp)
 }
 
