@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, lease-unchecked or ack-before-sync")
+	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, lease-unchecked, ack-before-sync or locks-in-memory")
 	brokenSeeds = flag.Int("broken-seeds", 40, "within how many seeds a broken build must be caught")
 )
 
@@ -34,6 +34,7 @@ func brokenBuilds() []brokenBuild {
 		{"timestamp-cache-off", store.TestingKnobs{DisableTimestampCache: true}, workload.ListAppend, nil, 1},
 		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7},
 		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5},
+		{"locks-in-memory", store.TestingKnobs{LocksInMemory: true}, workload.Mutex, nil, 6},
 	}
 }
 
