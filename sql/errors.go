@@ -78,7 +78,7 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 		return sqlerr.New(sqlerr.LockNotAvailable, "could not obtain lock on row in relation \"%s\"", relationOf(s, lock.Key))
 	case errors.As(err, &late):
 		return sqlerr.New(sqlerr.LockNotAvailable, "canceling statement due to lock timeout").
-			WithDetail("A lock in relation \"%s\" was not released within lock_timeout.", relationOf(s, late.Key))
+			WithWhere("while locking a row in relation \"%s\"", relationOf(s, late.Key))
 	case errors.As(err, &large):
 		return sqlerr.New(sqlerr.ProgramLimitExceeded, "%s", large.Error()).WithHint("Split the work over several transactions.")
 	case errors.As(err, &back):

@@ -73,6 +73,9 @@ func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
 	r.Reset(pl.Slots, pl.States)
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, po.params
 	r.MemoryMax = s.srv.cfg.StatementBytesMax
+	if err := s.advisory.check(); err != nil {
+		return err
+	}
 	r.Blind = blind
 	r.DurableLocks = s.durableLocks()
 	r.Wrote = s.wrote

@@ -95,6 +95,7 @@ func (s *Session) startOver(ctx context.Context, cause error, explicit bool) boo
 		return false
 	}
 	s.closePortalCursors()
+	s.advisory.endTxn(ctx, true)
 	// A schema change works through side transactions too, which the locks of
 	// an attempt that failed would block.
 	renew := tx.r.Changing()
@@ -162,6 +163,7 @@ func (s *Session) finish(ctx context.Context, committed bool) {
 	tx := s.tx
 	s.closePortals()
 	tx.r.Finish(ctx, committed)
+	s.advisory.endTxn(ctx, false)
 	s.tx = nil
 	s.undoVars(tx.undo, committed)
 	s.replay.reset()

@@ -67,7 +67,7 @@ func (g *gate) learn(sent *kvapi.Transaction, br *kvapi.BatchResponse, err *kvap
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err != nil && (err.Kind == kvapi.ErrTxnAborted || err.Kind == kvapi.ErrDeadlock) {
+	if err != nil && (err.Kind == kvapi.ErrTxnAborted || err.Kind == kvapi.ErrDeadlock && !t.outlives) {
 		t.mu.aborted = true
 	}
 	if server == nil || server == sent || server.ID != t.mu.proto.ID {

@@ -65,6 +65,9 @@ type Txn struct {
 	// wrote says that some write of some epoch may have become an intent, or a
 	// lock durable; durable says the latter alone.
 	wrote, durable bool
+	// outlives says that the locks are a Locker's: a deadlock costs it only the
+	// lock that it waits for.
+	outlives bool
 	// recorded says that the transaction's record was written ahead.
 	recorded bool
 

@@ -100,3 +100,48 @@ func TestForUpdateSurvivesTheMoveOfItsLease(t *testing.T) {
 		t.Errorf("v is %d, %v", v, err)
 	}
 }
+
+// advisory calls an advisory lock function.
+func (c *client) advisory(call string) bool {
+	c.t.Helper()
+	var got bool
+	if err := c.conn.QueryRow(c.t.Context(), "SELECT "+call).Scan(&got); err != nil {
+		c.t.Fatalf("%s: %v", call, err)
+	}
+	return got
+}
+
+func TestAdvisoryLocksHoldOnEveryGatewayUntilTheirSessionEnds(t *testing.T) {
+	c := startCluster(t, 3)
+	c.awaitReplicas()
+	a, b := c.client(0), c.client(1)
+	a.exec("SELECT pg_advisory_lock(1), pg_advisory_lock_shared(2, 3)")
+	if b.advisory("pg_try_advisory_lock(1)") || b.advisory("pg_try_advisory_lock(2, 3)") || !b.advisory("pg_try_advisory_lock_shared(2, 3)") {
+		t.Error("another gateway does not see the locks")
+	}
+	c.moveAll()
+	if b.advisory("pg_try_advisory_lock(1)") {
+		t.Error("the lock went with the lease")
+	}
+	var first, second int64
+	if err := a.conn.QueryRow(t.Context(), "SELECT cairn.advisory_lock_token(1)").Scan(&first); err != nil {
+		t.Fatal(err)
+	}
+	b.exec("SET lock_timeout = '50ms'")
+	b.fails("55P03", "SELECT pg_advisory_lock(1)")
+	b.exec("SET lock_timeout = 0")
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.conn.Exec(t.Context(), "SELECT pg_advisory_lock(1)")
+		done <- err
+	}()
+	if err := a.conn.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if err := b.conn.QueryRow(t.Context(), "SELECT cairn.advisory_lock_token(1)").Scan(&second); err != nil || second <= first {
+		t.Errorf("token %d after %d, %v", second, first, err)
+	}
+}
