@@ -72,6 +72,7 @@ func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
 	po.run = r
 	r.Reset(pl.Slots, pl.States)
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, po.params
+	s.nameTxn(po.p.stmt.Text)
 	r.MemoryMax = s.srv.cfg.StatementBytesMax
 	if err := s.advisory.check(); err != nil {
 		return err

@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/cairndb/cairn/schema"
@@ -64,6 +65,22 @@ func (s *Session) ensureTxn() {
 func (s *Session) kv() *txn.Txn {
 	s.tx.t.SetLockTimeout(s.vars.lockTimeout)
 	return s.tx.t
+}
+
+// nameBytesMax bounds what of a statement is sent along for people.
+const nameBytesMax = 120
+
+// nameTxn names the transaction by the statement that it is about to run, for those who meet it in a
+// deadlock. That takes two locks at two times, so the first statement of a transaction, and thus
+// all those that are alone, need not pay for a longer name.
+func (s *Session) nameTxn(statement string) {
+	if !s.tx.explicit || s.tx.done == 0 {
+		return
+	}
+	if len(statement) > nameBytesMax {
+		statement = strings.ToValidUTF8(statement[:nameBytesMax], "") + "…"
+	}
+	s.tx.t.SetName(s.vars.get("application_name") + ": " + statement)
 }
 
 // durableLocks says whether FOR UPDATE and its kind replicate their locks: a transaction that

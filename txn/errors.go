@@ -51,6 +51,8 @@ func (e *RetryError) Retryable() bool { return true }
 type DeadlockError struct {
 	Key   kvapi.Key
 	Other *kvapi.TxnMeta
+	// Cycle are the waits, each for the next; the first is the victim's.
+	Cycle []kvapi.TxnWait
 }
 
 // Error implements error.
@@ -225,7 +227,7 @@ func wrapError(ctx context.Context, e *kvapi.Error) error {
 		return &RetryError{Reason: retryReasons[e.Kind], Key: e.Key, Other: e.Other, Kind: e.Kind,
 			minTimestamp: retryTimestamp(e), aborted: e.Kind == kvapi.ErrTxnAborted}
 	case kvapi.ErrDeadlock:
-		return &DeadlockError{Key: e.Key, Other: e.Other}
+		return &DeadlockError{Key: e.Key, Other: e.Other, Cycle: e.Cycle}
 	case kvapi.ErrAmbiguous:
 		return &AmbiguousError{Cause: e}
 	case kvapi.ErrConditionFailed:

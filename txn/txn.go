@@ -344,6 +344,13 @@ func (t *Txn) SetDeadline(ts hlc.Timestamp) {
 	}
 }
 
+// SetName changes what people are told of the transaction from here on.
+func (t *Txn) SetName(name string) {
+	if t.snapshot().Name != name {
+		t.update(func(p *kvapi.Transaction) { p.Name = name })
+	}
+}
+
 // SetLockTimeout bounds the waits for locks from here on, each by d; 0 is no
 // bound. What waits too long fails with a LockTimeoutError, and the transaction
 // goes on.

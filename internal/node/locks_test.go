@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/txn"
 )
 
 // client is a SQL session on a node.
@@ -143,5 +146,86 @@ func TestAdvisoryLocksHoldOnEveryGatewayUntilTheirSessionEnds(t *testing.T) {
 	}
 	if err := b.conn.QueryRow(t.Context(), "SELECT cairn.advisory_lock_token(1)").Scan(&second); err != nil || second <= first {
 		t.Errorf("token %d after %d, %v", second, first, err)
+	}
+}
+
+// leaveIntents writes count intents of a transaction whose coordinator has been
+// silent for longer than others wait.
+func (c *cluster) leaveIntents(prefix string, count int) {
+	c.t.Helper()
+	db := c.nodes[0].Core().DB
+	now := db.Clock().Now().Timestamp()
+	txn := &kvapi.Transaction{TxnMeta: kvapi.TxnMeta{ID: kvapi.NewTxnID(), AnchorKey: tableKey(prefix), WriteTimestamp: now,
+		MinTimestamp: now.AddNanos(-int64(time.Minute)), Priority: kvapi.PriorityNormal}, ReadTimestamp: now,
+		GlobalUncertaintyLimit: now, HasFlushed: true}
+	const batch = 1000
+	for at := 0; at < count; at += batch {
+		ba := &kvapi.BatchRequest{Header: kvapi.Header{Txn: txn}}
+		for i := at; i < at+batch; i++ {
+			ba.Add(kvapi.Request{Kind: kvapi.Put, Key: tableKey(fmt.Sprintf("%s%06d", prefix, i)), Value: []byte("dead"), Seq: kvapi.TxnSeq(i + 1)})
+		}
+		if _, err := db.Send(c.t.Context(), ba); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkScanOverDeadIntents is a scan that meets 10,000 intents of a dead
+// coordinator, on three nodes with real disks. It must stay below 2 s.
+func BenchmarkScanOverDeadIntents(b *testing.B) {
+	c := startCluster(b, 3)
+	c.awaitReplicas()
+	const count = 10_000
+	for n := 0; b.Loop(); n++ {
+		b.StopTimer()
+		prefix := fmt.Sprintf("dead%d/", n)
+		c.leaveIntents(prefix, count)
+		b.StartTimer()
+		err := c.nodes[0].Core().DB.Run(b.Context(), txn.Options{Name: "scan"}, func(ctx context.Context, t *txn.Txn) error {
+			rows, _, err := t.Scan(ctx, kvapi.Span{Key: tableKey(prefix), EndKey: tableKey(prefix).PrefixEnd()}, txn.ScanOptions{})
+			if len(rows) != 0 {
+				b.Errorf("%d rows of an aborted transaction", len(rows))
+			}
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Two transactions on two gateways, each waiting for a row of the other: one is
+// told so, with what both were doing, and the other goes on.
+func TestDeadlockAcrossGatewaysNamesBothStatements(t *testing.T) {
+	c := startCluster(t, 3)
+	c.awaitReplicas()
+	sessions := []*client{c.client(0), c.client(1)}
+	sessions[0].exec("CREATE TABLE d (id int PRIMARY KEY, v int)")
+	sessions[0].exec("INSERT INTO d VALUES (1, 0), (2, 0)")
+	for i, s := range sessions {
+		s.exec("BEGIN")
+		s.exec(fmt.Sprintf("UPDATE d SET v = 1 WHERE id = %d", i+1))
+	}
+	errs := make(chan error, 2)
+	for i, s := range sessions {
+		go func() {
+			_, err := s.conn.Exec(t.Context(), fmt.Sprintf("UPDATE d SET v = 2 WHERE id = %d", 2-i))
+			errs <- err
+			if err != nil {
+				_, _ = s.conn.Exec(t.Context(), "ROLLBACK")
+			}
+		}()
+	}
+	var e *pgconn.PgError
+	if err := <-errs; !errors.As(err, &e) || e.Code != "40P01" || e.Message != "deadlock detected" {
+		t.Fatalf("the victim was told %v", err)
+	}
+	for _, part := range []string{"waits for transaction", "UPDATE d SET v = 2 WHERE id = 1", "UPDATE d SET v = 2 WHERE id = 2"} {
+		if !strings.Contains(e.Detail, part) {
+			t.Errorf("%q is not in the detail:\n%s", part, e.Detail)
+		}
+	}
+	if err := <-errs; err != nil {
+		t.Errorf("the other did not go on: %v", err)
 	}
 }

@@ -144,7 +144,7 @@ func (w *world) nameOf(id kvapi.TxnID) string { return strings.TrimRight(string(
 
 // --- the records' range, played by the world ---
 
-func (w *world) PushTxn(ctx context.Context, pusher, pushee kvapi.TxnMeta, typ kvapi.PushType, to hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error) {
+func (w *world) PushTxn(ctx context.Context, pusher kvapi.TxnMeta, _ string, pushee kvapi.TxnMeta, typ kvapi.PushType, to hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error) {
 	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.PushTxn,
 		Push: &kvapi.PushArgs{Pusher: pusher, Pushee: pushee, Type: typ, To: to}})
 	name := w.nameOf(pusher.ID)

@@ -159,7 +159,8 @@ func (m *Manager) resolve(ctx context.Context, updates []kvapi.LockUpdate) *kvap
 // out to have finished.
 func (m *Manager) refuse(ctx context.Context, g *Guard, b locktable.Blocker) *kvapi.Error {
 	if b.Held && len(b.Txn.AnchorKey) > 0 {
-		txn, err := m.cfg.Pusher.PushTxn(ctx, pusherOf(g.req.Txn), b.Txn, kvapi.PushTouch, b.To)
+		pusher, name := pusherOf(g.req.Txn)
+		txn, err := m.cfg.Pusher.PushTxn(ctx, pusher, name, b.Txn, kvapi.PushTouch, b.To)
 		if err == nil && txn.Status.IsFinal() {
 			m.cfg.Txns.Add(txn)
 			return nil
@@ -176,10 +177,10 @@ func (m *Manager) refuse(ctx context.Context, g *Guard, b locktable.Blocker) *kv
 	return e
 }
 
-// pusherOf is the identity under which a request pushes.
-func pusherOf(txn *kvapi.Transaction) kvapi.TxnMeta {
+// pusherOf is the identity under which a request pushes, and its name for people.
+func pusherOf(txn *kvapi.Transaction) (m kvapi.TxnMeta, name string) {
 	if txn == nil {
-		return kvapi.TxnMeta{Priority: kvapi.PriorityNormal}
+		return kvapi.TxnMeta{Priority: kvapi.PriorityNormal}, ""
 	}
-	return txn.TxnMeta
+	return txn.TxnMeta, txn.Name
 }

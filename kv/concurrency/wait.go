@@ -197,13 +197,13 @@ func (w *lockWait) push(ctx context.Context, b locktable.Blocker) {
 		return
 	}
 	w.m.pushCount.Add(1)
-	pusher := pusherOf(w.g.req.Txn)
+	pusher, name := pusherOf(w.g.req.Txn)
 	ctx, w.cancel = context.WithCancel(ctx)
 	w.pushed, w.ticks = b.Txn.ID, 0
 	result := make(chan pushResult, 1)
 	w.result = result
 	go func() {
-		txn, err := w.m.cfg.Pusher.PushTxn(ctx, pusher, b.Txn, b.Push, b.To)
+		txn, err := w.m.cfg.Pusher.PushTxn(ctx, pusher, name, b.Txn, b.Push, b.To)
 		result <- pushResult{blocker: b, txn: txn, err: err}
 	}()
 }

@@ -141,6 +141,8 @@ type Error struct {
 	Other *TxnMeta `wire:"13"`
 	// Now is the server's clock.
 	Now hlc.ClockTimestamp `wire:"14"`
+	// Cycle are the waits of a deadlock, each for the next.
+	Cycle []TxnWait `wire:"15"`
 }
 
 // NewError returns an error of a kind with a message.

@@ -255,6 +255,8 @@ type PushArgs struct {
 	To hlc.Timestamp `wire:"4"`
 	// Force pushes whatever the priorities (deadlock victims).
 	Force bool `wire:"5"`
+	// Name is the pusher's, for people.
+	Name string `wire:"6"`
 }
 
 // RecoverArgs settles a staging transaction after its in-flight writes have
@@ -389,6 +391,8 @@ type TxnWait struct {
 	Waiter   TxnID    `wire:"1"`
 	Priority Priority `wire:"2"`
 	Holder   TxnID    `wire:"3"`
+	// Name is the waiter's, for people.
+	Name string `wire:"4"`
 }
 
 // BatchResponse answers a batch.

@@ -424,6 +424,11 @@ func (x *Error) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	for i := range x.Cycle {
+		b, at = wire.Begin(b, 15)
+		b = x.Cycle[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -538,6 +543,15 @@ func (x *Error) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Now.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 15 && typ == wire.Bytes:
+			x.Cycle = append(x.Cycle, *new(TxnWait))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Cycle[len(x.Cycle)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -1088,6 +1102,9 @@ func (x *PushArgs) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 5, 0)
 		}
 	}
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 6, x.Name)
+	}
 	return b
 }
 
@@ -1137,6 +1154,12 @@ func (x *PushArgs) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Force = u != 0
+		case num == 6 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2574,6 +2597,9 @@ func (x *TxnWait) AppendWire(b []byte) []byte {
 	if x.Holder != (TxnID{}) {
 		b = wire.AppendBytes(b, 3, x.Holder[:])
 	}
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 4, x.Name)
+	}
 	return b
 }
 
@@ -2601,6 +2627,12 @@ func (x *TxnWait) UnmarshalWire(b []byte) (err error) {
 			if b, err = wire.CutArray(x.Holder[:], b); err != nil {
 				return err
 			}
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
