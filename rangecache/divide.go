@@ -24,7 +24,7 @@ func (p *part) add(r kvapi.Request, pos int) {
 }
 
 func (p *part) hasWrite() bool {
-	return slices.ContainsFunc(p.reqs, func(r kvapi.Request) bool { return r.Kind.IsWrite() })
+	return slices.ContainsFunc(p.reqs, func(r kvapi.Request) bool { return r.IsWrite() })
 }
 
 func (p *part) hasEndTxn() bool { return p.reqs[len(p.reqs)-1].Kind == kvapi.EndTxn }

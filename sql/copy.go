@@ -65,7 +65,7 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	ins.In, ins.Stream = src, true
 	r := new(exec.Run)
 	r.Reset(pl.Slots, pl.States)
-	r.Ctx, r.KV, r.EC, r.Params = ctx, s.tx.t, &s.ec, make([]types.Datum, len(ts))
+	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, make([]types.Datum, len(ts))
 	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
 	if _, err := ins.Open(r); err != nil {
 		return err

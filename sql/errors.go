@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
@@ -58,6 +59,7 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 		deadlock *txn.DeadlockError
 		cond     *txn.ConditionFailedError
 		lock     *txn.LockConflictError
+		late     *txn.LockTimeoutError
 		large    *txn.TooLargeError
 		back     *txn.RollbackUnsupportedError
 		old      *txn.SnapshotTooOldError
@@ -70,11 +72,14 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 		return sqlerr.New(sqlerr.SerializationFailure, "could not serialize access due to concurrent update").
 			WithDetail("%s.", capital(retry.Reason)).WithHint("%s", conflictHint(s, retry.Key, retry.Other))
 	case errors.As(err, &deadlock):
-		return sqlerr.New(sqlerr.DeadlockDetected, "deadlock detected").WithHint("%s", conflictHint(s, deadlock.Key, deadlock.Other))
+		return sqlerr.New(sqlerr.DeadlockDetected, "deadlock detected").WithDetail("%s", deadlockDetail(deadlock.Cycle)).WithHint("%s", conflictHint(s, deadlock.Key, deadlock.Other))
 	case errors.As(err, &cond):
 		return withSchema(sqlerr.From(conditionError(s, cond.Key)), s)
 	case errors.As(err, &lock):
 		return sqlerr.New(sqlerr.LockNotAvailable, "could not obtain lock on row in relation \"%s\"", relationOf(s, lock.Key))
+	case errors.As(err, &late):
+		return sqlerr.New(sqlerr.LockNotAvailable, "canceling statement due to lock timeout").
+			WithWhere("while locking a row in relation \"%s\"", relationOf(s, late.Key))
 	case errors.As(err, &large):
 		return sqlerr.New(sqlerr.ProgramLimitExceeded, "%s", large.Error()).WithHint("Split the work over several transactions.")
 	case errors.As(err, &back):
@@ -121,6 +126,17 @@ func withCause(ctx context.Context, err error) error {
 		return e
 	}
 	return err
+}
+
+// deadlockDetail says who waits for whom, as Postgres does for processes, and in which statement,
+// which Postgres tells its log alone.
+func deadlockDetail(cycle []kvapi.TxnWait) string {
+	var waits, runs []string
+	for _, w := range cycle {
+		waits = append(waits, fmt.Sprintf("Transaction %s waits for transaction %s.", w.Waiter.Short(), w.Holder.Short()))
+		runs = append(runs, fmt.Sprintf("Transaction %s: %s", w.Waiter.Short(), w.Name))
+	}
+	return strings.Join(append(waits, runs...), "\n")
 }
 
 func capital(s string) string {

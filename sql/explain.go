@@ -102,8 +102,9 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions) 
 	}
 	r := new(exec.Run)
 	r.Reset(pl.Slots, pl.States)
-	r.Ctx, r.KV, r.EC, r.Params = ctx, s.tx.t, &s.ec, o.params
+	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, o.params
 	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
+	r.DurableLocks = s.durableLocks()
 	before := s.tx.t.Stats()
 	start := time.Now()
 	cur, err := pl.Root.Open(r)

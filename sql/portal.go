@@ -71,9 +71,14 @@ func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
 	}
 	po.run = r
 	r.Reset(pl.Slots, pl.States)
-	r.Ctx, r.KV, r.EC, r.Params = ctx, s.tx.t, &s.ec, po.params
+	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, po.params
+	s.nameTxn(po.p.stmt.Text)
 	r.MemoryMax = s.srv.cfg.StatementBytesMax
+	if err := s.advisory.check(); err != nil {
+		return err
+	}
 	r.Blind = blind
+	r.DurableLocks = s.durableLocks()
 	r.Wrote = s.wrote
 	r.VirtualRows = s.virtualRows
 	s.ec.Ctx, s.ec.StmtTime = ctx, time.Now()

@@ -92,6 +92,8 @@ type Session struct {
 	running bool
 	row     types.Row
 
+	advisory advisory
+
 	currval map[schema.DescID]int64
 	lastSeq schema.DescID
 	started time.Time
@@ -127,6 +129,7 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 	sess := &Session{srv: s, args: args, db: db, env: &types.Env{}, statements: map[string]*prepared{},
 		portals: map[string]*portal{}, currval: map[schema.DescID]int64{}, started: time.Now()}
 	sess.vars = newVars(sess)
+	sess.advisory.s = sess
 	sess.setUpEval(snap.Contents)
 	for k, v := range args.Params {
 		if err := sess.vars.startup(k, v); err != nil {
@@ -142,7 +145,8 @@ func (s *Session) setUpEval(c *schema.Contents) {
 		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
-	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names}
+	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
+		Advisory: &s.advisory}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.
@@ -232,4 +236,5 @@ func (s *Session) close() {
 	if s.tx != nil {
 		s.rollback(context.Background())
 	}
+	s.advisory.close()
 }

@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/cairndb/cairn/schema"
@@ -60,6 +61,34 @@ func (s *Session) ensureTxn() {
 	s.newAttempt()
 }
 
+// kv is the transaction as a statement that begins now uses it.
+func (s *Session) kv() *txn.Txn {
+	s.tx.t.SetLockTimeout(s.vars.lockTimeout)
+	return s.tx.t
+}
+
+// nameBytesMax bounds what of a statement is sent along for people.
+const nameBytesMax = 120
+
+// nameTxn names the transaction by the statement that it is about to run, for those who meet it in a
+// deadlock. That takes two locks at two times, so the first statement of a transaction, and thus
+// all those that are alone, need not pay for a longer name.
+func (s *Session) nameTxn(statement string) {
+	if !s.tx.explicit || s.tx.done == 0 {
+		return
+	}
+	if len(statement) > nameBytesMax {
+		statement = strings.ToValidUTF8(statement[:nameBytesMax], "") + "…"
+	}
+	s.tx.t.SetName(s.vars.get("application_name") + ": " + statement)
+}
+
+// durableLocks says whether FOR UPDATE and its kind replicate their locks: a transaction that
+// ends with the statement has no use for that.
+func (s *Session) durableLocks() bool {
+	return s.tx.explicit && s.vars.get("cairn.durable_locks") == "on"
+}
+
 func (s *Session) newAttempt() {
 	tx := s.tx
 	tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})
@@ -83,6 +112,7 @@ func (s *Session) startOver(ctx context.Context, cause error, explicit bool) boo
 		return false
 	}
 	s.closePortalCursors()
+	s.advisory.endTxn(ctx, true)
 	// A schema change works through side transactions too, which the locks of
 	// an attempt that failed would block.
 	renew := tx.r.Changing()
@@ -150,6 +180,7 @@ func (s *Session) finish(ctx context.Context, committed bool) {
 	tx := s.tx
 	s.closePortals()
 	tx.r.Finish(ctx, committed)
+	s.advisory.endTxn(ctx, false)
 	s.tx = nil
 	s.undoVars(tx.undo, committed)
 	s.replay.reset()

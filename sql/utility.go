@@ -38,7 +38,7 @@ func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o ut
 	case *pg.Node_DeallocateStmt:
 		return s.deallocate(n.DeallocateStmt, w)
 	case *pg.Node_DiscardStmt:
-		return s.discard(n.DiscardStmt, w)
+		return s.discard(ctx, n.DiscardStmt, w)
 	case *pg.Node_ExplainStmt:
 		return s.explain(ctx, n.ExplainStmt, p.stmt, w, o)
 	case *pg.Node_CopyStmt:
@@ -415,13 +415,16 @@ func (s *Session) deallocate(n *pg.DeallocateStmt, w ResultWriter) error {
 	return w.CommandComplete("DEALLOCATE")
 }
 
-func (s *Session) discard(n *pg.DiscardStmt, w ResultWriter) error {
+func (s *Session) discard(ctx context.Context, n *pg.DiscardStmt, w ResultWriter) error {
 	switch n.Target {
 	case pg.DiscardMode_DISCARD_ALL:
 		if s.tx.explicit {
 			return sqlerr.New(sqlerr.ActiveSQLTransaction, "DISCARD ALL cannot run inside a transaction block")
 		}
 		if err := s.resetAll(w); err != nil {
+			return err
+		}
+		if err := s.advisory.UnlockAll(ctx); err != nil {
 			return err
 		}
 		clear(s.statements)

@@ -48,7 +48,7 @@ var varDefs = map[string]varDef{
 	"timezone":                            {def: "UTC", report: "TimeZone", apply: applyTimeZone},
 	"search_path":                         {def: `"$user", public`},
 	"statement_timeout":                   {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.statementTimeout })},
-	"lock_timeout":                        {def: "0", unit: "ms", apply: applyLockTimeout},
+	"lock_timeout":                        {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.lockTimeout })},
 	"idle_in_transaction_session_timeout": {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.idleInTxnTimeout })},
 	"idle_session_timeout":                {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.idleTimeout })},
 	"client_min_messages":                 {def: "notice"},
@@ -110,6 +110,7 @@ var varDefs = map[string]varDef{
 	"array_nulls":                         {def: "on", boole: true},
 	"quote_all_identifiers":               {def: "off", boole: true},
 	"cairn.statement_mem":                 {},
+	"cairn.durable_locks":                 {def: "on", boole: true},
 }
 
 // vars are a session's parameters: values only where they differ from the default.
@@ -123,7 +124,7 @@ type vars struct {
 	told  map[string]string
 	stale bool
 
-	statementTimeout, idleInTxnTimeout, idleTimeout time.Duration
+	statementTimeout, lockTimeout, idleInTxnTimeout, idleTimeout time.Duration
 }
 
 func newVars(s *Session) vars {
@@ -240,14 +241,6 @@ func applyTimeout(field func(*Session) *time.Duration) func(*Session, string) (s
 		*field(s) = time.Duration(ms) * time.Millisecond
 		return v, nil
 	}
-}
-
-// applyLockTimeout refuses what would be ignored: waits for locks have no limit of their own.
-func applyLockTimeout(_ *Session, v string) (string, error) {
-	if ms, _ := millis(v); ms != 0 {
-		return "", sqlerr.Unsupported("lock_timeout").WithHint("Use statement_timeout, or FOR UPDATE NOWAIT.")
-	}
-	return v, nil
 }
 
 // applyRole: a session has the rights of the user who connected, and no others.

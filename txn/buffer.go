@@ -19,6 +19,8 @@ type version struct {
 	value []byte
 	// tombstone tells a deletion from an empty value.
 	tombstone bool
+	// nonKey: the write leaves the row's unique keys alone (PutNonKey).
+	nonKey bool
 	// cond is checked by the server. Only a key's first version has one: what
 	// later ones demand is known here.
 	cond *condition
@@ -130,12 +132,24 @@ func (b *buffered) request() kvapi.Request {
 	v, cond := b.last(), b.versions[0].cond
 	r := kvapi.Request{Kind: kvapi.Put, Key: b.key, Value: v.value, Seq: v.seq}
 	switch {
+	case b.allNonKey():
+		r.Lock = kvapi.LockNoKeyUpdate
 	case v.tombstone:
 		r.Kind, r.Value = kvapi.Delete, nil
 	case cond != nil:
 		r.Kind, r.Expected, r.MustExist = kvapi.ConditionalPut, cond.expected, cond.exists
 	}
 	return r
+}
+
+// allNonKey reports whether no write of the key touched a unique key.
+func (b *buffered) allNonKey() bool {
+	for i := range b.versions {
+		if !b.versions[i].nonKey {
+			return false
+		}
+	}
+	return true
 }
 
 // unchecked returns the keys whose condition their request cannot carry: they

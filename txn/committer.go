@@ -19,7 +19,7 @@ type committer struct {
 
 func (c *committer) commit(ctx context.Context) error {
 	t := c.t
-	if t.buf.empty() && t.flushedSeq == 0 && !c.hasTrigger() {
+	if t.buf.empty() && t.flushedSeq == 0 && !c.hasTrigger() && !t.durable {
 		return c.commitReadOnly(ctx)
 	}
 	if err := c.checkConditions(ctx); err != nil {
@@ -44,7 +44,9 @@ var errAnchored = errors.New("txn: a trigger was set after a key outside its ran
 // commitReadOnly ends a transaction that wrote nothing: it saw one snapshot,
 // and that is where it stands in the serial order. If it holds locks, ending
 // its record as aborted releases them as well as a commit would and needs no
-// agreement on a timestamp.
+// agreement on a timestamp. Not so durable locks: who asked for exclusion wants
+// to know that it held until now, which only a commit that finds the record
+// alive can tell.
 func (c *committer) commitReadOnly(ctx context.Context) error {
 	t := c.t
 	if c.next.isStale() {

@@ -77,9 +77,9 @@
 // lock spans are precise up to 1 MB and 256 KB and then condensed; a key with
 // its value has at most 32 MB.
 //
-// What is not here: weaker isolation than serializable, pipelined intents,
-// ranged deletes, durable SELECT FOR UPDATE locks, the idempotency key, and
-// the wait of strict serializability.
+// What is not here: weaker isolation than serializable, pipelined intents and
+// durable locks, ranged deletes, the idempotency key, and the wait of strict
+// serializability.
 //
 // Read on: buffer.go, then committer.go and refresher.go.
 package txn

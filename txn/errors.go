@@ -51,6 +51,8 @@ func (e *RetryError) Retryable() bool { return true }
 type DeadlockError struct {
 	Key   kvapi.Key
 	Other *kvapi.TxnMeta
+	// Cycle are the waits, each for the next; the first is the victim's.
+	Cycle []kvapi.TxnWait
 }
 
 // Error implements error.
@@ -98,6 +100,17 @@ type LockConflictError struct {
 
 // Error implements error.
 func (e *LockConflictError) Error() string { return fmt.Sprintf("key %s is locked", e.Key) }
+
+// LockTimeoutError says that a lock was not released in time (SetLockTimeout).
+type LockTimeoutError struct {
+	Key    kvapi.Key
+	Holder *kvapi.TxnMeta
+}
+
+// Error implements error.
+func (e *LockTimeoutError) Error() string {
+	return fmt.Sprintf("the lock on key %s was not released in time", e.Key)
+}
 
 // UnavailableError says that some range could not be reached in time. What
 // was asked had no effect.
@@ -214,13 +227,15 @@ func wrapError(ctx context.Context, e *kvapi.Error) error {
 		return &RetryError{Reason: retryReasons[e.Kind], Key: e.Key, Other: e.Other, Kind: e.Kind,
 			minTimestamp: retryTimestamp(e), aborted: e.Kind == kvapi.ErrTxnAborted}
 	case kvapi.ErrDeadlock:
-		return &DeadlockError{Key: e.Key, Other: e.Other}
+		return &DeadlockError{Key: e.Key, Other: e.Other, Cycle: e.Cycle}
 	case kvapi.ErrAmbiguous:
 		return &AmbiguousError{Cause: e}
 	case kvapi.ErrConditionFailed:
 		return &ConditionFailedError{Key: e.Key, Actual: e.Actual, Exists: e.ActualExists}
 	case kvapi.ErrLockConflict:
 		return lockConflict(e)
+	case kvapi.ErrLockTimeout:
+		return &LockTimeoutError{Key: e.Key, Holder: e.Other}
 	case kvapi.ErrUnavailable, kvapi.ErrNodeUnreachable:
 		return &UnavailableError{Cause: e}
 	case kvapi.ErrOverloaded:

@@ -218,7 +218,7 @@ func bank(t *testing.T, eager bool) {
 			defer wg.Done()
 			for i := range transfers {
 				res := result{from: r.intn(accounts), to: r.intn(accounts), amount: 1 + r.intn(5)}
-				lock := txn.GetOptions{Lock: kvapi.LockStrength(r.intn(2)) * kvapi.LockExclusive}
+				lock := txn.GetOptions{Lock: kvapi.LockStrength(r.intn(2)) * kvapi.LockExclusive, Durable: r.intn(2) == 0}
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				err := env.DB.Run(ctx, txn.Options{}, func(ctx context.Context, tx *txn.Txn) error {
 					return transfer(ctx, tx, account(res.from), account(res.to), res.amount, lock,
@@ -398,7 +398,7 @@ func TestAppendHistoriesAreSerializable(t *testing.T) {
 // readSome reads two lists in one batch, sometimes with locks.
 func readSome(ctx context.Context, tx *txn.Txn, r *lockedRand, list func(int) kvapi.Key, reads map[int]string) error {
 	a, b := r.intn(5), r.intn(5)
-	o := txn.GetOptions{Lock: kvapi.LockStrength(r.intn(2)) * kvapi.LockExclusive}
+	o := txn.GetOptions{Lock: kvapi.LockStrength(r.intn(2)) * kvapi.LockExclusive, Durable: r.intn(2) == 0}
 	vs, err := tx.GetMany(ctx, []kvapi.Key{list(a), list(b)}, o)
 	if err != nil {
 		return err

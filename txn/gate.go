@@ -20,6 +20,7 @@ func (g *gate) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchRe
 	out := &kvapi.BatchRequest{Header: ba.Header, Requests: ba.Requests}
 	out.Txn = t.current()
 	out.Gateway = t.db.cfg.NodeID
+	out.LockTimeout = t.lockTimeout
 	out.CanForwardReadTimestamp = t.movesFreely()
 	br, err := g.call(ctx, out)
 	g.learn(out.Txn, br, err)
@@ -66,7 +67,7 @@ func (g *gate) learn(sent *kvapi.Transaction, br *kvapi.BatchResponse, err *kvap
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err != nil && (err.Kind == kvapi.ErrTxnAborted || err.Kind == kvapi.ErrDeadlock) {
+	if err != nil && (err.Kind == kvapi.ErrTxnAborted || err.Kind == kvapi.ErrDeadlock && !t.outlives) {
 		t.mu.aborted = true
 	}
 	if server == nil || server == sent || server.ID != t.mu.proto.ID {

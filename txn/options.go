@@ -37,6 +37,11 @@ func (o *Options) bufferMax() int64 {
 type GetOptions struct {
 	Lock kvapi.LockStrength
 	Wait kvapi.WaitPolicy
+	// Durable replicates the lock, for a round of consensus: it holds until
+	// the transaction ends, whatever becomes of the range's leader. Without, a
+	// change of leader loses it, which a serializable transaction notices only
+	// by what was written meanwhile.
+	Durable bool
 }
 
 // ScanOptions say how a span is read.
@@ -47,9 +52,11 @@ type ScanOptions struct {
 	// least one row is returned if there is one.
 	MaxKeys     int64
 	TargetBytes int64
-	// Lock locks the rows returned, not the gaps between them.
-	Lock kvapi.LockStrength
-	Wait kvapi.WaitPolicy
+	// Lock locks the rows returned, not the gaps between them; Durable is as
+	// in GetOptions.
+	Lock    kvapi.LockStrength
+	Wait    kvapi.WaitPolicy
+	Durable bool
 }
 
 // Value is a value or its absence.

@@ -19,7 +19,8 @@ func (t *Txn) Get(ctx context.Context, key kvapi.Key, o GetOptions) ([]byte, boo
 	if e != nil && o.Lock == kvapi.LockNone {
 		return e.last().value, !e.last().tombstone, nil
 	}
-	ba := &kvapi.BatchRequest{Requests: []kvapi.Request{{Kind: kvapi.Get, Key: key, Lock: o.Lock, Wait: o.Wait}}}
+	ba := &kvapi.BatchRequest{Requests: []kvapi.Request{{Kind: kvapi.Get, Key: key, Lock: o.Lock, Wait: o.Wait,
+		Durable: o.Durable && o.Lock != kvapi.LockNone}}}
 	br, err := t.refresher.send(ctx, ba)
 	if err != nil {
 		return nil, false, t.fail(ctx, err)
@@ -57,7 +58,7 @@ func (t *Txn) GetMany(ctx context.Context, keys []kvapi.Key, o GetOptions) ([]Va
 				continue
 			}
 		}
-		ba.Add(kvapi.Request{Kind: kvapi.Get, Key: k, Lock: lock, Wait: o.Wait})
+		ba.Add(kvapi.Request{Kind: kvapi.Get, Key: k, Lock: lock, Wait: o.Wait, Durable: o.Durable && lock != kvapi.LockNone})
 		at = append(at, i)
 	}
 	if len(at) == 0 {
@@ -113,7 +114,8 @@ func (t *Txn) scanServer(ctx context.Context, sp kvapi.Span, o ScanOptions, b sc
 		kind = kvapi.ReverseScan
 	}
 	ba := &kvapi.BatchRequest{Header: kvapi.Header{MaxKeys: b.maxKeys, TargetBytes: b.targetBytes},
-		Requests: []kvapi.Request{{Kind: kind, Key: sp.Key, EndKey: sp.EndKey, Lock: o.Lock, Wait: o.Wait}}}
+		Requests: []kvapi.Request{{Kind: kind, Key: sp.Key, EndKey: sp.EndKey, Lock: o.Lock, Wait: o.Wait,
+			Durable: o.Durable && o.Lock != kvapi.LockNone}}}
 	br, err := t.refresher.send(ctx, ba)
 	if err != nil {
 		return nil, t.fail(ctx, err)

@@ -22,7 +22,7 @@ type tracker struct {
 func (k *tracker) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
 	saved, wrote := k.locks, k.t.wrote
 	k.before(ba)
-	br, err := k.next.send(ctx, ba)
+	br, err := k.sendRecorded(ctx, ba)
 	switch {
 	case err == nil:
 		k.after(ba, br)
@@ -32,6 +32,62 @@ func (k *tracker) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 		k.cover(ba)
 	}
 	return br, err
+}
+
+// sendRecorded sends a batch, with or after the record of the transaction if it
+// takes the first durable lock. Without a record a transaction is taken for
+// aborted when the lease of its anchor moves (store's CanCreateTxnRecord), and
+// the lock would be as good as lost, just when it matters.
+func (k *tracker) sendRecorded(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	out, records := ba, !k.t.recorded && onlyLocks(ba) && durable(ba)
+	if records {
+		beat := kvapi.Request{Kind: kvapi.HeartbeatTxn, Key: k.t.snapshot().AnchorKey, Now: k.t.db.cfg.Clock.Now().Timestamp()}
+		if ba.MaxKeys > 0 || ba.TargetBytes > 0 || ba.Requests[0].Kind.IsRange() {
+			if _, err := k.next.send(ctx, (&kvapi.BatchRequest{}).Add(beat)); err != nil {
+				return nil, lockUnknown(ctx, err)
+			}
+			k.t.recorded = true
+		} else {
+			out = &kvapi.BatchRequest{Header: ba.Header, Requests: append(slices.Clip(ba.Requests), beat)}
+		}
+	}
+	br, err := k.next.send(ctx, out)
+	switch {
+	case err == nil:
+		k.t.recorded = k.t.recorded || records
+	case onlyLocks(ba):
+		err = lockUnknown(ctx, err)
+	}
+	return br, err
+}
+
+func durable(ba *kvapi.BatchRequest) bool {
+	return slices.ContainsFunc(ba.Requests, func(r kvapi.Request) bool { return r.Durable })
+}
+
+// onlyLocks reports whether durable locks are all that the batch may leave.
+func onlyLocks(ba *kvapi.BatchRequest) bool {
+	for i := range ba.Requests {
+		if ba.Requests[i].Kind.IsWrite() {
+			return false
+		}
+	}
+	return true
+}
+
+// lockUnknown replaces the error that it is not known whether a locking read
+// left its locks. That is no ambiguous commit: the end of the transaction
+// releases them either way.
+func lockUnknown(ctx context.Context, err *kvapi.Error) *kvapi.Error {
+	if err.Kind != kvapi.ErrAmbiguous {
+		return err
+	}
+	e := *err
+	e.Kind, e.MaybeApplied = kvapi.ErrUnavailable, true
+	if ctx.Err() != nil {
+		e.Kind = kvapi.ErrCanceled
+	}
+	return &e
 }
 
 // before notes the keys that are known before the batch runs, and registers
@@ -45,7 +101,8 @@ func (k *tracker) before(ba *kvapi.BatchRequest) {
 			continue
 		}
 		k.t.becomeLocking(r.Key)
-		k.t.wrote = k.t.wrote || write
+		k.t.wrote = k.t.wrote || write || r.Durable
+		k.t.durable = k.t.durable || r.Durable
 		if !r.Kind.IsRange() {
 			k.locks.add(kvapi.Span{Key: r.Key})
 		}

@@ -3,6 +3,7 @@ package txn
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -61,10 +62,17 @@ type Txn struct {
 	privates   []*private
 	asideSeq   kvapi.TxnSeq
 	privateOff bool
-	// wrote says that some write of some epoch may have become an intent.
-	wrote bool
+	// wrote says that some write of some epoch may have become an intent, or a
+	// lock durable; durable says the latter alone.
+	wrote, durable bool
+	// outlives says that the locks are a Locker's: a deadlock costs it only the
+	// lock that it waits for.
+	outlives bool
+	// recorded says that the transaction's record was written ahead.
+	recorded bool
 
 	deadline       hlc.Timestamp
+	lockTimeout    time.Duration
 	split          *kvapi.SplitTrigger
 	changeReplicas *kvapi.ChangeReplicasTrigger
 	commitTS       hlc.Timestamp
@@ -151,6 +159,12 @@ func (t *Txn) onRecordAborted(id kvapi.TxnID) {
 // Put writes a key blindly. Key and value must not be changed afterwards.
 func (t *Txn) Put(ctx context.Context, key kvapi.Key, value []byte) error {
 	return t.write(ctx, key, version{value: value})
+}
+
+// PutNonKey is Put of a row whose unique keys stay as they are. Unlike any
+// other write it does not wait for those who hold LockKeyShare on the key.
+func (t *Txn) PutNonKey(ctx context.Context, key kvapi.Key, value []byte) error {
+	return t.write(ctx, key, version{value: value, nonKey: true})
 }
 
 // Delete removes a key blindly.
@@ -319,7 +333,7 @@ func (t *Txn) renew() {
 	t.mu.proto, t.mu.aborted, t.mu.finishing = p, false, false
 	t.mu.Unlock()
 	t.tracker.locks.reset()
-	t.wrote = false
+	t.wrote, t.durable, t.recorded = false, false, false
 }
 
 // SetDeadline sets the first timestamp the commit must not reach; an earlier
@@ -329,6 +343,18 @@ func (t *Txn) SetDeadline(ts hlc.Timestamp) {
 		t.deadline = ts
 	}
 }
+
+// SetName changes what people are told of the transaction from here on.
+func (t *Txn) SetName(name string) {
+	if t.snapshot().Name != name {
+		t.update(func(p *kvapi.Transaction) { p.Name = name })
+	}
+}
+
+// SetLockTimeout bounds the waits for locks from here on, each by d; 0 is no
+// bound. What waits too long fails with a LockTimeoutError, and the transaction
+// goes on.
+func (t *Txn) SetLockTimeout(d time.Duration) { t.lockTimeout = d }
 
 // ReadTimestamp returns where the transaction reads. It may rise until the
 // transaction ends.

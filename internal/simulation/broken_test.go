@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, readers-ignored, lease-unchecked or ack-before-sync")
+	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, readers-ignored, lease-unchecked, ack-before-sync or locks-in-memory")
 	brokenSeeds = flag.Int("broken-seeds", 40, "within how many seeds a broken build must be caught")
 )
 
@@ -36,6 +36,7 @@ func brokenBuilds() []brokenBuild {
 		{"readers-ignored", store.TestingKnobs{IgnoreReaders: true}, workload.KV, nil, 1},
 		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7},
 		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5},
+		{"locks-in-memory", store.TestingKnobs{LocksInMemory: true}, workload.Mutex, nil, 6},
 	}
 }
 

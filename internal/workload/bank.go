@@ -90,9 +90,9 @@ func (c *bankClient) transfer(ctx context.Context, g Gateway) error {
 	to := (from + 1 + c.rng.IntN(opening.Accounts-1)) % opening.Accounts
 	tr := history.Transfer{Op: begin(c.b.moments, c.id, g), ID: history.Value(c.b.ids.Add(1)),
 		From: history.Account(from), To: history.Account(to), Amount: 1 + c.rng.Int64N(40)}
-	lock := kvapi.LockNone
+	var lock txn.GetOptions
 	if c.rng.IntN(3) == 0 {
-		lock = kvapi.LockExclusive
+		lock = txn.GetOptions{Lock: kvapi.LockNoKeyUpdate, Durable: c.rng.IntN(2) == 0}
 	}
 	err := run(ctx, g, "transfer", func(ctx context.Context, t *txn.Txn) error { return move(ctx, t, tr, lock) })
 	if errors.Is(err, errTooLittle) {
@@ -103,7 +103,7 @@ func (c *bankClient) transfer(ctx context.Context, g Gateway) error {
 	return err
 }
 
-func move(ctx context.Context, t *txn.Txn, tr history.Transfer, lock kvapi.LockStrength) error {
+func move(ctx context.Context, t *txn.Txn, tr history.Transfer, lock txn.GetOptions) error {
 	from, err := balance(ctx, t, tr.From, lock)
 	if err != nil {
 		return err
@@ -124,8 +124,8 @@ func move(ctx context.Context, t *txn.Txn, tr history.Transfer, lock kvapi.LockS
 	return t.Put(ctx, ledgerKey(tr.ID), fmt.Appendf(nil, "%d %d %d", tr.From, tr.To, tr.Amount))
 }
 
-func balance(ctx context.Context, t *txn.Txn, a history.Account, lock kvapi.LockStrength) (int64, error) {
-	v, ok, err := t.Get(ctx, accountKey(a), txn.GetOptions{Lock: lock})
+func balance(ctx context.Context, t *txn.Txn, a history.Account, lock txn.GetOptions) (int64, error) {
+	v, ok, err := t.Get(ctx, accountKey(a), lock)
 	if err != nil {
 		return 0, err
 	}

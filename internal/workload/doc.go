@@ -9,6 +9,7 @@
 //	register      single keys: read, write, compare-and-set   linearizable
 //	bank          transfers over ranges, whole reads, ledger  total constant
 //	list-append   reads and appends on several lists          serializable
+//	mutex         durable locks on keys nobody writes         one holder
 //	kv            all that package txn can do, on few keys    as the versions kept say
 //
 // Invariants

@@ -70,13 +70,14 @@ const (
 	Register   Name = "register"
 	Bank       Name = "bank"
 	ListAppend Name = "list-append"
+	Mutex      Name = "mutex"
 	// KV is not among Names: it runs by itself, for its verdict needs the
 	// versions that the cluster keeps.
 	KV Name = "kv"
 )
 
 // Names lists the workloads.
-func Names() []Name { return []Name{Register, Bank, ListAppend} }
+func Names() []Name { return []Name{Register, Bank, ListAppend, Mutex} }
 
 // New returns a workload that takes its moments from m.
 func New(n Name, m *history.Counter) (Workload, error) {
@@ -87,6 +88,8 @@ func New(n Name, m *history.Counter) (Workload, error) {
 		return newBank(m), nil
 	case ListAppend:
 		return newListAppend(m), nil
+	case Mutex:
+		return newMutex(m), nil
 	case KV:
 		return newKV(m), nil
 	}
@@ -102,6 +105,7 @@ const (
 	accountTable  = 1001
 	ledgerTable   = 1002
 	listTable     = 1003
+	mutexTable    = 1005
 	kvTable       = 1004
 )
 

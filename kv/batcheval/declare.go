@@ -78,7 +78,7 @@ func (d *declarer) request(r *kvapi.Request) {
 		d.read(r)
 	case kvapi.Put, kvapi.ConditionalPut, kvapi.Delete, kvapi.DeleteRange:
 		d.out.Latch(spanset.Write, r.Span(), d.writeFrom)
-		d.out.Lock(spanset.LockSpan{Span: r.Span(), Strength: kvapi.LockIntent, Wait: r.Wait, Timestamp: d.readTS})
+		d.out.Lock(spanset.LockSpan{Span: r.Span(), Strength: writeStrength(r), Write: true, Wait: r.Wait, Timestamp: d.readTS})
 	case kvapi.EndTxn:
 		d.endTxn(r)
 	case kvapi.HeartbeatTxn:
@@ -101,6 +101,14 @@ func (d *declarer) request(r *kvapi.Request) {
 	case kvapi.TruncateLog:
 		d.out.Latch(spanset.Write, kvapi.Span{Key: keys.TruncatedState(d.desc.RangeID)}, emptyTS)
 	}
+}
+
+// writeStrength is what a write excludes before its intent is there.
+func writeStrength(r *kvapi.Request) kvapi.LockStrength {
+	if r.Kind == kvapi.Put && r.Lock == kvapi.LockNoKeyUpdate {
+		return kvapi.LockNoKeyUpdate
+	}
+	return kvapi.LockIntent
 }
 
 func (d *declarer) read(r *kvapi.Request) {
@@ -167,7 +175,7 @@ func NeedsIndex(ba *kvapi.BatchRequest) bool {
 		case r.Kind.IsRange(), !inOrder && overlapsEarlier(ba, i):
 			return true
 		}
-		writes = writes || r.Kind.IsWrite()
+		writes = writes || r.IsWrite()
 	}
 	return false
 }
@@ -219,7 +227,7 @@ func overlapsEarlier(ba *kvapi.BatchRequest, i int) bool {
 		return true
 	}
 	for j := range ba.Requests[:i] {
-		if ba.Requests[j].Kind.IsWrite() && ba.Requests[j].Span().Overlaps(ba.Requests[i].Span()) {
+		if ba.Requests[j].IsWrite() && ba.Requests[j].Span().Overlaps(ba.Requests[i].Span()) {
 			return true
 		}
 	}

@@ -266,9 +266,14 @@ func (ev *evaluator) resolveLocal(t *kvapi.Transaction, spans []kvapi.Span) (lef
 
 func (ev *evaluator) resolve(u *kvapi.LockUpdate, maxKeys int64) (n int64, resume *kvapi.Span, err error) {
 	if !u.Span.IsPoint() {
-		return mvcc.ResolveIntentRange(ev.rw, u, maxKeys, ev.stats())
+		return mvcc.ResolveIntentRange(ev.rw, u, maxKeys, ev.ec.Now, ev.stats())
 	}
 	found, err := mvcc.ResolveIntent(ev.rw, u.Span.Key, u, ev.stats())
+	if err == nil && !ev.noLocks() {
+		var lock bool
+		lock, err = mvcc.ReleaseLock(ev.rw, u.Span.Key, u, ev.ec.Now, ev.stats())
+		found = found || lock
+	}
 	if found {
 		n = 1
 	}

@@ -55,7 +55,7 @@ func (ev *evaluator) keptLock(err *kvapi.Error) []kvapi.Lock {
 		return nil
 	}
 	ev.res.Local.AcquiredLocks = nil
-	ev.lock(r, err.Key)
+	ev.lockInMemory(r, err.Key)
 	return ev.res.Local.AcquiredLocks
 }
 
@@ -302,12 +302,16 @@ var commands = [...]command{
 // transaction, unless it commits in one phase.
 func (ev *evaluator) writeOptions(r *kvapi.Request) mvcc.WriteOptions {
 	o := mvcc.WriteOptions{Seq: r.Seq, ReadAt: r.ReadAt, Now: ev.ec.Now, Stats: ev.stats(),
-		Finished: ev.ec.Finished, Resolved: &ev.res.Local.ResolvedLocks}
+		Finished: ev.ec.Finished, Resolved: &ev.res.Local.ResolvedLocks, NoLocks: ev.noLocks()}
 	if !ev.onePhase {
 		o.Txn = ev.txn
 	}
 	return o
 }
+
+// noLocks reports whether the range had no durable lock when the batch got its
+// latches: nobody but the batch itself can have made one since on its keys.
+func (ev *evaluator) noLocks() bool { return ev.ec.Stats.LockCount == 0 }
 
 // wrote takes note of a write that happened at a timestamp.
 func (ev *evaluator) wrote(key kvapi.Key, seq kvapi.TxnSeq, at hlc.Timestamp) {

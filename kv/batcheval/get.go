@@ -22,7 +22,7 @@ func evalGet(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) error {
 	// The key is locked whether it is there or not: a row about to be inserted
 	// is protected like one about to be updated. A key that was skipped is not.
 	if ok || r.Wait != kvapi.WaitSkip {
-		ev.lock(r, r.Key)
+		return ev.lock(r, r.Key)
 	}
 	return nil
 }
@@ -34,6 +34,8 @@ func (ev *evaluator) readOptions(r *kvapi.Request) mvcc.ReadOptions {
 		Uncertainty:      ev.ec.Uncertainty,
 		Inconsistent:     ev.ba.Inconsistent,
 		FailOnMoreRecent: r.Lock != kvapi.LockNone,
+		Lock:             r.Lock,
+		NoLocks:          ev.noLocks(),
 		SkipLocked:       r.Wait == kvapi.WaitSkip,
 		Finished:         ev.ec.Finished,
 		Forgotten:        &ev.res.Local.ForgottenLocks,
@@ -48,13 +50,23 @@ func (ev *evaluator) readOptions(r *kvapi.Request) mvcc.ReadOptions {
 	return o
 }
 
-// lock takes an unreplicated lock for a locking read.
-func (ev *evaluator) lock(r *kvapi.Request, key kvapi.Key) {
-	if r.Lock == kvapi.LockNone || ev.txn == nil || ev.onePhase {
-		return
+// lock takes the lock of a locking read: in memory, or on disk if it asks for
+// that.
+func (ev *evaluator) lock(r *kvapi.Request, key kvapi.Key) error {
+	if !r.Durable || r.Lock == kvapi.LockNone || ev.txn == nil {
+		ev.lockInMemory(r, key)
+		return nil
 	}
 	ev.res.Local.AcquiredLocks = append(ev.res.Local.AcquiredLocks,
-		kvapi.Lock{Key: key, Txn: ev.txn.TxnMeta, Strength: r.Lock})
+		kvapi.Lock{Key: key, Txn: ev.txn.TxnMeta, Strength: r.Lock, Replicated: true})
+	return mvcc.AcquireLock(ev.rw, key, r.Lock, ev.writeOptions(r))
+}
+
+func (ev *evaluator) lockInMemory(r *kvapi.Request, key kvapi.Key) {
+	if r.Lock != kvapi.LockNone && ev.txn != nil && !ev.onePhase {
+		ev.res.Local.AcquiredLocks = append(ev.res.Local.AcquiredLocks,
+			kvapi.Lock{Key: key, Txn: ev.txn.TxnMeta, Strength: r.Lock})
+	}
 }
 
 func (ev *evaluator) limitReached() bool { return ev.keysLeft == 0 || ev.bytesLeft == 0 }

@@ -10,6 +10,7 @@ import (
 
 func evalPut(ev *evaluator, r *kvapi.Request, _ *kvapi.Response) error {
 	return ev.blindWrite(r, func(at hlc.Timestamp, o mvcc.WriteOptions) (hlc.Timestamp, error) {
+		o.Strength = writeStrength(r)
 		return mvcc.Put(ev.rw, r.Key, at, r.Value, o)
 	})
 }

@@ -19,7 +19,9 @@ func evalScan(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) error {
 	resp.Rows, resp.Resume = res.Rows, res.Resume
 	ev.spend(int64(len(res.Rows)), res.Bytes)
 	for i := range res.Rows {
-		ev.lock(r, res.Rows[i].Key)
+		if err := ev.lock(r, res.Rows[i].Key); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -206,6 +206,50 @@ func TestLateLockingReadKeepsItsLock(t *testing.T) {
 	if l := s.res.Local.AcquiredLocks; len(l) != 1 || l[0].Strength != kvapi.LockExclusive || string(l[0].Key) != "a" {
 		t.Errorf("locks %+v", l)
 	}
+	g.Durable = true
+	s.mustFail(kvapi.ErrWriteTooOld, batch(newTxn(1, "a", 10), g))
+	if l := s.res.Local.AcquiredLocks; len(l) != 1 || l[0].Replicated || s.stats.LockCount != 0 {
+		t.Errorf("what failed left a durable lock: %+v", l)
+	}
+}
+
+func lockingGet(k string, s kvapi.LockStrength) kvapi.Request {
+	g := get(k)
+	g.Lock, g.Durable = s, true
+	return g
+}
+
+func TestDurableLockHoldsUntilItsTransactionEnds(t *testing.T) {
+	s, x, y := oneRange(t), newTxn(1, "a", 10), newTxn(2, "b", 11)
+	s.must(batch(x, lockingGet("a", kvapi.LockShared), lockingGet("a", kvapi.LockExclusive), lockingGet("absent", kvapi.LockKeyShare)))
+	if s.stats.LockCount != 2 {
+		t.Fatalf("%d locks, not one for each key", s.stats.LockCount)
+	}
+	s.must(batch(x, lockingGet("a", kvapi.LockNoKeyUpdate)))
+	s.must(batch(y, get("a")))
+	for _, r := range []kvapi.Request{put("a", "1", 1), lockingGet("a", kvapi.LockKeyShare), put("absent", "1", 1)} {
+		e := s.mustFail(kvapi.ErrLockConflict, batch(y, r))
+		if len(e.Locks) != 1 || e.Locks[0].Txn.ID != x.ID || !e.Locks[0].Replicated || e.Locks[0].Strength == kvapi.LockIntent {
+			t.Errorf("%+v", e.Locks)
+		}
+	}
+	skip := lockingGet("a", kvapi.LockExclusive)
+	skip.Kind, skip.EndKey, skip.Wait = kvapi.Scan, kvapi.Key("z"), kvapi.WaitSkip
+	s.must(at(5, put("c", "1", 0)))
+	if br := s.must(batch(y, skip)); len(br.Responses[0].Rows) != 1 || s.stats.LockCount != 3 {
+		t.Fatalf("%v, %d locks", br.Responses[0].Rows, s.stats.LockCount)
+	}
+	nonKey := put("absent", "1", 1)
+	nonKey.Lock = kvapi.LockNoKeyUpdate
+	s.must(batch(y, nonKey))
+	s.must(batch(x, end("a", kvapi.EndTxnArgs{Commit: true, LockSpans: []kvapi.Span{{Key: kvapi.Key("a")}, {Key: kvapi.Key("absent")}}})))
+	if s.stats.LockCount != 1 {
+		t.Fatalf("%d locks after the end", s.stats.LockCount)
+	}
+	s.must(batch(y, put("a", "1", 2), end("b", kvapi.EndTxnArgs{Commit: true, LockSpans: []kvapi.Span{{Key: kvapi.Key("a"), EndKey: kvapi.Key("z")}}})))
+	if s.stats.LockCount != 0 || s.stats.IntentCount != 0 {
+		t.Fatalf("left behind: %+v", s.stats)
+	}
 }
 
 func TestUncertainReadMovesUpIfNothingWasRead(t *testing.T) {

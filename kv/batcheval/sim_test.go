@@ -83,7 +83,7 @@ func (s *sim) send(ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) 
 		b = s.eng.NewIndexedBatch()
 	}
 	defer func() { _ = b.Close() }()
-	ec := &EvalContext{Desc: &s.desc, NodeID: 1, Now: hlc.ClockTimestamp(ts(s.now)), Records: s, Finished: s.known}
+	ec := &EvalContext{Desc: &s.desc, Stats: s.stats, NodeID: 1, Now: hlc.ClockTimestamp(ts(s.now)), Records: s, Finished: s.known}
 	if ba.Txn != nil {
 		ec.Uncertainty = Uncertainty(ba, kvapi.Lease{}, 0)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/concurrency/latch"
@@ -30,8 +31,9 @@ type Config struct {
 // this one included.
 type Pusher interface {
 	// PushTxn returns the pushee's record after the push. pusher may be the
-	// zero value but for its priority: a request outside any transaction.
-	PushTxn(ctx context.Context, pusher, pushee kvapi.TxnMeta, typ kvapi.PushType,
+	// zero value but for its priority: a request outside any transaction. name
+	// is the pusher's, for people.
+	PushTxn(ctx context.Context, pusher kvapi.TxnMeta, name string, pushee kvapi.TxnMeta, typ kvapi.PushType,
 		to hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error)
 	// QueryTxn returns a transaction's record and who waits for it.
 	QueryTxn(ctx context.Context, txn kvapi.TxnMeta) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error)
@@ -45,6 +47,8 @@ type Request struct {
 	Txn *kvapi.Transaction
 	// Spans is what evaluation declared. The manager keeps it until Finish.
 	Spans spanset.Spans
+	// LockTimeout, if positive, bounds the wait for one lock.
+	LockTimeout time.Duration
 }
 
 // Manager orders the requests of one range. All methods are safe for
@@ -79,7 +83,7 @@ func New(cfg Config) *Manager {
 // alone is the Pusher of a manager that reaches nobody.
 type alone struct{}
 
-func (alone) PushTxn(context.Context, kvapi.TxnMeta, kvapi.TxnMeta, kvapi.PushType,
+func (alone) PushTxn(context.Context, kvapi.TxnMeta, string, kvapi.TxnMeta, kvapi.PushType,
 	hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error) {
 	return nil, kvapi.NewError(kvapi.ErrPushFailed, "no way to other ranges")
 }

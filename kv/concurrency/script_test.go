@@ -27,10 +27,12 @@ import (
 //
 //	> txn t1 [prio=N]             begin a transaction
 //	> req r1 t1 exclusive a ...   a request of t1 (or -: none) that wants keys
-//	                              with a strength: read@N, shared, exclusive,
-//	                              intent; a-c is a span; nowait, skip
+//	                              with a strength: read@N, keyshare, shared,
+//	                              nokey, exclusive, intent; a-c is a span;
+//	                              nowait, skip, timeout=50ms
 //	> acquire r1 exclusive a      evaluation of r1 took a lock (intent: on disk)
-//	> discover r1 t2 a ...        evaluation of r1 met t2's intents, all at 5
+//	> discover r1 t2 a ...        evaluation of r1 met t2's intents, all at 5,
+//	                              or with a strength its durable locks
 //	> finish r1                   r1 has evaluated
 //	> cancel r1                   r1's client went away
 //	> commit t1, abort t1         t1's record changes, its range is this one
@@ -142,7 +144,7 @@ func (w *world) nameOf(id kvapi.TxnID) string { return strings.TrimRight(string(
 
 // --- the records' range, played by the world ---
 
-func (w *world) PushTxn(ctx context.Context, pusher, pushee kvapi.TxnMeta, typ kvapi.PushType, to hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error) {
+func (w *world) PushTxn(ctx context.Context, pusher kvapi.TxnMeta, _ string, pushee kvapi.TxnMeta, typ kvapi.PushType, to hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error) {
 	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.PushTxn,
 		Push: &kvapi.PushArgs{Pusher: pusher, Pushee: pushee, Type: typ, To: to}})
 	name := w.nameOf(pusher.ID)
@@ -336,6 +338,9 @@ func span(s string) kvapi.Span {
 	return kvapi.Span{Key: kvapi.Key(s)}
 }
 
+var strengths = map[string]kvapi.LockStrength{"keyshare": kvapi.LockKeyShare, "shared": kvapi.LockShared,
+	"nokey": kvapi.LockNoKeyUpdate, "exclusive": kvapi.LockExclusive, "intent": kvapi.LockIntent}
+
 // req starts a request; its goroutine reports how it went.
 func (w *world) req(args []string) {
 	name, txnName := args[0], args[1]
@@ -349,20 +354,22 @@ func (w *world) req(args []string) {
 			ts.WallTime, _ = strconv.ParseInt(n, 10, 64)
 			continue
 		}
+		if d, ok := strings.CutPrefix(a, "timeout="); ok {
+			q.LockTimeout, _ = time.ParseDuration(d)
+			continue
+		}
+		if s, ok := strengths[a]; ok {
+			strength = s
+			continue
+		}
 		switch a {
-		case "shared":
-			strength = kvapi.LockShared
-		case "exclusive":
-			strength = kvapi.LockExclusive
-		case "intent":
-			strength = kvapi.LockIntent
 		case "nowait":
 			wait = kvapi.WaitError
 		case "skip":
 			wait = kvapi.WaitSkip
 		default:
 			access := spanset.Read
-			if strength >= kvapi.LockExclusive {
+			if strength > kvapi.LockShared {
 				access = spanset.Write
 			}
 			q.Spans.Latch(access, span(a), ts)
@@ -398,8 +405,7 @@ func (w *world) start(name string, g *Guard, f func(context.Context) *kvapi.Erro
 }
 
 func (w *world) acquire(args []string) {
-	strength := map[string]kvapi.LockStrength{
-		"shared": kvapi.LockShared, "exclusive": kvapi.LockExclusive, "intent": kvapi.LockIntent}[args[1]]
+	strength := strengths[args[1]]
 	for _, k := range args[2:] {
 		w.m.OnLockAcquired(kvapi.Lock{Key: kvapi.Key(k), Txn: w.reqs[args[0]].guard.req.Txn.TxnMeta,
 			Strength: strength, Replicated: strength == kvapi.LockIntent})
@@ -408,8 +414,13 @@ func (w *world) acquire(args []string) {
 
 func (w *world) discover(args []string) {
 	var locks []kvapi.Lock
+	strength := kvapi.LockIntent
 	for _, k := range args[2:] {
-		locks = append(locks, kvapi.Lock{Key: kvapi.Key(k), Txn: w.txns[args[1]].TxnMeta, Strength: kvapi.LockIntent, Replicated: true})
+		if s, ok := strengths[k]; ok {
+			strength = s
+			continue
+		}
+		locks = append(locks, kvapi.Lock{Key: kvapi.Key(k), Txn: w.txns[args[1]].TxnMeta, Strength: strength, Replicated: true})
 	}
 	g := w.reqs[args[0]].guard
 	w.start(args[0], g, func(ctx context.Context) *kvapi.Error { return w.m.HandleLockConflict(ctx, g, 1, locks) })

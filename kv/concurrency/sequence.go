@@ -2,6 +2,7 @@ package concurrency
 
 import (
 	"context"
+	"time"
 
 	"github.com/cairndb/cairn/kv/concurrency/latch"
 	"github.com/cairndb/cairn/kv/concurrency/locktable"
@@ -22,6 +23,9 @@ type Guard struct {
 	implicit kvapi.TxnID
 	// impatient: the record of such a transaction did not come in time.
 	impatient bool
+	// patience ends the wait at waitKey, if there is a lock timeout.
+	patience time.Time
+	waitKey  kvapi.Key
 }
 
 // ShouldSkip reports whether a SKIP LOCKED request leaves key out.
@@ -155,7 +159,8 @@ func (m *Manager) resolve(ctx context.Context, updates []kvapi.LockUpdate) *kvap
 // out to have finished.
 func (m *Manager) refuse(ctx context.Context, g *Guard, b locktable.Blocker) *kvapi.Error {
 	if b.Held && len(b.Txn.AnchorKey) > 0 {
-		txn, err := m.cfg.Pusher.PushTxn(ctx, pusherOf(g.req.Txn), b.Txn, kvapi.PushTouch, b.To)
+		pusher, name := pusherOf(g.req.Txn)
+		txn, err := m.cfg.Pusher.PushTxn(ctx, pusher, name, b.Txn, kvapi.PushTouch, b.To)
 		if err == nil && txn.Status.IsFinal() {
 			m.cfg.Txns.Add(txn)
 			return nil
@@ -172,10 +177,10 @@ func (m *Manager) refuse(ctx context.Context, g *Guard, b locktable.Blocker) *kv
 	return e
 }
 
-// pusherOf is the identity under which a request pushes.
-func pusherOf(txn *kvapi.Transaction) kvapi.TxnMeta {
+// pusherOf is the identity under which a request pushes, and its name for people.
+func pusherOf(txn *kvapi.Transaction) (m kvapi.TxnMeta, name string) {
 	if txn == nil {
-		return kvapi.TxnMeta{Priority: kvapi.PriorityNormal}
+		return kvapi.TxnMeta{Priority: kvapi.PriorityNormal}, ""
 	}
-	return txn.TxnMeta
+	return txn.TxnMeta, txn.Name
 }

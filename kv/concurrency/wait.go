@@ -2,6 +2,7 @@ package concurrency
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cairndb/cairn/kv/concurrency/locktable"
@@ -12,6 +13,11 @@ import (
 // back, or something was learnt about who is in its way.
 func (m *Manager) wait(ctx context.Context, g *Guard, b locktable.Blocker) *kvapi.Error {
 	m.lockWaits.Add(1)
+	if g.req.LockTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = g.limitWait(ctx, b.Key)
+		defer cancel()
+	}
 	w := &lockWait{m: m, g: g, news: make(chan struct{}, 1), candidate: b.Txn.ID}
 	defer w.stop()
 	if w.watch(b) {
@@ -22,6 +28,18 @@ func (m *Manager) wait(ctx context.Context, g *Guard, b locktable.Blocker) *kvap
 		delay = 0
 	}
 	return w.run(ctx, delay)
+}
+
+// errLockTimeout is why a wait's context ended when it was its lock timeout.
+var errLockTimeout = errors.New("lock timeout")
+
+// limitWait ends ctx when the request has waited for the lock of a key for its
+// lock timeout, however often it was sent back to look again meanwhile.
+func (g *Guard) limitWait(ctx context.Context, key kvapi.Key) (context.Context, context.CancelFunc) {
+	if g.waitKey == nil || !g.waitKey.Equal(key) {
+		g.waitKey, g.patience = key, time.Now().Add(g.req.LockTimeout)
+	}
+	return context.WithDeadlineCause(ctx, g.patience, errLockTimeout)
 }
 
 // mayPreempt reports whether a push will succeed by priority alone.
@@ -82,6 +100,9 @@ func (w *lockWait) run(ctx context.Context, delay time.Duration) *kvapi.Error {
 
 func (w *lockWait) canceled(ctx context.Context) *kvapi.Error {
 	e := kvapi.NewError(kvapi.ErrCanceled, "waiting for a lock: %v", context.Cause(ctx))
+	if context.Cause(ctx) == errLockTimeout {
+		e.Kind = kvapi.ErrLockTimeout
+	}
 	if b := w.m.locks.Blockers(w.g.place); len(b) > 0 {
 		e.Key, e.Other = b[0].Key, &b[0].Txn
 	}
@@ -176,13 +197,13 @@ func (w *lockWait) push(ctx context.Context, b locktable.Blocker) {
 		return
 	}
 	w.m.pushCount.Add(1)
-	pusher := pusherOf(w.g.req.Txn)
+	pusher, name := pusherOf(w.g.req.Txn)
 	ctx, w.cancel = context.WithCancel(ctx)
 	w.pushed, w.ticks = b.Txn.ID, 0
 	result := make(chan pushResult, 1)
 	w.result = result
 	go func() {
-		txn, err := w.m.cfg.Pusher.PushTxn(ctx, pusher, b.Txn, b.Push, b.To)
+		txn, err := w.m.cfg.Pusher.PushTxn(ctx, pusher, name, b.Txn, b.Push, b.To)
 		result <- pushResult{blocker: b, txn: txn, err: err}
 	}()
 }

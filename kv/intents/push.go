@@ -13,10 +13,11 @@ import (
 // with ErrPushFailed. A staging pushee whose coordinator is gone is recovered.
 //
 // The pusher's own end comes as ErrTxnAborted or ErrDeadlock. A pusher with
-// zero id is a request outside any transaction.
-func (r *Resolver) PushTxn(ctx context.Context, pusher, pushee kvapi.TxnMeta, typ kvapi.PushType,
-	to hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error) {
-	args := &kvapi.PushArgs{Pushee: pushee, Pusher: pusher, Type: typ, To: to}
+// zero id is a request outside any transaction. name is what people are told of
+// it should there be a deadlock.
+func (r *Resolver) PushTxn(ctx context.Context, pusher kvapi.TxnMeta, name string, pushee kvapi.TxnMeta,
+	typ kvapi.PushType, to hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error) {
+	args := &kvapi.PushArgs{Pushee: pushee, Pusher: pusher, Name: name, Type: typ, To: to}
 	var last *kvapi.Error
 	for range pushesMax {
 		resp, err := r.sendOne(ctx, kvapi.Request{Kind: kvapi.PushTxn, Key: pushee.AnchorKey, Push: args})

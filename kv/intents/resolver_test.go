@@ -134,7 +134,7 @@ func (s *store) eval(r *kvapi.Request, ba *kvapi.BatchRequest) (resp kvapi.Respo
 }
 
 func (s *store) push(r *Resolver) (*kvapi.Transaction, *kvapi.Error) {
-	return r.PushTxn(context.Background(), kvapi.TxnMeta{}, s.record.TxnMeta, kvapi.PushAbort, hlc.Timestamp{})
+	return r.PushTxn(context.Background(), kvapi.TxnMeta{}, "", s.record.TxnMeta, kvapi.PushAbort, hlc.Timestamp{})
 }
 
 func TestRecovery(t *testing.T) {

@@ -69,7 +69,22 @@ var (
 	UserPrefix = sys("user/")
 	// SequencePrefix + descriptor id (4 bytes) holds a sequence's value.
 	SequencePrefix = sys("seq/")
+	// AdvisoryPrefix + database id (4 bytes) + kind (1 byte) + number (8
+	// bytes) is locked by whoever holds that advisory lock. It has no value
+	// but, under the kind with its high bit set, the last fencing token.
+	AdvisoryPrefix = sys("advisory/")
 )
+
+// Advisory is the key of an advisory lock, AdvisoryToken of its fencing token.
+func Advisory(database uint32, kind byte, number uint64) Key {
+	b := binary.BigEndian.AppendUint32(AdvisoryPrefix.Clone(), database)
+	return binary.BigEndian.AppendUint64(append(b, kind), number)
+}
+
+// AdvisoryToken: see Advisory.
+func AdvisoryToken(database uint32, kind byte, number uint64) Key {
+	return Advisory(database, kind|0x80, number)
+}
 
 func sys(s string) Key { return append(SystemPrefix.Clone(), s...) }
 

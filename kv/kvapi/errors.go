@@ -75,6 +75,9 @@ const (
 	// ErrDiskFull: a disk is nearly full and takes no new data; nothing was
 	// done. Deletes go on.
 	ErrDiskFull
+	// ErrLockTimeout: a lock was not released within the header's LockTimeout;
+	// Key is where, Other who holds it. Nothing was done.
+	ErrLockTimeout
 	errKindEnd
 )
 
@@ -102,6 +105,7 @@ var errorNames = [errKindEnd]string{
 	ErrTxnFinished:         "transaction already finished",
 	ErrDeadlock:            "deadlock",
 	ErrDiskFull:            "disk full",
+	ErrLockTimeout:         "lock timeout",
 }
 
 // String prints the kind in words.
@@ -137,6 +141,8 @@ type Error struct {
 	Other *TxnMeta `wire:"13"`
 	// Now is the server's clock.
 	Now hlc.ClockTimestamp `wire:"14"`
+	// Cycle are the waits of a deadlock, each for the next.
+	Cycle []TxnWait `wire:"15"`
 }
 
 // NewError returns an error of a kind with a message.

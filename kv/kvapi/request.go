@@ -1,6 +1,10 @@
 package kvapi
 
-import "github.com/cairndb/cairn/hlc"
+import (
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+)
 
 // Kind tells what a Request asks for.
 type Kind uint8
@@ -15,7 +19,8 @@ const (
 	Scan
 	// ReverseScan (range): like Scan, from EndKey down.
 	ReverseScan
-	// Put: Value, Seq.
+	// Put: Value, Seq; with Lock LockNoKeyUpdate it changes no unique key of a
+	// row, and passes those who hold LockKeyShare on it.
 	Put
 	// ConditionalPut: Value, Seq, Expected, MustExist; fails with
 	// ConditionFailed. With neither Expected nor MustExist the key must be
@@ -177,7 +182,13 @@ type Request struct {
 	// ReadAt, if set, is where the transaction read the key of this write: the
 	// write fails with ErrRefreshFailed if others have written it since.
 	ReadAt hlc.Timestamp `wire:"23"`
+	// Durable makes the Lock of a read a replicated one: the request goes
+	// through Raft, and the lock outlives leases, splits and processes.
+	Durable bool `wire:"24"`
 }
+
+// IsWrite reports whether the request goes through Raft.
+func (r *Request) IsWrite() bool { return r.Durable || r.Kind.IsWrite() }
 
 // Span returns the keys the request addresses.
 func (r *Request) Span() Span { return Span{Key: r.Key, EndKey: r.EndKey} }
@@ -244,6 +255,8 @@ type PushArgs struct {
 	To hlc.Timestamp `wire:"4"`
 	// Force pushes whatever the priorities (deadlock victims).
 	Force bool `wire:"5"`
+	// Name is the pusher's, for people.
+	Name string `wire:"6"`
 }
 
 // RecoverArgs settles a staging transaction after its in-flight writes have
@@ -295,6 +308,9 @@ type Header struct {
 	// transaction, and, as a batch of its own, RecoverTxn of an implicitly
 	// committed one.
 	Deferrable bool `wire:"12"`
+	// LockTimeout, if positive, is how long the batch may wait for one lock;
+	// then it fails with ErrLockTimeout.
+	LockTimeout time.Duration `wire:"13"`
 }
 
 // BatchRequest is a list of requests that one range evaluates in order and
@@ -313,7 +329,7 @@ func (b *BatchRequest) Add(r Request) *BatchRequest {
 // IsReadOnly reports whether no request goes through Raft.
 func (b *BatchRequest) IsReadOnly() bool {
 	for i := range b.Requests {
-		if b.Requests[i].Kind.IsWrite() {
+		if b.Requests[i].IsWrite() {
 			return false
 		}
 	}
@@ -375,6 +391,8 @@ type TxnWait struct {
 	Waiter   TxnID    `wire:"1"`
 	Priority Priority `wire:"2"`
 	Holder   TxnID    `wire:"3"`
+	// Name is the waiter's, for people.
+	Name string `wire:"4"`
 }
 
 // BatchResponse answers a batch.
@@ -407,6 +425,8 @@ type RangeStatistics struct {
 	// SysBytes counts range-local replicated keys.
 	SysBytes int64 `wire:"9"`
 	SysCount int64 `wire:"10"`
+	// LockCount counts durable locks. While it is zero nobody looks for any.
+	LockCount int64 `wire:"11"`
 }
 
 // Add adds o to s.
@@ -421,6 +441,7 @@ func (s *RangeStatistics) Add(o RangeStatistics) {
 	s.IntentCount += o.IntentCount
 	s.SysBytes += o.SysBytes
 	s.SysCount += o.SysCount
+	s.LockCount += o.LockCount
 }
 
 // Subtract takes o from s.
@@ -435,4 +456,5 @@ func (s *RangeStatistics) Subtract(o RangeStatistics) {
 	s.IntentCount -= o.IntentCount
 	s.SysBytes -= o.SysBytes
 	s.SysCount -= o.SysCount
+	s.LockCount -= o.LockCount
 }

@@ -118,15 +118,49 @@ func (t *Transaction) String() string {
 // LockStrength orders what a lock excludes.
 type LockStrength uint8
 
-// Lock strengths. Shared conflicts with Exclusive and Intent; Exclusive and
-// Intent with all but None; plain reads (None) wait only for intents at or
-// below their timestamp.
+// Lock strengths, each excluding all that the one before it does. They are
+// Postgres's row locks, and the intent of a write:
+//
+//	                held by another: KEY SHARE  SHARE  NO KEY UPDATE  UPDATE  intent
+//	LockKeyShare    FOR KEY SHARE                                       x       x
+//	LockShared      FOR SHARE                             x             x       x
+//	LockNoKeyUpdate FOR NO KEY UPDATE             x       x             x       x
+//	LockExclusive   FOR UPDATE           x        x       x             x       x
+//	LockIntent      any write            x        x       x             x       x
+//
+// An UPDATE that leaves the columns of all unique keys alone locks and writes
+// as LockNoKeyUpdate, and so passes those who hold LockKeyShare. In the other
+// direction Cairn is stricter than Postgres: whoever wants LockKeyShare waits
+// for an intent whatever wrote it, because it reads what it locks. Plain reads
+// (LockNone) wait only for intents at or below their timestamp.
 const (
 	LockNone LockStrength = iota
+	LockKeyShare
 	LockShared
+	LockNoKeyUpdate
 	LockExclusive
 	LockIntent
 )
+
+// ConflictsWith reports whether two transactions may not hold s and o on one
+// key. It is symmetric.
+func (s LockStrength) ConflictsWith(o LockStrength) bool {
+	switch weak, strong := min(s, o), max(s, o); weak {
+	case LockNone:
+		return false
+	case LockKeyShare:
+		return strong >= LockExclusive
+	case LockShared:
+		return strong >= LockNoKeyUpdate
+	default:
+		return true
+	}
+}
+
+// String prints the strength as SQL names it.
+func (s LockStrength) String() string {
+	return [...]string{"none", "key share", "share", "no key update", "update", "intent"}[s]
+}
 
 // WaitPolicy says what a request does at a conflicting lock.
 type WaitPolicy uint8

@@ -4,6 +4,7 @@ package kvapi
 
 import (
 	"github.com/cairndb/cairn/internal/wire"
+	"time"
 )
 
 // AppendWire appends the encoded x to b.
@@ -423,6 +424,11 @@ func (x *Error) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	for i := range x.Cycle {
+		b, at = wire.Begin(b, 15)
+		b = x.Cycle[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -539,6 +545,15 @@ func (x *Error) UnmarshalWire(b []byte) (err error) {
 			if err = x.Now.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 15 && typ == wire.Bytes:
+			x.Cycle = append(x.Cycle, *new(TxnWait))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Cycle[len(x.Cycle)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -610,6 +625,9 @@ func (x *Header) AppendWire(b []byte) []byte {
 		} else {
 			b = wire.AppendUint(b, 12, 0)
 		}
+	}
+	if x.LockTimeout != 0 {
+		b = wire.AppendInt(b, 13, int64(x.LockTimeout))
 	}
 	return b
 }
@@ -703,6 +721,12 @@ func (x *Header) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Deferrable = u != 0
+		case num == 13 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.LockTimeout = time.Duration(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1078,6 +1102,9 @@ func (x *PushArgs) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 5, 0)
 		}
 	}
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 6, x.Name)
+	}
 	return b
 }
 
@@ -1127,6 +1154,12 @@ func (x *PushArgs) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Force = u != 0
+		case num == 6 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1353,6 +1386,9 @@ func (x *RangeStatistics) AppendWire(b []byte) []byte {
 	if x.SysCount != 0 {
 		b = wire.AppendInt(b, 10, int64(x.SysCount))
 	}
+	if x.LockCount != 0 {
+		b = wire.AppendInt(b, 11, int64(x.LockCount))
+	}
 	return b
 }
 
@@ -1426,6 +1462,12 @@ func (x *RangeStatistics) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.SysCount = int64(n)
+		case num == 11 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.LockCount = int64(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1692,6 +1734,13 @@ func (x *Request) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Durable {
+		if x.Durable {
+			b = wire.AppendUint(b, 24, 1)
+		} else {
+			b = wire.AppendUint(b, 24, 0)
+		}
+	}
 	return b
 }
 
@@ -1873,6 +1922,12 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 			if err = x.ReadAt.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 24 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Durable = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2542,6 +2597,9 @@ func (x *TxnWait) AppendWire(b []byte) []byte {
 	if x.Holder != (TxnID{}) {
 		b = wire.AppendBytes(b, 3, x.Holder[:])
 	}
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 4, x.Name)
+	}
 	return b
 }
 
@@ -2569,6 +2627,12 @@ func (x *TxnWait) UnmarshalWire(b []byte) (err error) {
 			if b, err = wire.CutArray(x.Holder[:], b); err != nil {
 				return err
 			}
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

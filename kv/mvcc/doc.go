@@ -39,6 +39,9 @@
 // *kvapi.Error behind the error interface. Anything else is a fault of the
 // engine, or a broken invariant, which panics.
 //
+// Durable locks (SELECT … FOR UPDATE) are records beside it in the lock table,
+// without a version: durable.go.
+//
 // A released lock leaves a tombstone, or on a hot key an empty record, see
 // lockRecord.hot.
 //

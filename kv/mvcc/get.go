@@ -29,6 +29,14 @@ func Get(r storage.Reader, key kvapi.Key, ts hlc.Timestamp, o ReadOptions) (valu
 		}
 		q.verdict, q.provisional = v, lock.at()
 	}
+	if o.Lock != kvapi.LockNone {
+		if err := checkLocks(r, key, o.Lock, o.Txn, o.Finished, o.NoLocks); err != nil {
+			if o.SkipLocked && isLockConflict(err) {
+				return nil, false, nil
+			}
+			return nil, false, err
+		}
+	}
 	c, err := openCursor(r, nil, nil)
 	if err != nil {
 		return nil, false, err

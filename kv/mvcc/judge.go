@@ -1,6 +1,8 @@
 package mvcc
 
 import (
+	"errors"
+
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
@@ -29,6 +31,9 @@ const (
 // began. Unless it was written when the leaseholder's clock was past the
 // reader's local limit; then it is younger than the reader.
 func (o *ReadOptions) judge(key kvapi.Key, l *lockRecord, ts hlc.Timestamp) (verdict, error) {
+	if !l.isIntent() {
+		return o.judgeDurable(l), nil
+	}
 	if o.Txn != nil && o.Txn.ID == l.txn.ID {
 		return o.judgeOwn(l)
 	}
@@ -65,6 +70,20 @@ func (o *ReadOptions) judgeForeign(l *lockRecord, ts hlc.Timestamp) verdict {
 	return unaffected
 }
 
+func (o *ReadOptions) judgeDurable(l *lockRecord) verdict {
+	var id kvapi.TxnID
+	if o.Txn != nil {
+		id = o.Txn.ID
+	}
+	switch {
+	case !l.blocks(o.Lock, id, o.Finished):
+		return unaffected
+	case o.SkipLocked:
+		return leaveOut
+	}
+	return conflict
+}
+
 func (o *ReadOptions) judgeOwn(l *lockRecord) (verdict, error) {
 	switch {
 	case l.txn.Epoch > o.Txn.Epoch:
@@ -89,6 +108,11 @@ func isIgnored(ranges []kvapi.SeqRange, seq kvapi.TxnSeq) bool {
 		}
 	}
 	return false
+}
+
+func isLockConflict(err error) bool {
+	var e *kvapi.Error
+	return errors.As(err, &e) && e.Kind == kvapi.ErrLockConflict
 }
 
 func conflictError(locks ...kvapi.Lock) error {

@@ -10,18 +10,19 @@ import (
 	"github.com/cairndb/cairn/kv/storage"
 )
 
-// lockRecord is the lock table's entry for an intent. Encoded:
+// lockRecord is the lock table's entry for an intent, or for a durable lock
+// (durable.go). That of an intent is encoded as
 //
 //	format     1 byte, lockFormat
 //	flags      1 byte
 //	valueLen   uvarint
 //	local      wall and logical as uvarints
 //	txn        TxnMeta in wire format
-//
-// Only intents are kept on disk. Durable shared and exclusive locks have their
-// place in the key (storage.EncodeLockKey takes a strength) and none here yet.
 type lockRecord struct {
 	txn kvapi.TxnMeta
+	// strength is what a durable lock excludes; LockNone for an intent, which
+	// the fields below describe.
+	strength kvapi.LockStrength
 	// valueLen is the encoded length of the provisional value, so that most
 	// resolutions need not read it to keep the statistics.
 	valueLen int64
@@ -83,8 +84,14 @@ func decodeLock(b []byte) (l lockRecord, err error) {
 // at is where the provisional version stands.
 func (l *lockRecord) at() hlc.Timestamp { return l.txn.WriteTimestamp }
 
+func (l *lockRecord) isIntent() bool { return l.strength == kvapi.LockNone }
+
 func (l *lockRecord) lock(key kvapi.Key) kvapi.Lock {
-	return kvapi.Lock{Key: key, Txn: l.txn, Strength: kvapi.LockIntent, Replicated: true}
+	k := kvapi.Lock{Key: key, Txn: l.txn, Strength: l.strength, Replicated: true}
+	if l.isIntent() {
+		k.Strength = kvapi.LockIntent
+	}
+	return k
 }
 
 // isHot decides whether a key written at ts over a version at prev counts as
@@ -107,7 +114,7 @@ func releaseLock(w storage.Writer, key kvapi.Key, l *lockRecord) error {
 }
 
 func appendIntentKey(dst []byte, key kvapi.Key) []byte {
-	return storage.EncodeLockKey(dst, key, kvapi.LockIntent, kvapi.TxnID{})
+	return storage.EncodeLockKey(dst, key, storage.SlotIntent, kvapi.TxnID{})
 }
 
 // getLock returns the intent's record on a key.
@@ -126,8 +133,9 @@ func getLock(r storage.Reader, key kvapi.Key) (l lockRecord, ok bool, err error)
 	return l, err == nil, err
 }
 
-// scanLocks calls f with the intents of a span in key order until it returns
-// false. Key and record are f's to keep.
+// scanLocks calls f with the locks of a span in key order, a key's durable
+// ones before its intent, until it returns false. Key and record are f's to
+// keep.
 func scanLocks(r storage.Reader, sp kvapi.Span, f func(kvapi.Key, lockRecord) bool) error {
 	lo, hi := keys.LockTableSpan(sp.Key, sp.End())
 	it, err := r.AcquireIter(storage.EncodeKey(nil, lo), storage.EncodeKey(nil, hi))
@@ -135,31 +143,48 @@ func scanLocks(r storage.Reader, sp kvapi.Span, f func(kvapi.Key, lockRecord) bo
 		return err
 	}
 	defer r.ReleaseIter(it)
-	// NextPrefix seeks past the overwritten records of a hot key.
-	for ok := it.First(); ok; ok = it.NextPrefix() {
+	for ok := it.First(); ok; {
 		v, err := it.ValueAndErr()
 		if err != nil {
 			return err
 		}
-		if len(v) == 0 {
-			continue
-		}
-		key, strength, _, err := storage.DecodeLockKey(it.Key())
+		key, slot, id, err := storage.DecodeLockKey(it.Key())
 		if err != nil {
 			return err
 		}
-		if strength != kvapi.LockIntent {
-			return fmt.Errorf("mvcc: lock of strength %d on %s is not known", strength, key)
+		if len(v) > 0 {
+			l, held, err := decodeSlot(slot, append([]byte(nil), v...))
+			if err != nil {
+				return err
+			}
+			if held && !f(key, l) {
+				break
+			}
 		}
-		l, err := decodeLock(append([]byte(nil), v...))
-		if err != nil {
-			return err
-		}
-		if !f(key, l) {
-			break
+		// Two slots may have many overwritten records below them: not a step
+		// but a seek gets past these.
+		switch {
+		case slot == storage.SlotIntent:
+			ok = it.NextPrefix()
+		case id.IsZero():
+			ok = it.SeekGE(appendIntentKey(nil, key))
+		default:
+			ok = it.Next()
 		}
 	}
 	return it.Error()
+}
+
+// decodeSlot reads the record of a slot; not held if it was emptied.
+func decodeSlot(slot storage.LockSlot, v []byte) (l lockRecord, held bool, err error) {
+	switch slot {
+	case storage.SlotIntent:
+		l, err = decodeLock(v)
+		return l, err == nil, err
+	case storage.SlotLock:
+		return decodeDurable(v)
+	}
+	return l, false, fmt.Errorf("mvcc: a lock in slot %d is not known", slot)
 }
 
 // GetIntent returns the intent on a key, if there is one.
@@ -171,6 +196,9 @@ func GetIntent(r storage.Reader, key kvapi.Key) (Intent, bool, error) {
 // ScanIntents lists at most max intents of a span (0: all).
 func ScanIntents(r storage.Reader, sp kvapi.Span, max int) (out []Intent, err error) {
 	err = scanLocks(r, sp, func(key kvapi.Key, l lockRecord) bool {
+		if !l.isIntent() {
+			return true
+		}
 		out = append(out, Intent{Key: key, Txn: l.txn})
 		return max == 0 || len(out) < max
 	})

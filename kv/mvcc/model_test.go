@@ -29,6 +29,25 @@ type modelVersion struct {
 type modelKey struct {
 	versions []modelVersion // committed, ascending
 	intent   *modelIntent
+	locks    map[kvapi.TxnID]kvapi.LockStrength // durable
+}
+
+// locked reports whether others' durable locks conflict with want.
+func (k *modelKey) locked(want kvapi.LockStrength, txn *kvapi.Transaction) bool {
+	for id, s := range k.locks {
+		if (txn == nil || txn.ID != id) && s.ConflictsWith(want) {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *modelKey) release(u *kvapi.LockUpdate) bool {
+	_, ok := k.locks[u.Txn.ID]
+	if ok = ok && u.Status.IsFinal(); ok {
+		delete(k.locks, u.Txn.ID)
+	}
+	return ok
 }
 
 type modelIntent struct {
@@ -62,14 +81,15 @@ func fail(k kvapi.ErrorKind, ts hlc.Timestamp) string { return fmt.Sprintf("%s@%
 
 // read is the model's read of one key: value, present, outcome, newer.
 func (k *modelKey) read(ts hlc.Timestamp, o *ReadOptions) (val string, ok bool, out string, newer hlc.Timestamp, skip bool) {
+	locked := k.locked(o.Lock, o.Txn)
 	if in := k.intent; in != nil {
 		if o.Txn != nil && o.Txn.ID == in.txn {
 			switch {
 			case in.epoch > o.Txn.Epoch:
 				return "", false, fail(kvapi.ErrTxnRetry, hlc.Timestamp{}), newer, false
-			case in.epoch == o.Txn.Epoch && in.seq <= o.Txn.Seq:
+			case in.epoch == o.Txn.Epoch && in.seq <= o.Txn.Seq && !locked:
 				return in.val, !in.tomb, "ok", newer, false
-			case in.epoch == o.Txn.Epoch && in.rewritten:
+			case in.epoch == o.Txn.Epoch && in.seq > o.Txn.Seq && in.rewritten:
 				return "", false, fail(kvapi.ErrInternal, hlc.Timestamp{}), newer, false
 			}
 		} else if !o.Inconsistent {
@@ -81,6 +101,12 @@ func (k *modelKey) read(ts hlc.Timestamp, o *ReadOptions) (val string, ok bool, 
 				return "", false, fail(kvapi.ErrLockConflict, hlc.Timestamp{}), newer, false
 			}
 		}
+	}
+	if locked && o.SkipLocked {
+		return "", false, "ok", newer, true
+	}
+	if locked {
+		return "", false, fail(kvapi.ErrLockConflict, hlc.Timestamp{}), newer, false
 	}
 	for i := len(k.versions) - 1; i >= 0; i-- {
 		v := k.versions[i]
@@ -158,7 +184,7 @@ func (m model) scan(sp kvapi.Span, ts hlc.Timestamp, o *ScanOptions) (rows []str
 func (k *modelKey) write(ts hlc.Timestamp, val string, tomb bool, c *Condition, o *WriteOptions) (hlc.Timestamp, string) {
 	in := k.intent
 	own := in != nil && o.Txn != nil && in.txn == o.Txn.ID
-	if in != nil && !own {
+	if in != nil && !own || k.locked(max(o.Strength, kvapi.LockIntent), o.Txn) && o.Strength == kvapi.LockNone || k.locked(o.Strength, o.Txn) {
 		return ts, fail(kvapi.ErrLockConflict, hlc.Timestamp{})
 	}
 	if own {
@@ -276,7 +302,7 @@ func TestModel(t *testing.T) {
 		txns := make([]*kvapi.Transaction, 3)
 		for i := range txns {
 			txns[i] = &kvapi.Transaction{}
-			txns[i].ID[0] = byte(i + 1)
+			txns[i].ID[0], txns[i].ID[15] = byte(i+1), byte(i) // one of them vacates, two delete
 			txns[i].AnchorKey = kvapi.Key("a")
 		}
 		for step, n := 0, rapid.IntRange(1, 50).Draw(rt, "steps"); step < n; step++ {
@@ -303,11 +329,15 @@ func TestModel(t *testing.T) {
 			}
 			ro := ReadOptions{Txn: txn, FailOnMoreRecent: rapid.Bool().Draw(rt, "fail"),
 				Inconsistent: rapid.IntRange(0, 5).Draw(rt, "inc") == 0, SkipLocked: rapid.IntRange(0, 5).Draw(rt, "skip") == 0}
+			if ro.FailOnMoreRecent {
+				ro.Lock = kvapi.LockStrength(rapid.IntRange(0, 4).Draw(rt, "lock"))
+			}
+			wo.Strength = rapid.SampledFrom([]kvapi.LockStrength{kvapi.LockNone, kvapi.LockNoKeyUpdate}).Draw(rt, "strength")
 			if rapid.Bool().Draw(rt, "uncertain") {
 				ro.Uncertainty.Global = drawTS(rt, "global")
 				ro.Uncertainty.Local = ro.Uncertainty.Global.Min(drawTS(rt, "local"))
 			}
-			switch op := rapid.IntRange(0, 9).Draw(rt, "op"); op {
+			switch op := rapid.IntRange(0, 12).Draw(rt, "op"); op {
 			case 0, 1, 2:
 				val := rapid.StringMatching("[xyz]{0,3}").Draw(rt, "val")
 				var c *Condition
@@ -365,12 +395,19 @@ func TestModel(t *testing.T) {
 					found, err := ResolveIntent(b, kvapi.Key(key), u, &delta)
 					mfound, out := mk.resolve(u)
 					got, want = fmt.Sprint(found, outcome(err)), fmt.Sprint(mfound, out)
+					if err == nil {
+						found, err = ReleaseLock(b, kvapi.Key(key), u, wo.Now, &delta)
+						got, want = got+fmt.Sprint(found, err), want+fmt.Sprint(mk.release(u), nil)
+					}
 					break
 				}
 				u.Span = drawSpan(rt)
-				_, _, err := ResolveIntentRange(b, u, 0, &delta)
+				_, _, err := ResolveIntentRange(b, u, 0, wo.Now, &delta)
 				got, want = outcome(err), "ok"
 				for _, k := range modelKeys {
+					if mk := m[k]; mk != nil && u.Span.Contains(kvapi.Key(k)) {
+						mk.release(u)
+					}
 					if mk := m[k]; mk != nil && u.Span.Contains(kvapi.Key(k)) && mk.intent != nil {
 						saved := *mk.intent
 						if _, out := mk.resolve(u); out != "ok" {
@@ -400,7 +437,24 @@ func TestModel(t *testing.T) {
 				if !from.Less(ts) {
 					got = want
 				}
-			case 9:
+			case 9, 10, 11:
+				if txn == nil {
+					txn = txns[0]
+				}
+				ro := ReadOptions{Txn: txn, FailOnMoreRecent: true, Lock: kvapi.LockStrength(rapid.IntRange(1, 4).Draw(rt, "acquire"))}
+				wo.Txn = txn
+				_, _, err := Get(b, kvapi.Key(key), ts, ro)
+				if err == nil {
+					err = AcquireLock(b, kvapi.Key(key), ro.Lock, wo)
+				}
+				_, _, out := mk.get(ts, &ro)
+				if got, want = outcome(err), out; want == "ok" {
+					if mk.locks == nil {
+						mk.locks = map[kvapi.TxnID]kvapi.LockStrength{}
+					}
+					mk.locks[txn.ID] = max(mk.locks[txn.ID], ro.Lock)
+				}
+			case 12:
 				if err := e.Barrier(t.Context()); err != nil {
 					rt.Fatal(err)
 				}
@@ -481,7 +535,7 @@ func TestValueGolden(t *testing.T) {
 	if err != nil || fmt.Sprint(back) != fmt.Sprint(l) {
 		t.Errorf("lock record %+v came back as %+v, %v", l, back, err)
 	}
-	k := storage.EncodeLockKey(nil, kvapi.Key("a\x00b"), kvapi.LockIntent, kvapi.TxnID{})
+	k := storage.EncodeLockKey(nil, kvapi.Key("a\x00b"), storage.SlotIntent, kvapi.TxnID{})
 	if want := "\x01za\x00\xffb\x00\x01\x00\x03" + string(make([]byte, 16)) + "\x12"; string(k) != want {
 		t.Errorf("lock key %q, not %q", k, want)
 	}

@@ -28,6 +28,10 @@ type ReadOptions struct {
 	// ErrWriteTooOld and every foreign lock a conflict: the read is about to
 	// lock or to write what it reads.
 	FailOnMoreRecent bool
+	// Lock, if any, makes durable locks that conflict with it conflicts of the
+	// read. NoLocks says that the range has none.
+	Lock    kvapi.LockStrength
+	NoLocks bool
 	// SkipLocked leaves out keys that others hold intents on, and those that
 	// Skip, if set, says are locked otherwise.
 	SkipLocked bool
@@ -81,6 +85,10 @@ type WriteOptions struct {
 	// what it resolved.
 	Finished FinishedTxns
 	Resolved *[]kvapi.LockUpdate
+	// Strength is what the write asks of durable locks: LockIntent, which the
+	// zero value means, or LockNoKeyUpdate. NoLocks says that the range has none.
+	Strength kvapi.LockStrength
+	NoLocks  bool
 }
 
 // Condition is what ConditionalPut asks of the key.

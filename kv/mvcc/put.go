@@ -83,6 +83,13 @@ func (t *target) load(r storage.Reader, o *WriteOptions, values bool) (err error
 		left := t.own
 		t.left, t.own, t.owned = &left, lockRecord{hot: left.hot}, false
 	}
+	want := o.Strength
+	if want == kvapi.LockNone {
+		want = kvapi.LockIntent
+	}
+	if err := checkLocks(r, t.key, want, o.Txn, o.Finished, o.NoLocks); err != nil {
+		return err
+	}
 	return t.loadVersions(r, values)
 }
 

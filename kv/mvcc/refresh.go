@@ -27,6 +27,7 @@ func checkIntents(r storage.Reader, sp kvapi.Span, to hlc.Timestamp, txn *kvapi.
 	var failed error
 	see := func(key kvapi.Key, l lockRecord) bool {
 		switch {
+		case !l.isIntent():
 		case txn != nil && l.txn.ID == txn.ID:
 			if own == nil {
 				own = make(map[string]hlc.Timestamp)

@@ -118,14 +118,15 @@ func moveVersion(rw storage.ReadWriter, key kvapi.Key, l *lockRecord, to hlc.Tim
 }
 
 // ResolveIntentRange does so for all keys of u.Span, at most maxKeys (0: all).
-func ResolveIntentRange(rw storage.ReadWriter, u *kvapi.LockUpdate, maxKeys int64, stats *kvapi.RangeStatistics) (n int64, resume *kvapi.Span, err error) {
+// Durable locks go if the transaction has finished; they count like intents.
+func ResolveIntentRange(rw storage.ReadWriter, u *kvapi.LockUpdate, maxKeys int64, now hlc.ClockTimestamp, stats *kvapi.RangeStatistics) (n int64, resume *kvapi.Span, err error) {
 	type found struct {
 		key  kvapi.Key
 		lock lockRecord
 	}
 	var todo []found
 	err = scanLocks(rw, u.Span, func(key kvapi.Key, l lockRecord) bool {
-		if l.txn.ID != u.Txn.ID {
+		if l.txn.ID != u.Txn.ID || !l.isIntent() && !u.Status.IsFinal() {
 			return true
 		}
 		if maxKeys > 0 && int64(len(todo)) == maxKeys {
@@ -139,6 +140,12 @@ func ResolveIntentRange(rw storage.ReadWriter, u *kvapi.LockUpdate, maxKeys int6
 		return 0, nil, err
 	}
 	for i := range todo {
+		if !todo[i].lock.isIntent() {
+			if err := releaseDurable(rw, todo[i].key, &todo[i].lock, now, stats); err != nil {
+				return 0, nil, err
+			}
+			continue
+		}
 		if err := resolve(rw, todo[i].key, &todo[i].lock, u, stats); err != nil {
 			return 0, nil, err
 		}

@@ -134,7 +134,7 @@ func (s *scan) enter(key kvapi.Key) bool {
 	for len(s.marks) > 0 && !s.before(key, s.marks[0].key) {
 		m := &s.marks[0]
 		s.pass(m)
-		if m.key.Equal(key) {
+		if m.key.Equal(key) && s.q.verdict != conflict && s.q.verdict != leaveOut {
 			s.q.verdict, s.q.provisional = m.verdict, m.lock.at()
 		}
 		s.marks = s.marks[1:]

@@ -15,6 +15,7 @@ import (
 //	LiveCount    keys whose newest version is no tombstone, LiveBytes key,
 //	             timestamp and value of that version
 //	IntentCount  intents, IntentBytes timestamp and value of their versions
+//	LockCount    durable locks
 //
 // Range-local keys count as SysCount entries of SysBytes. Lock records are
 // counted by their versions alone.
@@ -80,7 +81,11 @@ func recomputeSpan(r storage.Reader, sp kvapi.Span, s *kvapi.RangeStatistics) er
 		return err
 	}
 	return scanLocks(r, sp, func(_ kvapi.Key, l lockRecord) bool {
-		countIntent(s, l.valueLen, 1)
+		if l.isIntent() {
+			countIntent(s, l.valueLen, 1)
+		} else {
+			s.LockCount++
+		}
 		return true
 	})
 }

@@ -47,10 +47,10 @@ func fill(t *testing.T, w storage.Writer, gen string, rows, valueBytes int) {
 	check(storage.PutUnversioned(w, keys.Lease(7), []byte(gen)))
 	check(storage.PutUnversioned(w, keys.RangeDescriptor(testDesc.StartKey), []byte(gen)))
 	check(storage.PutUnversioned(w, keys.TxnRecord(kvapi.Key("c-"+gen), kvapi.TxnID{1}), []byte(gen)))
-	check(w.SetRaw(storage.EncodeLockKey(nil, kvapi.Key("d-"+gen), kvapi.LockIntent, kvapi.TxnID{2}), []byte(gen)))
+	check(w.SetRaw(storage.EncodeLockKey(nil, kvapi.Key("d-"+gen), storage.SlotIntent, kvapi.TxnID{2}), []byte(gen)))
 	// A split or a replica change under way leaves an intent on a local key.
 	lockOnDesc := keys.RangeDescriptor(kvapi.Key("d-" + gen))
-	check(w.SetRaw(storage.EncodeLockKey(nil, lockOnDesc, kvapi.LockIntent, kvapi.TxnID{3}), []byte(gen)))
+	check(w.SetRaw(storage.EncodeLockKey(nil, lockOnDesc, storage.SlotIntent, kvapi.TxnID{3}), []byte(gen)))
 	for i := range rows {
 		k := fmt.Appendf(nil, "f-%s-%05d", gen, i)
 		check(w.SetRaw(storage.EncodeMVCCKey(nil, k, hlc.Timestamp{WallTime: 2}), value))
@@ -73,7 +73,7 @@ func neighbours(t *testing.T, w storage.Writer) {
 	}
 	for _, k := range []kvapi.Key{kvapi.Key("a"), kvapi.Key("m"),
 		keys.RangeDescriptor(kvapi.Key("a")), keys.RangeDescriptor(kvapi.Key("m"))} {
-		if err := w.SetRaw(storage.EncodeLockKey(nil, k, kvapi.LockIntent, kvapi.TxnID{2}), []byte("n")); err != nil {
+		if err := w.SetRaw(storage.EncodeLockKey(nil, k, storage.SlotIntent, kvapi.TxnID{2}), []byte("n")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -225,7 +225,7 @@ func TestApplyClearsWhatAWiderReplicaHeld(t *testing.T) {
 				if err := errors.Join(
 					storage.PutUnversioned(b, kvapi.Key(k), []byte("wide")),
 					storage.PutUnversioned(b, keys.RangeDescriptor(kvapi.Key(k)), []byte("wide")),
-					b.SetRaw(storage.EncodeLockKey(nil, kvapi.Key(k), kvapi.LockIntent, kvapi.TxnID{2}), []byte("wide")),
+					b.SetRaw(storage.EncodeLockKey(nil, kvapi.Key(k), storage.SlotIntent, kvapi.TxnID{2}), []byte("wide")),
 				); err != nil {
 					t.Fatal(err)
 				}

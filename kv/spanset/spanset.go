@@ -43,8 +43,10 @@ func (l LatchSpan) String() string {
 // Timestamp concern; LockShared or LockExclusive for a locking read;
 // LockIntent for a write.
 type LockSpan struct {
-	Span      kvapi.Span
-	Strength  kvapi.LockStrength
+	Span     kvapi.Span
+	Strength kvapi.LockStrength
+	// Write says that the request writes, with whatever Strength.
+	Write     bool
 	Wait      kvapi.WaitPolicy
 	Timestamp hlc.Timestamp
 }

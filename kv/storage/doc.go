@@ -17,7 +17,7 @@
 // loop that matters.
 //
 // Keys. Every key handed to Pebble is an engine key: key bytes, a zero byte,
-// then nothing (unversioned), an MVCC timestamp, or a lock's strength and
+// then nothing (unversioned), an MVCC timestamp, or a lock's slot and
 // transaction id, then the version's length. EncodeMVCCKey, EncodeKey and
 // EncodeLockKey make them, DecodeKey takes them apart.
 //

@@ -200,9 +200,9 @@ func TestKeysComeBack(t *testing.T) {
 		}
 	}
 	id := kvapi.TxnID{1, 2}
-	key, str, back, err := storage.DecodeLockKey(storage.EncodeLockKey(nil, kvapi.Key("a\x00"), kvapi.LockExclusive, id))
-	if err != nil || !bytes.Equal(key, []byte("a\x00")) || str != kvapi.LockExclusive || back != id {
-		t.Errorf("%q %d %s %v", key, str, back, err)
+	key, slot, back, err := storage.DecodeLockKey(storage.EncodeLockKey(nil, kvapi.Key("a\x00"), storage.SlotLock, id))
+	if err != nil || !bytes.Equal(key, []byte("a\x00")) || slot != storage.SlotLock || back != id {
+		t.Errorf("%q %d %s %v", key, slot, back, err)
 	}
 }
 

@@ -39,14 +39,26 @@ func EncodeMVCCKey(dst []byte, key kvapi.Key, ts hlc.Timestamp) []byte {
 	return append(dst, lenWallLogic+1)
 }
 
+// LockSlot tells kinds of entries of the lock table apart, in their keys.
+// Higher ones come first.
+type LockSlot byte
+
+// The slots of a key: its one intent, and before it any number of locks. A
+// scan thus never has to step past the overwritten records of a hot key's
+// intent to see the locks.
+const (
+	SlotIntent LockSlot = 3
+	SlotLock   LockSlot = 4
+)
+
 // EncodeLockKey appends the engine key of a lock on a user key. Locks that only
 // one transaction can hold have the zero id: the record names the holder. A hot
 // key's lock record is then overwritten in place, and looked up in one step,
 // where a record per transaction would leave a tombstone each for every later
 // look-up to walk over.
-func EncodeLockKey(dst []byte, key kvapi.Key, strength kvapi.LockStrength, id kvapi.TxnID) []byte {
+func EncodeLockKey(dst []byte, key kvapi.Key, slot LockSlot, id kvapi.TxnID) []byte {
 	dst = keys.AppendLockTable(dst, key)
-	dst = append(dst, 0, byte(strength))
+	dst = append(dst, 0, byte(slot))
 	dst = append(dst, id[:]...)
 	return append(dst, lenLock+1)
 }
@@ -89,7 +101,7 @@ func DecodeTimestamp(v []byte) (hlc.Timestamp, error) {
 }
 
 // DecodeLockKey takes apart the engine key of a lock.
-func DecodeLockKey(ek []byte) (kvapi.Key, kvapi.LockStrength, kvapi.TxnID, error) {
+func DecodeLockKey(ek []byte) (kvapi.Key, LockSlot, kvapi.TxnID, error) {
 	var id kvapi.TxnID
 	ltKey, v, err := SplitKey(ek)
 	if err != nil {
@@ -100,5 +112,5 @@ func DecodeLockKey(ek []byte) (kvapi.Key, kvapi.LockStrength, kvapi.TxnID, error
 	}
 	user, err := keys.DecodeLockTable(ltKey)
 	copy(id[:], v[1:])
-	return user, kvapi.LockStrength(v[0]), id, err
+	return user, LockSlot(v[0]), id, err
 }

@@ -1,6 +1,11 @@
 package store
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+)
 
 // TestingKnobs break the store on purpose, so that the tests which should see
 // it are known to see it. All are off in a real node; there is no setting that
@@ -27,6 +32,9 @@ type TestingKnobs struct {
 	// AckBeforeSync answers Raft before the log is durable. Found by crashes
 	// that lose unsynced data.
 	AckBeforeSync bool
+	// LocksInMemory does not replicate durable locks. Found by a mutex workload
+	// under lease transfers and crashes.
+	LocksInMemory bool
 	// LogSyncTime makes syncs of the Raft log take time (raftlog.Knobs).
 	LogSyncTime func() time.Duration
 	// DisableTicks leaves ticking to the test (Store.Tick).
@@ -35,4 +43,14 @@ type TestingKnobs struct {
 	DisableRaftLogTruncation bool
 	// DisableReplicateLoop leaves replica changes to the test.
 	DisableReplicateLoop bool
+}
+
+// inMemory is the batch with locks that are not durable, for LocksInMemory.
+func inMemory(ba *kvapi.BatchRequest) *kvapi.BatchRequest {
+	c := *ba
+	c.Requests = slices.Clone(ba.Requests)
+	for i := range c.Requests {
+		c.Requests[i].Durable = false
+	}
+	return &c
 }

@@ -123,7 +123,7 @@ func (r *Replica) endRecord(ctx context.Context, t *kvapi.Transaction) error {
 	if !t.Status.IsFinal() {
 		ctx, cancel := context.WithTimeout(ctx, recordPushMax)
 		defer cancel()
-		after, err := r.store.resolver.PushTxn(ctx, kvapi.TxnMeta{}, t.TxnMeta, kvapi.PushAbort, hlc.Timestamp{})
+		after, err := r.store.resolver.PushTxn(ctx, kvapi.TxnMeta{}, "", t.TxnMeta, kvapi.PushAbort, hlc.Timestamp{})
 		if err != nil {
 			return err
 		}

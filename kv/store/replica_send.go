@@ -66,12 +66,15 @@ func (r *Replica) sendPush(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.
 // sendToLease makes sure that this replica holds the lease, orders the batch
 // among the others, and evaluates it until no lock is in its way.
 func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	if r.store.cfg.Knobs.LocksInMemory {
+		ba = inMemory(ba)
+	}
 	// Asking before queueing saves the queue from those that cannot be served.
 	if _, err := r.ensureLease(ctx, hlc.Timestamp{}); err != nil {
 		return nil, err
 	}
 	desc := r.Desc()
-	req := concurrency.Request{Txn: ba.Txn, Spans: declareSpans(ba, desc)}
+	req := concurrency.Request{Txn: ba.Txn, Spans: declareSpans(ba, desc), LockTimeout: ba.LockTimeout}
 	guard, err := r.mgr.SequenceRequest(ctx, req)
 	if err != nil {
 		return nil, err

@@ -196,7 +196,7 @@ func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	q := b.query_(nil, stmts[0].Tree.GetSelectStmt(), queryOptions{})
 	b.inView--
 	b.env.SearchPath, b.query = savedPath, savedQuery
-	t := &tableRef{name: rv.Relname, schema: rv.Schemaname}
+	t := &tableRef{name: rv.Relname, schema: rv.Schemaname, derived: "a view"}
 	for i, c := range q.cols {
 		col := &scopeCol{name: c.name, id: c.id, t: c.t, table: t, oid: types.OID(v.ID), att: int16(i + 1)}
 		if i < len(v.Columns) {
@@ -218,7 +218,7 @@ func (sc *scope) beside(lateral bool) *scope {
 
 func (b *binder) rangeSubselect(sc *scope, rs *pg.RangeSubselect) Rel {
 	q := b.query_(sc.beside(rs.Lateral), rs.Subquery.GetSelectStmt(), queryOptions{})
-	t := &tableRef{}
+	t := &tableRef{derived: "a subquery"}
 	for _, c := range q.cols {
 		t.cols = append(t.cols, &scopeCol{name: c.name, id: c.id, t: c.t, table: t, oid: c.oid, att: c.att})
 	}

@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -144,11 +146,28 @@ func (b *binder) updateIn(parent *scope, s *pg.UpdateStmt) *Stmt {
 	}
 	u := &Update{Table: t, In: rel, Old: scan.Base, New: b.newCols(len(t.Columns))}
 	u.Set = b.setList(sc.in("UPDATE", true), t, s.TargetList)
+	if u.NonKey = !setsUniqueKey(t, u.Set); u.NonKey {
+		scan.Lock = kvapi.LockNoKeyUpdate
+	}
 	u.Checks = b.checks(t, u.New)
 	st := &Stmt{Kind: KindUpdate}
 	u.Returning = b.returning(b.returningScope(sc, t, s.Relation, u.New), s.ReturningList, st)
 	st.Rel = wrapWith(with, u)
 	return st
+}
+
+// setsUniqueKey reports whether an UPDATE may change what a foreign key could refer to: a column of
+// a unique index. Unlike Postgres it looks at the columns named, not at the values.
+func setsUniqueKey(t *schema.Table, set []SetCol) bool {
+	for _, s := range set {
+		id := t.Columns[s.Ordinal].ID
+		for _, ix := range t.AllIndexes() {
+			if (ix.Unique || ix == &t.Primary) && slices.ContainsFunc(ix.Columns, func(c schema.IndexColumn) bool { return c.ID == id }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // lockRows makes UPDATE and DELETE lock what they read, so that the write cannot fail for having

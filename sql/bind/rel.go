@@ -297,11 +297,13 @@ type SetCol struct {
 
 // Update changes rows found by In, whose present values are in registers from Old.
 type Update struct {
-	Table     *schema.Table
-	In        Rel
-	Old       ColID
-	New       ColID
-	Set       []SetCol
+	Table *schema.Table
+	In    Rel
+	Old   ColID
+	New   ColID
+	Set   []SetCol
+	// NonKey says that Set has no column of a unique index: FOR KEY SHARE of others passes.
+	NonKey    bool
 	Checks    []CheckExpr
 	Returning []Item
 }

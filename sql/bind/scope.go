@@ -34,6 +34,8 @@ type tableRef struct {
 	cols   []*scopeCol
 	desc   *schema.Table
 	scan   *Scan
+	// derived says what the rows were computed by, where there is no scan to lock.
+	derived string
 }
 
 type scopeCol struct {

@@ -502,20 +502,15 @@ func (st *selectState) locking(q *query) {
 	if len(st.s.LockingClause) == 0 {
 		return
 	}
-	b := st.b
+	b, clause := st.b, clauseName(st.s.LockingClause[0].GetLockingClause())
 	for _, no := range []struct {
 		found bool
 		with  string
-	}{{len(st.s.GroupClause) > 0, "GROUP BY clause"}, {st.having != nil, "HAVING clause"}, {len(st.agg.calls) > 0, "aggregate functions"}} {
+	}{{len(st.s.GroupClause) > 0, "GROUP BY clause"}, {st.having != nil, "HAVING clause"}, {len(st.agg.calls) > 0, "aggregate functions"},
+		{len(st.s.DistinctClause) > 0, "DISTINCT clause"}, {len(st.win.calls) > 0, "window functions"}} {
 		if no.found {
-			b.failf(-1, sqlerr.FeatureNotSupported, "FOR UPDATE is not allowed with %s", no.with)
+			b.failf(-1, sqlerr.FeatureNotSupported, "%s is not allowed with %s", clause, no.with)
 		}
-	}
-	if len(st.s.DistinctClause) > 0 {
-		b.failf(-1, sqlerr.FeatureNotSupported, "FOR UPDATE is not allowed with DISTINCT clause")
-	}
-	if len(st.win.calls) > 0 {
-		b.failf(-1, sqlerr.FeatureNotSupported, "FOR UPDATE is not allowed with window functions")
 	}
 	lr := &LockRows{In: q.rel}
 	for _, n := range st.s.LockingClause {
@@ -527,10 +522,48 @@ func (st *selectState) locking(q *query) {
 	}
 }
 
+// rowLocks has what each locking clause means.
+var rowLocks = map[pg.LockClauseStrength]struct {
+	name     string
+	strength kvapi.LockStrength
+}{
+	pg.LockClauseStrength_LCS_FORKEYSHARE:    {"FOR KEY SHARE", kvapi.LockKeyShare},
+	pg.LockClauseStrength_LCS_FORSHARE:       {"FOR SHARE", kvapi.LockShared},
+	pg.LockClauseStrength_LCS_FORNOKEYUPDATE: {"FOR NO KEY UPDATE", kvapi.LockNoKeyUpdate},
+	pg.LockClauseStrength_LCS_FORUPDATE:      {"FOR UPDATE", kvapi.LockExclusive},
+}
+
+func clauseName(lc *pg.LockingClause) string { return rowLocks[lc.Strength].name }
+
 func (st *selectState) lockClause(lr *LockRows, lc *pg.LockingClause) {
-	strength := kvapi.LockExclusive
-	if lc.Strength == pg.LockClauseStrength_LCS_FORSHARE || lc.Strength == pg.LockClauseStrength_LCS_FORKEYSHARE {
-		strength = kvapi.LockShared
+	if len(lc.LockedRels) == 0 {
+		for _, t := range st.sc.tables {
+			if t.derived != "" {
+				st.b.unsupported(-1, clauseName(lc)+" of "+t.derived)
+			}
+			lr.mark(t.scan, lc)
+		}
+		return
+	}
+	for _, r := range lc.LockedRels {
+		rv := r.GetRangeVar()
+		t := (&scope{b: st.b, tables: st.sc.tables}).table("", rv.Relname, rv.Location)
+		switch {
+		case t == nil:
+			st.b.failf(rv.Location, sqlerr.UndefinedTable, "relation \"%s\" in %s clause not found in FROM clause", rv.Relname, clauseName(lc))
+		case t.derived != "":
+			st.b.unsupported(rv.Location, clauseName(lc)+" of "+t.derived)
+		case t.scan == nil:
+			st.b.failf(rv.Location, sqlerr.FeatureNotSupported, "%s cannot be applied to \"%s\", which is no table", clauseName(lc), rv.Relname)
+		}
+		lr.mark(t.scan, lc)
+	}
+}
+
+// mark adds a clause to a scan. Of several the strongest lock counts, and the least patience.
+func (lr *LockRows) mark(s *Scan, lc *pg.LockingClause) {
+	if s == nil {
+		return
 	}
 	wait := kvapi.WaitBlock
 	switch lc.WaitPolicy {
@@ -539,27 +572,11 @@ func (st *selectState) lockClause(lr *LockRows, lc *pg.LockingClause) {
 	case pg.LockWaitPolicy_LockWaitSkip:
 		wait = kvapi.WaitSkip
 	}
-	mark := func(t *tableRef) {
-		if t.scan == nil {
-			return
-		}
-		t.scan.Lock, t.scan.Wait, t.scan.Explicit = strength, wait, true
-		if !slices.Contains(lr.Scans, t.scan) {
-			lr.Scans = append(lr.Scans, t.scan)
-		}
+	s.Explicit, s.Lock = true, max(s.Lock, rowLocks[lc.Strength].strength)
+	if s.Wait == kvapi.WaitBlock || wait == kvapi.WaitError {
+		s.Wait = wait
 	}
-	if len(lc.LockedRels) == 0 {
-		for _, t := range st.sc.tables {
-			mark(t)
-		}
-		return
-	}
-	for _, r := range lc.LockedRels {
-		rv := r.GetRangeVar()
-		t := (&scope{b: st.b, tables: st.sc.tables}).table("", rv.Relname, rv.Location)
-		if t == nil {
-			st.b.failf(rv.Location, sqlerr.UndefinedTable, "relation \"%s\" in FOR UPDATE clause not found in FROM clause", rv.Relname)
-		}
-		mark(t)
+	if !slices.Contains(lr.Scans, s) {
+		lr.Scans = append(lr.Scans, s)
 	}
 }

@@ -25,7 +25,7 @@
 // objects it does not find.
 //
 // Not here: AND, OR, NOT, CASE, COALESCE, NULLIF, GREATEST, IN, ANY, ALL (bind and evaluation),
-// DISTINCT and FILTER in aggregates, window functions, advisory locks.
+// DISTINCT and FILTER in aggregates, window functions.
 //
 // Read next: resolve.go, then ops_number.go for the style of the tables; Postgres manual,
 // chapters 9 and 10.

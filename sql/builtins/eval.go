@@ -27,6 +27,7 @@ type EvalContext struct {
 	Session   Session
 	Sequences Sequences
 	Catalog   Catalog
+	Advisory  Advisory
 }
 
 // Session is the session's identity and settings.

@@ -6,6 +6,6 @@ func allGroups() [][]Overload {
 		comparisonOps(), intOps(), floatOps(), numericOps(), dateOps(), stringOps(),
 		mathFuncs(), stringFuncs(), encodingFuncs(), regexFuncs(), dateFuncs(),
 		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(),
-		aggregates(), bitAggregates(), jsonEdits(), seriesFuncs(), rowIDFuncs(), psqlFuncs(),
+		aggregates(), bitAggregates(), jsonEdits(), seriesFuncs(), rowIDFuncs(), psqlFuncs(), advisoryFuncs(),
 	}
 }

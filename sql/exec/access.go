@@ -300,7 +300,7 @@ func (c *scanCursor) readPoints() error {
 func (c *scanCursor) readSpan() error {
 	o := txn.ScanOptions{Reverse: c.n.Reverse, TargetBytes: ScanBytesMax, MaxKeys: c.maxRows}
 	opts := c.opts()
-	o.Lock, o.Wait = opts.Lock, opts.Wait
+	o.Lock, o.Wait, o.Durable = opts.Lock, opts.Wait, opts.Durable
 	if c.n.Fetch != nil && o.MaxKeys == 0 {
 		o.MaxKeys = LookupBatchMax
 	}
@@ -373,10 +373,7 @@ func (n *IndexScan) Explain() Explained {
 }
 
 func lockName(l kvapi.LockStrength) string {
-	if l == kvapi.LockShared {
-		return "shared"
-	}
-	return "exclusive"
+	return [...]string{"", "key share", "shared", "no key update", "exclusive", ""}[l]
 }
 
 func joinConds(cs []string) string {

@@ -287,7 +287,7 @@ func (c *conflictState) update(r *Run, hit kvapi.Key, value []byte, ret *returne
 		return err
 	}
 	ch := &change{old: old, new: append(types.Row(nil), n.row(r, n.Final)...)}
-	if err := n.applyChanges(r, []*change{ch}); err != nil {
+	if err := n.applyChanges(r, []*change{ch}, false); err != nil {
 		return err
 	}
 	copy(n.row(r, n.Final), ch.new)

@@ -18,6 +18,7 @@ type KV interface {
 	GetMany(ctx context.Context, keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error)
 	Scan(ctx context.Context, span kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, *kvapi.Span, error)
 	Put(ctx context.Context, key kvapi.Key, value []byte) error
+	PutNonKey(ctx context.Context, key kvapi.Key, value []byte) error
 	PutIfAbsent(ctx context.Context, key kvapi.Key, value []byte) error
 	Delete(ctx context.Context, key kvapi.Key) error
 }
@@ -34,6 +35,9 @@ type Run struct {
 	// Blind allows conditions to be checked at commit: the statement is all of its transaction, so
 	// that an error there is still the statement's.
 	Blind bool
+	// DurableLocks has locks that a user asked for replicated: the transaction goes on after the
+	// statement.
+	DurableLocks bool
 	// Wrote is called with each table before the first row of it is written.
 	Wrote func(*schema.Table)
 	// VirtualRows opens a computed table.
@@ -129,6 +133,7 @@ func evalBool(r *Run, e Eval) (bool, error) {
 
 func (r *Run) get(key kvapi.Key, o txn.GetOptions) ([]byte, bool, error) {
 	r.KVCalls++
+	o.Durable = o.Durable && r.DurableLocks
 	return r.KV.Get(r.Ctx, key, o)
 }
 
@@ -138,11 +143,13 @@ func (r *Run) getMany(keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error) {
 	}
 	r.KVCalls++
 	r.KVRows += int64(len(keys))
+	o.Durable = o.Durable && r.DurableLocks
 	return r.KV.GetMany(r.Ctx, keys, o)
 }
 
 func (r *Run) scan(s kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, *kvapi.Span, error) {
 	r.KVCalls++
+	o.Durable = o.Durable && r.DurableLocks
 	rows, resume, err := r.KV.Scan(r.Ctx, s, o)
 	r.KVRows += int64(len(rows))
 	return rows, resume, err

@@ -12,10 +12,13 @@ import (
 // Update changes the rows that its input finds.
 type Update struct {
 	Target
-	In        Node
-	InCols    []bind.ColID
-	Old, New  bind.ColID
-	Set       []Item // into New's registers
+	In       Node
+	InCols   []bind.ColID
+	Old, New bind.ColID
+	Set      []Item // into New's registers
+	// NonKey says that Set leaves the columns of all unique keys alone: rows are locked, and
+	// written, so that FOR KEY SHARE of others passes.
+	NonKey    bool
 	Returning []Item
 }
 
@@ -42,7 +45,7 @@ func (n *Update) Open(r *Run) (Cursor, error) {
 		return nil, err
 	}
 	for at := 0; at < len(changes); at += writeBatchMax {
-		if err := n.applyChanges(r, changes[at:min(at+writeBatchMax, len(changes))]); err != nil {
+		if err := n.applyChanges(r, changes[at:min(at+writeBatchMax, len(changes))], n.NonKey); err != nil {
 			return nil, err
 		}
 	}
@@ -97,7 +100,8 @@ func (n *Update) changes(r *Run, rows []types.Row) ([]*change, error) {
 
 // applyChanges writes the difference between old and new rows: first what disappears, then, when
 // the new keys are known to be free, what is new. So a statement may exchange keys among its rows.
-func (t *Target) applyChanges(r *Run, changes []*change) error {
+// nonKey says that no unique key of a row changes.
+func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
 	var gone []kvapi.Key
 	var puts, fresh []entry
 	for _, ch := range changes {
@@ -135,8 +139,12 @@ func (t *Target) applyChanges(r *Run, changes []*change) error {
 			return err
 		}
 	}
+	put := r.KV.Put
+	if nonKey {
+		put = r.KV.PutNonKey
+	}
 	for _, e := range puts {
-		if err := r.KV.Put(r.Ctx, e.key, e.value); err != nil {
+		if err := put(r.Ctx, e.key, e.value); err != nil {
 			return err
 		}
 	}

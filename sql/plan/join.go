@@ -452,7 +452,7 @@ func (p *planner) lookupKeys(s *bind.Scan, codec *tablekv.Codec, ic *tablekv.Ind
 
 func (p *planner) lookupJoin(in joinInput, s *bind.Scan, codec *tablekv.Codec, ic *tablekv.IndexCodec, keys, conds []bind.Expr) (*exec.LookupJoin, error) {
 	n := &exec.LookupJoin{Kind: in.kind, L: in.l.node, Table: codec, Index: ic, Base: s.Base, Alias: s.Alias,
-		Opts: txn.GetOptions{Lock: s.Lock, Wait: s.Wait}}
+		Opts: txn.GetOptions{Lock: s.Lock, Wait: s.Wait, Durable: s.Explicit}}
 	n.LCols, n.RCols = in.layouts(p)
 	var err error
 	if n.Keys, err = p.c.CompileAll(keys); err != nil {

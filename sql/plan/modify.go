@@ -97,7 +97,7 @@ func (p *planner) update(r *bind.Update) (planned, error) {
 	if err != nil {
 		return in, err
 	}
-	n := &exec.Update{In: in.node, InCols: p.layout(r.In), Old: r.Old, New: r.New}
+	n := &exec.Update{In: in.node, InCols: p.layout(r.In), Old: r.Old, New: r.New, NonKey: r.NonKey}
 	if n.Target, err = p.target(r.Table, r.Checks); err != nil {
 		return in, err
 	}

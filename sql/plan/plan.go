@@ -416,7 +416,7 @@ func (p *planner) lockRows(r *bind.LockRows, preds []bind.Expr, w *wanted) (plan
 	}
 	for _, s := range r.Scans {
 		n.Targets = append(n.Targets, exec.LockTarget{Codec: p.codec(s.Table), Base: s.Base,
-			Opts: txn.GetOptions{Lock: s.Lock, Wait: s.Wait}})
+			Opts: txn.GetOptions{Lock: s.Lock, Wait: s.Wait, Durable: s.Explicit}})
 		s.Lock = kvapi.LockNone // the scan itself reads without
 	}
 	in, err := p.plan(r.In, preds, w)

@@ -194,8 +194,31 @@ RESET statement_timeout;
 -- as other
 COMMIT;
 SELECT * FROM t WHERE id = 1 FOR UPDATE NOWAIT;
--- differs everything: not there yet: function pg_advisory_lock(integer) does not exist
 SELECT pg_advisory_lock(1), pg_try_advisory_lock(1), pg_advisory_unlock(1);
+-- as other
+SELECT pg_try_advisory_lock(1), pg_try_advisory_lock(1, 1), pg_try_advisory_lock_shared(2);
+SELECT pg_try_advisory_lock(1, 1), pg_try_advisory_lock(2), pg_try_advisory_xact_lock_shared(2);
+-- as other
+SELECT pg_advisory_unlock_all();
+SELECT pg_try_advisory_lock(1, 1), pg_advisory_unlock(1);
+SELECT pg_advisory_unlock_all();
+-- as other
+BEGIN;
+-- as other
+SELECT * FROM t WHERE id = 1 FOR KEY SHARE;
+SELECT * FROM t WHERE id = 1 FOR SHARE NOWAIT;
+SELECT * FROM t WHERE id = 1 FOR NO KEY UPDATE NOWAIT;
+SELECT * FROM t WHERE id = 1 FOR UPDATE NOWAIT;
+SET lock_timeout = '50ms';
+-- differs where: rows have no tuple numbers
+SELECT * FROM t WHERE id = 1 FOR UPDATE;
+UPDATE t SET v = v WHERE id = 1;
+RESET lock_timeout;
+-- as other
+COMMIT;
+SELECT count(*) FROM t FOR KEY SHARE;
+SELECT DISTINCT v FROM t FOR SHARE;
+SELECT 1 FROM t FOR NO KEY UPDATE OF nosuch;
 CREATE ROLE somebody LOGIN;
 DROP ROLE somebody;
 DROP ROLE somebody;

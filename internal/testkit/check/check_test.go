@@ -51,6 +51,13 @@ func TestListAppend(t *testing.T) {
 	})
 }
 
+func TestMutex(t *testing.T) {
+	each(t, "mutex", func(text string) (*Violation, error) {
+		holds, err := history.ParseHolds(text)
+		return Mutex(holds), err
+	})
+}
+
 func TestRegisters(t *testing.T) {
 	each(t, "register", func(text string) (*Violation, error) {
 		ops, err := history.ParseRegisters(text)

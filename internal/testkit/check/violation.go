@@ -20,6 +20,7 @@ const (
 	LostWrite  Anomaly = "acknowledged write lost"
 	GhostWrite Anomaly = "write that nobody committed"
 	WrongRead  Anomaly = "read that no version explains"
+	TwoHolders Anomaly = "two holders of one lock"
 
 	Internal          Anomaly = "internal inconsistency"
 	GarbageRead       Anomaly = "garbage read"

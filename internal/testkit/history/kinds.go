@@ -137,3 +137,18 @@ func (t Txn) Body() string {
 	}
 	return strings.Join(parts, "; ")
 }
+
+// Hold is the possession of a lock: from Call, when its client was told that it
+// has it, to Return, when it began to give it up. OK means that the client was
+// told afterwards that it had it all the time.
+type Hold struct {
+	Op
+	Key Key
+	// Shared locks exclude only those that are not.
+	Shared bool
+}
+
+// String prints the hold on a line.
+func (h Hold) String() string {
+	return fmt.Sprintf("%s %s %s%s", h.head(), map[bool]string{true: "shares", false: "holds"}[h.Shared], h.Key, h.tail())
+}

@@ -64,6 +64,22 @@ func ParseRegisters(text string) ([]RegisterOp, error) {
 	return out, err
 }
 
+// ParseHolds reads a history of locks:
+//
+//	client call return outcome: holds x | shares x
+func ParseHolds(text string) ([]Hold, error) {
+	var out []Hold
+	err := eachLine(text, func(op Op, body string) error {
+		f := strings.Fields(body)
+		if len(f) != 2 || f[0] != "holds" && f[0] != "shares" {
+			return fmt.Errorf("%q: want holds or shares, and a key", body)
+		}
+		out = append(out, Hold{Op: op, Key: Key(f[1]), Shared: f[0] == "shares"})
+		return nil
+	})
+	return out, err
+}
+
 func eachLine(text string, f func(op Op, body string) error) error {
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")

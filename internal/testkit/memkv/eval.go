@@ -182,7 +182,7 @@ func (e *eval) readCell(c *cell, q *kvapi.Request) (val []byte, found, skip bool
 	}
 	if q.Lock != kvapi.LockNone {
 		for _, l := range c.locks {
-			if l.Txn.ID != e.id() && (l.Strength != kvapi.LockShared || q.Lock != kvapi.LockShared) {
+			if l.Txn.ID != e.id() && l.Strength.ConflictsWith(q.Lock) {
 				if q.Wait == kvapi.WaitSkip {
 					return nil, false, true, nil
 				}
@@ -328,8 +328,12 @@ func (e *eval) put(q *kvapi.Request) *kvapi.Error {
 			return nil // a replay
 		}
 	}
+	strength := kvapi.LockIntent
+	if q.Kind == kvapi.Put && q.Lock == kvapi.LockNoKeyUpdate {
+		strength = q.Lock
+	}
 	for _, l := range c.locks {
-		if l.Txn.ID != e.id() {
+		if l.Txn.ID != e.id() && l.Strength.ConflictsWith(strength) {
 			return e.conflictWith(l, q.Wait)
 		}
 	}

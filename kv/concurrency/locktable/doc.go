@@ -12,15 +12,18 @@
 //	     ─▶ Wait      queued at the first conflicting key
 //	     ─▶ Conflict  the request will not wait (NOWAIT)
 //
-// Locks in memory come from locking reads, also of absent keys. Locks on disk
-// are no obstacle once their transaction is known to have committed where they
-// stand: evaluation takes them for committed (package mvcc); those of one that
-// is committed by its writes alone are no obstacle to reads, locking ones
-// included. They (intents)
-// are here only if evaluation ran into them or if there was a queue
-// when they were written; they may be forgotten at any time, since evaluation
-// finds them again. Locks in memory may be forgotten too (memory limit, lease
-// change): a serializable transaction then finds out when it refreshes.
+// Locks in memory come from locking reads, also of absent keys. Intents are no
+// obstacle once their transaction is known to have committed where they stand:
+// evaluation takes them for committed (package mvcc); those of one that is
+// committed by its writes alone are no obstacle to reads, locking ones
+// included. Locks on disk, intents and durable locks, are here only if
+// evaluation ran into them or if there was a queue when they were written.
+//
+// At the limit of memory the table forgets, of keys that nobody waits for, the
+// lower half in key order. What is on disk is found there again. A lock in
+// memory is lost, as by a change of lease: a serializable transaction finds out
+// when it refreshes, if it matters; who needs exclusion as such asks for a
+// durable lock.
 //
 // When a lock is released, the first of the queue is granted: it is signalled,
 // takes its latches again and scans again, and stays at the head until it

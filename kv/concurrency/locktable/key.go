@@ -44,12 +44,14 @@ func conflictsWithHolder(want kvapi.LockStrength, ts hlc.Timestamp, h *holder) b
 	if want == kvapi.LockNone {
 		return h.disk == kvapi.LockIntent && h.intentTS.LessEq(ts)
 	}
-	return conflictingStrengths(want, h.strength())
+	return want.ConflictsWith(h.strength())
 }
 
-// conflictingStrengths is the rule between two that lock.
-func conflictingStrengths(a, b kvapi.LockStrength) bool {
-	return a != kvapi.LockNone && b != kvapi.LockNone && (a != kvapi.LockShared || b != kvapi.LockShared)
+// mayHoldTogether reports whether two transactions may hold a key with these
+// strengths. An intent may have been written past those who hold KEY SHARE
+// (kvapi.LockStrength), so these two are no contradiction (I1).
+func mayHoldTogether(a, b kvapi.LockStrength) bool {
+	return !a.ConflictsWith(b) || min(a, b) == kvapi.LockKeyShare && max(a, b) == kvapi.LockIntent
 }
 
 func (ks *keyState) holder(id kvapi.TxnID) *holder {
@@ -82,7 +84,7 @@ func (ks *keyState) blockedBy(r *Request, want kvapi.LockStrength, ts hlc.Timest
 		if q.seq >= r.seq {
 			return
 		}
-		if conflictingStrengths(want, q.want) && (q.txn == nil || !r.sameTxn(q.txn.ID)) && !f(nil, q) {
+		if want.ConflictsWith(q.want) && (q.txn == nil || !r.sameTxn(q.txn.ID)) && !f(nil, q) {
 			return
 		}
 	}

@@ -114,11 +114,11 @@ func (s *scan) known(ks *keyState, h *holder, l *spanset.LockSpan) (kvapi.LockUp
 // isImplicit reports whether the lock is of a transaction that is committed by
 // its writes, and l only reads, or locks what it reads (txncache's I4).
 func (s *scan) isImplicit(h *holder, l *spanset.LockSpan) bool {
-	if l.Strength == kvapi.LockIntent {
+	if l.Write || l.Strength == kvapi.LockIntent {
 		return false
 	}
 	t := s.t.txns.GetCommitted(h.txn.ID)
-	return t != nil && t.Status == kvapi.Staging && (h.disk == kvapi.LockNone || h.disk == kvapi.LockIntent &&
+	return t != nil && t.Status == kvapi.Staging && (h.disk != kvapi.LockIntent ||
 		len(t.IgnoredSeqNums) == 0 && h.txn.Epoch == t.Epoch && h.intentTS == t.WriteTimestamp)
 }
 

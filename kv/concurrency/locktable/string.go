@@ -34,7 +34,7 @@ func (t *Table) String(name func(*Request) string, txn func(kvapi.TxnID) string)
 }
 
 func (h *holder) describe() string {
-	names := [...]string{"", "shared", "exclusive", "intent"}
+	names := [...]string{"", "key share", "shared", "no key update", "exclusive", "intent"}
 	var parts []string
 	if h.memory != kvapi.LockNone {
 		parts = append(parts, names[h.memory])

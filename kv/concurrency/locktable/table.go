@@ -180,7 +180,7 @@ func (t *Table) AddDiscovered(seq kvapi.LeaseSequence, locks []kvapi.Lock) bool 
 func (t *Table) holdLocked(ks *keyState, l kvapi.Lock) {
 	for i := 0; i < len(ks.holders); {
 		o := &ks.holders[i]
-		if o.txn.ID != l.Txn.ID && conflictingStrengths(o.strength(), l.Strength) {
+		if o.txn.ID != l.Txn.ID && !mayHoldTogether(o.strength(), l.Strength) {
 			t.removeHolderLocked(ks, o.txn.ID)
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 type member struct {
 	id       kvapi.TxnID
 	priority kvapi.Priority
+	name     string
 }
 
 // findCycle returns the members of a cycle that the wait of pusher for pushee
@@ -34,7 +35,7 @@ func findCycle(pusher member, pushee kvapi.TxnID, edges []kvapi.TxnWait) []membe
 			if e.Waiter != id {
 				continue
 			}
-			path = append(path, member{id: id, priority: e.Priority})
+			path = append(path, member{id: id, priority: e.Priority, name: e.Name})
 			if walk(e.Holder) {
 				return true
 			}
@@ -60,6 +61,15 @@ func victimOf(cycle []member) kvapi.TxnID {
 
 // sameCycle compares two cycles seen by one observer.
 func sameCycle(a, b []member) bool { return slices.Equal(a, b) }
+
+// waitsOf lists the waits of a cycle, each for the next.
+func waitsOf(cycle []member) []kvapi.TxnWait {
+	out := make([]kvapi.TxnWait, len(cycle))
+	for i, m := range cycle {
+		out[i] = kvapi.TxnWait{Waiter: m.id, Priority: m.priority, Holder: cycle[(i+1)%len(cycle)].id, Name: m.name}
+	}
+	return out
+}
 
 // describe prints t1 → t2 → t1 for people.
 func describe(cycle []member) string {

@@ -34,6 +34,7 @@ type Queue struct {
 // waiter is one push that waits.
 type waiter struct {
 	pusher kvapi.TxnMeta
+	name   string
 	pushee kvapi.TxnID
 	wake   chan struct{}
 	// edges lead to the pusher; guarded by the queue's mutex.
@@ -123,7 +124,7 @@ func (q *Queue) edgesTo(id kvapi.TxnID) []kvapi.TxnWait {
 	}
 	for w := range q.mu.waiters[id] {
 		if !w.pusher.ID.IsZero() {
-			add(kvapi.TxnWait{Waiter: w.pusher.ID, Priority: w.pusher.Priority, Holder: id})
+			add(kvapi.TxnWait{Waiter: w.pusher.ID, Priority: w.pusher.Priority, Holder: id, Name: w.name})
 		}
 	}
 	for w := range q.mu.waiters[id] {
@@ -196,7 +197,7 @@ func (q *Queue) changedSince(push *kvapi.PushArgs) bool {
 }
 
 func (q *Queue) wait(ctx context.Context, ba *kvapi.BatchRequest, push *kvapi.PushArgs) (*kvapi.BatchRequest, *kvapi.Error) {
-	w := &waiter{pusher: push.Pusher, pushee: push.Pushee.ID, wake: make(chan struct{}, 1)}
+	w := &waiter{pusher: push.Pusher, name: push.Name, pushee: push.Pushee.ID, wake: make(chan struct{}, 1)}
 	q.enter(w)
 	defer q.leave(w)
 	if q.changedSince(push) { // between evaluation and enter
@@ -267,7 +268,7 @@ func (q *Queue) onPoll(w *waiter, ba *kvapi.BatchRequest, p poll) (*kvapi.BatchR
 	q.mu.Lock()
 	w.edges = p.edges
 	q.mu.Unlock()
-	return q.onCycle(w, ba, findCycle(member{id: w.pusher.ID, priority: w.pusher.Priority}, w.pushee, p.edges))
+	return q.onCycle(w, ba, findCycle(member{id: w.pusher.ID, priority: w.pusher.Priority, name: w.name}, w.pushee, p.edges))
 }
 
 // onCycle acts on the cycle that a poll showed, or nil. The victim ends its
@@ -287,7 +288,7 @@ func (q *Queue) onCycle(w *waiter, ba *kvapi.BatchRequest, cycle []member) (*kva
 	switch victim := victimOf(cycle); {
 	case victim == w.pusher.ID:
 		e := kvapi.NewError(kvapi.ErrDeadlock, "transactions wait for each other: %s", describe(cycle))
-		e.Other = &ba.Requests[0].Push.Pushee
+		e.Other, e.Cycle = &ba.Requests[0].Push.Pushee, waitsOf(cycle)
 		return nil, e
 	case victim == w.pushee && w.seen >= seenToForce:
 		return forced(ba), nil
