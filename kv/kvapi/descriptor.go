@@ -105,7 +105,8 @@ type Lease struct {
 	Holder     ReplicaDescriptor `wire:"2"`
 	Start      hlc.Timestamp     `wire:"3"`
 	Expiration hlc.Timestamp     `wire:"4"`
-	// Term is the Raft term in which the holder, then leader, proposed it.
+	// Term is the Raft term in which the holder, then leader, proposed it; for
+	// the lease that a split's right side inherits, the first one of its own.
 	// The lease is worth something only while the holder leads that term.
 	Term Term `wire:"5"`
 	// ProposedAt is the holder's clock when it was proposed: a lease from

@@ -65,7 +65,7 @@ func (a *applier) applySplit(s *splitResult) error {
 	}
 	// The other halves of the right range follow in a moment; this one, where
 	// the left leads, stands for election at once, or each split would cost an
-	// election time-out.
+	// election time-out, and an end of the left's lease where another wins.
 	if r.raftMu.group.Status().IsLeader() {
 		rhs.campaignSoon.Store(true)
 	}
@@ -92,7 +92,7 @@ func (a *applier) stageRight(s *splitResult) (rhs *Replica, release func(), err 
 	if !ok {
 		return nil, release, fmt.Errorf("split into %s, which has no replica here", &right)
 	}
-	hs, unwanted, err := a.votesOf(right.RangeID, own)
+	hs, replaced, unwanted, err := a.votesOf(right.RangeID, own)
 	if err != nil {
 		return nil, release, err
 	}
@@ -110,25 +110,30 @@ func (a *applier) stageRight(s *splitResult) (rhs *Replica, release func(), err 
 	a.r.mu.RUnlock()
 	rhs.mgr.OnLeaseChanged(holder, state.lease.Sequence)
 	a.r.mgr.OnSplit(right.StartKey, rhs.mgr)
+	if replaced != nil {
+		replaced.inbox.handOver(&rhs.inbox)
+	}
 	return rhs, rhs.raftMu.Unlock, nil
 }
 
 // votesOf returns the hard state with which the right replica starts. unwanted
 // says that it must not start at all. A replica that a message made is taken
-// out of the way; the new one takes its place in the same instant.
-func (a *applier) votesOf(rangeID kvapi.RangeID, own kvapi.ReplicaDescriptor) (hs raftgroup.HardState, unwanted bool, err error) {
+// out of the way; the new one takes its place in the same instant, and what
+// peers have asked of it: they ask for votes, and do not ask again for long.
+func (a *applier) votesOf(rangeID kvapi.RangeID, own kvapi.ReplicaDescriptor) (
+	hs raftgroup.HardState, replaced *Replica, unwanted bool, err error) {
 	st := a.r.store
 	hs = raftgroup.HardState{Term: initialTerm, Commit: initialIndex}
 	var tomb tombstone
 	if _, err := loadRecord(st.cfg.Engine, keys.Tombstone(rangeID), &tomb); err != nil {
-		return hs, false, err
+		return hs, nil, false, err
 	}
 	old := st.replicas.get(rangeID)
 	if tomb.NextReplicaID > own.ReplicaID || (old != nil && old.replicaID > own.ReplicaID) {
-		return hs, true, nil
+		return hs, nil, true, nil
 	}
 	if old == nil {
-		return hs, false, nil
+		return hs, nil, false, nil
 	}
 	if old.Desc().IsInitialized() {
 		panic(fmt.Sprintf("store: split makes %s, which exists", rangeID))
@@ -136,7 +141,7 @@ func (a *applier) votesOf(rangeID kvapi.RangeID, own kvapi.ReplicaDescriptor) (h
 	old.raftMu.Lock()
 	defer old.raftMu.Unlock()
 	if err := st.logWriter.Barrier(context.Background()); err != nil {
-		return hs, false, err
+		return hs, nil, false, err
 	}
 	if old.replicaID == own.ReplicaID {
 		if voted := old.raftMu.log.HardState(); voted.Term >= hs.Term {
@@ -144,10 +149,17 @@ func (a *applier) votesOf(rangeID kvapi.RangeID, own kvapi.ReplicaDescriptor) (h
 		}
 	}
 	old.retire()
-	return hs, false, nil
+	return hs, old, false, nil
 }
 
-// rightState is the replicated state of the right range at its beginning.
+// rightState is the replicated state of the right range at its beginning. It
+// begins under the left's lease: the holder has served the right's keys up to
+// now, and knows from its timestamp cache and its locks what it has answered.
+// The lease is good in the first term to which a leader is elected, if that is
+// the holder, as it mostly is (applySplit). With the term of the left range,
+// which has nothing to do with the right's, the holder would have to take a new
+// lease, whose floor aborts transactions that have no record yet, and which
+// forgets unreplicated locks; with each split.
 func (a *applier) rightState(s *splitResult) rangeState {
 	a.r.mu.RLock()
 	l := a.r.mu.lease
@@ -155,6 +167,7 @@ func (a *applier) rightState(s *splitResult) rangeState {
 	if rep, ok := s.Trigger.Right.Replica(l.Holder.NodeID); ok {
 		l.Holder = rep
 	}
+	l.Term = initialTerm + 1
 	return rangeState{
 		desc:  s.Trigger.Right,
 		lease: l,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/raftgroup"
 )
 
 // intent leaves an intent of a transaction that nobody coordinates.
@@ -83,8 +84,31 @@ func TestSplitMovesIntents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := three(t)
 		txn := c.intent("n", "2")
-		if err := c.admin(kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("m")}); err != nil {
+		c.splitWithin("m", c.leader(tkey("a")), DefaultTickInterval)
+		if err := c.commit(txn); err != nil {
 			t.Fatal(err)
+		}
+		c.mustGet("n", "2")
+		c.checkConsistency()
+	})
+}
+
+// The left's leader leads the right from the beginning, under the same lease, so
+// transactions without a record go on; whatever the left's term is.
+func TestSplitKeepsTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		to := c.followerOf(tkey("a"))
+		if err := c.admin(kvapi.Request{Kind: kvapi.AdminTransferLease, Key: tkey("a"), Target: to}); err != nil {
+			t.Fatal(err)
+		}
+		c.mustGet("n", "")           // the new holder has its lease
+		time.Sleep(time.Millisecond) // and its clock is not the transaction's
+		txn := c.intent("n", "2")
+		c.splitWithin("m", to, DefaultTickInterval)
+		left, right := c.nodes[to].store.replicas.lookup(tkey("a")), c.nodes[to].store.replicas.lookup(tkey("n"))
+		if l, r := left.leaseSequence(), right.leaseSequence(); l != r {
+			t.Errorf("lease sequences: left %d, right %d", l, r)
 		}
 		if err := c.commit(txn); err != nil {
 			t.Fatal(err)
@@ -92,6 +116,46 @@ func TestSplitMovesIntents(t *testing.T) {
 		c.mustGet("n", "2")
 		c.checkConsistency()
 	})
+}
+
+// Lost requests for votes are repeated before another replica stands, which
+// would have to wait for the end of the lease.
+func TestSplitElectsTheLeftsLeaderThoughVotesAreLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		leader := c.leader(tkey("a"))
+		lost := 0
+		c.mu.Lock()
+		c.lose = func(e raftgroup.Envelope) bool {
+			if e.Message.Type() != raftgroup.MsgPreVote || lost == 2 {
+				return false
+			}
+			lost++
+			return true
+		}
+		c.mu.Unlock()
+		c.splitWithin("m", leader, electionTicks*DefaultTickInterval/2)
+		if lost != 2 {
+			t.Errorf("%d messages were lost", lost)
+		}
+		c.checkConsistency()
+	})
+}
+
+// splitWithin splits, and wants the right range served by a node soon.
+func (c *cluster) splitWithin(at string, by kvapi.NodeID, limit time.Duration) {
+	c.t.Helper()
+	began := time.Now()
+	if err := c.admin(kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey(at)}); err != nil {
+		c.t.Fatal(err)
+	}
+	c.mustGet(at, "")
+	if took := time.Since(began); took >= limit {
+		c.t.Errorf("the right range was served after %s", took)
+	}
+	if id := c.leader(tkey(at)); id != by {
+		c.t.Errorf("%s leads the right range, not %s", id, by)
+	}
 }
 
 // A timestamp ahead of the node's clock, within the maximum offset, is waited

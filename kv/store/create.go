@@ -61,7 +61,12 @@ func (s *Store) create(e raftgroup.Envelope) *Replica {
 	s.createMu.Lock()
 	defer s.createMu.Unlock()
 	if r := s.replicas.get(e.RangeID); r != nil {
-		return nil // made meanwhile; Raft repeats the message
+		// Made meanwhile, by a split for one: the vote that the message asks for
+		// is what the new range waits for.
+		if r.replicaID == e.To.ReplicaID {
+			return r
+		}
+		return nil
 	}
 	var tomb tombstone
 	if _, err := loadRecord(s.cfg.Engine, keys.Tombstone(e.RangeID), &tomb); err != nil {

@@ -30,6 +30,8 @@ type cluster struct {
 	nodes map[kvapi.NodeID]*testNode
 	// cut holds the directed links that lose everything.
 	cut map[[2]kvapi.NodeID]bool
+	// lose, if set, picks messages that get lost.
+	lose func(raftgroup.Envelope) bool
 	// snapshotsOff refuses snapshots.
 	snapshotsOff bool
 	// hidden is a node that Send does not ask.
@@ -225,12 +227,23 @@ func (c *cluster) passes(from, to kvapi.NodeID) *testNode {
 	return n
 }
 
+func (c *cluster) loses(envs []raftgroup.Envelope) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range envs {
+		if c.lose != nil && c.lose(e) {
+			return true
+		}
+	}
+	return false
+}
+
 // testTransport is a node's network.
 type testTransport struct{ n *testNode }
 
 func (t testTransport) SendRaft(to kvapi.NodeID, envs []raftgroup.Envelope) bool {
 	n := t.n.c.passes(t.n.id, to)
-	if n == nil {
+	if n == nil || t.n.c.loses(envs) {
 		return false
 	}
 	select {

@@ -19,6 +19,8 @@ type inbox struct {
 		reports []snapshotReport
 		// lost are peers that messages did not reach.
 		lost []kvapi.ReplicaID
+		// next, if set, is where messages of peers go: the replica was replaced.
+		next *inbox
 	}
 }
 
@@ -39,6 +41,9 @@ type inboxContent struct {
 func (b *inbox) addPeer(e raftgroup.Envelope) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.mu.next != nil {
+		return b.mu.next.addPeer(e)
+	}
 	if len(b.mu.peers) >= inboxMax {
 		return false
 	}
@@ -69,6 +74,19 @@ func (b *inbox) addLost(id kvapi.ReplicaID) {
 		}
 	}
 	b.mu.lost = append(b.mu.lost, id)
+}
+
+// handOver gives what peers have sent, and will still send, to the inbox of the
+// replica that takes this one's place. What its own storage answers ends here:
+// the new replica's Raft group has not asked for it.
+func (b *inbox) handOver(to *inbox) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.next = to
+	for _, e := range b.mu.peers {
+		to.addPeer(e)
+	}
+	b.mu.peers = nil
 }
 
 // take empties the inbox.

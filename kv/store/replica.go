@@ -55,6 +55,9 @@ type Replica struct {
 		log   *raftlog.Log
 		ticks uint64
 		held  heldCommits
+		// standing is for how many ticks the replica repeats its campaign while
+		// the range has no leader.
+		standing int
 		// graceUntil is the tick until which an uninitialized replica ignores
 		// appends, because a split here will make it.
 		graceUntil uint64

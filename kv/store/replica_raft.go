@@ -60,6 +60,7 @@ func (r *Replica) processMessages() bool {
 		r.raftMu.group.ReportUnreachable(id)
 	}
 	if r.campaignSoon.Swap(false) {
+		r.raftMu.standing = electionTicks
 		r.campaign()
 	}
 	return true
@@ -107,6 +108,22 @@ func (r *Replica) campaign() {
 	}
 }
 
+// maybeCampaignAgain repeats a campaign whose messages were lost, as often as
+// a leader would be heard: Raft itself would wait for an election time-out, and
+// then another replica may win, one that cannot use the lease. raftMu is held.
+func (r *Replica) maybeCampaignAgain() {
+	if r.raftMu.standing == 0 {
+		return
+	}
+	r.raftMu.standing--
+	switch {
+	case r.raftMu.group.Status().Leader != 0:
+		r.raftMu.standing = 0
+	case r.raftMu.standing%heartbeatTicks == electionTicks%heartbeatTicks:
+		r.campaign()
+	}
+}
+
 // processTick advances Raft's clock and what hangs on it.
 func (r *Replica) processTick() bool {
 	r.raftMu.Lock()
@@ -117,6 +134,7 @@ func (r *Replica) processTick() bool {
 	r.raftMu.ticks++
 	r.releaseHeld()
 	r.raftMu.group.Tick()
+	r.maybeCampaignAgain()
 	r.tickLease()
 	r.noteStuck()
 	r.maybeTruncateLog()
