@@ -55,8 +55,11 @@ func newRangeSplit() *cobra.Command {
 		Short: "Make a key the start of a range",
 		Long: `Make a key the start of a range. KEY is written as "cairn range ls" prints it:
 /table/ID, /table/ID/INDEX or /table/ID/INDEX/HEX; /table/ID/INDEX/=N stands for
-the row whose first key column is the integer N.`,
-		Example: "  cairn range split /table/16384/1/=500000",
+the row whose first key column is the integer N.
+
+ID and INDEX are what Postgres calls oids:
+  SELECT 'accounts'::regclass::oid, 'accounts_pkey'::regclass::oid`,
+		Example: "  cairn range split /table/16384/16385/=500000",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, err := parseTableKey(args[0])

@@ -22,6 +22,8 @@ type Status struct {
 	UpSeconds float64 `json:"up_seconds"`
 	Nodes     []Node  `json:"nodes"`
 	Ranges    []Range `json:"ranges"`
+	// Counters are this node's metrics by name; the page shows what they grow by.
+	Counters map[string]float64 `json:"counters"`
 	// Problem says why the ranges could not be listed.
 	Problem string `json:"problem,omitempty"`
 }
@@ -46,9 +48,11 @@ type Node struct {
 
 // Range is a row of the page.
 type Range struct {
-	ID          uint64   `json:"id"`
-	Start       string   `json:"start"`
-	End         string   `json:"end"`
+	ID    uint64 `json:"id"`
+	Start string `json:"start"`
+	End   string `json:"end"`
+	// Table is the table that the range begins in, if there is one.
+	Table       string   `json:"table,omitempty"`
 	Replicas    []uint32 `json:"replicas"`
 	Leaseholder uint32   `json:"leaseholder"`
 	Generation  uint64   `json:"generation"`
@@ -89,7 +93,12 @@ func New(src Source) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 		defer cancel()
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(src.Status(ctx))
+		s := src.Status(ctx)
+		s.Counters = map[string]float64{}
+		for _, c := range src.Counters() {
+			s.Counters[c.Name] = c.Value()
+		}
+		_ = json.NewEncoder(w).Encode(s)
 	})
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {

@@ -44,6 +44,7 @@ func TestEndpoints(t *testing.T) {
 	}{
 		{"/", "<title>Cairn</title>", 200},
 		{"/api/status", `"cluster_id":"c1"`, 200},
+		{"/api/status", `"proposals_total":42`, 200},
 		{"/health", "ok", 200},
 		{"/ready", "not ready", 503},
 		{"/metrics", "cairn_proposals_total 42", 200},

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,7 +10,10 @@ import (
 
 	"github.com/cairndb/cairn/internal/console"
 	"github.com/cairndb/cairn/internal/version"
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/storage"
+	"github.com/cairndb/cairn/schema"
 )
 
 // httpHeaderTimeout keeps idle half-open clients from piling up.
@@ -50,16 +54,41 @@ func (s consoleSource) Status(ctx context.Context) console.Status {
 	if err != nil {
 		out.Problem = "the ranges cannot be listed: " + err.Error()
 	}
+	tables, err := c.Catalog.Snapshot(ctx)
+	if err != nil {
+		tables = nil // only names are missing then
+	}
 	for _, r := range ranges {
 		row := console.Range{ID: uint64(r.Desc.RangeID), Start: r.StartPretty, End: r.EndPretty,
 			Leaseholder: uint32(r.Lease.Holder.NodeID), Generation: uint64(r.Desc.Generation),
 			Bytes: r.Stats.LiveBytes, Rows: r.Stats.LiveCount}
+		if tables != nil {
+			row.Table = tableOf(tables, r.Desc.StartKey)
+		}
 		for _, rep := range r.Desc.Replicas {
 			row.Replicas = append(row.Replicas, uint32(rep.NodeID))
 		}
 		out.Ranges = append(out.Ranges, row)
 	}
 	return out
+}
+
+// tableOf names the table that a key belongs to, "" if there is none.
+func tableOf(s *schema.Snapshot, key kvapi.Key) string {
+	n := len(keys.TablePrefix)
+	if len(key) < n+4 || key.Less(keys.TablePrefix) || !key.Less(keys.TableMax) {
+		return ""
+	}
+	t := s.Table(schema.DescID(binary.BigEndian.Uint32(key[n:])))
+	if t == nil {
+		return ""
+	}
+	if sc := s.SchemaByID(t.SchemaID); sc != nil {
+		if db := s.DatabaseByID(sc.DatabaseID); db != nil {
+			return db.Name + "." + sc.Name + "." + t.Name
+		}
+	}
+	return t.Name
 }
 
 // Counters implements console.Source.
