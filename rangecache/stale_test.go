@@ -3,6 +3,7 @@ package rangecache_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,12 +19,12 @@ type oldAddresses struct {
 	*cluster
 	first *kvapi.BatchResponse
 	// resolved says that the records are up to date from now on.
-	resolved bool
+	resolved atomic.Bool
 }
 
 func (o *oldAddresses) Send(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
 	isLookup := ba.Requests[0].Key.Less(keys.MetaMax)
-	if isLookup && o.first != nil && !o.resolved {
+	if isLookup && o.first != nil && !o.resolved.Load() {
 		return o.first, nil
 	}
 	br, err := o.Cluster.Send(ctx, node, ba)
@@ -111,7 +112,7 @@ func TestOtherHalfUnknownForAWhile(t *testing.T) {
 		c.Cluster.Split(key(30))
 		s.Cache().Clear()
 		began := time.Now()
-		time.AfterFunc(time.Second, func() { old.resolved = true })
+		time.AfterFunc(time.Second, func() { old.resolved.Store(true) })
 		mustGet(t, s, 40)
 		if took := time.Since(began); took > 2*time.Second || old.asked > 100 {
 			t.Errorf("it took %s and %d batches", took, old.asked)

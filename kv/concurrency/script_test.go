@@ -36,6 +36,7 @@ import (
 //	> finish r1                   r1 has evaluated
 //	> cancel r1                   r1's client went away
 //	> commit t1, abort t1         t1's record changes, its range is this one
+//	> implicit t1                 t1 is known to be committed by its writes
 //	> abandon t1                  t1's coordinator died: the next push aborts it
 //	> resolve t1 a                t1's lock at a is resolved
 //	> sleep 50ms                  (virtual) time passes
@@ -225,10 +226,15 @@ func (w *world) command(args []string) string {
 	cmd, args := args[0], args[1:]
 	if f, ok := map[string]func([]string){
 		"txn": w.txn, "req": w.req, "acquire": w.acquire, "discover": w.discover,
-		"finish":  func(a []string) { w.m.Finish(w.reqs[a[0]].guard); w.drop(a[0]) },
-		"cancel":  func(a []string) { w.reqs[a[0]].cancel() },
-		"commit":  func(a []string) { w.finishTxn(a[0], kvapi.Committed) },
-		"abort":   func(a []string) { w.finishTxn(a[0], kvapi.Aborted) },
+		"finish": func(a []string) { w.m.Finish(w.reqs[a[0]].guard); w.drop(a[0]) },
+		"cancel": func(a []string) { w.reqs[a[0]].cancel() },
+		"commit": func(a []string) { w.finishTxn(a[0], kvapi.Committed) },
+		"abort":  func(a []string) { w.finishTxn(a[0], kvapi.Aborted) },
+		"implicit": func(a []string) {
+			t := w.txns[a[0]].Clone()
+			t.Status = kvapi.Staging
+			w.m.OnImplicitCommit(t)
+		},
 		"abandon": func(a []string) { w.dead[w.txns[a[0]].ID] = true },
 		"resolve": func(a []string) {
 			t := w.txns[a[0]]

@@ -48,17 +48,18 @@ func (m *Manager) SequenceRequest(ctx context.Context, req Request) (*Guard, *kv
 // (check the lease again); on error the guard is finished.
 func (m *Manager) HandleLockConflict(ctx context.Context, g *Guard, seq kvapi.LeaseSequence,
 	locks []kvapi.Lock) *kvapi.Error {
-	if !g.impatient && m.areImplicit(locks) {
+	if !g.impatient && m.areSettled(locks) {
+		// They do not go into the table: the request may hold the keys itself,
+		// as the next in line, and would lose them to whoever waits.
 		m.releaseLatches(g) // I2
 		g.impatient = !m.awaitRecords(ctx, locks)
-		_, err := m.sequence(ctx, g)
-		return err
-	}
-	added := m.locks.AddDiscovered(seq, locks)
-	m.releaseLatches(g)
-	if !added {
-		m.Finish(g)
-		return kvapi.NewError(kvapi.ErrNotLeaseholder, "the lease changed during evaluation")
+	} else {
+		added := m.locks.AddDiscovered(seq, locks)
+		m.releaseLatches(g)
+		if !added {
+			m.Finish(g)
+			return kvapi.NewError(kvapi.ErrNotLeaseholder, "the lease changed during evaluation")
+		}
 	}
 	waited, err := m.sequence(ctx, g)
 	if err != nil {

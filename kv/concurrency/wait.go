@@ -258,22 +258,23 @@ func (w *lockWait) ended(r pushResult) *kvapi.Error {
 	return &e
 }
 
-// areImplicit reports whether all locks are of transactions that are known to
-// be committed, and some of them by their writes only.
-func (m *Manager) areImplicit(locks []kvapi.Lock) bool {
-	implicit := false
+// areSettled reports whether all locks are intents that stand where their
+// transactions are known to have committed. Evaluation conflicts with them only
+// while a record does not say so; it may do so by now.
+func (m *Manager) areSettled(locks []kvapi.Lock) bool {
 	for i := range locks {
-		t := m.cfg.Txns.GetCommitted(locks[i].Txn.ID)
-		if t == nil {
+		l := &locks[i]
+		t := m.cfg.Txns.GetCommitted(l.Txn.ID)
+		if t == nil || l.Strength != kvapi.LockIntent || t.Epoch != l.Txn.Epoch ||
+			t.WriteTimestamp != l.Txn.WriteTimestamp || len(t.IgnoredSeqNums) > 0 {
 			return false
 		}
-		implicit = implicit || t.Status == kvapi.Staging
 	}
-	return implicit
+	return true
 }
 
-// awaitRecords waits until the records of such transactions say so, which is a
-// consensus round away: their intents may not be replaced before (txncache's
+// awaitRecords waits until the records of such transactions say so, at most a
+// consensus round: their intents may not be replaced before (txncache's
 // I4). It reports false if that takes too long; their coordinator may be gone.
 func (m *Manager) awaitRecords(ctx context.Context, locks []kvapi.Lock) bool {
 	late := time.NewTimer(implicitMax)

@@ -14,6 +14,8 @@ type keyState struct {
 	holders []holder
 	// queue is the lockers in order of arrival (I2), granted ones included.
 	queue []*Request
+	// head is the first of the queue that knows that it is.
+	head *Request
 	// readers wait for intents; they have no order.
 	readers []*Request
 }
@@ -136,6 +138,20 @@ func (ks *keyState) wake() {
 			r.granted = true
 			r.wake()
 		}
+	}
+	ks.tellHead()
+}
+
+// tellHead has a request that has become the first of the queue scan again: it
+// is the one who has to watch the holder from now on (Blocker.First).
+func (ks *keyState) tellHead() {
+	if len(ks.queue) == 0 {
+		ks.head = nil
+		return
+	}
+	if r := ks.queue[0]; r != ks.head {
+		ks.head = r
+		r.wake()
 	}
 }
 

@@ -159,6 +159,9 @@ func (s *scan) wait() Outcome {
 		s.t.mu.keys.ReplaceOrInsert(ks) // in case it was empty for a moment
 		ks.enqueue(r)
 	}
+	if len(ks.queue) > 0 && ks.queue[0] == r {
+		ks.head = r // its Blocker will say so
+	}
 	select {
 	case <-r.signal: // from before; this scan has seen it all
 	default:
