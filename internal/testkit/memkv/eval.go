@@ -322,6 +322,9 @@ func (e *eval) put(q *kvapi.Request) *kvapi.Error {
 		if in.txn.ID != e.id() {
 			return e.conflictWith(kvapi.Lock{Key: c.key, Txn: in.txn, Strength: kvapi.LockIntent}, q.Wait)
 		}
+		if in.txn.Epoch > e.txn.Epoch {
+			return pastEpoch(e.txn, in.txn.Epoch)
+		}
 		if in.txn.Epoch == e.txn.Epoch && in.txn.Seq >= q.Seq {
 			e.write.Forward(in.txn.WriteTimestamp)
 			e.proved[string(q.Key)] = q.Seq
@@ -355,6 +358,11 @@ func (e *eval) put(q *kvapi.Request) *kvapi.Error {
 	}
 	e.set(c, q)
 	return nil
+}
+
+// pastEpoch refuses a message of an earlier epoch that arrives late.
+func pastEpoch(t *kvapi.Transaction, now kvapi.Epoch) *kvapi.Error {
+	return kvapi.NewError(kvapi.ErrTxnRetry, "epoch %d of %s, which is in %d", t.Epoch, t.ID.Short(), now)
 }
 
 func (e *eval) checkCondition(c *cell, q *kvapi.Request) *kvapi.Error {

@@ -53,6 +53,9 @@ func (e *eval) endTxn(q *kvapi.Request, resp *kvapi.Response) *kvapi.Error {
 		e.finish(args.LockSpans)
 		return nil
 	}
+	if rec != nil && rec.Epoch > e.txn.Epoch {
+		return pastEpoch(e.txn, rec.Epoch)
+	}
 	e.write.Forward(e.c.mu.pushedTo[e.txn.ID])
 	if e.read != e.write {
 		err := kvapi.NewError(kvapi.ErrTxnRetry, "pushed to %s", e.write)
