@@ -21,7 +21,7 @@ const (
 	unknown
 )
 
-// Txn is a serializable transaction. It is for one goroutine at a time.
+// Txn is a transaction. It is for one goroutine at a time.
 //
 // After a RetryError or DeadlockError only PrepareForRetry and Rollback may
 // be called. After any other error the transaction goes on, except that a
@@ -44,6 +44,11 @@ type Txn struct {
 		// registered says that the heartbeats know the transaction.
 		registered bool
 	}
+
+	// isolation is the level that holds now; MakeSerializable raises it. held
+	// is what weak levels have locked.
+	isolation Isolation
+	held      held
 
 	// The stack, from the user down; each file says why it stands there.
 	buf       writeBuffer
@@ -80,7 +85,7 @@ type Txn struct {
 }
 
 func newTxn(db *DB, o Options) *Txn {
-	t := &Txn{db: db, opts: o}
+	t := &Txn{db: db, opts: o, isolation: o.Isolation}
 	t.gate = gate{t: t}
 	t.tracker = tracker{t: t, next: &t.gate, locks: spanList{maxBytes: lockSpansMaxBytes}}
 	t.refresher = refresher{t: t, next: &t.tracker, reads: spanList{maxBytes: refreshSpansMaxBytes}}
@@ -218,6 +223,9 @@ func (t *Txn) write(ctx context.Context, key kvapi.Key, v version) error {
 	}
 	t.seq++
 	v.seq = t.seq
+	if t.isolation != Serializable {
+		v.from = t.snapshot().ReadTimestamp
+	}
 	t.buf.add(key, v)
 	if t.buf.bytes > t.opts.bufferMax() {
 		return t.flush(ctx)
@@ -244,6 +252,7 @@ func (t *Txn) RollbackTo(sp Savepoint) error {
 	if sp.seq < max(t.flushedSeq, t.asideSeq) {
 		return &RollbackUnsupportedError{FlushedBytes: t.flushedBytes}
 	}
+	t.held.regain(&t.buf, sp.seq)
 	t.buf.truncate(sp.seq)
 	return nil
 }
@@ -291,6 +300,7 @@ func (t *Txn) PrepareForRetry(cause error) error {
 	t.failed, t.deadline, t.split, t.changeReplicas = nil, hlc.Timestamp{}, nil, nil
 	t.buf.reset()
 	t.refresher.reset()
+	t.held.reset()
 	t.seq, t.flushedSeq, t.flushedBytes = 0, 0, 0
 	t.privates, t.asideSeq, t.privateOff = nil, 0, false
 	return nil
