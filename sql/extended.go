@@ -226,6 +226,10 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 	tx := s.tx
 	fresh := tx.explicit && tx.done == 0
 	before := w.Mark()
+	tx.stmt = statement{}
+	if po.cur == nil && !po.ended {
+		s.beginStatement(po.p.stmt.Tree)
+	}
 	op := func(ctx context.Context) error { return s.executePortal(ctx, po, w, maxRows) }
 	for {
 		s.replay.last = w.Mark()
@@ -235,6 +239,11 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 		}
 		err = withCause(ctx, err)
 		if s.tx == tx && isRetryable(err) {
+			if w.Rewind(before) && s.retryStatement(ctx, err) {
+				po.close(s)
+				po.rows = 0
+				continue
+			}
 			if fresh && w.Rewind(before) && s.startOver(ctx, err, true) {
 				continue
 			}

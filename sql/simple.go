@@ -40,6 +40,9 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 		}
 		before := w.Mark()
 		err := s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
+		for err != nil && isRetryable(err) && w.Rewind(before) && s.retryStatement(ctx, err) {
+			err = s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
+		}
 		if err == nil && i == len(stmts)-1 && s.tx != nil && !s.tx.explicit {
 			err = s.commit(ctx)
 		}
@@ -85,6 +88,7 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 		return errAborted()
 	}
 	tx := s.tx
+	s.beginStatement(p.stmt.Tree)
 	var err error
 	if planned(p.stmt.Tree) {
 		err = s.runPlanned(ctx, p, w, runOptions{describe: true, blind: alone && !tx.explicit})

@@ -23,7 +23,10 @@ type txnState struct {
 	explicit bool
 	failed   bool
 	readOnly bool
-	start    time.Time
+	// level is the isolation level's name, stmt the statement that runs.
+	level string
+	stmt  statement
+	start time.Time
 	// done counts the statements that have run; a transaction in which none has may start over.
 	done       int
 	savepoints []savepoint
@@ -57,7 +60,7 @@ func (s *Session) ensureTxn() {
 	if s.tx != nil {
 		return
 	}
-	s.tx = &txnState{readOnly: s.vars.get("default_transaction_read_only") == "on"}
+	s.tx = &txnState{readOnly: s.vars.get("default_transaction_read_only") == "on", level: s.vars.get("default_transaction_isolation")}
 	s.newAttempt()
 }
 
@@ -89,9 +92,13 @@ func (s *Session) durableLocks() bool {
 	return s.tx.explicit && s.vars.get("cairn.durable_locks") == "on"
 }
 
+func (s *Session) beginTxn() *txn.Txn {
+	return s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name"), Isolation: isolationOf(s.tx.level)})
+}
+
 func (s *Session) newAttempt() {
 	tx := s.tx
-	tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})
+	tx.t = s.beginTxn()
 	tx.r = s.srv.cfg.Catalog.Resolver(tx.t)
 	tx.start = time.Now()
 	s.ec.TxnTime = tx.start
@@ -119,7 +126,7 @@ func (s *Session) startOver(ctx context.Context, cause error, explicit bool) boo
 	tx.r.Finish(ctx, false)
 	if renew || tx.t.PrepareForRetry(cause) != nil {
 		tx.t.Rollback(context.WithoutCancel(ctx))
-		tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})
+		tx.t = s.beginTxn()
 	}
 	tx.r = s.srv.cfg.Catalog.Resolver(tx.t)
 	s.undoVars(tx.undo, false)
@@ -150,6 +157,7 @@ func pause(ctx context.Context, n int) {
 // has ended.
 func (s *Session) commit(ctx context.Context) error {
 	tx := s.tx
+	tx.stmt = statement{}
 	err := tx.r.PrepareCommit(ctx)
 	if err == nil {
 		err = tx.t.Commit(ctx)

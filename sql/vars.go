@@ -29,9 +29,9 @@ var varDefs = map[string]varDef{
 	"client_encoding":                     {def: "UTF8", report: "client_encoding", apply: applyEncoding},
 	"datestyle":                           {def: "ISO, MDY", report: "DateStyle", apply: applyDateStyle},
 	"default_transaction_read_only":       {def: "off", report: "default_transaction_read_only", boole: true},
-	"default_transaction_isolation":       {def: "serializable", apply: applyIsolation},
+	"default_transaction_isolation":       {def: serializable, apply: applyDefaultIsolation},
 	"default_transaction_deferrable":      {def: "off", boole: true},
-	"transaction_isolation":               {def: "serializable", apply: applyIsolation},
+	"transaction_isolation":               {def: serializable},
 	"transaction_read_only":               {def: "off", boole: true, apply: applyReadOnly},
 	"transaction_deferrable":              {def: "off", boole: true},
 	"extra_float_digits":                  {def: "1", apply: applyFloatDigits},
@@ -133,6 +133,12 @@ func newVars(s *Session) vars {
 
 func (v *vars) lookup(name string) (string, bool) {
 	name = strings.ToLower(name)
+	if name == "transaction_isolation" { // the transaction's own
+		if v.s.tx != nil {
+			return v.s.tx.level, true
+		}
+		name = "default_transaction_isolation"
+	}
 	if x, ok := v.vals[name]; ok {
 		return x, true
 	}
@@ -274,15 +280,6 @@ func applyDateStyle(s *Session, v string) (string, error) {
 	return "ISO, " + order, nil
 }
 
-// applyIsolation: every level may be asked for; what is given is serializable.
-func applyIsolation(s *Session, v string) (string, error) {
-	switch strings.ToLower(v) {
-	case "serializable", "repeatable read", "read committed", "read uncommitted":
-		return "serializable", nil
-	}
-	return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"transaction_isolation\": \"%s\"", v)
-}
-
 func applyReadOnly(s *Session, v string) (string, error) {
 	if s.tx != nil {
 		s.tx.readOnly = v == "on"
@@ -376,6 +373,9 @@ func (v *vars) names() []string {
 // w, if not nil, is told.
 func (s *Session) setVar(name, value string, local bool, w ResultWriter) error {
 	name = strings.ToLower(name)
+	if name == "transaction_isolation" {
+		return s.setIsolation(value)
+	}
 	before := s.vars.get(name)
 	v, err := s.vars.check(name, value)
 	if err != nil {
@@ -391,6 +391,9 @@ func (s *Session) setVar(name, value string, local bool, w ResultWriter) error {
 
 func (s *Session) resetVar(name string, w ResultWriter) error {
 	name = strings.ToLower(name)
+	if name == "transaction_isolation" {
+		return s.setIsolation(s.vars.get("default_transaction_isolation"))
+	}
 	def, ok := s.vars.start[name]
 	if !ok {
 		d, known := varDefs[name]
