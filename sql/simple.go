@@ -9,9 +9,9 @@ import (
 // unit is the part of a query string that would be run again if its transaction must be: from the
 // statement at which the transaction began.
 type unit struct {
-	at       int
-	mark     Mark
-	explicit bool
+	at   int
+	mark Mark
+	origin
 	// replayable: the transaction holds nothing from before this query string.
 	replayable bool
 }
@@ -36,7 +36,7 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 			s.ensureTxn()
 			u = unit{at: i, mark: w.Mark(), replayable: true}
 		} else if i == 0 {
-			u = unit{mark: w.Mark(), explicit: s.tx.explicit, replayable: s.tx.done == 0}
+			u = unit{mark: w.Mark(), origin: origin{s.tx.explicit, len(s.tx.undo)}, replayable: s.tx.done == 0}
 		}
 		before := w.Mark()
 		err := s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
@@ -51,7 +51,7 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 			continue
 		}
 		err = withCause(ctx, err)
-		if isRetryable(err) && u.replayable && s.tx != nil && w.Rewind(u.mark) && s.startOver(ctx, err, u.explicit) {
+		if isRetryable(err) && u.replayable && s.tx != nil && w.Rewind(u.mark) && s.startOver(ctx, err, u.origin) {
 			i = u.at
 			continue
 		}

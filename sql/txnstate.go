@@ -25,6 +25,8 @@ type txnState struct {
 	readOnly bool
 	// level is the isolation level's name, stmt the statement that runs.
 	level string
+	// past: it reads at a past timestamp.
+	past bool
 	stmt  statement
 	start time.Time
 	// done counts the statements that have run; a transaction in which none has may start over.
@@ -93,7 +95,11 @@ func (s *Session) durableLocks() bool {
 }
 
 func (s *Session) beginTxn() *txn.Txn {
-	return s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name"), Isolation: isolationOf(s.tx.level)})
+	o := txn.Options{Name: s.vars.get("application_name"), Isolation: isolationOf(s.tx.level), ReadTimestamp: s.asOf()}
+	if s.tx.past = !o.ReadTimestamp.IsEmpty(); s.tx.past {
+		s.tx.readOnly = true
+	}
+	return s.srv.cfg.DB.Begin(o)
 }
 
 func (s *Session) newAttempt() {
@@ -111,9 +117,15 @@ const (
 	retryBackoffMax = 100 * time.Millisecond
 )
 
-// startOver makes the transaction as new after a retryable error. explicit is what it was when the
-// part that is run again began.
-func (s *Session) startOver(ctx context.Context, cause error, explicit bool) bool {
+// origin is how a transaction was when the part of it that is run again began.
+type origin struct {
+	explicit bool
+	// undo is how many settings had been made: those stay.
+	undo int
+}
+
+// startOver makes the transaction as new after a retryable error.
+func (s *Session) startOver(ctx context.Context, cause error, o origin) bool {
 	tx := s.tx
 	if tx == nil || tx.retries >= retriesMax || ctx.Err() != nil {
 		return false
@@ -129,9 +141,9 @@ func (s *Session) startOver(ctx context.Context, cause error, explicit bool) boo
 		tx.t = s.beginTxn()
 	}
 	tx.r = s.srv.cfg.Catalog.Resolver(tx.t)
-	s.undoVars(tx.undo, false)
-	tx.undo, tx.savepoints, tx.tables = nil, nil, nil
-	tx.explicit, tx.failed, tx.done = explicit, false, 0
+	s.undoVars(tx.undo[o.undo:], false)
+	tx.undo, tx.savepoints, tx.tables = tx.undo[:o.undo], nil, nil
+	tx.explicit, tx.failed, tx.done = o.explicit, false, 0
 	tx.retries++
 	tx.start = time.Now()
 	s.ec.TxnTime, s.env.Now = tx.start, tx.start
@@ -158,6 +170,7 @@ func pause(ctx context.Context, n int) {
 func (s *Session) commit(ctx context.Context) error {
 	tx := s.tx
 	tx.stmt = statement{}
+	tx.t.SetStrict(s.vars.get("cairn.consistency") == "strict")
 	err := tx.r.PrepareCommit(ctx)
 	if err == nil {
 		err = tx.t.Commit(ctx)

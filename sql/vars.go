@@ -109,6 +109,8 @@ var varDefs = map[string]varDef{
 	"transform_null_equals":               {def: "off", boole: true},
 	"array_nulls":                         {def: "on", boole: true},
 	"quote_all_identifiers":               {def: "off", boole: true},
+	readAsOf:                              {apply: applyAsOf},
+	"cairn.consistency":                   {def: "default", apply: applyConsistency},
 	"cairn.statement_mem":                 {},
 	"cairn.durable_locks":                 {def: "on", boole: true},
 }
@@ -280,6 +282,16 @@ func applyDateStyle(s *Session, v string) (string, error) {
 	return "ISO, " + order, nil
 }
 
+// applyConsistency: strict has commits wait until no clock of the cluster is behind them.
+func applyConsistency(_ *Session, v string) (string, error) {
+	switch v := strings.ToLower(v); v {
+	case "default", "strict":
+		return v, nil
+	}
+	return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"cairn.consistency\": \"%s\"", v).
+		WithHint("Available values: default, strict.")
+}
+
 func applyReadOnly(s *Session, v string) (string, error) {
 	if s.tx != nil {
 		s.tx.readOnly = v == "on"
@@ -386,6 +398,11 @@ func (s *Session) setVar(name, value string, local bool, w ResultWriter) error {
 		s.tx.undo = append(s.tx.undo, varUndo{name: name, old: old, had: had, local: local})
 	}
 	s.vars.vals[name] = v
+	if name == readAsOf && s.tx != nil && s.tx.explicit {
+		if err := s.readPast(); err != nil {
+			return err
+		}
+	}
 	return s.reportVar(name, before, w)
 }
 

@@ -52,6 +52,8 @@ type Metrics struct {
 	Flushes          atomic.Int64
 	// Aside counts the batches that flushes wrote aside (private.go).
 	Aside atomic.Int64
+	// StrictWaits counts commits that waited for the clocks (strict.go).
+	StrictWaits atomic.Int64
 	// Settled counts unknown commits that recovery made known.
 	Settled atomic.Int64
 }

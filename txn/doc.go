@@ -80,9 +80,9 @@
 // lock spans are precise up to 1 MB and 256 KB and then condensed; a key with
 // its value has at most 32 MB.
 //
-// What is not here: pipelined intents and durable locks, ranged deletes, the
-// idempotency key, and the wait of strict serializability.
+// What is not here: pipelined intents and durable locks, ranged deletes, and
+// the idempotency key.
 //
 // Read on: buffer.go, then committer.go and refresher.go; isolation.go for the
-// weaker levels.
+// weaker levels, strict.go for the stronger one.
 package txn

@@ -76,6 +76,7 @@ type Txn struct {
 	// recorded says that the transaction's record was written ahead.
 	recorded bool
 
+	strict         bool
 	deadline       hlc.Timestamp
 	lockTimeout    time.Duration
 	split          *kvapi.SplitTrigger
@@ -405,6 +406,9 @@ func (t *Txn) Commit(ctx context.Context) error {
 	case err == nil:
 		t.finish(committed)
 		t.db.metrics.Committed.Add(1)
+		if t.strict && !t.fixed() {
+			t.db.waitOut(t.commitTS)
+		}
 	case IsAmbiguous(err):
 		t.finish(unknown)
 		t.db.metrics.Ambiguous.Add(1)
