@@ -69,7 +69,7 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 	switch {
 	case txn.IsAmbiguous(err):
 		return sqlerr.New(sqlerr.StatementCompletionUnknown, "it is not known whether the transaction was committed").
-			WithDetail("%s", err.Error()).WithHint("Look at the data before you try again.")
+			WithDetail("%s", err.Error()).WithHint("%s", unknownHint(s))
 	case errors.As(err, &retry):
 		return sqlerr.New(sqlerr.SerializationFailure, "could not serialize access due to concurrent update").
 			WithDetail("%s.", capital(retry.Reason)).WithHint("%s", conflictHint(s, retry.Key, retry.Other))
@@ -153,6 +153,13 @@ func capital(s string) string {
 		return "The transaction lost to another one"
 	}
 	return string(s[0]-'a'+'A') + s[1:]
+}
+
+func unknownHint(s *Session) string {
+	if s != nil && s.tx != nil && s.tx.claim != nil {
+		return "Ask cairn.transaction_outcome, or run the transaction again under the same idempotency key."
+	}
+	return "Look at the data before you try again."
 }
 
 func conflictHint(s *Session, key kvapi.Key, other *kvapi.TxnMeta) string {

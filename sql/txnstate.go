@@ -25,8 +25,10 @@ type txnState struct {
 	readOnly bool
 	// level is the isolation level's name, stmt the statement that runs.
 	level string
+	// claim is its idempotency key, nil for none.
+	claim *claim
 	// past: it reads at a past timestamp.
-	past bool
+	past  bool
 	stmt  statement
 	start time.Time
 	// done counts the statements that have run; a transaction in which none has may start over.
@@ -173,11 +175,20 @@ func (s *Session) commit(ctx context.Context) error {
 	tx.t.SetStrict(s.vars.get("cairn.consistency") == "strict")
 	err := tx.r.PrepareCommit(ctx)
 	if err == nil {
+		err = s.writeClaim(ctx)
+	}
+	if err == nil {
 		err = tx.t.Commit(ctx)
 	}
 	if err == nil {
 		s.finish(ctx, true)
+		if tx.claim != nil {
+			s.sweepOutcomes(ctx)
+		}
 		return nil
+	}
+	if cerr := claimError(err); cerr != nil {
+		err = cerr
 	}
 	if isRetryable(err) {
 		return err

@@ -229,7 +229,7 @@ func (s *Session) noEffect(what string, w ResultWriter) error {
 
 func (s *Session) resetAll(w ResultWriter) error {
 	for name := range s.vars.vals {
-		if strings.HasPrefix(name, "transaction_") {
+		if strings.HasPrefix(name, "transaction_") || name == idempotencyKey {
 			continue
 		}
 		if err := s.resetVar(name, w); err != nil {

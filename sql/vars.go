@@ -109,6 +109,8 @@ var varDefs = map[string]varDef{
 	"transform_null_equals":               {def: "off", boole: true},
 	"array_nulls":                         {def: "on", boole: true},
 	"quote_all_identifiers":               {def: "off", boole: true},
+	idempotencyKey:                        {},
+	idempotencyRetention:                  {def: "7d", unit: "ms", apply: applyRetention},
 	readAsOf:                              {apply: applyAsOf},
 	"cairn.consistency":                   {def: "default", apply: applyConsistency},
 	"cairn.statement_mem":                 {},
@@ -387,6 +389,11 @@ func (s *Session) setVar(name, value string, local bool, w ResultWriter) error {
 	name = strings.ToLower(name)
 	if name == "transaction_isolation" {
 		return s.setIsolation(value)
+	}
+	if name == idempotencyKey {
+		if err := s.claimKey(s.ec.Ctx, value, local); err != nil {
+			return err
+		}
 	}
 	before := s.vars.get(name)
 	v, err := s.vars.check(name, value)

@@ -80,8 +80,8 @@
 // lock spans are precise up to 1 MB and 256 KB and then condensed; a key with
 // its value has at most 32 MB.
 //
-// What is not here: pipelined intents and durable locks, ranged deletes, and
-// the idempotency key.
+// What is not here: pipelined intents and durable locks, ranged deletes; and the
+// idempotency key, which is a row as any other (package sql).
 //
 // Read on: buffer.go, then committer.go and refresher.go; isolation.go for the
 // weaker levels, strict.go for the stronger one.

@@ -32,8 +32,8 @@ import (
 //     committer wins, and a lost lock is noticed, without another round.
 //   - a key that was locked and then not written must be as it was when it was
 //     locked, up to the commit timestamp. Locks are kept in memory by the
-//     leaseholder and are lost when it changes; trusting them would be enough
-//     only if they were on disk.
+//     leaseholder and are lost when it changes. Those on disk (Durable) are
+//     trusted.
 //
 // Until then nothing asks whether locked keys hold; a scan that locks is asked
 // about as any other, for the rows it did not find. What is only locked becomes
@@ -151,6 +151,7 @@ func (t *Txn) hold(ba *kvapi.BatchRequest, br *kvapi.BatchResponse) {
 		q, resp := &ba.Requests[i], &br.Responses[i]
 		switch {
 		case q.Lock == kvapi.LockNone || !q.Kind.IsRead():
+		case q.Durable: // holds as long as the record, without which there is no commit
 		case !q.Kind.IsRange():
 			if resp.Resume == nil && (exists(resp) || q.Wait != kvapi.WaitSkip) {
 				t.held.add(from, kvapi.Span{Key: q.Key})
