@@ -2,9 +2,12 @@ package schema
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/txn"
 )
 
 // Resolver is the catalog as one transaction sees it. It counts the
@@ -214,7 +217,42 @@ func (r *Resolver) acquire(ctx context.Context, s *Snapshot, e *entry) (Object, 
 	}
 	r.used = append(r.used, usedEntry{e, s.Expires})
 	// Below the version's commit its data may not be there (I8).
-	return e.object, r.t.AdvanceTo(ctx, e.since)
+	err := r.t.AdvanceTo(ctx, e.since)
+	if errors.As(err, new(txn.FixedError)) {
+		err = r.checkPast(ctx, e.object)
+	}
+	return e.object, err
+}
+
+// ChangedError says that an object was another one at the time at which a
+// transaction reads.
+type ChangedError struct {
+	Name string
+	At   hlc.Timestamp
+}
+
+// Error implements error.
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("the definition of \"%s\" has changed since the transaction's time", e.Name)
+}
+
+// checkPast asks, for a transaction that reads the past, whether an object
+// was in the same version then: its data are read as the version of today.
+func (r *Resolver) checkPast(ctx context.Context, o Object) error {
+	b, ok, err := r.t.Get(ctx, descriptorKey(o.Head().ID), txn.GetOptions{})
+	if err != nil {
+		return err
+	}
+	if ok {
+		then, err := decodeObject(b)
+		if err != nil {
+			return err
+		}
+		if then.Head().Version == o.Head().Version {
+			return nil
+		}
+	}
+	return &ChangedError{Name: o.Head().Name, At: r.t.ReadTimestamp()}
 }
 
 // keepUsing extends a use if its version is still current, and refuses to go

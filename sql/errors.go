@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
@@ -63,11 +64,12 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 		large    *txn.TooLargeError
 		back     *txn.RollbackUnsupportedError
 		old      *txn.SnapshotTooOldError
+		changed  *schema.ChangedError
 	)
 	switch {
 	case txn.IsAmbiguous(err):
 		return sqlerr.New(sqlerr.StatementCompletionUnknown, "it is not known whether the transaction was committed").
-			WithDetail("%s", err.Error()).WithHint("Look at the data before you try again.")
+			WithDetail("%s", err.Error()).WithHint("%s", unknownHint(s))
 	case errors.As(err, &retry):
 		return sqlerr.New(sqlerr.SerializationFailure, "could not serialize access due to concurrent update").
 			WithDetail("%s.", capital(retry.Reason)).WithHint("%s", conflictHint(s, retry.Key, retry.Other))
@@ -86,7 +88,14 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 		return sqlerr.New(sqlerr.FeatureNotSupported, "cannot roll back to a savepoint after %d bytes of writes", back.FlushedBytes).
 			WithHint("Roll back the whole transaction.")
 	case errors.As(err, &old):
+		if s != nil && s.tx != nil && s.tx.past {
+			return sqlerr.New(sqlerr.SnapshotTooOld, "cannot read so far in the past").WithDetail("%s", old.Error())
+		}
 		return sqlerr.New(sqlerr.SerializationFailure, "snapshot too old").WithHint("Run the transaction again.")
+	case errors.As(err, &changed):
+		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "cannot read relation \"%s\" as of %s", changed.Name,
+			time.Unix(0, changed.At.WallTime).UTC().Format(time.RFC3339Nano)).
+			WithDetail("Its definition has changed since.")
 	case errors.As(err, new(txn.ReadOnlyError)):
 		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot write in a read-only transaction")
 	}
@@ -144,6 +153,13 @@ func capital(s string) string {
 		return "The transaction lost to another one"
 	}
 	return string(s[0]-'a'+'A') + s[1:]
+}
+
+func unknownHint(s *Session) string {
+	if s != nil && s.tx != nil && s.tx.claim != nil {
+		return "Ask cairn.transaction_outcome, or run the transaction again under the same idempotency key."
+	}
+	return "Look at the data before you try again."
 }
 
 func conflictHint(s *Session, key kvapi.Key, other *kvapi.TxnMeta) string {

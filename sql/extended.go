@@ -224,8 +224,12 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 		return errAborted()
 	}
 	tx := s.tx
-	fresh := tx.explicit && tx.done == 0
+	fresh, from := tx.explicit && tx.done == 0, origin{tx.explicit, len(tx.undo)}
 	before := w.Mark()
+	tx.stmt = statement{}
+	if po.cur == nil && !po.ended {
+		s.beginStatement(po.p.stmt.Tree)
+	}
 	op := func(ctx context.Context) error { return s.executePortal(ctx, po, w, maxRows) }
 	for {
 		s.replay.last = w.Mark()
@@ -235,7 +239,12 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 		}
 		err = withCause(ctx, err)
 		if s.tx == tx && isRetryable(err) {
-			if fresh && w.Rewind(before) && s.startOver(ctx, err, true) {
+			if w.Rewind(before) && s.retryStatement(ctx, err) {
+				po.close(s)
+				po.rows = 0
+				continue
+			}
+			if fresh && w.Rewind(before) && s.startOver(ctx, err, from) {
 				continue
 			}
 			if !tx.explicit && s.again(ctx, w, err) {
@@ -261,7 +270,7 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 // again starts the implicit transaction over and repeats what it did before.
 func (s *Session) again(ctx context.Context, w ResultWriter, cause error) bool {
 	for {
-		if s.replay.off || !w.Rewind(s.replay.mark) || !s.startOver(ctx, cause, false) {
+		if s.replay.off || !w.Rewind(s.replay.mark) || !s.startOver(ctx, cause, origin{}) {
 			return false
 		}
 		if cause = s.repeat(ctx); cause == nil {

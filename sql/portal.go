@@ -79,6 +79,7 @@ func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
 	}
 	r.Blind = blind
 	r.DurableLocks = s.durableLocks()
+	r.LockRows = s.tx.level != serializable
 	r.Wrote = s.wrote
 	r.VirtualRows = s.virtualRows
 	s.ec.Ctx, s.ec.StmtTime = ctx, time.Now()

@@ -9,9 +9,9 @@ import (
 // unit is the part of a query string that would be run again if its transaction must be: from the
 // statement at which the transaction began.
 type unit struct {
-	at       int
-	mark     Mark
-	explicit bool
+	at   int
+	mark Mark
+	origin
 	// replayable: the transaction holds nothing from before this query string.
 	replayable bool
 }
@@ -36,10 +36,13 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 			s.ensureTxn()
 			u = unit{at: i, mark: w.Mark(), replayable: true}
 		} else if i == 0 {
-			u = unit{mark: w.Mark(), explicit: s.tx.explicit, replayable: s.tx.done == 0}
+			u = unit{mark: w.Mark(), origin: origin{s.tx.explicit, len(s.tx.undo)}, replayable: s.tx.done == 0}
 		}
 		before := w.Mark()
 		err := s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
+		for err != nil && isRetryable(err) && w.Rewind(before) && s.retryStatement(ctx, err) {
+			err = s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
+		}
 		if err == nil && i == len(stmts)-1 && s.tx != nil && !s.tx.explicit {
 			err = s.commit(ctx)
 		}
@@ -48,7 +51,7 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 			continue
 		}
 		err = withCause(ctx, err)
-		if isRetryable(err) && u.replayable && s.tx != nil && w.Rewind(u.mark) && s.startOver(ctx, err, u.explicit) {
+		if isRetryable(err) && u.replayable && s.tx != nil && w.Rewind(u.mark) && s.startOver(ctx, err, u.origin) {
 			i = u.at
 			continue
 		}
@@ -85,6 +88,7 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 		return errAborted()
 	}
 	tx := s.tx
+	s.beginStatement(p.stmt.Tree)
 	var err error
 	if planned(p.stmt.Tree) {
 		err = s.runPlanned(ctx, p, w, runOptions{describe: true, blind: alone && !tx.explicit})

@@ -55,22 +55,24 @@ func (s *Session) commitStmt(ctx context.Context, n *pg.TransactionStmt, w Resul
 		}
 		return w.CommandComplete("COMMIT")
 	}
+	was := s.tx
 	if s.tx.failed {
 		s.rollback(ctx)
-		s.chain(n)
+		s.chain(n, was)
 		return w.CommandComplete("ROLLBACK")
 	}
 	if err := s.commit(ctx); err != nil {
 		return err
 	}
-	s.chain(n)
+	s.chain(n, was)
 	return w.CommandComplete("COMMIT")
 }
 
-func (s *Session) chain(n *pg.TransactionStmt) {
+// chain is AND CHAIN: the next transaction has the modes of the last.
+func (s *Session) chain(n *pg.TransactionStmt, last *txnState) {
 	if n.Chain {
-		s.ensureTxn()
-		s.tx.explicit = true
+		s.tx = &txnState{explicit: true, readOnly: last.readOnly, level: last.level}
+		s.newAttempt()
 	}
 }
 
@@ -80,8 +82,9 @@ func (s *Session) rollbackStmt(ctx context.Context, n *pg.TransactionStmt, w Res
 			return err
 		}
 	}
+	was := s.tx
 	s.rollback(ctx)
-	s.chain(n)
+	s.chain(n, was)
 	return w.CommandComplete("ROLLBACK")
 }
 

@@ -23,7 +23,14 @@ type txnState struct {
 	explicit bool
 	failed   bool
 	readOnly bool
-	start    time.Time
+	// level is the isolation level's name, stmt the statement that runs.
+	level string
+	// claim is its idempotency key, nil for none.
+	claim *claim
+	// past: it reads at a past timestamp.
+	past  bool
+	stmt  statement
+	start time.Time
 	// done counts the statements that have run; a transaction in which none has may start over.
 	done       int
 	savepoints []savepoint
@@ -57,7 +64,7 @@ func (s *Session) ensureTxn() {
 	if s.tx != nil {
 		return
 	}
-	s.tx = &txnState{readOnly: s.vars.get("default_transaction_read_only") == "on"}
+	s.tx = &txnState{readOnly: s.vars.get("default_transaction_read_only") == "on", level: s.vars.get("default_transaction_isolation")}
 	s.newAttempt()
 }
 
@@ -89,9 +96,17 @@ func (s *Session) durableLocks() bool {
 	return s.tx.explicit && s.vars.get("cairn.durable_locks") == "on"
 }
 
+func (s *Session) beginTxn() *txn.Txn {
+	o := txn.Options{Name: s.vars.get("application_name"), Isolation: isolationOf(s.tx.level), ReadTimestamp: s.asOf()}
+	if s.tx.past = !o.ReadTimestamp.IsEmpty(); s.tx.past {
+		s.tx.readOnly = true
+	}
+	return s.srv.cfg.DB.Begin(o)
+}
+
 func (s *Session) newAttempt() {
 	tx := s.tx
-	tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})
+	tx.t = s.beginTxn()
 	tx.r = s.srv.cfg.Catalog.Resolver(tx.t)
 	tx.start = time.Now()
 	s.ec.TxnTime = tx.start
@@ -104,9 +119,15 @@ const (
 	retryBackoffMax = 100 * time.Millisecond
 )
 
-// startOver makes the transaction as new after a retryable error. explicit is what it was when the
-// part that is run again began.
-func (s *Session) startOver(ctx context.Context, cause error, explicit bool) bool {
+// origin is how a transaction was when the part of it that is run again began.
+type origin struct {
+	explicit bool
+	// undo is how many settings had been made: those stay.
+	undo int
+}
+
+// startOver makes the transaction as new after a retryable error.
+func (s *Session) startOver(ctx context.Context, cause error, o origin) bool {
 	tx := s.tx
 	if tx == nil || tx.retries >= retriesMax || ctx.Err() != nil {
 		return false
@@ -119,12 +140,12 @@ func (s *Session) startOver(ctx context.Context, cause error, explicit bool) boo
 	tx.r.Finish(ctx, false)
 	if renew || tx.t.PrepareForRetry(cause) != nil {
 		tx.t.Rollback(context.WithoutCancel(ctx))
-		tx.t = s.srv.cfg.DB.Begin(txn.Options{Name: s.vars.get("application_name")})
+		tx.t = s.beginTxn()
 	}
 	tx.r = s.srv.cfg.Catalog.Resolver(tx.t)
-	s.undoVars(tx.undo, false)
-	tx.undo, tx.savepoints, tx.tables = nil, nil, nil
-	tx.explicit, tx.failed, tx.done = explicit, false, 0
+	s.undoVars(tx.undo[o.undo:], false)
+	tx.undo, tx.savepoints, tx.tables = tx.undo[:o.undo], nil, nil
+	tx.explicit, tx.failed, tx.done = o.explicit, false, 0
 	tx.retries++
 	tx.start = time.Now()
 	s.ec.TxnTime, s.env.Now = tx.start, tx.start
@@ -150,13 +171,24 @@ func pause(ctx context.Context, n int) {
 // has ended.
 func (s *Session) commit(ctx context.Context) error {
 	tx := s.tx
+	tx.stmt = statement{}
+	tx.t.SetStrict(s.vars.get("cairn.consistency") == "strict")
 	err := tx.r.PrepareCommit(ctx)
+	if err == nil {
+		err = s.writeClaim(ctx)
+	}
 	if err == nil {
 		err = tx.t.Commit(ctx)
 	}
 	if err == nil {
 		s.finish(ctx, true)
+		if tx.claim != nil {
+			s.sweepOutcomes(ctx)
+		}
 		return nil
+	}
+	if cerr := claimError(err); cerr != nil {
+		err = cerr
 	}
 	if isRetryable(err) {
 		return err

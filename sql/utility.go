@@ -54,7 +54,7 @@ func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o ut
 	case *pg.Node_UnlistenStmt:
 		return w.CommandComplete("UNLISTEN")
 	case *pg.Node_LockStmt:
-		return sqlerr.Unsupported("LOCK TABLE").WithHint("Transactions are serializable; lock rows with SELECT … FOR UPDATE.")
+		return sqlerr.Unsupported("LOCK TABLE").WithHint("Transactions can be serializable; lock rows with SELECT … FOR UPDATE.")
 	}
 	return s.ddl(ctx, p.stmt, w, o.alone)
 }
@@ -105,6 +105,9 @@ func (s *Session) textRows(n *pg.Node, w ResultWriter, o utilityOptions, rows []
 func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone bool) error {
 	if s.tx.readOnly {
 		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot change the schema in a read-only transaction")
+	}
+	if err := s.makeSerializable(ctx); err != nil {
+		return err
 	}
 	snap, err := s.tx.r.Snapshot(ctx)
 	if err != nil {
@@ -226,7 +229,7 @@ func (s *Session) noEffect(what string, w ResultWriter) error {
 
 func (s *Session) resetAll(w ResultWriter) error {
 	for name := range s.vars.vals {
-		if strings.HasPrefix(name, "transaction_") {
+		if strings.HasPrefix(name, "transaction_") || name == idempotencyKey {
 			continue
 		}
 		if err := s.resetVar(name, w); err != nil {
@@ -301,7 +304,7 @@ func (s *Session) txnModes(opts []*pg.Node, prefix string) error {
 		var err error
 		switch d.Defname {
 		case "transaction_isolation":
-			_, err = applyIsolation(s, v)
+			err = s.setVar(prefix+d.Defname, v, false, nil)
 		case "transaction_read_only":
 			on := v == "1" || v == "true"
 			if prefix == "" && s.tx != nil {

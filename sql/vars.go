@@ -29,9 +29,9 @@ var varDefs = map[string]varDef{
 	"client_encoding":                     {def: "UTF8", report: "client_encoding", apply: applyEncoding},
 	"datestyle":                           {def: "ISO, MDY", report: "DateStyle", apply: applyDateStyle},
 	"default_transaction_read_only":       {def: "off", report: "default_transaction_read_only", boole: true},
-	"default_transaction_isolation":       {def: "serializable", apply: applyIsolation},
+	"default_transaction_isolation":       {def: serializable, apply: applyDefaultIsolation},
 	"default_transaction_deferrable":      {def: "off", boole: true},
-	"transaction_isolation":               {def: "serializable", apply: applyIsolation},
+	"transaction_isolation":               {def: serializable},
 	"transaction_read_only":               {def: "off", boole: true, apply: applyReadOnly},
 	"transaction_deferrable":              {def: "off", boole: true},
 	"extra_float_digits":                  {def: "1", apply: applyFloatDigits},
@@ -109,6 +109,10 @@ var varDefs = map[string]varDef{
 	"transform_null_equals":               {def: "off", boole: true},
 	"array_nulls":                         {def: "on", boole: true},
 	"quote_all_identifiers":               {def: "off", boole: true},
+	idempotencyKey:                        {},
+	idempotencyRetention:                  {def: "7d", unit: "ms", apply: applyRetention},
+	readAsOf:                              {apply: applyAsOf},
+	"cairn.consistency":                   {def: "default", apply: applyConsistency},
 	"cairn.statement_mem":                 {},
 	"cairn.durable_locks":                 {def: "on", boole: true},
 }
@@ -133,6 +137,12 @@ func newVars(s *Session) vars {
 
 func (v *vars) lookup(name string) (string, bool) {
 	name = strings.ToLower(name)
+	if name == "transaction_isolation" { // the transaction's own
+		if v.s.tx != nil {
+			return v.s.tx.level, true
+		}
+		name = "default_transaction_isolation"
+	}
 	if x, ok := v.vals[name]; ok {
 		return x, true
 	}
@@ -274,13 +284,14 @@ func applyDateStyle(s *Session, v string) (string, error) {
 	return "ISO, " + order, nil
 }
 
-// applyIsolation: every level may be asked for; what is given is serializable.
-func applyIsolation(s *Session, v string) (string, error) {
-	switch strings.ToLower(v) {
-	case "serializable", "repeatable read", "read committed", "read uncommitted":
-		return "serializable", nil
+// applyConsistency: strict has commits wait until no clock of the cluster is behind them.
+func applyConsistency(_ *Session, v string) (string, error) {
+	switch v := strings.ToLower(v); v {
+	case "default", "strict":
+		return v, nil
 	}
-	return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"transaction_isolation\": \"%s\"", v)
+	return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"cairn.consistency\": \"%s\"", v).
+		WithHint("Available values: default, strict.")
 }
 
 func applyReadOnly(s *Session, v string) (string, error) {
@@ -376,6 +387,14 @@ func (v *vars) names() []string {
 // w, if not nil, is told.
 func (s *Session) setVar(name, value string, local bool, w ResultWriter) error {
 	name = strings.ToLower(name)
+	if name == "transaction_isolation" {
+		return s.setIsolation(value)
+	}
+	if name == idempotencyKey {
+		if err := s.claimKey(s.ec.Ctx, value, local); err != nil {
+			return err
+		}
+	}
 	before := s.vars.get(name)
 	v, err := s.vars.check(name, value)
 	if err != nil {
@@ -386,11 +405,19 @@ func (s *Session) setVar(name, value string, local bool, w ResultWriter) error {
 		s.tx.undo = append(s.tx.undo, varUndo{name: name, old: old, had: had, local: local})
 	}
 	s.vars.vals[name] = v
+	if name == readAsOf && s.tx != nil && s.tx.explicit {
+		if err := s.readPast(); err != nil {
+			return err
+		}
+	}
 	return s.reportVar(name, before, w)
 }
 
 func (s *Session) resetVar(name string, w ResultWriter) error {
 	name = strings.ToLower(name)
+	if name == "transaction_isolation" {
+		return s.setIsolation(s.vars.get("default_transaction_isolation"))
+	}
 	def, ok := s.vars.start[name]
 	if !ok {
 		d, known := varDefs[name]

@@ -3,6 +3,7 @@ package txn
 import (
 	"github.com/google/btree"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -21,6 +22,9 @@ type version struct {
 	tombstone bool
 	// nonKey: the write leaves the row's unique keys alone (PutNonKey).
 	nonKey bool
+	// from, if set, is where a weak transaction read when it wrote the key. A
+	// key's first version decides.
+	from hlc.Timestamp
 	// cond is checked by the server. Only a key's first version has one: what
 	// later ones demand is known here.
 	cond *condition
@@ -130,7 +134,7 @@ func (w *writeBuffer) requests() []kvapi.Request {
 // request is the entry's last value under its first condition.
 func (b *buffered) request() kvapi.Request {
 	v, cond := b.last(), b.versions[0].cond
-	r := kvapi.Request{Kind: kvapi.Put, Key: b.key, Value: v.value, Seq: v.seq}
+	r := kvapi.Request{Kind: kvapi.Put, Key: b.key, Value: v.value, Seq: v.seq, ReadAt: b.versions[0].from}
 	switch {
 	case b.allNonKey():
 		r.Lock = kvapi.LockNoKeyUpdate

@@ -22,6 +22,11 @@ func (c *committer) commit(ctx context.Context) error {
 	if t.buf.empty() && t.flushedSeq == 0 && !c.hasTrigger() && !t.durable {
 		return c.commitReadOnly(ctx)
 	}
+	if t.isolation != Serializable {
+		if err := t.checkHeld(ctx, hlc.Timestamp{}, &t.buf); err != nil {
+			return t.fail(ctx, err)
+		}
+	}
 	if err := c.checkConditions(ctx); err != nil {
 		return err
 	}
@@ -42,7 +47,8 @@ func (c *committer) hasTrigger() bool { return c.t.triggerKey() != nil }
 var errAnchored = errors.New("txn: a trigger was set after a key outside its range had been locked")
 
 // commitReadOnly ends a transaction that wrote nothing: it saw one snapshot,
-// and that is where it stands in the serial order. If it holds locks, ending
+// and that is where it stands in the serial order. What a weak transaction has
+// locked must have held until now (isolation.go). If it holds locks, ending
 // its record as aborted releases them as well as a commit would and needs no
 // agreement on a timestamp. Not so durable locks: who asked for exclusion wants
 // to know that it held until now, which only a commit that finds the record
@@ -58,6 +64,12 @@ func (c *committer) commitReadOnly(ctx context.Context) error {
 	if !t.fixed() && !t.deadline.IsEmpty() && t.deadline.LessEq(p.ReadTimestamp) {
 		return t.fail(ctx, kvapi.NewError(kvapi.ErrDeadlineExceeded, "the transaction read at its deadline"))
 	}
+	if len(t.held.groups) > 0 {
+		if err := t.checkHeld(ctx, t.db.cfg.Clock.Now().Timestamp(), nil); err != nil {
+			return t.fail(ctx, err)
+		}
+		p = t.snapshot()
+	}
 	t.commitTS = p.ReadTimestamp
 	t.db.metrics.ReadOnly.Add(1)
 	t.abandon(ctx)
@@ -71,6 +83,9 @@ func (c *committer) checkConditions(ctx context.Context) error {
 		br, err := c.next.send(ctx, ba)
 		if err != nil {
 			return c.t.fail(ctx, err)
+		}
+		if c.t.isolation != Serializable {
+			c.t.held.add(c.t.snapshot().ReadTimestamp, kvapi.Span{Key: e.key})
 		}
 		base := version{value: br.Responses[0].Value, tombstone: !exists(&br.Responses[0])}
 		if err := e.versions[0].cond.check(&buffered{key: e.key, versions: []version{base}}); err != nil {

@@ -47,9 +47,13 @@ type Metrics struct {
 	Batches, Refreshes, Heartbeats, Background atomic.Int64
 	// RefreshFailures and Restarts count conflicts that cost work.
 	RefreshFailures, Restarts atomic.Int64
-	Flushes                   atomic.Int64
+	// StatementRetries counts statements of ReadCommitted that ran again.
+	StatementRetries atomic.Int64
+	Flushes          atomic.Int64
 	// Aside counts the batches that flushes wrote aside (private.go).
 	Aside atomic.Int64
+	// StrictWaits counts commits that waited for the clocks (strict.go).
+	StrictWaits atomic.Int64
 	// Settled counts unknown commits that recovery made known.
 	Settled atomic.Int64
 }

@@ -71,15 +71,18 @@
 //	I7  Once a commit may have happened, no abort of the transaction is sent.
 //	I8  Sequence numbers are never used twice in an epoch, not after a
 //	    rollback to a savepoint either.
+//	I9  Below serializable: what was locked is unchanged at the commit
+//	    timestamp since it was locked, and what is written since the
+//	    transaction read it (isolation.go). TestALostLock….
 //
 // Limits, all in limits.go: the buffer is flushed as intents at 4 MB, from
 // then on savepoints before the flush cannot be rolled back to; refresh and
 // lock spans are precise up to 1 MB and 256 KB and then condensed; a key with
 // its value has at most 32 MB.
 //
-// What is not here: weaker isolation than serializable, pipelined intents and
-// durable locks, ranged deletes, the idempotency key, and the wait of strict
-// serializability.
+// What is not here: pipelined intents and durable locks, ranged deletes; and the
+// idempotency key, which is a row as any other (package sql).
 //
-// Read on: buffer.go, then committer.go and refresher.go.
+// Read on: buffer.go, then committer.go and refresher.go; isolation.go for the
+// weaker levels, strict.go for the stronger one.
 package txn

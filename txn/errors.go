@@ -186,6 +186,13 @@ type ReadOnlyError struct{}
 // Error implements error.
 func (ReadOnlyError) Error() string { return "cannot write in a read-only transaction" }
 
+// FixedError says that a transaction would have to read above the timestamp
+// that its user chose.
+type FixedError struct{}
+
+// Error implements error.
+func (FixedError) Error() string { return "the transaction reads at a fixed timestamp" }
+
 // SnapshotTooOldError says that the transaction's read timestamp is below
 // what garbage collection has kept.
 type SnapshotTooOldError struct{ Cause error }

@@ -21,6 +21,8 @@ func (t *Txn) flush(ctx context.Context) error {
 	t.db.metrics.Flushes.Add(1)
 	t.stats.Flushes++
 	t.flushedBytes += t.buf.bytes
+	// Intents are on disk: once there, they need no check.
+	t.held.set(t.held.without(&t.buf))
 	reqs, err := t.flushPrivate(ctx, t.refresher.readAt(t.buf.requests()))
 	if err != nil {
 		return t.breakOff(ctx, err)

@@ -29,6 +29,8 @@ const (
 	// neighbours are merged (spanset.go).
 	refreshSpansMaxBytes = 1 << 20
 	lockSpansMaxBytes    = 256 << 10
+	// heldMaxBytes bounds what a weak transaction remembers of its locks.
+	heldMaxBytes = 4 << 20
 	// condensedSpansMax is how many spans are left then.
 	condensedSpansMax = 64
 	// lockedReadsMax bounds the keys whose reads are checked by their writes;

@@ -11,6 +11,8 @@ type Options struct {
 	Name string
 	// Priority decides pushes; zero draws a normal one at random.
 	Priority kvapi.Priority
+	// Isolation is Serializable unless the caller can do with less.
+	Isolation Isolation
 	// ReadOnly transactions refuse writes and locks.
 	ReadOnly bool
 	// ReadTimestamp, if set, fixes where a read-only transaction reads.

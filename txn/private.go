@@ -182,13 +182,17 @@ func (t *Txn) moveAbove(ctx context.Context, at hlc.Timestamp) error {
 }
 
 // AdvanceTo has the transaction read at ts, if it reads below. It fails with
-// a RetryError if what it has read was written since.
+// a RetryError if what it has read was written since, and with a FixedError if
+// the user has chosen where it reads.
 func (t *Txn) AdvanceTo(ctx context.Context, ts hlc.Timestamp) error {
 	if err := t.usable(); err != nil {
 		return err
 	}
-	if t.fixed() || ts.LessEq(t.ReadTimestamp()) {
+	if ts.LessEq(t.ReadTimestamp()) {
 		return nil
+	}
+	if t.fixed() {
+		return FixedError{}
 	}
 	if err := t.refresher.refresh(ctx, ts, nil); err != nil {
 		return t.fail(ctx, err)

@@ -89,6 +89,7 @@ func (r *refresher) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Ba
 		br, err := r.next.send(ctx, ba)
 		if err == nil {
 			r.record(ba, br)
+			r.t.hold(ba, br)
 			return br, nil
 		}
 		to, ok := refreshTarget(err)
@@ -168,13 +169,7 @@ func (r *refresher) refresh(ctx context.Context, to hlc.Timestamp, cause *kvapi.
 // all but what the buffer's writes will check.
 func (r *refresher) due(from, to hlc.Timestamp) (out []kvapi.Request) {
 	if from.Less(to) {
-		for _, sp := range merged(r.reads.spans) {
-			kind := kvapi.RefreshRange
-			if sp.IsPoint() {
-				kind = kvapi.Refresh
-			}
-			out = append(out, kvapi.Request{Kind: kind, Key: sp.Key, EndKey: sp.EndKey, RefreshFrom: from})
-		}
+		out = addRefreshes(out, r.reads.spans, from)
 	}
 	for i := range r.locked {
 		if l := &r.locked[i]; l.at.Less(to) && r.t.buf.get(l.key) == nil {
@@ -191,6 +186,18 @@ func (r *refresher) refreshed(to hlc.Timestamp) {
 			l.at.Forward(to)
 		}
 	}
+}
+
+// addRefreshes adds the requests that ask whether spans hold since from.
+func addRefreshes(out []kvapi.Request, spans []kvapi.Span, from hlc.Timestamp) []kvapi.Request {
+	for _, sp := range merged(spans) {
+		kind := kvapi.RefreshRange
+		if sp.IsPoint() {
+			kind = kvapi.Refresh
+		}
+		out = append(out, kvapi.Request{Kind: kind, Key: sp.Key, EndKey: sp.EndKey, RefreshFrom: from})
+	}
+	return out
 }
 
 // check asks the ranges whether the reads hold at to.
@@ -252,6 +259,9 @@ func (r *refresher) recordGet(q *kvapi.Request) {
 	if q.Lock == kvapi.LockNone || q.Wait == kvapi.WaitSkip {
 		r.reads.add(kvapi.Span{Key: q.Key})
 		return
+	}
+	if r.t.isolation != Serializable {
+		return // hold
 	}
 	for i := range r.locked {
 		if r.locked[i].key.Equal(q.Key) {

@@ -21,7 +21,7 @@ const (
 	unknown
 )
 
-// Txn is a serializable transaction. It is for one goroutine at a time.
+// Txn is a transaction. It is for one goroutine at a time.
 //
 // After a RetryError or DeadlockError only PrepareForRetry and Rollback may
 // be called. After any other error the transaction goes on, except that a
@@ -44,6 +44,11 @@ type Txn struct {
 		// registered says that the heartbeats know the transaction.
 		registered bool
 	}
+
+	// isolation is the level that holds now; MakeSerializable raises it. held
+	// is what weak levels have locked.
+	isolation Isolation
+	held      held
 
 	// The stack, from the user down; each file says why it stands there.
 	buf       writeBuffer
@@ -71,6 +76,7 @@ type Txn struct {
 	// recorded says that the transaction's record was written ahead.
 	recorded bool
 
+	strict         bool
 	deadline       hlc.Timestamp
 	lockTimeout    time.Duration
 	split          *kvapi.SplitTrigger
@@ -80,7 +86,7 @@ type Txn struct {
 }
 
 func newTxn(db *DB, o Options) *Txn {
-	t := &Txn{db: db, opts: o}
+	t := &Txn{db: db, opts: o, isolation: o.Isolation}
 	t.gate = gate{t: t}
 	t.tracker = tracker{t: t, next: &t.gate, locks: spanList{maxBytes: lockSpansMaxBytes}}
 	t.refresher = refresher{t: t, next: &t.tracker, reads: spanList{maxBytes: refreshSpansMaxBytes}}
@@ -218,6 +224,9 @@ func (t *Txn) write(ctx context.Context, key kvapi.Key, v version) error {
 	}
 	t.seq++
 	v.seq = t.seq
+	if t.isolation != Serializable {
+		v.from = t.snapshot().ReadTimestamp
+	}
 	t.buf.add(key, v)
 	if t.buf.bytes > t.opts.bufferMax() {
 		return t.flush(ctx)
@@ -244,6 +253,7 @@ func (t *Txn) RollbackTo(sp Savepoint) error {
 	if sp.seq < max(t.flushedSeq, t.asideSeq) {
 		return &RollbackUnsupportedError{FlushedBytes: t.flushedBytes}
 	}
+	t.held.regain(&t.buf, sp.seq)
 	t.buf.truncate(sp.seq)
 	return nil
 }
@@ -291,6 +301,7 @@ func (t *Txn) PrepareForRetry(cause error) error {
 	t.failed, t.deadline, t.split, t.changeReplicas = nil, hlc.Timestamp{}, nil, nil
 	t.buf.reset()
 	t.refresher.reset()
+	t.held.reset()
 	t.seq, t.flushedSeq, t.flushedBytes = 0, 0, 0
 	t.privates, t.asideSeq, t.privateOff = nil, 0, false
 	return nil
@@ -395,6 +406,9 @@ func (t *Txn) Commit(ctx context.Context) error {
 	case err == nil:
 		t.finish(committed)
 		t.db.metrics.Committed.Add(1)
+		if t.strict && !t.fixed() {
+			t.db.waitOut(t.commitTS)
+		}
 	case IsAmbiguous(err):
 		t.finish(unknown)
 		t.db.metrics.Ambiguous.Add(1)

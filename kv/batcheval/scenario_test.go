@@ -78,6 +78,32 @@ func TestBlindIntentMovesAboveNewerVersion(t *testing.T) {
 		kvapi.Request{Kind: kvapi.ConditionalPut, Key: kvapi.Key("b"), MustExist: true}))
 }
 
+func TestAWriteFailsIfItsKeyWasWrittenSince(t *testing.T) {
+	s := oneRange(t)
+	s.must(at(20, put("a", "0", 0)))
+	since := func(wall int64) kvapi.Request {
+		r := put("a", "1", 1)
+		r.ReadAt = ts(wall)
+		return r
+	}
+	e := s.mustFail(kvapi.ErrRefreshFailed, batch(newTxn(1, "a", 30), since(19)))
+	if !e.Key.Equal(kvapi.Key("a")) {
+		t.Errorf("on %s", e.Key)
+	}
+	// Nor does it move above, in one phase or as a second attempt.
+	ba := batch(newTxn(1, "a", 30), since(19), end("a", kvapi.EndTxnArgs{Commit: true, CanCommitOnePhase: true}))
+	ba.CanForwardReadTimestamp = true
+	s.mustFail(kvapi.ErrRefreshFailed, ba)
+	ba.AmbiguousReplay = true
+	s.mustFail(kvapi.ErrAmbiguous, ba)
+	// A transaction's own intent is no other's write.
+	x := newTxn(2, "a", 30)
+	s.must(batch(x, since(20)))
+	again := since(20)
+	again.Seq = 2
+	s.must(batch(x, again))
+}
+
 func TestDeadlineIsCheckedAgainstFinalTimestamp(t *testing.T) {
 	s, x := oneRange(t), newTxn(1, "a", 10)
 	s.must(at(15, get("a")))

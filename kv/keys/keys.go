@@ -73,6 +73,9 @@ var (
 	// bytes) is locked by whoever holds that advisory lock. It has no value
 	// but, under the kind with its high bit set, the last fencing token.
 	AdvisoryPrefix = sys("advisory/")
+	// OutcomePrefix + a hash (32 bytes) holds what became of the transaction
+	// with an idempotency key.
+	OutcomePrefix = sys("outcome/")
 )
 
 // Advisory is the key of an advisory lock, AdvisoryToken of its fencing token.

@@ -28,6 +28,12 @@ type EvalContext struct {
 	Sequences Sequences
 	Catalog   Catalog
 	Advisory  Advisory
+	Outcomes  Outcomes
+}
+
+// Outcomes tells what became of transactions with an idempotency key.
+type Outcomes interface {
+	TransactionOutcome(ctx context.Context, key string) (string, error)
 }
 
 // Session is the session's identity and settings.

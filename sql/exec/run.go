@@ -38,6 +38,10 @@ type Run struct {
 	// DurableLocks has locks that a user asked for replicated: the transaction goes on after the
 	// statement.
 	DurableLocks bool
+	// LockRows has UPDATE and DELETE lock every row before they change it: a
+	// weak transaction may then run the statement again, where a serializable
+	// one finds out at commit what it would have waited for.
+	LockRows bool
 	// Wrote is called with each table before the first row of it is written.
 	Wrote func(*schema.Table)
 	// VirtualRows opens a computed table.

@@ -7,6 +7,7 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/types"
+	"github.com/cairndb/cairn/txn"
 )
 
 // Update changes the rows that its input finds.
@@ -18,7 +19,9 @@ type Update struct {
 	Set      []Item // into New's registers
 	// NonKey says that Set leaves the columns of all unique keys alone: rows are locked, and
 	// written, so that FOR KEY SHARE of others passes.
-	NonKey    bool
+	NonKey bool
+	// Unlocked says that In may not have locked its rows.
+	Unlocked  bool
 	Returning []Item
 }
 
@@ -40,6 +43,9 @@ func (n *Update) Open(r *Run) (Cursor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := n.lockFound(r, n.Unlocked, rows, n.InCols, n.Old, n.lock()); err != nil {
+		return nil, err
+	}
 	changes, err := n.changes(r, rows)
 	if err != nil {
 		return nil, err
@@ -58,6 +64,39 @@ func (n *Update) Open(r *Run) (Cursor, error) {
 		}
 	}
 	return ret.cursor(r), nil
+}
+
+// lock is how Update locks its rows.
+func (n *Update) lock() txn.GetOptions {
+	if n.NonKey {
+		return txn.GetOptions{Lock: kvapi.LockNoKeyUpdate}
+	}
+	return locking
+}
+
+// lockFound locks rows that are about to be changed, where In did not, if the
+// transaction relies on locks (Run.LockRows).
+func (t *Target) lockFound(r *Run, unlocked bool, rows []types.Row, cols []bind.ColID, base bind.ColID, o txn.GetOptions) error {
+	if !unlocked || !r.LockRows {
+		return nil
+	}
+	for len(rows) > 0 {
+		n := min(len(rows), LookupBatchMax)
+		keys := make([]kvapi.Key, n)
+		for i, in := range rows[:n] {
+			layout(cols).load(r, in)
+			k, _, err := t.Codec.Primary.Key(t.row(r, base))
+			if err != nil {
+				return err
+			}
+			keys[i] = k
+		}
+		if _, err := r.getMany(keys, o); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
 }
 
 // changes computes the new rows. A row that a join found several times changes once.
@@ -178,6 +217,7 @@ type Delete struct {
 	In        Node
 	InCols    []bind.ColID
 	Old       bind.ColID
+	Unlocked  bool // as in Update
 	Returning []Item
 }
 
@@ -191,6 +231,9 @@ func (n *Delete) Open(r *Run) (Cursor, error) {
 	r.wrote(&n.Target)
 	rows, err := layout(n.InCols).drain(r, n.In)
 	if err != nil {
+		return nil, err
+	}
+	if err := n.lockFound(r, n.Unlocked, rows, n.InCols, n.Old, locking); err != nil {
 		return nil, err
 	}
 	ret := newReturned(n.Returning)

@@ -393,6 +393,8 @@ func (p *planner) indexScan(s *bind.Scan, c *candidate, preds []bind.Expr) (*exe
 	n := &exec.IndexScan{Table: codec, Access: a, Alias: s.Alias, Base: s.Base, Reverse: c.reverse}
 	if s.Explicit || c.unique || len(c.eq) > 0 {
 		n.Opts = txn.GetOptions{Lock: s.Lock, Wait: s.Wait, Durable: s.Explicit}
+	} else if s.Lock != kvapi.LockNone {
+		p.unlocked = true
 	}
 	n.Dec, n.Fetch = p.decoders(s, codec, c)
 	var rest []bind.Expr

@@ -97,7 +97,7 @@ func (p *planner) update(r *bind.Update) (planned, error) {
 	if err != nil {
 		return in, err
 	}
-	n := &exec.Update{In: in.node, InCols: p.layout(r.In), Old: r.Old, New: r.New, NonKey: r.NonKey}
+	n := &exec.Update{In: in.node, InCols: p.layout(r.In), Old: r.Old, New: r.New, NonKey: r.NonKey, Unlocked: p.unlocked}
 	if n.Target, err = p.target(r.Table, r.Checks); err != nil {
 		return in, err
 	}
@@ -113,7 +113,7 @@ func (p *planner) delete(r *bind.Delete) (planned, error) {
 	if err != nil {
 		return in, err
 	}
-	n := &exec.Delete{In: in.node, InCols: p.layout(r.In), Old: r.Old}
+	n := &exec.Delete{In: in.node, InCols: p.layout(r.In), Old: r.Old, Unlocked: p.unlocked}
 	if n.Target, err = p.target(r.Table, nil); err != nil {
 		return in, err
 	}

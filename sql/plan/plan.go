@@ -36,6 +36,9 @@ type planner struct {
 	o    Options
 	ctes map[*bind.CTE]*exec.CTE
 	cods map[*schema.Table]*tablekv.Codec
+	// unlocked says that a scan leaves the locks of an UPDATE or DELETE to be
+	// taken, if at all, on the rows that are left of it.
+	unlocked bool
 }
 
 // Build plans a statement.

@@ -119,6 +119,9 @@ const (
 	CollationMismatch                   Code = "42P21"
 	IndeterminateCollation              Code = "42P22"
 	WithCheckOptionViolation            Code = "44000"
+	SnapshotTooOld                      Code = "72000"
+	TransactionAlreadyCommitted         Code = "IK001" // Cairn's own: see package sql, idempotency.go
+	TransactionAlreadyAborted           Code = "IK002"
 	InsufficientResources               Code = "53000"
 	DiskFull                            Code = "53100"
 	OutOfMemory                         Code = "53200"
