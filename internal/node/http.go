@@ -106,6 +106,7 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("range_splits_total", "Splits applied.", &m.Splits),
 		counter("snapshots_sent_total", "Snapshots sent to followers.", &m.SnapshotsSent),
 		counter("snapshots_applied_total", "Snapshots received and applied.", &m.SnapshotsApplied),
+		counter("leases_followed_total", "Leases that moved to where requests come from.", &m.LeasesFollowed),
 		counter("txn_records_collected_total", "Records of transactions that nobody else ended.", &m.RecordsCollected),
 		counter("batches_read_total", "Read-only batches evaluated.", &m.ReadBatches),
 		counter("batches_write_total", "Writing batches evaluated.", &m.WriteBatches),

@@ -41,7 +41,8 @@ type TestingKnobs struct {
 	DisableTicks bool
 	// DisableRaftLogTruncation keeps logs whole.
 	DisableRaftLogTruncation bool
-	// DisableReplicateLoop leaves replica changes to the test.
+	// DisableReplicateLoop leaves changes of replicas, and leases that follow
+	// requests, to the test.
 	DisableReplicateLoop bool
 }
 

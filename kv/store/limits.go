@@ -36,6 +36,14 @@ const (
 	// finishes in that time; it is short beside a push's delay, which is what a
 	// waiter elsewhere may pay if this store goes down meanwhile.
 	deferFor = 20 * time.Millisecond
+	// followWindow is how long batches are counted by gateway before leases
+	// follow them; a lease moves after two such windows.
+	followWindow = 5 * time.Second
+	// followBatchesMin is what makes a window busy: 50 batches a second. Below
+	// that a remote lease costs nobody much.
+	followBatchesMin = 250
+	// followShare is the part of them that must come from one node.
+	followShare = 0.75
 	// deferredMax bounds one such command, about 10 KB.
 	deferredMax = 100
 	// deferredTimeout bounds its evaluation: whoever meets what it leaves

@@ -18,6 +18,8 @@ type Metrics struct {
 	MessagesDropped, MessagesReceived        atomic.Int64
 	LogTruncations                           atomic.Int64
 	Ambiguous                                atomic.Int64
+	// LeasesFollowed are leases that moved to where requests come from.
+	LeasesFollowed atomic.Int64
 	// RecordsCollected are records of transactions that nobody else ended.
 	RecordsCollected atomic.Int64
 }

@@ -28,6 +28,8 @@ type Replica struct {
 	inbox inbox
 	// cleanUps and commits collect what is evaluated together.
 	cleanUps, commits deferral
+	// gateways counts requests by the node they come from (follow.go).
+	gateways gateways
 	// campaignSoon asks the next run to stand for election.
 	campaignSoon atomic.Bool
 	// removeSoon, if set, asks the next run to remove the replica: it is older

@@ -189,6 +189,7 @@ func (s *Store) Start() {
 	}
 	if !s.cfg.Knobs.DisableReplicateLoop {
 		s.background.Go(s.replicateLoop)
+		s.background.Go(s.followLoop)
 	}
 }
 

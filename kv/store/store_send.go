@@ -47,6 +47,7 @@ func (s *Store) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchR
 	if err != nil {
 		return nil, err
 	}
+	r.gateways.note(ba.Gateway)
 	br, err := r.Send(ctx, ba)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// ask reads a key as many times from a gateway.
+func (c *cluster) ask(from kvapi.NodeID, times int) {
+	c.t.Helper()
+	holder := c.nodes[c.leader(tkey("a"))].store
+	for range times {
+		ba := &kvapi.BatchRequest{Header: kvapi.Header{Gateway: from}}
+		if _, err := holder.Send(context.Background(), ba.Add(kvapi.Request{Kind: kvapi.Get, Key: tkey("a")})); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+func (c *cluster) followOnce() {
+	for _, id := range c.LiveNodes() {
+		c.nodes[id].store.FollowOnce(context.Background())
+	}
+}
+
+func TestLeaseFollowsItsRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := threeWithTable(t)
+		c.mustPut("a", "1")
+		holder := c.leader(tkey("a"))
+		other := c.followerOf(tkey("a"))
+
+		// Requests from everywhere, too few, or for one window only, move nothing.
+		for _, w := range []map[kvapi.NodeID]int{
+			{other: followBatchesMin, holder: followBatchesMin},
+			{other: followBatchesMin - 1},
+			{other: followBatchesMin},
+			{holder: followBatchesMin},
+			{other: followBatchesMin},
+		} {
+			for from, times := range w {
+				c.ask(from, times)
+			}
+			c.followOnce()
+			if now := c.leader(tkey("a")); now != holder {
+				t.Fatalf("after %v the lease is at %s", w, now)
+			}
+		}
+		c.ask(other, followBatchesMin)
+		c.followOnce()
+		if now := c.leader(tkey("a")); now != other {
+			t.Errorf("the lease is at %s, the requests come from %s", now, other)
+		}
+		c.mustGet("a", "1")
+		c.mustPut("a", "2")
+		c.checkConsistency()
+	})
+}
