@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,7 +107,7 @@ type world struct {
 type scriptReq struct {
 	guard  *Guard
 	cancel context.CancelFunc
-	busy   bool
+	busy   atomic.Bool
 	place  *locktable.Request
 }
 
@@ -275,7 +276,7 @@ func (w *world) report(table bool) string {
 	}
 	for _, name := range w.order {
 		r := w.reqs[name]
-		if r == nil || !r.busy {
+		if r == nil || !r.busy.Load() {
 			continue
 		}
 		why := "a latch"
@@ -388,14 +389,15 @@ func (w *world) req(args []string) {
 
 func (w *world) start(name string, g *Guard, f func(context.Context) *kvapi.Error) {
 	ctx, cancel := context.WithCancel(w.ctx)
-	r := &scriptReq{guard: g, cancel: cancel, busy: true}
+	r := &scriptReq{guard: g, cancel: cancel}
+	r.busy.Store(true)
 	if w.reqs[name] == nil {
 		w.order = append(w.order, name)
 	}
 	w.reqs[name] = r
 	go func() {
 		err := f(ctx)
-		r.busy = false
+		r.busy.Store(false)
 		if err != nil {
 			w.event("%s fails: %v", name, err)
 			return
