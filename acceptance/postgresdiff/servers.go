@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -52,43 +53,59 @@ func startPostgres(t *testing.T, bin string) string {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	port := freePort(t)
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port="+port,
-		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "TimeZone=UTC", "-c", "default_transaction_isolation=serializable")
+	// It listens on a socket in its own directory: a port could be taken.
+	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=",
+		"-c", "unix_socket_directories="+dir, "-c", "fsync=off", "-c", "TimeZone=UTC", "-c", "default_transaction_isolation=serializable")
 	server.SysProcAttr, server.Dir = attr, dir
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	server.Stdout, server.Stderr = log, log
-	if err := server.Start(); err != nil {
+	ended, err := startTied(server)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = server.Process.Signal(syscall.SIGQUIT) // at once: nobody needs its data
-		_ = server.Wait()
+		<-ended
 		log.Close()
 	})
-	url := fmt.Sprintf("postgres://root@127.0.0.1:%s/postgres?sslmode=disable", port)
-	waitFor(t, url)
-	return url
+	at := urlOf(dir, 5432, "root", "postgres")
+	waitFor(t, at)
+	return at
 }
 
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+// startTied starts a server that ends with this process, however that ends.
+func startTied(server *exec.Cmd) (ended <-chan struct{}, err error) {
+	attr := *server.SysProcAttr
+	attr.Pdeathsig = syscall.SIGQUIT
+	server.SysProcAttr = &attr
+	started, done := make(chan error), make(chan struct{})
+	go func() {
+		defer close(done)
+		// The signal is sent when the thread that forked ends.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := server.Start()
+		started <- err
+		if err == nil {
+			_ = server.Wait()
+		}
+	}()
+	return done, <-started
 }
 
-func waitFor(t *testing.T, url string) {
+// urlOf makes a URL; the host may be a directory with a socket.
+func urlOf(host string, port uint16, user, database string) string {
+	return fmt.Sprintf("postgres://%s@/%s?host=%s&port=%d&sslmode=disable", user, database, url.QueryEscape(host), port)
+}
+
+func waitFor(t *testing.T, server string) {
 	t.Helper()
 	var err error
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if err = admin(t.Context(), url, "SELECT 1"); err == nil {
+		if err = admin(t.Context(), server, "SELECT 1"); err == nil {
 			return
 		}
 	}
@@ -96,8 +113,8 @@ func waitFor(t *testing.T, url string) {
 }
 
 // admin runs one statement on a connection of its own.
-func admin(ctx context.Context, url, text string) error {
-	conn, err := pgconn.Connect(ctx, url)
+func admin(ctx context.Context, server, text string) error {
+	conn, err := pgconn.Connect(ctx, server)
 	if err != nil {
 		return err
 	}
@@ -105,18 +122,18 @@ func admin(ctx context.Context, url, text string) error {
 }
 
 // database makes a fresh database and returns its URL.
-func database(t *testing.T, url, name string) string {
+func database(t *testing.T, server, name string) string {
 	t.Helper()
 	// A server that is not new may have it from an earlier run.
-	if err := admin(t.Context(), url, "DROP DATABASE IF EXISTS "+name); err != nil {
+	if err := admin(t.Context(), server, "DROP DATABASE IF EXISTS "+name); err != nil {
 		t.Fatal(err)
 	}
-	if err := admin(t.Context(), url, "CREATE DATABASE "+name); err != nil {
+	if err := admin(t.Context(), server, "CREATE DATABASE "+name); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := pgconn.ParseConfig(url)
+	cfg, err := pgconn.ParseConfig(server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("postgres://%s@%s:%d/%s?sslmode=disable", cfg.User, cfg.Host, cfg.Port, name)
+	return urlOf(cfg.Host, cfg.Port, cfg.User, name)
 }
