@@ -29,11 +29,20 @@ demo: build ## start a three-node cluster in one process and print how to reach 
 
 .PHONY: deps
 deps: # what the tests need from Debian, if it is not there
-	@for c in spin:spin psql:postgresql-client protoc:protobuf-compiler; do \
-		command -v $${c%%:*} >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq $${c##*:} >/dev/null; }; \
-	done
-	@ls /usr/lib/postgresql/*/bin/pgbench >/dev/null 2>&1 || command -v pgbench >/dev/null 2>&1 || \
-		{ apt-get update -qq && apt-get install -y -qq postgresql-contrib >/dev/null; }
+	@need=; \
+	for c in spin:spin psql:postgresql-client protoc:protobuf-compiler; do \
+		command -v $${c%%:*} >/dev/null 2>&1 || need="$$need $${c##*:}"; \
+	done; \
+	ls /usr/lib/postgresql/*/bin/pgbench >/dev/null 2>&1 || need="$$need postgresql-contrib"; \
+	[ -z "$$need" ] || { \
+		case $$need in *contrib*) $(NO_POSTGRES_SERVICE);; esac; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -y -qq $$need >/dev/null; }
+
+# Tests start PostgreSQL's server themselves: its package is not to, unless this
+# machine has it configured already.
+NO_POSTGRES_SERVICE = [ -e /etc/postgresql-common/createcluster.conf ] || { mkdir -p /etc/postgresql-common && \
+	echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; }
 
 .PHONY: test
 test: deps lint ## all tests that fit into CI
