@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,16 +136,15 @@ func TestSettingsOfBeforeTheFirstQueryOutliveItsRetry(t *testing.T) {
 	mustShow(t, a, "insert into t values (1)", "INSERT 0 1")
 	mustShow(t, a, "begin", "BEGIN")
 	mustShow(t, a, "set local application_name = 'x'", "SET")
-	failed := false
+	var failed atomic.Bool
 	env.Cluster.SetOnSend(func(_ context.Context, _ kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
-		if !failed && ba.Txn != nil && ba.Requests[0].Lock != kvapi.LockNone {
-			failed = true
+		if ba.Txn != nil && ba.Requests[0].Lock != kvapi.LockNone && !failed.Swap(true) {
 			return memkv.Fault{Before: kvapi.NewError(kvapi.ErrRefreshFailed, "conflict")}
 		}
 		return memkv.Fault{}
 	})
 	mustShow(t, a, "update t set a = 2 where a = 1", "UPDATE 1")
-	if !failed {
+	if !failed.Load() {
 		t.Fatal("nothing to retry")
 	}
 	if got, _ := query(t, a, "show application_name"); !strings.HasPrefix(got, "x") {

@@ -166,8 +166,11 @@ func conflictHint(s *Session, key kvapi.Key, other *kvapi.TxnMeta) string {
 	h := "The transaction might succeed if retried."
 	if key != nil {
 		h += fmt.Sprintf(" The conflict was in relation \"%s\"", relationOf(s, key))
+		if text := keyText(s, key); text != "" {
+			h += fmt.Sprintf(", key %s", text)
+		}
 		if other != nil {
-			h += fmt.Sprintf(" with transaction %s", other.ID.Short())
+			h += fmt.Sprintf(", with transaction %s", other.ID.Short())
 		}
 		h += "."
 	}
@@ -183,6 +186,17 @@ func relationOf(s *Session, key kvapi.Key) string {
 		}
 	}
 	return key.String()
+}
+
+// keyText prints the key of a row or index entry; empty if it is none of a table that is known.
+func keyText(s *Session, key kvapi.Key) string {
+	id, _, ok := tablekv.SplitKey(key)
+	if ok && s != nil && s.pg.Contents != nil {
+		if t := s.pg.Contents.Table(id); t != nil {
+			return exec.KeyText(tablekv.NewCodec(t), key, s.env)
+		}
+	}
+	return ""
 }
 
 // conditionError is a unique violation found at commit.

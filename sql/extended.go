@@ -224,13 +224,13 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 		return errAborted()
 	}
 	tx := s.tx
-	fresh, from := tx.explicit && tx.done == 0, origin{tx.explicit, len(tx.undo)}
+	fresh, from := tx.explicit && tx.done == 0, s.origin()
 	before := w.Mark()
 	tx.stmt = statement{}
 	if po.cur == nil && !po.ended {
 		s.beginStatement(po.p.stmt.Tree)
 	}
-	op := func(ctx context.Context) error { return s.executePortal(ctx, po, w, maxRows) }
+	op := func(ctx context.Context) error { return s.executeWatched(ctx, po, w, maxRows) }
 	for {
 		s.replay.last = w.Mark()
 		err = op(ctx)
@@ -248,6 +248,12 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 				continue
 			}
 			if !tx.explicit && s.again(ctx, w, err) {
+				continue
+			}
+			if w.Rewind(before) && s.replayTxn(ctx, err) {
+				po.close(s)
+				po.rows = 0
+				s.beginStatement(po.p.stmt.Tree)
 				continue
 			}
 		}
@@ -289,6 +295,24 @@ func (s *Session) repeat(ctx context.Context) error {
 		}
 		s.tx.done++
 	}
+	return nil
+}
+
+// executeWatched is executePortal with a look at what it writes (history.go).
+func (s *Session) executeWatched(ctx context.Context, po *portal, w ResultWriter, maxRows int) error {
+	half := po.cur != nil
+	seen := s.watch(po.p, w)
+	if seen == nil {
+		return s.executePortal(ctx, po, w, maxRows)
+	}
+	if err := s.executePortal(ctx, po, seen, maxRows); err != nil {
+		return err
+	}
+	if half || po.cur != nil { // it is read in parts
+		seen.h.off, seen.h.steps = true, nil
+		return nil
+	}
+	seen.note(po.p, po.params)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,16 +75,15 @@ func TestARowIsInsertedOnceWhateverAnswersAreLost(t *testing.T) {
 func testLostAnswer(t *testing.T, level string, cut int, after bool) {
 	env, srv := newTestServerEnv(t)
 	a, b := newTableSession(t, srv), newTestSession(t, srv)
-	batches := 0
+	var batches atomic.Int64
 	lost := kvapi.NewError(kvapi.ErrAmbiguous, "the answer was lost")
 	lost.MaybeApplied = true
 	env.Cluster.SetOnSend(func(_ context.Context, _ kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
 		if ba.Txn == nil {
 			return memkv.Fault{}
 		}
-		batches++
 		switch {
-		case batches-1 != cut:
+		case batches.Add(1)-1 != int64(cut):
 			return memkv.Fault{}
 		case after:
 			return memkv.Fault{After: lost}
@@ -117,12 +117,11 @@ func TestTheOutcomeAfterALostAnswerIsTheTruth(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			env, srv := newTestServerEnv(t)
 			a, b := newTableSession(t, srv), newTestSession(t, srv)
-			cut := false
+			var cut atomic.Bool
 			env.Cluster.SetOnSend(func(_ context.Context, _ kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
-				if end := ba.EndTxnRequest(); cut || end == nil || !end.Commit {
+				if end := ba.EndTxnRequest(); end == nil || !end.Commit || cut.Swap(true) {
 					return memkv.Fault{}
 				}
-				cut = true
 				lost := kvapi.NewError(kvapi.ErrAmbiguous, "lost")
 				lost.MaybeApplied = true
 				if after {

@@ -111,6 +111,7 @@ func (s *Session) retryStatement(ctx context.Context, cause error) bool {
 	if tx.t.RetryStatement(tx.stmt.st, cause) != nil {
 		return false
 	}
+	s.noteConflict(cause, conflictRetried)
 	s.undoVars(tx.undo[tx.stmt.undo:], false)
 	tx.undo = tx.undo[:tx.stmt.undo]
 	tx.retries++

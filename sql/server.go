@@ -38,6 +38,8 @@ type Server struct {
 	store schema.Store
 	log   *slog.Logger
 	rows  rowIDs
+	// contention are the conflicts of this node's sessions.
+	contention contention
 }
 
 // NewServer makes a Server.
@@ -142,7 +144,7 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 // setUpEval connects functions with the session.
 func (s *Session) setUpEval(c *schema.Contents) {
 	s.pg = pgcatalog.Env{Contents: c, Database: s.db, User: s.args.User, Settings: s.vars.settings,
-		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster}
+		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,

@@ -36,7 +36,7 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 			s.ensureTxn()
 			u = unit{at: i, mark: w.Mark(), replayable: true}
 		} else if i == 0 {
-			u = unit{mark: w.Mark(), origin: origin{s.tx.explicit, len(s.tx.undo)}, replayable: s.tx.done == 0}
+			u = unit{mark: w.Mark(), origin: s.origin(), replayable: s.tx.done == 0}
 		}
 		before := w.Mark()
 		err := s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
@@ -53,6 +53,9 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 		err = withCause(ctx, err)
 		if isRetryable(err) && u.replayable && s.tx != nil && w.Rewind(u.mark) && s.startOver(ctx, err, u.origin) {
 			i = u.at
+			continue
+		}
+		if isRetryable(err) && s.tx != nil && w.Rewind(before) && s.replayTxn(ctx, err) {
 			continue
 		}
 		w.Rewind(before)
@@ -90,13 +93,23 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 	tx := s.tx
 	s.beginStatement(p.stmt.Tree)
 	var err error
+	seen := s.watch(p, w)
+	if seen != nil {
+		w = seen
+	}
 	if planned(p.stmt.Tree) {
 		err = s.runPlanned(ctx, p, w, runOptions{describe: true, blind: alone && !tx.explicit})
 	} else {
 		err = s.utility(ctx, p, w, utilityOptions{describe: true, alone: alone})
 	}
-	if err == nil && !isBegin(p.stmt.Tree) {
+	if err != nil {
+		return err
+	}
+	if seen != nil {
+		seen.note(p, nil)
+	}
+	if !isBegin(p.stmt.Tree) {
 		tx.done++
 	}
-	return err
+	return nil
 }

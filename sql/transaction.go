@@ -44,6 +44,9 @@ func (s *Session) beginStmt(n *pg.TransactionStmt, w ResultWriter, tag string) e
 	if err := s.txnModes(n.Options, ""); err != nil {
 		return err
 	}
+	if s.tx.done == 0 && !s.tx.past {
+		s.tx.history = newHistory(len(s.tx.undo))
+	}
 	return w.CommandComplete(tag)
 }
 
@@ -71,7 +74,7 @@ func (s *Session) commitStmt(ctx context.Context, n *pg.TransactionStmt, w Resul
 // chain is AND CHAIN: the next transaction has the modes of the last.
 func (s *Session) chain(n *pg.TransactionStmt, last *txnState) {
 	if n.Chain {
-		s.tx = &txnState{explicit: true, readOnly: last.readOnly, level: last.level}
+		s.tx = &txnState{explicit: true, readOnly: last.readOnly, level: last.level, history: newHistory(0)}
 		s.newAttempt()
 	}
 }

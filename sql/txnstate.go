@@ -25,6 +25,8 @@ type txnState struct {
 	readOnly bool
 	// level is the isolation level's name, stmt the statement that runs.
 	level string
+	// history is what can be run again; nil in an implicit transaction.
+	history *history
 	// claim is its idempotency key, nil for none.
 	claim *claim
 	// past: it reads at a past timestamp.
@@ -122,8 +124,8 @@ const (
 // origin is how a transaction was when the part of it that is run again began.
 type origin struct {
 	explicit bool
-	// undo is how many settings had been made: those stay.
-	undo int
+	// undo is how many settings had been made, steps how many statements had run: those stay.
+	undo, steps int
 }
 
 // startOver makes the transaction as new after a retryable error.
@@ -132,6 +134,7 @@ func (s *Session) startOver(ctx context.Context, cause error, o origin) bool {
 	if tx == nil || tx.retries >= retriesMax || ctx.Err() != nil {
 		return false
 	}
+	s.noteConflict(cause, conflictRetried)
 	s.closePortalCursors()
 	s.advisory.endTxn(ctx, true)
 	// A schema change works through side transactions too, which the locks of
@@ -146,6 +149,12 @@ func (s *Session) startOver(ctx context.Context, cause error, o origin) bool {
 	s.undoVars(tx.undo[o.undo:], false)
 	tx.undo, tx.savepoints, tx.tables = tx.undo[:o.undo], nil, nil
 	tx.explicit, tx.failed, tx.done = o.explicit, false, 0
+	switch {
+	case !o.explicit:
+		tx.history = nil
+	case tx.history != nil:
+		tx.history.steps = tx.history.steps[:min(o.steps, len(tx.history.steps))]
+	}
 	tx.retries++
 	tx.start = time.Now()
 	s.ec.TxnTime, s.env.Now = tx.start, tx.start
@@ -224,9 +233,13 @@ func (s *Session) noteError(ctx context.Context, err error, atCommit bool) {
 	if s.tx == nil {
 		return
 	}
+	s.noteConflict(err, conflictShown)
 	if s.tx.explicit && !atCommit {
 		s.closePortals()
 		s.tx.failed = true
+		if h := s.tx.history; h != nil {
+			h.off, h.steps = true, nil
+		}
 		if isRetryable(err) && s.tx.lost == nil {
 			s.tx.lost = err
 		}

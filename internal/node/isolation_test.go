@@ -67,7 +67,7 @@ func TestAnomaliesOfEachIsolationLevelOnThreeGateways(t *testing.T) {
 			}
 			got := hermitage.Run(ctx, open, sc.Steps, level)
 			gaveUp := !strings.HasSuffix(level, "committed") && strings.Contains(got, "ERROR 40001")
-			if got != sc.Want[i] && !gaveUp {
+			if got != sc.Want[i] && got != sc.Serial && !gaveUp {
 				t.Errorf("%s, %s\n got: %s\nwant: %s", sc.Name, level, got, sc.Want[i])
 			}
 			if ctx.Err() != nil {

@@ -55,6 +55,9 @@ type Stmt struct {
 	Used    []bool
 	// Writes says that the statement writes or takes locks.
 	Writes bool
+	// Volatile says that it calls volatile functions, Effects that some of them have effects that
+	// outlive a rollback and matter.
+	Volatile, Effects bool
 	// Virtual says that it reads computed tables, which may depend on anything.
 	Virtual bool
 	// Tables are the descriptors it depends on.
@@ -76,6 +79,8 @@ type binder struct {
 	tables  map[schema.DescID]*schema.Table
 	virtual bool
 	writes  bool
+	// volatile and effects: see Stmt.
+	volatile, effects bool
 }
 
 // Bind resolves a SELECT, VALUES, INSERT, UPDATE or DELETE. paramTypes may be short, and hold
@@ -135,6 +140,7 @@ func (b *binder) finish(st *Stmt) {
 	st.Params = b.params
 	st.NumCols = int(b.next)
 	st.Virtual, st.Writes = b.virtual, b.writes
+	st.Volatile, st.Effects = b.volatile, b.effects
 	for _, t := range b.tables {
 		st.Tables = append(st.Tables, t)
 	}

@@ -52,6 +52,17 @@ func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
 	return b.call(m, args, fc.Location)
 }
 
+// idle are the volatile functions that may be called once more than the user sees: numbers are not
+// given back anyway, and the others leave nothing.
+var idle = map[string]bool{"nextval": true, "unique_rowid": true, "random": true, "gen_random_uuid": true, "clock_timestamp": true}
+
+func (b *binder) noteVolatile(m builtins.Match) {
+	if m.Vol == builtins.Volatile {
+		b.volatile = true
+		b.effects = b.effects || !idle[m.Name]
+	}
+}
+
 // plainCall refuses aggregate syntax on other functions.
 func (b *binder) plainCall(name string, fc *pg.FuncCall) {
 	switch {

@@ -94,6 +94,7 @@ func (b *binder) op(op string, l, r Expr, pos int32) Expr {
 // call casts arguments to what an overload takes and makes the call.
 func (b *binder) call(m builtins.Match, args []Expr, pos int32) Expr {
 	args = b.castArgs(m, args, pos)
+	b.noteVolatile(m)
 	return b.fold(&Call{M: m, Args: args}, m.Vol)
 }
 

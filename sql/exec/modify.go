@@ -2,6 +2,7 @@ package exec
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -88,16 +89,29 @@ func UniqueViolation(c *tablekv.Codec, key kvapi.Key, env *types.Env) error {
 	}
 	e := sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates unique constraint \"%s\"", ic.Index.Name).
 		WithConstraint(ic.Index.Name).WithTable("", c.Table.Name)
+	if text := KeyText(c, key, env); text != "" {
+		return e.WithDetail("Key %s already exists.", text)
+	}
+	return e
+}
+
+// KeyText prints an entry's key as "(a, b)=(1, 2)"; empty if it is no entry of the table.
+func KeyText(c *tablekv.Codec, key kvapi.Key, env *types.Env) string {
+	_, id, ok := tablekv.SplitKey(key)
+	ic := c.IndexByID(id)
+	if !ok || ic == nil {
+		return ""
+	}
 	vals, err := ic.DecodeIndexed(key)
 	if err != nil {
-		return e
+		return ""
 	}
 	var names, texts []string
 	for i, k := range ic.Keys {
 		names = append(names, c.Table.Columns[k.Ordinal].Name)
 		texts = append(texts, string(types.AppendText(nil, k.Type, vals[i], env)))
 	}
-	return e.WithDetail("Key (%s)=(%s) already exists.", strings.Join(names, ", "), strings.Join(texts, ", "))
+	return fmt.Sprintf("(%s)=(%s)", strings.Join(names, ", "), strings.Join(texts, ", "))
 }
 
 // conflictError turns a failed condition into a unique violation.

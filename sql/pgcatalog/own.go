@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/types"
 )
 
 // Numbers of namespaces and fixed rows. Postgres fixes the first; the others
@@ -23,6 +24,7 @@ const ownColumns = `
 cairn.nodes 13100 v: node_id int8, sql_address text, rpc_address text, http_address text, locality text, is_live bool, ranges int8, leases int8
 cairn.ranges 13101 v: range_id int8, start_key text, end_key text, database_name name, schema_name name, table_name name, leaseholder int8, replicas _int8, live_bytes int8, live_keys int8, generation int8
 cairn.descriptors 13102 v: id oid, kind text, name name, database_name name, schema_name name, version int8, owner name, changing text
+cairn.contention 13103 v: database_name name, schema_name name, table_name name, key text, retried int8, shown int8, last_reason text, last_transaction text, last_at timestamptz
 `
 
 type filler = func(ctx context.Context, env *Env, w *writer) error
@@ -75,6 +77,7 @@ func fillers() map[string]filler {
 		"cairn.nodes":       fillNodes,
 		"cairn.ranges":      fillRanges,
 		"cairn.descriptors": fillDescriptors,
+		"cairn.contention":  fillContention,
 	}
 }
 
@@ -125,6 +128,22 @@ func fillDescriptors(_ context.Context, env *Env, w *writer) error {
 		c["database_name"], c["schema_name"] = parentNames(env, h)
 		if h.Change != nil {
 			c["changing"] = h.Change.What
+		}
+		w.add(c)
+	}
+	return nil
+}
+
+func fillContention(_ context.Context, env *Env, w *writer) error {
+	if env.Contention == nil {
+		return nil
+	}
+	for _, k := range env.Contention() {
+		c := cells{"key": k.Key, "retried": k.Retried, "shown": k.Shown, "last_reason": k.Reason,
+			"last_transaction": orNull(k.Other), "last_at": types.NewTimestampTZ(types.StampOfTime(k.At))}
+		if t := env.Contents.Table(k.TableID); t != nil {
+			c["table_name"] = t.Name
+			c["database_name"], c["schema_name"] = parentNames(env, &t.Header)
 		}
 		w.add(c)
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/builtins"
@@ -42,6 +43,19 @@ type Env struct {
 	// Cluster is what the tables of schema cairn and pg_stat_activity show;
 	// nil: nothing.
 	Cluster Cluster
+	// Contention are the conflicts that cost this node's sessions most; nil:
+	// none are known.
+	Contention func() []Conflict
+}
+
+// Conflict is a row of cairn.contention.
+type Conflict struct {
+	TableID schema.DescID
+	Key     string
+	// Retried counts conflicts that the client did not see, Shown the others.
+	Retried, Shown int64
+	Reason, Other  string
+	At             time.Time
 }
 
 // Setting is a parameter of the session.

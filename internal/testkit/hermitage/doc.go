@@ -15,5 +15,9 @@
 // A session whose statement fails is rolled back, and its later steps are left
 // out. What the table holds in the end comes last.
 //
+// A transaction that the gateway could run again unseen shows what it did in
+// the end: of two runs that lost, only the one whose rows had been shown and
+// are others now is an error.
+//
 // What is not here: time. A script that hangs is ended by its context.
 package hermitage
