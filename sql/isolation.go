@@ -59,10 +59,10 @@ func (s *Session) setIsolation(v string) error {
 		return err
 	}
 	switch {
-	case s.tx.done > 0:
-		return sqlerr.New(sqlerr.ActiveSQLTransaction, "SET TRANSACTION ISOLATION LEVEL must be called before any query")
 	case len(s.tx.savepoints) > 0:
 		return sqlerr.New(sqlerr.ActiveSQLTransaction, "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction")
+	case s.tx.done > 0:
+		return sqlerr.New(sqlerr.ActiveSQLTransaction, "SET TRANSACTION ISOLATION LEVEL must be called before any query")
 	}
 	s.tx.level = level
 	s.tx.t.SetIsolation(isolationOf(level))
