@@ -120,7 +120,8 @@ func (c *cluster) commitLater(txn *kvapi.Transaction) error {
 }
 
 // TestCommitsShareCommands: while one is under way the next ones gather; and
-// one that is refused does not take the others with it.
+// one that is refused does not take the others with it. A command takes a
+// moment of virtual time, in which all come: so there are two.
 func TestCommitsShareCommands(t *testing.T) {
 	for _, broken := range []int{-1, 7} {
 		synctest.Test(t, func(t *testing.T) { commitMany(t, broken) })
@@ -128,7 +129,9 @@ func TestCommitsShareCommands(t *testing.T) {
 }
 
 func commitMany(t *testing.T, broken int) {
-	c := newCluster(t, 1, quiet)
+	knobs := quiet
+	knobs.LogSyncTime = func() time.Duration { return time.Millisecond }
+	c := newCluster(t, 1, knobs)
 	c.mustPut("warm", "up")
 	const n = 30
 	var txns []*kvapi.Transaction
@@ -148,7 +151,7 @@ func commitMany(t *testing.T, broken int) {
 		})
 	}
 	wg.Wait()
-	if done := c.nodes[1].store.Metrics().Proposals.Load() - before; broken < 0 && done > n/3 {
+	if done := c.nodes[1].store.Metrics().Proposals.Load() - before; broken < 0 && done > 2 {
 		t.Errorf("%d commands for %d commits", done, n)
 	}
 	for i, txn := range txns {
