@@ -20,7 +20,7 @@ func TestANodeWhoseClockIsOffDoesNotJoin(t *testing.T) {
 			wall := &hlc.SkewedClock{Base: hlc.SystemClock{}}
 			wall.SetOffset(off)
 			cfg := c.cfgs[0]
-			cfg.StoreDir, cfg.RPCAddr, cfg.SQLAddr, cfg.HTTPAddr = filepath.Join(t.TempDir(), "n"), freePort(t), "127.0.0.1:0", "127.0.0.1:0"
+			cfg.StoreDir, cfg.RPCAddr, cfg.SQLAddr, cfg.HTTPAddr = filepath.Join(t.TempDir(), "n"), freePorts(t, 1)[0], "127.0.0.1:0", "127.0.0.1:0"
 			cfg.Wall, cfg.Join = wall, []string{c.cfgs[0].RPCAddr}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -28,22 +29,28 @@ type cluster struct {
 	cfgs  []Config
 }
 
-func freePort(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// freePorts returns loopback addresses nobody listens on. They lie below the
+// kernel's range for outgoing connections (32768 and up by default), of which
+// one may take a port before a node does, or before it comes back.
+func freePorts(t testing.TB, count int) (addrs []string) {
+	t.Helper()
+	for tries := 0; len(addrs) < count; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000)))
+		switch {
+		case err == nil:
+			defer l.Close() // when all are found: they are to differ
+			addrs = append(addrs, l.Addr().String())
+		case tries > 100:
+			t.Fatal(err)
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addrs
 }
 
 func startCluster(t testing.TB, count int) *cluster {
 	t.Helper()
 	c := &cluster{t: t, nodes: make([]*Node, count), cfgs: make([]Config, count)}
-	var join []string
-	for range count {
-		join = append(join, freePort(t))
-	}
+	join := freePorts(t, count)
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("CAIRN_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
