@@ -152,9 +152,11 @@ func TestAnIdleClusterIsIdle(t *testing.T) {
 	}
 	c := start(t, 3)
 	replicated(t, c)
-	settle, span := 3*time.Second, 10*time.Second
+	// Promised is less than 3 % on a machine that does nothing else. The short
+	// run only finds what is far off: it shares the machine, for ten seconds.
+	settle, span, percentMax := 3*time.Second, 10*time.Second, 6.0
 	if *long {
-		span = 30 * time.Second
+		span, percentMax = 30*time.Second, 3
 	}
 	time.Sleep(settle)
 	before := time.Duration(0)
@@ -168,7 +170,7 @@ func TestAnIdleClusterIsIdle(t *testing.T) {
 	}
 	percent := 100 * used.Seconds() / span.Seconds()
 	t.Logf("three idle nodes used %v in %v: %.2f %% of one core", used, span, percent)
-	if percent >= 3 {
-		t.Errorf("three idle nodes use %.2f %% of one core; promised is less than 3", percent)
+	if percent >= percentMax {
+		t.Errorf("three idle nodes use %.2f %% of one core; at most %.0f are allowed here", percent, percentMax)
 	}
 }

@@ -135,7 +135,8 @@ func holderIn(err *kvapi.Error, e *entry) kvapi.NodeID {
 	return 0
 }
 
-// order lists the nodes to try: the hint, this node, live ones, the rest.
+// order lists the nodes to try: the hint, this node, live ones, the rest, and
+// last those that gave no answer.
 func (s *Sender) order(e *entry) []kvapi.NodeID {
 	out := make([]kvapi.NodeID, 0, len(e.desc.Replicas)+1)
 	hint := kvapi.NodeID(e.hint.Load())
@@ -146,6 +147,8 @@ func (s *Sender) order(e *entry) []kvapi.NodeID {
 	}
 	rank := func(n kvapi.NodeID) int {
 		switch {
+		case s.suspects.has(n):
+			return 4
 		case n == hint:
 			return 0
 		case s.cfg.Alive != nil && !s.cfg.Alive(n):
@@ -155,7 +158,7 @@ func (s *Sender) order(e *entry) []kvapi.NodeID {
 		}
 		return 2
 	}
-	if i := slices.Index(out, hint); i >= 0 {
+	if i := slices.Index(out, hint); i >= 0 && !s.suspects.has(hint) {
 		// The usual case: the rest is a fallback, whose order may be rough.
 		out[0], out[i] = out[i], out[0]
 		return out
@@ -182,6 +185,11 @@ func (s *Sender) attempt(ctx context.Context, e *entry, node kvapi.NodeID, ba *k
 		// The watch gave the attempt up. It may have been evaluated.
 		err = kvapi.NewError(kvapi.ErrNodeUnreachable, "%s hangs: %v", node, err)
 		err.MaybeApplied = true
+	}
+	if err != nil && err.Kind == kvapi.ErrNodeUnreachable {
+		s.suspects.add(node)
+	} else if err == nil || err.Kind != kvapi.ErrCanceled {
+		s.suspects.clear(node)
 	}
 	s.learn(br, err)
 	return br, err

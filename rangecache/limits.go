@@ -23,6 +23,9 @@ const (
 	// how long a replica has to say who leads.
 	slowAttempt = 2 * time.Second
 	probeWait   = 1500 * time.Millisecond
+	// suspectFor is how long a node that gave no answer is asked last: the
+	// time that others need to take over what it led.
+	suspectFor = 5 * time.Second
 	// depthMax bounds how often a part is divided again. Every division rests
 	// on fresher descriptors; this many in one request is a bug.
 	depthMax = 64

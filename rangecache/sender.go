@@ -55,6 +55,7 @@ type Sender struct {
 	cache   *Cache
 	flights flights
 	metrics Metrics
+	suspects suspects
 	// slots bounds the goroutines that send parts.
 	slots chan struct{}
 }
