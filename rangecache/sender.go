@@ -51,10 +51,10 @@ type Metrics struct {
 // Sender sends batches to the ranges that hold their keys. It implements
 // kvapi.Sender and is safe for concurrent use.
 type Sender struct {
-	cfg     Config
-	cache   *Cache
-	flights flights
-	metrics Metrics
+	cfg      Config
+	cache    *Cache
+	flights  flights
+	metrics  Metrics
 	suspects suspects
 	// slots bounds the goroutines that send parts.
 	slots chan struct{}
