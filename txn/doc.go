@@ -63,8 +63,9 @@
 //	I4  Every lock of every epoch is in the lock spans of the end of the
 //	    transaction (tracker).
 //	I5  At commit, read and write timestamp agree, or nothing read between
-//	    them was written since (refresher). A buffered write's precondition is
-//	    in the refresh spans or checked with the write.
+//	    them was written since (refresher). A buffered write's precondition,
+//	    and what was read under a lock before it, is in the refresh spans or
+//	    checked with the write (kvapi.Request.ReadAt).
 //	I6  A scan is what the server has, overlaid with the write buffer, cut at
 //	    its bounds; the resume span is exactly the rest. Checked against a
 //	    naive twin.
@@ -80,7 +81,7 @@
 // lock spans are precise up to 1 MB and 256 KB and then condensed; a key with
 // its value has at most 32 MB.
 //
-// What is not here: pipelined intents and durable locks, ranged deletes; and the
+// What is not here: pipelining of intents and durable locks, ranged deletes; and the
 // idempotency key, which is a row as any other (package sql).
 //
 // Read on: buffer.go, then committer.go and refresher.go; isolation.go for the

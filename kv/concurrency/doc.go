@@ -26,6 +26,12 @@
 // is learnt goes to the txncache; the next scan finds it there and resolves
 // every lock of that transaction in its way, in one call.
 //
+// A holder in a parallel commit hands its keys on before its record says that
+// it is committed: its coordinator tells (OnImplicitCommit), and who waits to
+// read or to lock goes on. A write that meets such an intent waits for the
+// record, without the lock table, since it may hold the key itself by then
+// (areSettled, awaitRecords).
+//
 // Invariants
 //
 //	I1  A guard returned without error holds all latches, and no conflicting

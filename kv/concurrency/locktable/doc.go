@@ -22,7 +22,7 @@
 // At the limit of memory the table forgets, of keys that nobody waits for, the
 // lower half in key order. What is on disk is found there again. A lock in
 // memory is lost, as by a change of lease: a serializable transaction finds out
-// when it refreshes, if it matters; who needs exclusion as such asks for a
+// when it refreshes or writes, if it matters; who needs exclusion as such asks for a
 // durable lock.
 //
 // When a lock is released, the first of the queue is granted: it is signalled,
