@@ -39,17 +39,24 @@ type cluster struct {
 }
 
 type testNode struct {
-	c      *cluster
-	id     kvapi.NodeID
-	fs     storagetest.CrashFS
-	clock  *hlc.Clock
+	c     *cluster
+	id    kvapi.NodeID
+	fs    storagetest.CrashFS
+	clock *hlc.Clock
+	wg    sync.WaitGroup
+	// process is the node since its last start; cluster.mu guards its change.
+	*process
+	// down nodes neither send nor receive.
+	down bool
+}
+
+// process is what a restart makes anew. It does not change, so that others may
+// use what up and passes gave them while the node goes down and comes back.
+type process struct {
 	engine *storage.Engine
 	store  *Store
 	inbox  chan []byte
 	done   chan struct{}
-	wg     sync.WaitGroup
-	// down nodes neither send nor receive.
-	down bool
 }
 
 const testMaxOffset = 250 * time.Millisecond
@@ -95,11 +102,17 @@ func (n *testNode) open() {
 	if err != nil {
 		n.c.t.Fatal(err)
 	}
-	n.engine = eng
+	n.become(&process{engine: eng})
+}
+
+func (n *testNode) become(p *process) {
+	n.c.mu.Lock()
+	defer n.c.mu.Unlock()
+	n.process, n.down = p, p.store == nil
 }
 
 func (n *testNode) start() {
-	n.inbox, n.done = make(chan []byte, 4096), make(chan struct{})
+	p := &process{engine: n.engine, inbox: make(chan []byte, 4096), done: make(chan struct{})}
 	s, err := Open(context.Background(), Config{
 		Engine: n.engine, Clock: n.clock, Transport: testTransport{n}, Txns: testTxns{n.c}, Sender: n.c,
 		Nodes: n.c, Knobs: n.c.knobs,
@@ -112,10 +125,9 @@ func (n *testNode) start() {
 	if err != nil {
 		n.c.t.Fatal(err)
 	}
-	n.c.mu.Lock()
-	n.store, n.down = s, false
-	n.c.mu.Unlock()
-	n.wg.Go(n.receive)
+	p.store = s
+	n.become(p)
+	n.wg.Go(p.receive)
 	s.Start()
 }
 
@@ -125,16 +137,16 @@ func (n *testNode) isDown() bool {
 	return n.down
 }
 
-func (n *testNode) receive() {
+func (p *process) receive() {
 	for {
 		select {
-		case b := <-n.inbox:
+		case b := <-p.inbox:
 			envs, err := raftgroup.DecodeEnvelopes(b)
 			if err != nil {
 				panic(err)
 			}
-			n.store.HandleRaft(envs)
-		case <-n.done:
+			p.store.HandleRaft(envs)
+		case <-p.done:
 			return
 		}
 	}
@@ -197,11 +209,11 @@ func (c *cluster) FullNodes() []kvapi.NodeID {
 	return out
 }
 
-func (c *cluster) up(id kvapi.NodeID) *testNode {
+func (c *cluster) up(id kvapi.NodeID) *process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := c.nodes[id]; id != c.hidden && n != nil && !n.down && n.store != nil {
-		return n
+	if n := c.nodes[id]; id != c.hidden && n != nil && !n.down {
+		return n.process
 	}
 	return nil
 }
@@ -217,14 +229,14 @@ func (c *cluster) isolate(id kvapi.NodeID, off bool) {
 	}
 }
 
-func (c *cluster) passes(from, to kvapi.NodeID) *testNode {
+func (c *cluster) passes(from, to kvapi.NodeID) *process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.nodes[to]
-	if n == nil || n.down || n.store == nil || c.nodes[from].down || c.cut[[2]kvapi.NodeID{from, to}] {
+	if n == nil || n.down || c.nodes[from].down || c.cut[[2]kvapi.NodeID{from, to}] {
 		return nil
 	}
-	return n
+	return n.process
 }
 
 func (c *cluster) loses(envs []raftgroup.Envelope) bool {
