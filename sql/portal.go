@@ -104,6 +104,10 @@ func (s *Session) wrote(t *schema.Table) {
 }
 
 func (s *Session) virtualRows(ctx context.Context, t *bind.VirtualTable) (exec.Rows, error) {
+	if q, ok := t.Impl.(*schema.Sequence); ok {
+		last, called, err := s.srv.cfg.Catalog.SequenceValue(ctx, q)
+		return &virtualRows{rows: []types.Row{{types.NewInt(last), types.NewInt(0), types.NewBool(called)}}}, err
+	}
 	rows, err := t.Impl.(*pgcatalog.Table).Rows(ctx, &s.pg)
 	return &virtualRows{rows: rows}, err
 }

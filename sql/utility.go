@@ -54,7 +54,7 @@ func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o ut
 	case *pg.Node_UnlistenStmt:
 		return w.CommandComplete("UNLISTEN")
 	case *pg.Node_LockStmt:
-		return sqlerr.Unsupported("LOCK TABLE").WithHint("Transactions can be serializable; lock rows with SELECT … FOR UPDATE.")
+		return s.lockTable(ctx, n.LockStmt, w)
 	}
 	return s.ddl(ctx, p.stmt, w, o.alone)
 }

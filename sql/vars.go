@@ -109,6 +109,7 @@ var varDefs = map[string]varDef{
 	"transform_null_equals":               {def: "off", boole: true},
 	"array_nulls":                         {def: "on", boole: true},
 	"quote_all_identifiers":               {def: "off", boole: true},
+	"synchronize_seqscans":                {def: "on", boole: true},
 	idempotencyKey:                        {},
 	idempotencyRetention:                  {def: "7d", unit: "ms", apply: applyRetention},
 	readAsOf:                              {apply: applyAsOf},

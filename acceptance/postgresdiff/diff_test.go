@@ -18,7 +18,8 @@ var (
 	postgresURL = flag.String("postgres", "", "URL of a running PostgreSQL 15; without it one is started")
 )
 
-// TestCairnAnswersAsPostgresDoes runs every script in testdata.
+// TestCairnAnswersAsPostgresDoes runs every script in testdata, and carries dumps
+// between the two.
 func TestCairnAnswersAsPostgresDoes(t *testing.T) {
 	bin, ok := postgresBin()
 	if !ok && *postgresURL == "" {
@@ -51,6 +52,7 @@ func TestCairnAnswersAsPostgresDoes(t *testing.T) {
 		noLonger(t, file, seen)
 	}
 	t.Logf("%d statements compared", compared)
+	t.Run("pg_dump", testDumps)
 }
 
 // everything stands for all fields of a statement that one server refuses.

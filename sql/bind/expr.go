@@ -148,6 +148,11 @@ func (b *binder) simpleColumn(sc *scope, name string, pos int32) Expr {
 	if t := sc.table("", name, pos); t != nil {
 		return wholeRow(t)
 	}
+	if len(sc.tables) == 1 {
+		if sys := b.systemColumn(sc.tables[0], name); sys != nil {
+			return sys
+		}
+	}
 	sc.missingColumn("", name, pos)
 	return nil
 }
@@ -361,8 +366,8 @@ func (b *binder) subscript(sc *scope, e Expr, ix *pg.A_Indices, pos int32) Expr 
 	t := e.Type()
 	elem, ok := t.Elem()
 	if !ok {
-		if t.OID == types.OIDJSONB {
-			b.unsupported(pos, "subscripting of jsonb")
+		if sub := b.subscriptOther(sc, e, ix, pos); sub != nil {
+			return sub
 		}
 		b.failf(pos, sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", t)
 	}
@@ -380,6 +385,27 @@ func (b *binder) subscript(sc *scope, e Expr, ix *pg.A_Indices, pos int32) Expr 
 		return &Subscript{E: e, Lo: index(ix.Lidx), Hi: index(ix.Uidx), Slice: true, T: t}
 	}
 	return &Subscript{E: e, Lo: index(ix.Uidx), T: elem}
+}
+
+// subscriptOther subscripts what is not an array: a name's bytes, from 0, and jsonb's elements and
+// members. nil: the type has none.
+func (b *binder) subscriptOther(sc *scope, e Expr, ix *pg.A_Indices, pos int32) Expr {
+	if e.Type().OID != types.OIDName && e.Type().OID != types.OIDJSONB {
+		return nil
+	}
+	if ix.IsSlice {
+		b.failf(pos, sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support slices", e.Type())
+	}
+	sub := b.expr(sc, ix.Uidx)
+	if e.Type().OID == types.OIDJSONB {
+		if unknown(sub) {
+			sub = b.mustCast(sub, types.Text, b.pos(ix.Uidx))
+		}
+		return b.op("->", e, sub, pos)
+	}
+	from := b.op("+", b.mustCast(sub, types.Int4, b.pos(ix.Uidx)), &Const{D: types.NewInt(1), T: types.Int4, Pos: -1}, pos)
+	part := b.callByName("substring", []Expr{b.mustCast(e, types.Text, pos), from, &Const{D: types.NewInt(1), T: types.Int4, Pos: -1}}, pos)
+	return b.mustCast(part, types.Char, pos)
 }
 
 func (b *binder) field(e Expr, name string, pos int32) Expr {

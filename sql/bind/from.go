@@ -7,6 +7,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
@@ -102,11 +103,16 @@ func (b *binder) rangeVar(sc *scope, rv *pg.RangeVar) Rel {
 	case *schema.View:
 		return b.view(sc, o, rv)
 	case *schema.Sequence:
-		b.unsupported(rv.Location, "reading sequence \"%s\" as a table", rv.Relname)
+		return b.virtualScan(sc, &VirtualTable{Schema: rv.Schemaname, Name: o.Name, OID: types.OID(o.ID),
+			Columns: sequenceColumns, Impl: o}, rv)
 	}
 	b.missingRelation(rv)
 	return nil
 }
+
+// sequenceColumns are what a sequence shows when it is read as a table.
+var sequenceColumns = []builtins.Column{{Name: "last_value", Type: types.Int8}, {Name: "log_cnt", Type: types.Int8},
+	{Name: "is_called", Type: types.Bool}}
 
 func (b *binder) scan(t *schema.Table, alias string) *Scan {
 	b.tables[t.ID] = t
@@ -171,14 +177,15 @@ func (b *binder) inSchema(name string, rv *pg.RangeVar) schema.Object {
 
 func (b *binder) virtualScan(sc *scope, vt *VirtualTable, rv *pg.RangeVar) Rel {
 	b.virtual = true
-	base := b.newCols(len(vt.Columns))
-	s := &VirtualScan{Table: vt, Alias: rv.Relname}
+	base := b.newCols(len(vt.Columns) + 1)
+	s := &VirtualScan{Table: vt, Alias: rv.Relname, TableOID: base + ColID(len(vt.Columns))}
 	t := &tableRef{name: rv.Relname, schema: rv.Schemaname}
 	for i, c := range vt.Columns {
 		id := base + ColID(i)
 		s.Cols = append(s.Cols, id)
 		t.cols = append(t.cols, &scopeCol{name: c.Name, id: id, t: c.Type, table: t, oid: vt.OID, att: int16(i + 1)})
 	}
+	t.cols = append(t.cols, &scopeCol{name: "tableoid", id: s.TableOID, t: types.Oid, hidden: true, table: t, oid: vt.OID, att: -6})
 	b.add(sc, t, rv.Alias)
 	return s
 }

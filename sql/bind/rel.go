@@ -27,6 +27,8 @@ type VirtualScan struct {
 	Table *VirtualTable
 	Alias string
 	Cols  []ColID
+	// TableOID is the register of the system column tableoid.
+	TableOID ColID
 }
 
 // VirtualTable is what binding needs of a computed table. Impl belongs to who made it.

@@ -303,6 +303,7 @@ func Defines(r Rel, on func(ColID)) {
 		tableRefs(len(r.Table.Columns), r.Base, on)
 	case *VirtualScan:
 		each(r.Cols)
+		on(r.TableOID)
 	case *Values:
 		each(r.Cols)
 	case *FuncScan:

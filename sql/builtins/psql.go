@@ -1,12 +1,13 @@
 package builtins
 
 import (
+	"strings"
 	"time"
 
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// psqlFuncs are what psql's \d asks about things that Cairn does not have (rules, triggers,
+// psqlFuncs are what psql's \d and pg_dump ask about things that Cairn does not have (rules, triggers,
 // partitions, extended statistics, publications, functions of users): there are none, so NULL.
 func psqlFuncs() []Overload {
 	oid := []types.T{types.Oid}
@@ -19,10 +20,34 @@ func psqlFuncs() []Overload {
 		none("pg_get_ruledef", oid), none("pg_get_ruledef", []types.T{types.Oid, types.Bool}),
 		none("pg_get_triggerdef", oid), none("pg_get_triggerdef", []types.T{types.Oid, types.Bool}),
 		none("pg_get_function_result", oid), none("pg_get_function_arguments", oid), none("pg_get_functiondef", oid),
+		none("pg_get_function_identity_arguments", oid), none("pg_get_function_sqlbody", oid), none("pg_get_statisticsobjdef", oid),
+		none("pg_tablespace_location", oid),
+		none("acldefault", []types.T{types.Char, types.Oid}),
 		fn("pg_relation_is_publishable", []types.T{types.RegClass}, types.Bool, "False: there are no publications.",
 			func(ectx, []datum) (datum, error) { return types.NewBool(false), nil }).stable(),
 	}
-	return append(out, sleepFunc())
+	return append(out, sleepFunc(), optionsFunc())
+}
+
+// optionsFunc cuts storage options, name=value, as pg_class.reloptions keeps them.
+func optionsFunc() Overload {
+	o := srf("pg_options_to_table", []types.T{types.TextArray}, types.Record, "Options of an object by name.",
+		func(_ ectx, a []datum) (Rows, error) {
+			var rows []types.Row
+			for _, d := range a[0].Array().Elems {
+				name, value, ok := strings.Cut(d.Str(), "=")
+				row := types.Row{types.NewText(name), types.Null}
+				if ok {
+					row[1] = types.NewText(value)
+				}
+				rows = append(rows, row)
+			}
+			return rowsOf(rows), nil
+		}).stable()
+	o.Cols = func([]types.T) []Column {
+		return []Column{{Name: "option_name", Type: types.Text}, {Name: "option_value", Type: types.Text}}
+	}
+	return o
 }
 
 // sleepFunc is pg_sleep; a cancelled statement wakes up.

@@ -3,11 +3,13 @@ package ddl
 import (
 	"context"
 	"math"
+	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -138,9 +140,46 @@ func (s *stmt) setDefault(ctx context.Context, t *schema.Table, col *schema.Colu
 	if n.GetAConst().GetIsnull() {
 		return nil
 	}
+	q, err := s.nextvalOf(ctx, n)
+	if err != nil {
+		return err
+	}
+	if q != nil {
+		s.r.RequireSame(q.ID)
+		col.Sequence = q.ID
+	}
 	col.Default = text
 	col.DefaultOID, err = s.Catalog.NewID(ctx)
 	return err
+}
+
+// nextvalOf is the sequence of a default that is nextval('name') and nothing
+// else, nil for any other: such a default follows its sequence's renames, and
+// keeps it from being dropped.
+func (s *stmt) nextvalOf(ctx context.Context, n *pg.Node) (*schema.Sequence, error) {
+	call := n.GetFuncCall()
+	if call == nil || len(call.Args) != 1 || call.Funcname[len(call.Funcname)-1].GetString_().GetSval() != "nextval" {
+		return nil, nil
+	}
+	arg := call.Args[0]
+	if c := arg.GetTypeCast(); c != nil {
+		arg = c.Arg
+	}
+	name := arg.GetAConst().GetSval().GetSval()
+	stmts, err := parser.Parse("SELECT FROM " + name)
+	if err != nil || len(stmts) != 1 {
+		return nil, nil
+	}
+	from := stmts[0].Tree.GetSelectStmt().GetFromClause()
+	if len(from) != 1 || from[0].GetRangeVar() == nil {
+		return nil, nil
+	}
+	f, err := s.lookup(ctx, from[0].GetRangeVar())
+	if err != nil {
+		return nil, err
+	}
+	q, _ := f.object.(*schema.Sequence)
+	return q, nil
 }
 
 func (m *tableMaker) setIdentity(ctx context.Context, t *schema.Table, col *schema.Column, c *pg.Constraint) error {
@@ -157,7 +196,7 @@ func (m *tableMaker) setIdentity(ctx context.Context, t *schema.Table, col *sche
 
 // addSequence makes the sequence that a serial or identity column owns.
 func (m *tableMaker) addSequence(ctx context.Context, t *schema.Table, col *schema.Column, opts []*pg.Node) error {
-	name, err := m.autoName(ctx, m.sc, t.Name, col.Name, "seq", func(n string) bool { return m.taken[n] })
+	name, opts, err := m.ownedSequenceName(ctx, t, col, opts)
 	if err != nil {
 		return err
 	}
@@ -181,6 +220,26 @@ func (m *tableMaker) addSequence(ctx context.Context, t *schema.Table, col *sche
 	}
 	col.Default = "nextval('" + sequenceName(m.sc, q) + "'::regclass)"
 	return nil
+}
+
+// ownedSequenceName is the name that SEQUENCE NAME gives (pg_dump writes it),
+// else one made from the table's and the column's. It returns the other options.
+func (m *tableMaker) ownedSequenceName(ctx context.Context, t *schema.Table, col *schema.Column, opts []*pg.Node) (string, []*pg.Node, error) {
+	i := slices.IndexFunc(opts, func(o *pg.Node) bool { return o.GetDefElem().Defname == "sequence_name" })
+	if i < 0 {
+		name, err := m.autoName(ctx, m.sc, t.Name, col.Name, "seq", func(n string) bool { return m.taken[n] })
+		return name, opts, err
+	}
+	parts := opts[i].GetDefElem().Arg.GetList().GetItems()
+	name := parts[len(parts)-1].GetString_().GetSval()
+	if len(parts) > 1 && parts[len(parts)-2].GetString_().GetSval() != m.sc.Name {
+		return "", nil, sqlerr.Unsupported("an identity sequence in another schema than its table's")
+	}
+	used, err := m.stmt.taken(ctx, m.sc, name)
+	if err == nil && (used || m.taken[name]) {
+		err = alreadyExists(name)
+	}
+	return name, slices.Delete(slices.Clone(opts), i, i+1), err
 }
 
 func sequenceName(sc *schema.Schema, q *schema.Sequence) string {

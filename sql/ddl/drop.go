@@ -183,17 +183,22 @@ func dependentViews(c *schema.Contents, o schema.Object) []*schema.View {
 // checkDefaults refuses to drop a sequence that a column's default needs.
 func (rm *removal) checkDefaults(c *schema.Contents, o schema.Object) error {
 	q, ok := o.(*schema.Sequence)
-	if !ok || q.OwnerTable == 0 || slices.Contains(rm.ids, q.OwnerTable) {
+	if !ok {
 		return nil
 	}
-	t := c.Table(q.OwnerTable)
-	if t == nil || t.ColumnByID(q.OwnerColumn) == nil || t.ColumnByID(q.OwnerColumn).Sequence != q.ID {
-		return nil
+	for _, t := range c.Tables(q.DatabaseID) {
+		if slices.Contains(rm.ids, t.ID) {
+			continue
+		}
+		for _, col := range t.Columns {
+			if col.Sequence == q.ID {
+				return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop sequence %s because other objects depend on it", q.Name).
+					WithDetail("default value for column %s of table %s depends on sequence %s", col.Name, t.Name, q.Name).
+					WithHint("Drop the column's default first.")
+			}
+		}
 	}
-	col := t.ColumnByID(q.OwnerColumn).Name
-	return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop sequence %s because other objects depend on it", q.Name).
-		WithDetail("default value for column %s of table %s depends on sequence %s", col, t.Name, q.Name).
-		WithHint("Drop the column's default first.")
+	return nil
 }
 
 // addOwned adds the sequences that go with their tables.

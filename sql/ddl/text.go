@@ -3,7 +3,6 @@ package ddl
 import (
 	"strconv"
 	"strings"
-	"sync"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -21,23 +20,8 @@ func exprText(n *pg.Node) (string, error) {
 	return strings.TrimPrefix(out, "SELECT "), err
 }
 
-// grammarVersion is what the printer wants to see that the parser wrote.
-var grammarVersion = sync.OnceValue(func() int32 {
-	res, err := pg.Parse("SELECT 1")
-	if err != nil {
-		panic(err)
-	}
-	return res.Version
-})
-
 // stmtText prints a statement of the tree as SQL.
-func stmtText(n *pg.Node) (string, error) {
-	out, err := pg.Deparse(&pg.ParseResult{Version: grammarVersion(), Stmts: []*pg.RawStmt{{Stmt: n}}})
-	if err != nil {
-		return "", sqlerr.New(sqlerr.InternalError, "cannot print a statement: %v", err)
-	}
-	return out, nil
-}
+func stmtText(n *pg.Node) (string, error) { return parser.Deparse(n) }
 
 // parseExpr is the inverse of exprText.
 func parseExpr(text string) (*pg.Node, string, error) {

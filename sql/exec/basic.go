@@ -418,21 +418,22 @@ func (c *projectSetCursor) Close() { c.in.Close() }
 
 // VirtualScan reads a computed table.
 type VirtualScan struct {
-	Table *bind.VirtualTable
-	Cols  []bind.ColID
-	Alias string
+	Table    *bind.VirtualTable
+	Cols     []bind.ColID
+	TableOID bind.ColID
+	Alias    string
 }
 
 type virtualCursor struct {
+	n    *VirtualScan
 	r    *Run
 	rows Rows
-	cols []bind.ColID
 }
 
 // Open implements Node.
 func (n *VirtualScan) Open(r *Run) (Cursor, error) {
 	rows, err := r.VirtualRows(r.Ctx, n.Table)
-	return &virtualCursor{r: r, rows: rows, cols: n.Cols}, err
+	return &virtualCursor{n: n, r: r, rows: rows}, err
 }
 
 // Explain implements Node.
@@ -443,9 +444,10 @@ func (c *virtualCursor) Next() (bool, error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	for i, id := range c.cols {
+	for i, id := range c.n.Cols {
 		c.r.Slots[id] = row[i]
 	}
+	c.r.Slots[c.n.TableOID] = types.NewOID(c.n.Table.OID)
 	return true, c.r.tick()
 }
 

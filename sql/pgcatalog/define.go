@@ -120,7 +120,7 @@ func (n Names) ConstraintDef(_ context.Context, oid types.OID) (string, bool, er
 // ViewDef implements builtins.Catalog.
 func (n Names) ViewDef(_ context.Context, view types.OID) (string, bool, error) {
 	if v, ok := n.Env.Contents.Object(schema.DescID(view)).(*schema.View); ok {
-		return " " + v.Query + ";", true, nil
+		return " " + viewText(n.Env, v) + ";", true, nil
 	}
 	return "", false, nil
 }

@@ -3,7 +3,6 @@ package pgcatalog
 import (
 	"context"
 	"hash/fnv"
-	"strings"
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/builtins"
@@ -269,7 +268,7 @@ func fillTables(_ context.Context, env *Env, w *writer) error {
 func fillViews(_ context.Context, env *Env, w *writer) error {
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		w.add(cells{"schemaname": namespaceOf(env, &v.Header), "viewname": v.Name, "viewowner": v.Owner,
-			"definition": " " + strings.TrimSpace(v.Query) + ";"})
+			"definition": " " + viewText(env, v) + ";"})
 	}
 	return nil
 }

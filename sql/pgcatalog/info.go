@@ -55,7 +55,7 @@ func infoTables(_ context.Context, env *Env, w *writer) error {
 func infoViews(_ context.Context, env *Env, w *writer) error {
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		w.add(cells{"table_catalog": env.Database.Name, "table_schema": namespaceOf(env, &v.Header), "table_name": v.Name,
-			"view_definition": " " + v.Query + ";", "check_option": "NONE", "is_updatable": "NO", "is_insertable_into": "NO",
+			"view_definition": " " + viewText(env, v) + ";", "check_option": "NONE", "is_updatable": "NO", "is_insertable_into": "NO",
 			"is_trigger_updatable": "NO", "is_trigger_deletable": "NO", "is_trigger_insertable_into": "NO"})
 	}
 	return nil

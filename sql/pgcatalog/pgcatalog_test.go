@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/schema/schematest"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -119,6 +120,30 @@ func system(tab *Table, row types.Row) bool {
 	return false
 }
 
+// TestDependReferences follows pg_depend's rows into the catalogs they name.
+func TestDependReferences(t *testing.T) {
+	env := sampleEnv(t)
+	catalogs := map[int64]map[int64]bool{}
+	for _, name := range []string{"pg_attrdef", "pg_rewrite", "pg_class", "pg_namespace", "pg_extension"} {
+		tab, rows := rowsOf(t, env, "pg_catalog."+name)
+		oids := map[int64]bool{}
+		for _, r := range rows {
+			oids[r[tab.index["oid"]].Int()] = true
+		}
+		catalogs[int64(tab.OID)] = oids
+	}
+	tab, rows := rowsOf(t, env, "pg_catalog.pg_depend")
+	cell := func(r types.Row, col string) int64 { return r[tab.index[col]].Int() }
+	for _, r := range rows {
+		if !catalogs[cell(r, "classid")][cell(r, "objid")] || !catalogs[cell(r, "refclassid")][cell(r, "refobjid")] {
+			t.Errorf("pg_depend points nowhere: %v", r)
+		}
+	}
+	if len(rows) < 6 {
+		t.Errorf("only %d rows", len(rows))
+	}
+}
+
 func golden(t *testing.T, file, got string) {
 	t.Helper()
 	if os.Getenv("REWRITE") != "" {
@@ -148,7 +173,7 @@ func TestReferences(t *testing.T) {
 		"pg_attribute.attrelid pg_class.oid", "pg_attribute.atttypid pg_type.oid", "pg_attribute.attcollation pg_collation.oid",
 		"pg_index.indexrelid pg_class.oid", "pg_index.indrelid pg_class.oid", "pg_constraint.conrelid pg_class.oid",
 		"pg_constraint.conindid pg_class.oid", "pg_attrdef.adrelid pg_class.oid", "pg_type.typelem pg_type.oid",
-		"pg_type.typarray pg_type.oid", "pg_sequence.seqrelid pg_class.oid", "pg_depend.refobjid pg_class.oid",
+		"pg_type.typarray pg_type.oid", "pg_sequence.seqrelid pg_class.oid", "pg_rewrite.ev_class pg_class.oid",
 		"pg_database.datdba pg_roles.oid",
 	} {
 		from, to, _ := strings.Cut(ref, " ")
@@ -192,5 +217,35 @@ func TestNames(t *testing.T) {
 	oid, _ := n.RelationByName("t")
 	if s, ok, err := n.SerialSequence(ctx, oid, "a"); s != "public.t_a_seq" || !ok || err != nil {
 		t.Error(s, ok, err)
+	}
+}
+
+// TestViewText: a view's text finds the same tables under another search path.
+func TestViewText(t *testing.T) {
+	env := sampleEnv(t)
+	elsewhere := *env
+	elsewhere.SearchPath = nil
+	cols := func(names ...string) (out []schema.Column) {
+		for _, n := range names {
+			out = append(out, schema.Column{Name: n})
+		}
+		return out
+	}
+	for _, c := range []struct {
+		env     *Env
+		query   string
+		columns []schema.Column
+		want    string
+	}{
+		{env, "select a, 1 from t", cols("a", "?column?"), "select a, 1 from t"},
+		{env, "select a, 1 from t", cols("x", "y"), "SELECT a AS x, 1 AS y FROM t"},
+		{&elsewhere, "select * from t", cols("a", "b"), "SELECT * FROM public.t"},
+		{&elsewhere, "with t as (select 1 as a) select a from t", cols("a"), "with t as (select 1 as a) select a from t"},
+		{&elsewhere, "select count(*), a::text from nosuch group by 2", cols("count", "a"), "select count(*), a::text from nosuch group by 2"},
+	} {
+		v := &schema.View{Query: c.query, Columns: c.columns, SearchPath: []string{"public"}}
+		if got := viewText(c.env, v); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.query, got, c.want)
+		}
 	}
 }

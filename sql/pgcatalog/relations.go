@@ -2,6 +2,7 @@ package pgcatalog
 
 import (
 	"context"
+	"strings"
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/builtins"
@@ -208,11 +209,22 @@ func fillAttrdef(_ context.Context, env *Env, w *writer) error {
 	for _, t := range env.Contents.Tables(env.Database.ID) {
 		for _, c := range t.VisibleColumns() {
 			if c.Default != "" {
-				w.add(cells{"oid": c.DefaultOID, "adrelid": t.ID, "adnum": int(c.ID), "adbin": c.Default})
+				w.add(cells{"oid": c.DefaultOID, "adrelid": t.ID, "adnum": int(c.ID), "adbin": defaultText(env, &c)})
 			}
 		}
 	}
 	return nil
+}
+
+// defaultText is a default as SQL that means the same under the session's
+// search path.
+func defaultText(env *Env, c *schema.Column) string {
+	if c.Sequence != 0 {
+		if name, ok := (Names{env}).RelationName(types.OID(c.Sequence)); ok {
+			return "nextval('" + strings.ReplaceAll(name, "'", "''") + "'::regclass)"
+		}
+	}
+	return c.Default
 }
 
 func fillIndex(_ context.Context, env *Env, w *writer) error {
@@ -294,25 +306,6 @@ func fillSequence(_ context.Context, env *Env, w *writer) error {
 	for _, q := range env.Contents.Sequences(env.Database.ID) {
 		w.add(cells{"seqrelid": q.ID, "seqtypid": int64(q.Type.OID), "seqstart": q.Start, "seqincrement": q.Increment,
 			"seqmax": q.Max, "seqmin": q.Min, "seqcache": q.Cache, "seqcycle": q.Cycle})
-	}
-	return nil
-}
-
-// fillDepend says which column owns a sequence; other dependencies have no
-// rows.
-func fillDepend(_ context.Context, env *Env, w *writer) error {
-	const pgClass = 1259
-	for _, q := range env.Contents.Sequences(env.Database.ID) {
-		t := env.Contents.Table(q.OwnerTable)
-		if t == nil || t.ColumnByID(q.OwnerColumn) == nil {
-			continue
-		}
-		kind := "a"
-		if t.ColumnByID(q.OwnerColumn).Identity != schema.IdentityNone {
-			kind = "i"
-		}
-		w.add(cells{"classid": pgClass, "objid": q.ID, "refclassid": pgClass, "refobjid": t.ID,
-			"refobjsubid": int(q.OwnerColumn), "deptype": kind})
 	}
 	return nil
 }

@@ -121,7 +121,11 @@ type registry struct {
 	byName map[string]*Table
 }
 
-var tables = sync.OnceValue(buildRegistry)
+// tables is set here and not where it is declared because some tables' rows
+// name others.
+var tables func() *registry
+
+func init() { tables = sync.OnceValue(buildRegistry) }
 
 // Lookup finds a computed table, or nil.
 func Lookup(schema, name string) *Table { return tables().byName[schema+"."+name] }

@@ -236,7 +236,7 @@ func (p *planner) other(r bind.Rel) (planned, error) {
 	case *bind.Values:
 		return p.values(r)
 	case *bind.VirtualScan:
-		return planned{node: p.wrap(&exec.VirtualScan{Table: r.Table, Cols: r.Cols, Alias: r.Alias}), rows: 200}, nil
+		return planned{node: p.wrap(&exec.VirtualScan{Table: r.Table, Cols: r.Cols, TableOID: r.TableOID, Alias: r.Alias}), rows: 200}, nil
 	case *bind.FuncScan:
 		return p.funcScan(r)
 	case *bind.ProjectSet:
