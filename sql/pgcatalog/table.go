@@ -121,11 +121,16 @@ type registry struct {
 	byName map[string]*Table
 }
 
-// tables is set here and not where it is declared because some tables' rows
-// name others.
-var tables func() *registry
+// registered is built on first use.
+var registered struct {
+	once sync.Once
+	r    *registry
+}
 
-func init() { tables = sync.OnceValue(buildRegistry) }
+func tables() *registry {
+	registered.once.Do(func() { registered.r = buildRegistry() })
+	return registered.r
+}
 
 // Lookup finds a computed table, or nil.
 func Lookup(schema, name string) *Table { return tables().byName[schema+"."+name] }
