@@ -77,6 +77,7 @@ func (a *advisory) Lock(ctx context.Context, key builtins.AdvisoryKey, m builtin
 	}
 	if a.locker == nil {
 		a.locker = a.s.srv.cfg.DB.NewLocker("advisory locks")
+		a.s.noteLocker(a.locker)
 	}
 	strength, wait := kvapi.LockExclusive, kvapi.WaitBlock
 	if m.Shared {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/exec"
@@ -72,9 +73,9 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 			WithDetail("%s", err.Error()).WithHint("%s", unknownHint(s))
 	case errors.As(err, &retry):
 		return sqlerr.New(sqlerr.SerializationFailure, "could not serialize access due to concurrent update").
-			WithDetail("%s.", capital(retry.Reason)).WithHint("%s", conflictHint(s, retry.Key, retry.Other))
+			WithDetail("%s.", capital(retry.Reason)).WithHint("%s", conflictHint(s, retry.Key, retry.Other, retry.Version))
 	case errors.As(err, &deadlock):
-		return sqlerr.New(sqlerr.DeadlockDetected, "deadlock detected").WithDetail("%s", deadlockDetail(deadlock.Cycle)).WithHint("%s", conflictHint(s, deadlock.Key, deadlock.Other))
+		return sqlerr.New(sqlerr.DeadlockDetected, "deadlock detected").WithDetail("%s", deadlockDetail(deadlock.Cycle)).WithHint("%s", conflictHint(s, deadlock.Key, deadlock.Other, hlc.Timestamp{}))
 	case errors.As(err, &cond):
 		return withSchema(sqlerr.From(conditionError(s, cond.Key)), s)
 	case errors.As(err, &lock):
@@ -162,19 +163,56 @@ func unknownHint(s *Session) string {
 	return "Look at the data before you try again."
 }
 
-func conflictHint(s *Session, key kvapi.Key, other *kvapi.TxnMeta) string {
+func conflictHint(s *Session, key kvapi.Key, other *kvapi.TxnMeta, version hlc.Timestamp) string {
 	h := "The transaction might succeed if retried."
 	if key != nil {
 		h += fmt.Sprintf(" The conflict was in relation \"%s\"", relationOf(s, key))
 		if text := keyText(s, key); text != "" {
 			h += fmt.Sprintf(", key %s", text)
 		}
-		if other != nil {
-			h += fmt.Sprintf(", with transaction %s", other.ID.Short())
-		}
-		h += "."
+		h += whoseText(s, other, version) + "."
 	}
 	return h
+}
+
+// whoseText names the other transaction as well as it can be found out: the session it belongs to,
+// and how long its statement ran, or runs.
+func whoseText(s *Session, other *kvapi.TxnMeta, version hlc.Timestamp) string {
+	var st *SessionState
+	if s != nil {
+		st = s.srv.whose(other, version)
+	}
+	var id kvapi.TxnID
+	switch {
+	case st != nil:
+		copy(id[:], st.Txn)
+	case other != nil:
+		id = other.ID
+	}
+	if id.IsZero() {
+		return ""
+	}
+	h := ", with transaction " + id.Short()
+	if st == nil {
+		return h
+	}
+	if st.Application != "" {
+		h += fmt.Sprintf(" of application \"%s\"", st.Application)
+	}
+	h += fmt.Sprintf(" (pid %d), whose statement began %s ago", st.PID, age(st.NowNanos-st.SinceNanos))
+	if st.EndNanos != 0 {
+		h += fmt.Sprintf(" and which committed %s ago", age(st.NowNanos-st.EndNanos))
+	}
+	return h
+}
+
+// age prints nanoseconds for people.
+func age(nanos int64) string {
+	d := time.Duration(max(nanos, 0))
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
 // relationOf names the table of a key.

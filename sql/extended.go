@@ -228,6 +228,7 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 	before := w.Mark()
 	tx.stmt = statement{}
 	if po.cur == nil && !po.ended {
+		s.noteStatement(po.p.stmt.Text)
 		s.beginStatement(po.p.stmt.Tree)
 	}
 	op := func(ctx context.Context) error { return s.executeWatched(ctx, po, w, maxRows) }

@@ -30,6 +30,8 @@ type Config struct {
 	// NodeID is the node's. Hidden row ids of two nodes differ by it, and rows under them are written
 	// blindly: two nodes with one number would overwrite each other's rows.
 	NodeID kvapi.NodeID
+	// Peers reaches the other nodes; nil: there are none.
+	Peers Peers
 }
 
 // Server holds what all sessions of a node share.
@@ -40,6 +42,10 @@ type Server struct {
 	rows  rowIDs
 	// contention are the conflicts of this node's sessions.
 	contention contention
+	sessions   sessionSet
+	ended      endedTxns
+	// whoseBudget bounds how often others are asked who was in the way.
+	whoseBudget budget
 }
 
 // NewServer makes a Server.
@@ -99,6 +105,7 @@ type Session struct {
 	currval map[schema.DescID]int64
 	lastSeq schema.DescID
 	started time.Time
+	act     activity
 
 	mu struct {
 		sync.Mutex
@@ -138,13 +145,14 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 			return nil, sqlerr.From(err).WithSeverity(sqlerr.SeverityFatal)
 		}
 	}
+	s.sessions.add(sess)
 	return sess, nil
 }
 
 // setUpEval connects functions with the session.
 func (s *Session) setUpEval(c *schema.Contents) {
 	s.pg = pgcatalog.Env{Contents: c, Database: s.db, User: s.args.User, Settings: s.vars.settings,
-		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts}
+		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
@@ -234,6 +242,7 @@ func (s *Session) idleTimeout() IdleTimeout {
 }
 
 func (s *Session) close() {
+	s.srv.sessions.remove(s)
 	s.closePortals()
 	if s.tx != nil {
 		s.rollback(context.Background())

@@ -91,6 +91,7 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 		return errAborted()
 	}
 	tx := s.tx
+	s.noteStatement(p.stmt.Text)
 	s.beginStatement(p.stmt.Tree)
 	var err error
 	seen := s.watch(p, w)

@@ -186,10 +186,14 @@ func (s *Session) commit(ctx context.Context) error {
 	if err == nil {
 		err = s.writeClaim(ctx)
 	}
+	wrote := !tx.t.IsReadOnlySoFar()
 	if err == nil {
 		err = tx.t.Commit(ctx)
 	}
 	if err == nil {
+		if wrote {
+			s.noteCommit()
+		}
 		s.finish(ctx, true)
 		if tx.claim != nil {
 			s.sweepOutcomes(ctx)
@@ -223,6 +227,7 @@ func (s *Session) finish(ctx context.Context, committed bool) {
 	tx.r.Finish(ctx, committed)
 	s.advisory.endTxn(ctx, false)
 	s.tx = nil
+	s.noteEnd()
 	s.undoVars(tx.undo, committed)
 	s.replay.reset()
 }

@@ -23,6 +23,9 @@ type RetryError struct {
 	Key kvapi.Key
 	// Other is the transaction the conflict was with, if known.
 	Other *kvapi.TxnMeta
+	// Version is where the version stands that was in the way, if it was one:
+	// the commit timestamp of the transaction that wrote it.
+	Version hlc.Timestamp
 	// Kind is what the KV layer said.
 	Kind kvapi.ErrorKind
 	// minTimestamp is where the next attempt must read at the earliest.
@@ -231,7 +234,7 @@ func wrapError(ctx context.Context, e *kvapi.Error) error {
 	switch e.Kind {
 	case kvapi.ErrWriteTooOld, kvapi.ErrUncertain, kvapi.ErrRefreshFailed, kvapi.ErrTxnRetry,
 		kvapi.ErrTxnAborted, kvapi.ErrDeadlineExceeded, kvapi.ErrPushFailed:
-		return &RetryError{Reason: retryReasons[e.Kind], Key: e.Key, Other: e.Other, Kind: e.Kind,
+		return &RetryError{Reason: retryReasons[e.Kind], Key: e.Key, Other: e.Other, Version: e.Version, Kind: e.Kind,
 			minTimestamp: retryTimestamp(e), aborted: e.Kind == kvapi.ErrTxnAborted}
 	case kvapi.ErrDeadlock:
 		return &DeadlockError{Key: e.Key, Other: e.Other, Cycle: e.Cycle}

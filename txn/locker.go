@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -27,8 +28,10 @@ type Locker struct {
 	db   *DB
 	name string
 	// t is nil while nothing is held.
-	t    *Txn
-	held map[string]kvapi.LockStrength
+	t *Txn
+	// shown is t for TxnID.
+	shown atomic.Pointer[Txn]
+	held  map[string]kvapi.LockStrength
 }
 
 // LocksLostError says that a Locker was taken for dead: its locks may be held
@@ -53,6 +56,7 @@ func (l *Locker) Lock(ctx context.Context, key kvapi.Key, s kvapi.LockStrength, 
 	if l.t == nil {
 		l.t = l.db.Begin(Options{Name: l.name})
 		l.t.outlives = true
+		l.shown.Store(l.t)
 	}
 	t := l.t
 	t.SetLockTimeout(timeout)
@@ -128,6 +132,15 @@ func (l *Locker) Check(ctx context.Context) error {
 	return nil
 }
 
+// TxnID is the transaction that holds the locks, or waits for one; zero if
+// there is none. Unlike the rest, any goroutine may ask.
+func (l *Locker) TxnID() kvapi.TxnID {
+	if t := l.shown.Load(); t != nil {
+		return t.ID()
+	}
+	return kvapi.TxnID{}
+}
+
 // Close gives up everything.
 func (l *Locker) Close(ctx context.Context) { l.drop(ctx) }
 
@@ -136,5 +149,6 @@ func (l *Locker) drop(ctx context.Context) {
 		_ = l.t.Rollback(context.WithoutCancel(ctx))
 	}
 	l.t = nil
+	l.shown.Store(nil)
 	clear(l.held)
 }

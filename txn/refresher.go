@@ -223,7 +223,7 @@ func explain(err, cause *kvapi.Error) *kvapi.Error {
 	e := *err
 	e.Timestamp.Forward(retryTimestamp(cause))
 	if e.Key == nil {
-		e.Key = cause.Key
+		e.Key, e.Version = cause.Key, cause.Version
 	}
 	if e.Other == nil {
 		e.Other = cause.Other

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairndb/cairn/gossip"
@@ -21,6 +22,7 @@ import (
 	"github.com/cairndb/cairn/kv/store"
 	"github.com/cairndb/cairn/rangecache"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql"
 	"github.com/cairndb/cairn/txn"
 )
 
@@ -72,6 +74,8 @@ type Core struct {
 	stopOnce  sync.Once
 	draining  sync.Once
 	drained   chan struct{}
+	// sql is nil until SQL clients are served.
+	sql atomic.Pointer[sql.Server]
 }
 
 // NewCore brings a node up on an engine that has an identity.
@@ -140,6 +144,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	c.Catalog = schema.NewCatalog(schema.Config{Store: schema.NewStore(c.DB), Clock: c.Clock,
 		NodeID: c.Ident.NodeID, Peers: drainPeers{&c.Transport}, Logger: c.cfg.Log})
 	c.handle(mux)
+	c.handlePeers(mux)
 	c.Transport.set(c.cfg.Transport(mux, c.Gossip, c.Offsets)) // I4
 	s.Start()
 	c.tellFirstRange()

@@ -11,4 +11,6 @@ const (
 	methodSnapshot rpc.Method = 4
 	methodDrain    rpc.Method = 5
 	methodCancel   rpc.Method = 6
+	methodSessions rpc.Method = 7
+	methodLocks    rpc.Method = 8
 )

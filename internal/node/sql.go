@@ -6,5 +6,7 @@ import (
 
 // newSQLServer makes the SQL layer over a Core.
 func newSQLServer(c *Core) (*sql.Server, error) {
-	return sql.NewServer(sql.Config{DB: c.DB, Catalog: c.Catalog, NodeID: c.Ident.NodeID, Logger: c.cfg.Log}), nil
+	s := sql.NewServer(sql.Config{DB: c.DB, Catalog: c.Catalog, NodeID: c.Ident.NodeID, Logger: c.cfg.Log, Peers: peers{c}})
+	c.SetSQL(s)
+	return s, nil
 }

@@ -180,6 +180,10 @@ func (m *Manager) Metrics() Metrics {
 	}
 }
 
+// Locks lists at most max of the locks that are known and of the requests that
+// wait for them, for people. Not every lock on disk is known.
+func (m *Manager) Locks(max int) []kvapi.LockState { return m.locks.List(max) }
+
 // DescribeLocks prints the lock table, a key a line, for people.
 func (m *Manager) DescribeLocks() string {
 	return m.locks.String(func(r *locktable.Request) string { return fmt.Sprintf("#%d", r.Seq()) },

@@ -143,6 +143,8 @@ type Error struct {
 	Now hlc.ClockTimestamp `wire:"14"`
 	// Cycle are the waits of a deadlock, each for the next.
 	Cycle []TxnWait `wire:"15"`
+	// Version is where the version stands that was in the way, if it was one.
+	Version hlc.Timestamp `wire:"16"`
 }
 
 // NewError returns an error of a kind with a message.

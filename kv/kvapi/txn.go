@@ -182,6 +182,24 @@ type Lock struct {
 	Replicated bool `wire:"4"`
 }
 
+// LockState is a lock that is held or waited for, for people.
+type LockState struct {
+	// Lock.Txn is who holds the lock or, of one that waits, who wants it: zero
+	// if that is no transaction.
+	Lock Lock `wire:"1"`
+	// Waits says that the lock is not held.
+	Waits bool `wire:"2"`
+	// SinceNanos is the wall clock when the wait began.
+	SinceNanos int64 `wire:"3"`
+	// Name is the waiter's, for people; of a holder it is not known.
+	Name string `wire:"4"`
+}
+
+// LockList are the locks of a node's ranges.
+type LockList struct {
+	Locks []LockState `wire:"1"`
+}
+
 // LockUpdate tells what became of a lock's transaction: move it to a higher
 // timestamp (Pending), make it a committed value, or remove it.
 type LockUpdate struct {

@@ -429,6 +429,12 @@ func (x *Error) AppendWire(b []byte) []byte {
 		b = x.Cycle[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
+	b, at = wire.Begin(b, 16)
+	if b = x.Version.AppendWire(b); len(b) == at {
+		b = b[:at-3]
+	} else {
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -552,6 +558,14 @@ func (x *Error) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Cycle[len(x.Cycle)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 16 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Version.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -938,6 +952,115 @@ func (x *Lock) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Replicated = u != 0
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *LockList) AppendWire(b []byte) []byte {
+	var at int
+	for i := range x.Locks {
+		b, at = wire.Begin(b, 1)
+		b = x.Locks[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *LockList) UnmarshalWire(b []byte) (err error) {
+	*x = LockList{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			x.Locks = append(x.Locks, *new(LockState))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Locks[len(x.Locks)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *LockState) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.Lock.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	if x.Waits {
+		if x.Waits {
+			b = wire.AppendUint(b, 2, 1)
+		} else {
+			b = wire.AppendUint(b, 2, 0)
+		}
+	}
+	if x.SinceNanos != 0 {
+		b = wire.AppendInt(b, 3, int64(x.SinceNanos))
+	}
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 4, x.Name)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *LockState) UnmarshalWire(b []byte) (err error) {
+	*x = LockState{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Lock.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Waits = u != 0
+		case num == 3 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.SinceNanos = int64(n)
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -125,12 +125,12 @@ func conflictError(locks ...kvapi.Lock) error {
 
 func writeTooOld(key kvapi.Key, newest hlc.Timestamp) error {
 	e := kvapi.NewError(kvapi.ErrWriteTooOld, "key %s has a version at %s", key, newest)
-	e.Key, e.Timestamp = key.Clone(), newest.Next()
+	e.Key, e.Timestamp, e.Version = key.Clone(), newest.Next(), newest
 	return e
 }
 
 func uncertain(key kvapi.Key, at hlc.Timestamp) error {
 	e := kvapi.NewError(kvapi.ErrUncertain, "key %s has a version at %s", key, at)
-	e.Key, e.Timestamp = key.Clone(), at
+	e.Key, e.Timestamp, e.Version = key.Clone(), at, at
 	return e
 }

@@ -187,6 +187,17 @@ func decodeSlot(slot storage.LockSlot, v []byte) (l lockRecord, held bool, err e
 	return l, false, fmt.Errorf("mvcc: a lock in slot %d is not known", slot)
 }
 
+// ScanLocks lists at most max locks of a span that are on disk.
+func ScanLocks(r storage.Reader, sp kvapi.Span, max int) (out []kvapi.Lock, err error) {
+	err = scanLocks(r, sp, func(key kvapi.Key, l lockRecord) bool {
+		if len(out) < max {
+			out = append(out, l.lock(key))
+		}
+		return len(out) < max
+	})
+	return out, err
+}
+
 // GetIntent returns the intent on a key, if there is one.
 func GetIntent(r storage.Reader, key kvapi.Key) (Intent, bool, error) {
 	l, ok, err := getLock(r, key)

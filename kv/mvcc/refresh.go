@@ -56,7 +56,7 @@ func checkIntents(r storage.Reader, sp kvapi.Span, to hlc.Timestamp, txn *kvapi.
 
 func refreshFailed(key kvapi.Key, at hlc.Timestamp, other *kvapi.TxnMeta) error {
 	e := kvapi.NewError(kvapi.ErrRefreshFailed, "key %s was written at %s", key, at)
-	e.Key, e.Timestamp, e.Other = key.Clone(), at, other
+	e.Key, e.Timestamp, e.Version, e.Other = key.Clone(), at, at, other
 	return e
 }
 

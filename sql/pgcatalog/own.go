@@ -2,6 +2,7 @@ package pgcatalog
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/types"
@@ -25,6 +26,7 @@ cairn.nodes 13100 v: node_id int8, sql_address text, rpc_address text, http_addr
 cairn.ranges 13101 v: range_id int8, start_key text, end_key text, database_name name, schema_name name, table_name name, leaseholder int8, replicas _int8, live_bytes int8, live_keys int8, generation int8
 cairn.descriptors 13102 v: id oid, kind text, name name, database_name name, schema_name name, version int8, owner name, changing text
 cairn.contention 13103 v: database_name name, schema_name name, table_name name, key text, retried int8, shown int8, last_reason text, last_transaction text, last_at timestamptz
+cairn.locks 13104 v: database_name name, schema_name name, table_name name, key text, transaction_id text, node_id int8, pid int4, application_name text, strength text, durable bool, granted bool, waits_since timestamptz
 `
 
 type filler = func(ctx context.Context, env *Env, w *writer) error
@@ -49,6 +51,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_index":         fillIndex,
 		"pg_catalog.pg_indexes":       fillIndexes,
 		"pg_catalog.pg_language":      fillLanguage,
+		"pg_catalog.pg_locks":         fillPgLocks,
 		"pg_catalog.pg_namespace":     fillNamespace,
 		"pg_catalog.pg_opclass":       fillOpclass,
 		"pg_catalog.pg_operator":      fillOperator,
@@ -81,6 +84,7 @@ func fillers() map[string]filler {
 		"cairn.ranges":      fillRanges,
 		"cairn.descriptors": fillDescriptors,
 		"cairn.contention":  fillContention,
+		"cairn.locks":       fillLocks,
 	}
 }
 
@@ -151,6 +155,51 @@ func fillContention(_ context.Context, env *Env, w *writer) error {
 		w.add(c)
 	}
 	return nil
+}
+
+func fillLocks(ctx context.Context, env *Env, w *writer) error {
+	if env.Locks == nil {
+		return nil
+	}
+	locks, err := env.Locks(ctx)
+	for i := range locks {
+		l := &locks[i]
+		c := cells{"key": l.Key, "transaction_id": orNull(l.Txn), "node_id": when(l.Node != 0, l.Node), "pid": when(l.PID != 0, l.PID),
+			"application_name": orNull(l.Application), "strength": l.Strength, "durable": l.Durable, "granted": l.Granted, "waits_since": waitStart(l)}
+		if t := env.Contents.Table(l.TableID); t != nil {
+			c["table_name"] = t.Name
+			c["database_name"], c["schema_name"] = parentNames(env, &t.Header)
+		}
+		w.add(c)
+	}
+	return err
+}
+
+func waitStart(l *Lock) any {
+	return when(!l.Since.IsZero(), types.NewTimestampTZ(types.StampOfTime(l.Since)))
+}
+
+// fillPgLocks shows a lock on a row as Postgres shows one that is waited for: of type tuple, but
+// without the row's place, which changes; the key is in cairn.locks.
+func fillPgLocks(ctx context.Context, env *Env, w *writer) error {
+	if env.Locks == nil {
+		return nil
+	}
+	locks, err := env.Locks(ctx)
+	for i := range locks {
+		l := &locks[i]
+		c := cells{"locktype": "tuple", "database": when(l.DatabaseID != 0, l.DatabaseID), "relation": when(l.TableID != 0, l.TableID),
+			"pid": when(l.PID != 0, l.PID), "mode": l.Mode, "granted": l.Granted, "fastpath": false, "waitstart": waitStart(l)}
+		if l.Txn != "" {
+			c["virtualtransaction"] = fmt.Sprintf("%d/%s", l.Node, l.Txn)
+		}
+		if a := l.Advisory; a != nil {
+			c["locktype"], c["relation"] = "advisory", nil
+			c["classid"], c["objid"], c["objsubid"] = a.ClassID, a.ObjID, a.ObjSubID
+		}
+		w.add(c)
+	}
+	return err
 }
 
 func fillActivity(ctx context.Context, env *Env, w *writer) error {

@@ -46,6 +46,32 @@ type Env struct {
 	// Contention are the conflicts that cost this node's sessions most; nil:
 	// none are known.
 	Contention func() []Conflict
+	// Locks are the locks of all nodes, and the waits for them; nil: none.
+	Locks func(ctx context.Context) ([]Lock, error)
+}
+
+// Lock is a row of pg_locks and of cairn.locks: a lock on a row or, if
+// Advisory is set, of an application's own, that is held or waited for.
+type Lock struct {
+	DatabaseID, TableID schema.DescID
+	// Key is the row's, in the form people read.
+	Key      string
+	Advisory *AdvisoryKey
+	// Txn is a transaction, Node its gateway, PID its session; zero if unknown.
+	Txn         string
+	Node, PID   int64
+	Application string
+	Strength    string
+	// Mode is Postgres's name for the strength.
+	Mode             string
+	Durable, Granted bool
+	// Since is when the wait began.
+	Since time.Time
+}
+
+// AdvisoryKey is an advisory lock's number as pg_locks has it.
+type AdvisoryKey struct {
+	ClassID, ObjID, ObjSubID int64
 }
 
 // Conflict is a row of cairn.contention.

@@ -21,6 +21,8 @@ type Request struct {
 	want    kvapi.LockStrength
 	ts      hlc.Timestamp
 	granted bool
+	// since is the wall clock when it began to wait at the key.
+	since   int64
 	skipped map[string]struct{}
 }
 

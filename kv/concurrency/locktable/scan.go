@@ -1,6 +1,8 @@
 package locktable
 
 import (
+	"time"
+
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/spanset"
@@ -157,6 +159,7 @@ func (s *scan) wait() Outcome {
 	r.at, r.granted, r.want, r.ts = ks, false, s.lock.Strength, s.lock.Timestamp
 	if !stay {
 		s.t.mu.keys.ReplaceOrInsert(ks) // in case it was empty for a moment
+		r.since = time.Now().UnixNano()
 		ks.enqueue(r)
 	}
 	if len(ks.queue) > 0 && ks.queue[0] == r {

@@ -1,0 +1,92 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cairndb/cairn/internal/rpc"
+	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/sql"
+)
+
+// locksMax bounds the locks that a node tells of at once, some 150 bytes each.
+const locksMax = 10_000
+
+// peers implements sql.Peers.
+type peers struct{ c *Core }
+
+// Nodes implements sql.Peers.
+func (p peers) Nodes() (out []kvapi.NodeID) {
+	for _, n := range p.c.Gossip.Nodes() {
+		if n.Live {
+			out = append(out, n.NodeID)
+		}
+	}
+	return out
+}
+
+// Sessions implements sql.Peers.
+func (p peers) Sessions(ctx context.Context, node kvapi.NodeID, q *sql.SessionQuery) (*sql.SessionList, error) {
+	if node == p.c.Ident.NodeID {
+		return p.c.sessions(q)
+	}
+	b, err := p.c.Transport.Call(ctx, node, rpc.System, methodSessions, q)
+	if err != nil {
+		return nil, err
+	}
+	list := &sql.SessionList{}
+	return list, list.UnmarshalWire(b)
+}
+
+// Locks implements sql.Peers.
+func (p peers) Locks(ctx context.Context, node kvapi.NodeID) (*kvapi.LockList, error) {
+	if node == p.c.Ident.NodeID {
+		return p.c.locks()
+	}
+	b, err := p.c.Transport.Call(ctx, node, rpc.System, methodLocks, rpc.Raw(nil))
+	if err != nil {
+		return nil, err
+	}
+	list := &kvapi.LockList{}
+	return list, list.UnmarshalWire(b)
+}
+
+var errNoSQL = errors.New("no SQL clients are served here yet")
+
+// SetSQL tells the Core the SQL server of its node, for those who ask from others.
+func (c *Core) SetSQL(s *sql.Server) { c.sql.Store(s) }
+
+func (c *Core) sessions(q *sql.SessionQuery) (*sql.SessionList, error) {
+	s := c.sql.Load()
+	if s == nil {
+		return nil, errNoSQL
+	}
+	return s.Sessions(q), nil
+}
+
+func (c *Core) locks() (*kvapi.LockList, error) {
+	locks, err := c.Store.Locks(locksMax)
+	return &kvapi.LockList{Locks: locks}, err
+}
+
+// handlePeers registers what peers asks.
+func (c *Core) handlePeers(mux *rpc.Mux) {
+	mux.HandleCall(methodSessions, func(_ context.Context, _ kvapi.NodeID, payload []byte) (rpc.Appender, error) {
+		var q sql.SessionQuery
+		if err := q.UnmarshalWire(payload); err != nil {
+			return nil, err
+		}
+		return answer(c.sessions(&q))
+	})
+	mux.HandleCall(methodLocks, func(context.Context, kvapi.NodeID, []byte) (rpc.Appender, error) {
+		return answer(c.locks())
+	})
+}
+
+// answer keeps a nil pointer from becoming an answer.
+func answer[T rpc.Appender](a T, err error) (rpc.Appender, error) {
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}

@@ -1,0 +1,100 @@
+package node
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// rows returns what a query shows, columns by |, rows by newlines.
+func (c *client) rows(sql string) string {
+	c.t.Helper()
+	rs, err := c.conn.PgConn().Exec(c.t.Context(), sql).ReadAll()
+	if err != nil {
+		c.t.Fatalf("%s: %v", sql, err)
+	}
+	var lines []string
+	for _, r := range rs {
+		for _, row := range r.Rows {
+			var cols []string
+			for _, v := range row {
+				cols = append(cols, string(v))
+			}
+			lines = append(lines, strings.Join(cols, "|"))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// pg_locks shows, on any gateway, who holds a row, who waits for it, and in
+// which sessions, wherever the range's lease is.
+func TestLocksOfAllNodesAreShownWithTheirSessions(t *testing.T) {
+	c := startCluster(t, 3)
+	c.awaitReplicas()
+	a, b, other := c.client(0), c.client(1), c.client(2)
+	a.exec("CREATE TABLE held (id int PRIMARY KEY, v int)")
+	a.exec("INSERT INTO held VALUES (1, 0), (2, 0)")
+	a.exec("SET application_name = 'holder'")
+	b.exec("SET application_name = 'waiter'")
+	a.exec("BEGIN")
+	a.exec("SELECT * FROM held WHERE id = 1 FOR UPDATE")
+	a.exec("SELECT * FROM held WHERE id = 2 FOR SHARE")
+	a.exec("SELECT pg_advisory_lock(77)")
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.conn.Exec(t.Context(), "UPDATE held SET v = 1 WHERE id = 1")
+		done <- err
+	}()
+	const query = `SELECT l.locktype, c.relname, l.objid, l.mode, l.granted, l.pid, l.waitstart IS NOT NULL
+		FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'held' OR l.locktype = 'advisory' ORDER BY l.mode, l.granted`
+	pidA, pidB := a.rows("SELECT pg_backend_pid()"), ""
+	for end := time.Now().Add(20 * time.Second); pidB == "" && time.Now().Before(end); {
+		pidB = other.rows("SELECT pid FROM cairn.locks WHERE application_name = 'waiter'")
+	}
+	want := strings.Join([]string{
+		"tuple|held||AccessExclusiveLock|t|" + pidA + "|f",
+		"advisory||77|AccessExclusiveLock|t|" + pidA + "|f",
+		"tuple|held||ExclusiveLock|f|" + pidB + "|t",
+		"tuple|held||RowShareLock|t|" + pidA + "|f"}, "\n")
+	if got := sorted(other.rows(query)); pidB == "" || got != sorted(want) {
+		t.Errorf("pg_locks:\n%s\nwant\n%s", got, want)
+	}
+	if got := other.rows("SELECT table_name, key, application_name, strength, durable, granted FROM cairn.locks WHERE key LIKE '%(1)' AND granted"); got != "held|(id)=(1)|holder|update|t|t" {
+		t.Errorf("cairn.locks: %s", got)
+	}
+	a.exec("COMMIT")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	a.exec("SELECT pg_advisory_unlock_all()")
+}
+
+func sorted(lines string) string {
+	l := strings.Split(lines, "\n")
+	slices.Sort(l)
+	return strings.Join(l, "\n")
+}
+
+// The error of a lost transaction names the session that won, also one of
+// another gateway, and one that has committed without leaving an intent.
+func TestAConflictNamesTheOtherApplication(t *testing.T) {
+	c := startCluster(t, 3)
+	c.awaitReplicas()
+	a, b := c.client(0), c.client(1)
+	a.exec("CREATE TABLE fought (id int PRIMARY KEY, v int)")
+	a.exec("INSERT INTO fought VALUES (1, 0), (2, 0)")
+	b.exec("SET application_name = 'shop'")
+	pid := b.rows("SELECT pg_backend_pid()")
+	a.exec("BEGIN ISOLATION LEVEL REPEATABLE READ")
+	a.exec("SELECT random(), v FROM fought")
+	b.exec("UPDATE fought SET v = 1 WHERE id = 1")
+	e := a.fails("40001", "UPDATE fought SET v = 2 WHERE id = 1")
+	want := regexp.MustCompile(`^The transaction might succeed if retried\. The conflict was in relation "fought", key \(id\)=\(1\), ` +
+		`with transaction [0-9a-f]+ of application "shop" \(pid ` + pid + `\), whose statement began [0-9.]+ m?s ago and which committed [0-9.]+ m?s ago\.$`)
+	if !want.MatchString(e.Hint) {
+		t.Errorf("hint %q", e.Hint)
+	}
+	a.exec("ROLLBACK")
+}
