@@ -107,6 +107,8 @@ type Session struct {
 	started time.Time
 	act     activity
 
+	causality causality
+
 	mu struct {
 		sync.Mutex
 		cancel context.CancelCauseFunc

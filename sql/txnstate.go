@@ -102,6 +102,8 @@ func (s *Session) beginTxn() *txn.Txn {
 	o := txn.Options{Name: s.vars.get("application_name"), Isolation: isolationOf(s.tx.level), ReadTimestamp: s.asOf()}
 	if s.tx.past = !o.ReadTimestamp.IsEmpty(); s.tx.past {
 		s.tx.readOnly = true
+	} else {
+		o.Causality = s.causality.at
 	}
 	return s.srv.cfg.DB.Begin(o)
 }
@@ -225,6 +227,7 @@ func (s *Session) finish(ctx context.Context, committed bool) {
 	tx := s.tx
 	s.closePortals()
 	tx.r.Finish(ctx, committed)
+	s.noteCausality(tx)
 	s.advisory.endTxn(ctx, false)
 	s.tx = nil
 	s.noteEnd()

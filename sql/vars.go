@@ -113,6 +113,7 @@ var varDefs = map[string]varDef{
 	idempotencyKey:                        {},
 	idempotencyRetention:                  {def: "7d", unit: "ms", apply: applyRetention},
 	readAsOf:                              {apply: applyAsOf},
+	causalityToken:                        {apply: applyToken},
 	"cairn.consistency":                   {def: "default", apply: applyConsistency},
 	"cairn.statement_mem":                 {},
 	"cairn.durable_locks":                 {def: "on", boole: true},
@@ -143,6 +144,9 @@ func (v *vars) lookup(name string) (string, bool) {
 			return v.s.tx.level, true
 		}
 		name = "default_transaction_isolation"
+	}
+	if name == causalityToken {
+		return v.s.causality.String(), true
 	}
 	if x, ok := v.vals[name]; ok {
 		return x, true
@@ -391,6 +395,9 @@ func (s *Session) setVar(name, value string, local bool, w ResultWriter) error {
 	if name == "transaction_isolation" {
 		return s.setIsolation(value)
 	}
+	if name == causalityToken {
+		return s.setCausality(value)
+	}
 	if name == idempotencyKey {
 		if err := s.claimKey(s.ec.Ctx, value, local); err != nil {
 			return err
@@ -448,6 +455,9 @@ func (s *Session) reportVar(name, before string, w ResultWriter) error {
 // reportStale tells the client of changes that no SET made: set_config, and what the end of a
 // transaction took back.
 func (s *Session) reportStale(w ResultWriter) error {
+	if err := s.reportCausality(w); err != nil {
+		return err
+	}
 	if !s.vars.stale {
 		return nil
 	}
