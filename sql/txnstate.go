@@ -66,6 +66,7 @@ func (s *Session) ensureTxn() {
 	if s.tx != nil {
 		return
 	}
+	s.vars.syncCluster()
 	s.tx = &txnState{readOnly: s.vars.get("default_transaction_read_only") == "on", level: s.vars.get("default_transaction_isolation")}
 	s.newAttempt()
 }
