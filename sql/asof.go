@@ -12,6 +12,7 @@ import (
 // beginning of the transaction; empty means the present.
 //
 //	BEGIN; SET LOCAL cairn.read_as_of = '-10s'; SELECT …; COMMIT;     one transaction, before its first query
+//	BEGIN; SELECT cairn.as_of('-10s'::interval); SELECT …; COMMIT                   the same
 //	SET cairn.read_as_of = '2026-01-31 12:00+00'; SELECT …; RESET cairn.read_as_of;     all that follow
 //
 // Such a transaction is read-only, waits for nobody that commits later, and sees what had committed

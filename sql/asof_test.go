@@ -46,7 +46,15 @@ func TestATransactionReadsThePast(t *testing.T) {
 		for _, v := range []string{"10s", time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano), "soon", "1900-01-01"} {
 			wantError(t, a, fmt.Sprintf("set cairn.read_as_of = '%s'", v), sqlerr.InvalidParameterValue)
 		}
+		mustShow(t, a, "begin; select cairn.as_of('-10s'::interval) < now(); select b from t; commit", "BEGIN t SELECT 1 1 SELECT 1 COMMIT")
+		mustShow(t, a, fmt.Sprintf("begin; select cairn.as_of('%s'::timestamptz) is null; select b from t; commit", then), "BEGIN f SELECT 1 1 SELECT 1 COMMIT")
+		mustShow(t, a, "select b from t", "2 SELECT 1")
+		wantError(t, a, "select cairn.as_of('-10s'::interval)", sqlerr.NoActiveSQLTransaction)
+		wantError(t, a, "begin; select cairn.as_of('10s'::interval)", sqlerr.InvalidParameterValue)
+		mustShow(t, a, "rollback", "ROLLBACK")
 		mustShow(t, a, "begin; select 1", "BEGIN 1 SELECT 1")
+		wantError(t, a, "select cairn.as_of('-1s'::interval)", sqlerr.ActiveSQLTransaction)
+		mustShow(t, a, "rollback; begin; select 1", "ROLLBACK BEGIN 1 SELECT 1")
 		wantError(t, a, "set local cairn.read_as_of = '-1s'", sqlerr.ActiveSQLTransaction)
 		mustShow(t, a, "rollback", "ROLLBACK")
 	})

@@ -47,6 +47,8 @@ func (i sessionInfo) Info(name string) (string, bool) {
 		return host(i.s.args.Remote, false)
 	case "client_port":
 		return host(i.s.args.Remote, true)
+	case "transaction_block":
+		return "", i.s.tx != nil && i.s.tx.explicit
 	case "start_time":
 		return i.s.started.UTC().Format(time.RFC3339Nano), true
 	}

@@ -16,6 +16,9 @@ type Peers interface {
 	Sessions(ctx context.Context, node kvapi.NodeID, q *SessionQuery) (*SessionList, error)
 	// Locks lists the locks on the ranges that the node leads.
 	Locks(ctx context.Context, node kvapi.NodeID) (*kvapi.LockList, error)
+	// RefreshSettings has the other nodes read the cluster's settings again,
+	// and returns when those have that answer soon.
+	RefreshSettings(ctx context.Context)
 }
 
 // SessionQuery asks for all sessions of a node or, if one of its fields is set, for the one that

@@ -44,6 +44,7 @@ type Server struct {
 	contention contention
 	sessions   sessionSet
 	ended      endedTxns
+	settings   clusterSettings
 	// whoseBudget bounds how often others are asked who was in the way.
 	whoseBudget budget
 }
@@ -107,6 +108,8 @@ type Session struct {
 	started time.Time
 	act     activity
 
+	causality causality
+
 	mu struct {
 		sync.Mutex
 		cancel context.CancelCauseFunc
@@ -140,6 +143,7 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 	sess.vars = newVars(sess)
 	sess.advisory.s = sess
 	sess.setUpEval(snap.Contents)
+	sess.vars.syncCluster()
 	for k, v := range args.Params {
 		if err := sess.vars.startup(k, v); err != nil {
 			return nil, sqlerr.From(err).WithSeverity(sqlerr.SeverityFatal)

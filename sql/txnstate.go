@@ -66,6 +66,7 @@ func (s *Session) ensureTxn() {
 	if s.tx != nil {
 		return
 	}
+	s.vars.syncCluster()
 	s.tx = &txnState{readOnly: s.vars.get("default_transaction_read_only") == "on", level: s.vars.get("default_transaction_isolation")}
 	s.newAttempt()
 }
@@ -102,6 +103,8 @@ func (s *Session) beginTxn() *txn.Txn {
 	o := txn.Options{Name: s.vars.get("application_name"), Isolation: isolationOf(s.tx.level), ReadTimestamp: s.asOf()}
 	if s.tx.past = !o.ReadTimestamp.IsEmpty(); s.tx.past {
 		s.tx.readOnly = true
+	} else {
+		o.Causality = s.causality.at
 	}
 	return s.srv.cfg.DB.Begin(o)
 }
@@ -225,6 +228,7 @@ func (s *Session) finish(ctx context.Context, committed bool) {
 	tx := s.tx
 	s.closePortals()
 	tx.r.Finish(ctx, committed)
+	s.noteCausality(tx)
 	s.advisory.endTxn(ctx, false)
 	s.tx = nil
 	s.noteEnd()

@@ -31,6 +31,8 @@ func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o ut
 		return s.set(n.VariableSetStmt, w)
 	case *pg.Node_VariableShowStmt:
 		return s.show(n.VariableShowStmt, w, o)
+	case *pg.Node_AlterSystemStmt:
+		return s.alterSystem(ctx, n.AlterSystemStmt.Setstmt, w, o.alone || s.simpleDDL())
 	case *pg.Node_PrepareStmt:
 		return s.prepareStmt(ctx, n.PrepareStmt, p.stmt, w)
 	case *pg.Node_ExecuteStmt:

@@ -113,6 +113,7 @@ var varDefs = map[string]varDef{
 	idempotencyKey:                        {},
 	idempotencyRetention:                  {def: "7d", unit: "ms", apply: applyRetention},
 	readAsOf:                              {apply: applyAsOf},
+	causalityToken:                        {apply: applyToken},
 	"cairn.consistency":                   {def: "default", apply: applyConsistency},
 	"cairn.statement_mem":                 {},
 	"cairn.durable_locks":                 {def: "on", boole: true},
@@ -123,6 +124,8 @@ type vars struct {
 	s     *Session
 	vals  map[string]string
 	start map[string]string // what RESET goes back to
+	// cluster is what holds without either, as far as the session has taken it in.
+	cluster *settingsView
 
 	// told is what the client knows of the parameters it is told of, where that is not the default;
 	// stale says that it may not be the truth any more.
@@ -144,10 +147,16 @@ func (v *vars) lookup(name string) (string, bool) {
 		}
 		name = "default_transaction_isolation"
 	}
+	if name == causalityToken {
+		return v.s.causality.String(), true
+	}
 	if x, ok := v.vals[name]; ok {
 		return x, true
 	}
 	if x, ok := v.start[name]; ok {
+		return x, true
+	}
+	if x, ok := v.cluster.get(name); ok {
 		return x, true
 	}
 	d, ok := varDefs[name]
@@ -365,9 +374,28 @@ func (v *vars) reported() []Param {
 func (v *vars) settings() []pgcatalog.Setting {
 	var out []pgcatalog.Setting
 	for _, n := range v.names() {
-		out = append(out, pgcatalog.Setting{Name: n, Value: v.get(n), VarType: "string", Default: varDefs[n].def})
+		out = append(out, v.setting(n))
 	}
 	return out
+}
+
+// setting is a row of pg_settings.
+func (v *vars) setting(name string) pgcatalog.Setting {
+	d := varDefs[name]
+	set := pgcatalog.Setting{Name: name, Value: v.get(name), VarType: "string", Default: d.def, Reset: d.def, Source: "default"}
+	if x, ok := v.cluster.get(name); ok {
+		set.Reset, set.Source = x, "configuration file"
+	}
+	if x, ok := v.start[name]; ok {
+		set.Reset, set.Source = x, "client"
+	}
+	if _, ok := v.vals[name]; ok {
+		set.Source = "session"
+	}
+	if d.fixed {
+		set.Context = "internal"
+	}
+	return set
 }
 
 func (v *vars) names() []string {
@@ -390,6 +418,9 @@ func (s *Session) setVar(name, value string, local bool, w ResultWriter) error {
 	name = strings.ToLower(name)
 	if name == "transaction_isolation" {
 		return s.setIsolation(value)
+	}
+	if name == causalityToken {
+		return s.setCausality(value)
 	}
 	if name == idempotencyKey {
 		if err := s.claimKey(s.ec.Ctx, value, local); err != nil {
@@ -425,12 +456,20 @@ func (s *Session) resetVar(name string, w ResultWriter) error {
 		if !known && !strings.Contains(name, ".") {
 			return sqlerr.New(sqlerr.UndefinedObject, "unrecognized configuration parameter \"%s\"", name)
 		}
-		def = d.def
+		if def, ok = s.vars.cluster.get(name); !ok {
+			def = d.def
+		}
 	}
 	if varDefs[name].fixed {
 		return nil
 	}
-	return s.setVar(name, def, false, w)
+	if err := s.setVar(name, def, false, w); err != nil {
+		return err
+	}
+	if _, known := varDefs[name]; known {
+		delete(s.vars.vals, name) // it follows the default from here on
+	}
+	return nil
 }
 
 func (s *Session) reportVar(name, before string, w ResultWriter) error {
@@ -448,6 +487,9 @@ func (s *Session) reportVar(name, before string, w ResultWriter) error {
 // reportStale tells the client of changes that no SET made: set_config, and what the end of a
 // transaction took back.
 func (s *Session) reportStale(w ResultWriter) error {
+	if err := s.reportCausality(w); err != nil {
+		return err
+	}
 	if !s.vars.stale {
 		return nil
 	}

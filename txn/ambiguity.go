@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -49,20 +50,36 @@ func outcomeOf(err *kvapi.Error) outcome {
 	return tellError
 }
 
-// outcomeOfRecord decides what the transaction's record, as queried after an
-// ambiguous commit, means. Absence proves nothing: a one-phase commit writes
-// no record, and a commit that others recovered and resolved has none left.
-// real says that the record is there and not made up for the answer.
+// outcomeOfRecord decides what the transaction's record means, as it is after
+// a push to abort that succeeds whatever the priorities:
+//
+//	the record                             the user is told
+//	committed                              committed (no error)
+//	staging                                find out: recover it first
+//	aborted, now or before                 that it was aborted
+//	none, and none can appear any more     find out: look for the signature
+//
+// Absence alone proves nothing: a one-phase commit writes no record, and a
+// commit that others recovered and resolved has none left. real says that the
+// record is there and not made up for the answer.
 func outcomeOfRecord(s kvapi.TxnStatus, real bool) outcome {
 	switch {
 	case s == kvapi.Committed:
 		return tellCommitted
-	case s == kvapi.Staging:
-		return findOut
 	case s == kvapi.Aborted && real:
 		return tellError
 	}
-	return tellAmbiguous
+	return findOut
+}
+
+// sign has the first of the writes carry the transaction's signature. Each
+// batch of writes does so anew, since a later one may replace what an earlier
+// one signed.
+func (t *Txn) sign(writes []kvapi.Request) {
+	if len(writes) > 0 {
+		writes[0].Sign = true
+		t.signed = writes[0].Key
+	}
 }
 
 // resolve ends a commit that did not simply succeed.
@@ -88,33 +105,99 @@ func (c *committer) committedAs(rec *kvapi.Transaction) {
 	c.onCommitted(rec.WriteTimestamp, false)
 }
 
-// settle finds out what became of a commit, the way any reader of one of its
-// intents would: ask for the record, and recover it if it is staging. The
-// user's patience may be over; the answer is worth a moment more.
+// settle finds out what became of a commit. The user's patience may be over;
+// the answer is worth a moment more.
+//
+// First the transaction is pushed, as others do who meet one that is abandoned.
+// A push never undoes a commit: it finds it, or the staging record, to be
+// recovered; or it makes sure that the transaction does not commit any more,
+// however late its messages arrive. If that leaves no record to ask, the key
+// that the transaction signed tells: of a commit that is past, one phase or
+// resolved by others, its committed version is there.
+//
+//	push, by force ──▶ committed, aborted ─────────────────────▶ told
+//	     │       └───▶ staging ──▶ recover it ──▶ told, or push again
+//	     └ no record: signed version? ──▶ there: committed
+//	                                  └─▶ not there: aborted, for good
+//
+// The simpler way, to only look at the record, leaves every one-phase commit
+// whose answer was lost unknown, and every client that loses a node with it.
 func (c *committer) settle(ctx context.Context, cause *kvapi.Error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleMax)
 	defer cancel()
-	for pause := 10 * time.Millisecond; ; pause *= 2 {
-		rec := c.queryRecord(ctx)
-		if rec != nil {
-			switch outcomeOfRecord(rec.Status, isReal(rec)) {
-			case tellCommitted:
-				c.t.db.metrics.Settled.Add(1)
-				c.committedAs(rec)
-				return nil
-			case tellError:
-				c.t.db.metrics.Settled.Add(1)
-				c.t.onSettledAborted()
-				return c.t.fail(ctx, kvapi.NewError(kvapi.ErrTxnAborted, "the commit was interrupted: %v", cause))
-			case tellAmbiguous:
-				return &AmbiguousError{Cause: cause}
-			case findOut:
-			}
+	for pause := settlePause; ; pause = min(2*pause, settlePauseMax) {
+		rec, err := c.endForGood(ctx)
+		switch {
+		case err != nil:
+			c.t.db.cfg.Logger.Debug("the fate of a commit is not known yet", "txn", c.t.ID().Short(), "err", err)
+		case rec.Status == kvapi.Committed:
+			c.t.db.metrics.Settled.Add(1)
+			c.committedAs(rec)
+			return nil
+		case rec.Status == kvapi.Aborted:
+			c.t.db.metrics.Settled.Add(1)
+			c.t.onSettledAborted()
+			return c.t.fail(ctx, kvapi.NewError(kvapi.ErrTxnAborted, "the commit was interrupted: %v", cause))
 		}
-		if !sleep(ctx, pause) {
+		if errors.Is(err, errUnsigned) || !sleep(ctx, pause) {
 			return &AmbiguousError{Cause: cause}
 		}
 	}
+}
+
+// errUnsigned says that nothing can tell any more how the transaction ended.
+var errUnsigned = errors.New("txn: no record is left, nor a signature")
+
+// endForGood returns the transaction as it ended. An error says that this is
+// not known now.
+func (c *committer) endForGood(ctx context.Context) (*kvapi.Transaction, error) {
+	db, p := c.t.db, c.t.snapshot()
+	push := kvapi.Request{Kind: kvapi.PushTxn, Key: p.AnchorKey, Push: &kvapi.PushArgs{
+		Pushee: p.TxnMeta, Pusher: kvapi.TxnMeta{Priority: kvapi.PriorityNormal}, Type: kvapi.PushAbort, Force: true}}
+	ba := &kvapi.BatchRequest{Header: kvapi.Header{Gateway: db.cfg.NodeID}}
+	br, err := db.cfg.Sender.Send(ctx, ba.Add(push))
+	var rec *kvapi.Transaction
+	switch {
+	case err != nil && err.Kind == kvapi.ErrIndeterminateCommit && err.Pushee != nil && db.cfg.Recoverer != nil:
+		if rec, err = db.cfg.Recoverer.Recover(ctx, err.Pushee); err != nil {
+			return nil, err
+		}
+		rec = trusted(rec)
+	case err != nil:
+		return nil, err
+	case br.Responses[0].Pushee == nil:
+		return nil, errors.New("txn: a push without an answer")
+	default:
+		rec = br.Responses[0].Pushee
+	}
+	if outcomeOfRecord(rec.Status, isReal(rec)) != findOut {
+		return rec, nil
+	}
+	if rec.Status != kvapi.Aborted {
+		return nil, errors.New("txn: the record is " + rec.Status.String())
+	}
+	return c.findSigned(ctx)
+}
+
+// findSigned returns the transaction as its signature tells. It is called when
+// the transaction has no record and cannot get one any more.
+func (c *committer) findSigned(ctx context.Context) (*kvapi.Transaction, error) {
+	if c.t.signed == nil {
+		return nil, errUnsigned
+	}
+	db, p := c.t.db, c.t.snapshot()
+	ba := &kvapi.BatchRequest{Header: kvapi.Header{Gateway: db.cfg.NodeID, Timestamp: p.MinTimestamp}}
+	ba.Add(kvapi.Request{Kind: kvapi.QueryCommit, Key: c.t.signed, Push: &kvapi.PushArgs{Pushee: p.TxnMeta}})
+	br, err := db.cfg.Sender.Send(ctx, ba)
+	switch {
+	case err != nil && err.Kind == kvapi.ErrBelowGCThreshold:
+		return nil, errUnsigned
+	case err != nil:
+		return nil, err
+	case br.Responses[0].Pushee != nil:
+		return br.Responses[0].Pushee, nil
+	}
+	return &kvapi.Transaction{TxnMeta: p.TxnMeta, Status: kvapi.Aborted}, nil
 }
 
 func (t *Txn) onSettledAborted() {
@@ -127,30 +210,6 @@ func (t *Txn) onSettledAborted() {
 // transaction's id has neither heartbeat nor locks.
 func isReal(rec *kvapi.Transaction) bool {
 	return !rec.LastHeartbeat.IsEmpty() || len(rec.LockSpans) > 0 || len(rec.InFlightWrites) > 0
-}
-
-// queryRecord returns the record, recovered if it was staging; nil if that
-// could not be done now.
-func (c *committer) queryRecord(ctx context.Context) *kvapi.Transaction {
-	db, p := c.t.db, c.t.snapshot()
-	ba := &kvapi.BatchRequest{Header: kvapi.Header{Gateway: db.cfg.NodeID}}
-	ba.Add(kvapi.Request{Kind: kvapi.QueryTxn, Key: p.AnchorKey, Push: &kvapi.PushArgs{Pushee: p.TxnMeta}})
-	br, err := db.cfg.Sender.Send(ctx, ba)
-	if err != nil || br.Responses[0].Pushee == nil {
-		return nil
-	}
-	rec := br.Responses[0].Pushee
-	if rec.Status != kvapi.Staging {
-		return rec
-	}
-	if db.cfg.Recoverer == nil {
-		return nil
-	}
-	after, err := db.cfg.Recoverer.Recover(ctx, rec)
-	if err != nil || !after.Status.IsFinal() {
-		return nil
-	}
-	return trusted(after)
 }
 
 // trusted takes the certainty from a recovery that met no record any more. To

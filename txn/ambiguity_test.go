@@ -43,9 +43,8 @@ func TestOutcomeOfTheRecord(t *testing.T) {
 		{"explicitly committed", kvapi.Committed, true, tellCommitted},
 		{"staging: recover it", kvapi.Staging, true, findOut},
 		{"aborted, and the record is there", kvapi.Aborted, true, tellError},
-		{"no record, maybe committed, resolved and removed", kvapi.Aborted, false, tellAmbiguous},
-		{"no record, maybe committed in one phase", kvapi.Pending, false, tellAmbiguous},
-		{"a heartbeat's record; the commit may still arrive", kvapi.Pending, true, tellAmbiguous},
+		{"no record, and none can appear: maybe committed, in one phase or resolved and removed", kvapi.Aborted, false, findOut},
+		{"pushed in vain: push again", kvapi.Pending, true, findOut},
 	} {
 		if got := outcomeOfRecord(c.status, c.real); got != c.want {
 			t.Errorf("%s: outcome %d, want %d", c.situation, got, c.want)

@@ -107,6 +107,7 @@ func (c *committer) refreshAhead(ctx context.Context) *kvapi.Error {
 func (c *committer) commitWrites(ctx context.Context) error {
 	t := c.t
 	ba := &kvapi.BatchRequest{Requests: c.next.readAt(t.buf.requests())}
+	t.sign(ba.Requests)
 	end := c.endTxn(ba.Requests)
 	if at := t.triggerKey(); at != nil && !at.Equal(end.Key) {
 		return errAnchored

@@ -43,8 +43,10 @@
 //     record, looks for every write, prevents those that are missing from
 //     ever appearing at or below the timestamp, and only then ends the record
 //     as what it turned out to be (kv/intents).
-//   - an answer is lost: the coordinator does the same to itself; what cannot
-//     be found out is an AmbiguousError (ambiguity.go).
+//   - an answer is lost: the coordinator does the same to itself, and where no
+//     record is left it looks for the version that it signed; what cannot be
+//     found out, since ranges are out of reach, is an AmbiguousError
+//     (ambiguity.go).
 //
 // Cheaper still is one phase: if all writes of the transaction and its commit
 // reach one range in one batch, that range writes committed values at once,
@@ -69,7 +71,8 @@
 //	I6  A scan is what the server has, overlaid with the write buffer, cut at
 //	    its bounds; the resume span is exactly the rest. Checked against a
 //	    naive twin.
-//	I7  Once a commit may have happened, no abort of the transaction is sent.
+//	I7  Once a commit may have happened, no abort of the transaction is sent
+//	    but a push, which meets a commit and cannot undo it (settle).
 //	I8  Sequence numbers are never used twice in an epoch, not after a
 //	    rollback to a savepoint either.
 //	I9  Below serializable: what was locked is unchanged at the commit

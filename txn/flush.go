@@ -31,6 +31,7 @@ func (t *Txn) flush(ctx context.Context) error {
 		t.flushedSeq = t.seq
 		t.update(func(p *kvapi.Transaction) { p.HasFlushed = true })
 	}
+	t.sign(reqs)
 	for len(reqs) > 0 {
 		n := batchOf(reqs, flushBatchMaxBytes)
 		if _, err := t.refresher.send(ctx, &kvapi.BatchRequest{Requests: reqs[:n:n]}); err != nil {

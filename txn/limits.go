@@ -45,6 +45,10 @@ const (
 	// settleMax is how long a coordinator tries to find out what became of
 	// its commit before it says that it does not know.
 	settleMax = 10 * time.Second
+	// settlePause is how long it waits before it tries again, longer each time
+	// up to settlePauseMax.
+	settlePause    = 10 * time.Millisecond
+	settlePauseMax = 500 * time.Millisecond
 	// cleanupMax bounds one background commit or clean-up. What it leaves
 	// behind is found by whoever meets the locks.
 	cleanupMax = 30 * time.Second

@@ -73,6 +73,9 @@ type Txn struct {
 	// outlives says that the locks are a Locker's: a deadlock costs it only the
 	// lock that it waits for.
 	outlives bool
+	// signed is the key of a write that carries the transaction's signature, in
+	// the last batch that it sent writes in; nil for none (ambiguity.go).
+	signed kvapi.Key
 	// recorded says that the transaction's record was written ahead.
 	recorded bool
 
@@ -304,6 +307,7 @@ func (t *Txn) PrepareForRetry(cause error) error {
 	t.held.reset()
 	t.seq, t.flushedSeq, t.flushedBytes = 0, 0, 0
 	t.privates, t.asideSeq, t.privateOff = nil, 0, false
+	t.signed = nil
 	return nil
 }
 

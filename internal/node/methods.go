@@ -13,4 +13,5 @@ const (
 	methodCancel   rpc.Method = 6
 	methodSessions rpc.Method = 7
 	methodLocks    rpc.Method = 8
+	methodSettings rpc.Method = 9
 )

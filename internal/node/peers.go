@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"sync"
+	"time"
 
 	"github.com/cairndb/cairn/internal/rpc"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -51,6 +53,27 @@ func (p peers) Locks(ctx context.Context, node kvapi.NodeID) (*kvapi.LockList, e
 	return list, list.UnmarshalWire(b)
 }
 
+// settingsTellMax is how long the other nodes have to take in new settings.
+const settingsTellMax = 3 * time.Second
+
+// RefreshSettings implements sql.Peers.
+func (p peers) RefreshSettings(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settingsTellMax)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, n := range p.Nodes() {
+		if n == p.c.Ident.NodeID {
+			continue
+		}
+		wg.Go(func() {
+			if _, err := p.c.Transport.Call(ctx, n, rpc.System, methodSettings, rpc.Raw(nil)); err != nil {
+				p.c.cfg.Log.Warn("a node has not taken in the new settings yet", "node", n, "err", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 var errNoSQL = errors.New("no SQL clients are served here yet")
 
 // SetSQL tells the Core the SQL server of its node, for those who ask from others.
@@ -77,6 +100,12 @@ func (c *Core) handlePeers(mux *rpc.Mux) {
 			return nil, err
 		}
 		return answer(c.sessions(&q))
+	})
+	mux.HandleCall(methodSettings, func(ctx context.Context, _ kvapi.NodeID, _ []byte) (rpc.Appender, error) {
+		if s := c.sql.Load(); s != nil {
+			return rpc.Raw(nil), s.RefreshSettings(ctx)
+		}
+		return rpc.Raw(nil), nil // it reads them when it begins to serve
 	})
 	mux.HandleCall(methodLocks, func(context.Context, kvapi.NodeID, []byte) (rpc.Appender, error) {
 		return answer(c.locks())

@@ -98,3 +98,19 @@ func TestAConflictNamesTheOtherApplication(t *testing.T) {
 	}
 	a.exec("ROLLBACK")
 }
+
+// When ALTER SYSTEM returns, sessions of all nodes go by it, also those that
+// were there before.
+func TestAlterSystemHoldsOnAllNodesAtOnce(t *testing.T) {
+	c := startCluster(t, 3)
+	a, b := c.client(0), c.client(1)
+	if got := b.rows("SHOW cairn.consistency"); got != "default" {
+		t.Errorf("consistency is %s", got)
+	}
+	a.exec("ALTER SYSTEM SET cairn.consistency = 'strict'")
+	for _, s := range []*client{a, b, c.client(2)} {
+		if got := s.rows("SHOW cairn.consistency"); got != "strict" {
+			t.Errorf("consistency is %s", got)
+		}
+	}
+}

@@ -62,7 +62,7 @@ func hasArguments(ba *kvapi.BatchRequest, r *kvapi.Request) bool {
 	switch r.Kind {
 	case kvapi.HeartbeatTxn:
 		return ba.Txn != nil
-	case kvapi.PushTxn, kvapi.QueryTxn:
+	case kvapi.PushTxn, kvapi.QueryTxn, kvapi.QueryCommit:
 		return r.Push != nil
 	case kvapi.RecoverTxn:
 		return r.Recover != nil
@@ -89,6 +89,8 @@ func (d *declarer) request(r *kvapi.Request) {
 		d.record(spanset.Read, &r.Push.Pushee)
 	case kvapi.RecoverTxn:
 		d.record(spanset.Write, &r.Recover.Txn.TxnMeta)
+	case kvapi.QueryCommit:
+		d.out.Latch(spanset.Read, r.Span(), hlc.MaxTimestamp)
 	case kvapi.QueryIntent:
 		d.out.Latch(spanset.Read, r.Span(), r.Query.Txn.WriteTimestamp)
 	case kvapi.Refresh, kvapi.RefreshRange:

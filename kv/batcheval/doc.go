@@ -30,7 +30,11 @@
 //	I7  A finished transaction's record is never created again: a mark is
 //	    left when it is removed or was never written. It is removed only when
 //	    all its locks are resolved (kv/intents I4).
-//	I8  Evaluation reads and writes only what DeclareSpans declared.
+//	I8  Of a transaction that has no record and cannot get one, a signed write
+//	    (Request.Sign) is a committed version iff the transaction was committed:
+//	    its locks were resolved before its record went (I7), or it was
+//	    committed in one phase. QueryCommit; parallel_commit_test.go.
+//	I9  Evaluation reads and writes only what DeclareSpans declared.
 //
 // What goes wrong: an error means that no write may be used. A replay of a
 // finished commit is told ErrTxnFinished or ErrAmbiguous, never to retry.

@@ -215,7 +215,7 @@ func (ev *evaluator) checkThreshold() *kvapi.Error {
 		return nil
 	}
 	for i := range ev.ba.Requests {
-		if k := ev.ba.Requests[i].Kind; k.IsRead() || k.IsIntentWrite() {
+		if k := ev.ba.Requests[i].Kind; k.IsRead() || k.IsIntentWrite() || k == kvapi.QueryCommit {
 			ev.index = i
 			e := kvapi.NewError(kvapi.ErrBelowGCThreshold, "%s is not above %s", ev.at.read, ev.ec.GCThreshold)
 			e.Timestamp = ev.ec.GCThreshold
@@ -296,6 +296,7 @@ var commands = [...]command{
 	kvapi.RequestLease:       evalRequestLease,
 	kvapi.TruncateLog:        evalTruncateLog,
 	kvapi.LeaseInfo:          evalLeaseInfo,
+	kvapi.QueryCommit:        evalQueryCommit,
 }
 
 // writeOptions are the options of a write of this batch: an intent in a
@@ -305,6 +306,9 @@ func (ev *evaluator) writeOptions(r *kvapi.Request) mvcc.WriteOptions {
 		Finished: ev.ec.Finished, Resolved: &ev.res.Local.ResolvedLocks, NoLocks: ev.noLocks()}
 	if !ev.onePhase {
 		o.Txn = ev.txn
+	}
+	if r.Sign && ev.txn != nil {
+		o.Sign = mvcc.SignatureOf(ev.txn.ID)
 	}
 	return o
 }

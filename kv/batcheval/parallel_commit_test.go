@@ -25,11 +25,13 @@ import (
 //	              resolve both; sometimes then forget the record, and
 //	              sometimes tell evaluation of the commit before, so that
 //	              the reader and the writer treat the intent as committed
+//	settler       the coordinator, once it does not know: pushes, recovers as
+//	              above, and if there is no record asks for the signed version
 //	reader        reads n above the transaction, which moves a later put of n
 //	writer        writes n without a transaction, likewise
 //
 // The claims: never one of a and n without the other; "committed" means both;
-// "failed" means neither; all recoverers come to the same fate (I1, I2, I5),
+// "failed" means neither, also of a settler, who always knows; all recoverers come to the same fate (I1, I2, I5),
 // unless the record is forgotten: then a late one may say "aborted", which
 // concerns no lock any more (I7).
 func TestParallelCommitUnderRecovery(t *testing.T) {
@@ -64,6 +66,10 @@ type world struct {
 	fates        map[kvapi.TxnStatus]bool
 	known        knownTxns
 	forgotten    bool
+	// signed is the key that carries the transaction's signature.
+	signed string
+	// settle is the settler at work.
+	settle func() bool
 }
 
 func newWorld(t *testing.T, rt *rapid.T, e *storage.Engine) *world {
@@ -71,6 +77,7 @@ func newWorld(t *testing.T, rt *rapid.T, e *storage.Engine) *world {
 		fates: map[kvapi.TxnStatus]bool{}, known: knownTxns{}}
 	w.a.known, w.b.known = w.known, w.known
 	w.a.fatalf, w.b.fatalf = rt.Fatalf, rt.Fatalf
+	w.signed = rapid.SampledFrom([]string{"a", "n"}).Draw(rt, "signed")
 	return w
 }
 
@@ -94,15 +101,80 @@ func (w *world) attempt(s *sim, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *
 	return br, err
 }
 
+func (w *world) sign(r kvapi.Request) kvapi.Request {
+	r.Sign = string(r.Key) == w.signed
+	return r
+}
+
+// settler returns an actor that finds out for the coordinator, a step at a
+// time, and tells the client.
+func (w *world) settler() func() bool {
+	var rec *kvapi.Transaction
+	var missing bool
+	var keys []string
+	asked := false
+	return func() bool {
+		switch {
+		case asked:
+			q := kvapi.Request{Kind: kvapi.QueryCommit, Key: kvapi.Key(w.signed), Push: &kvapi.PushArgs{Pushee: w.x.TxnMeta}}
+			ba := at(0, q)
+			ba.Timestamp = w.x.MinTimestamp
+			w.ack = "failed"
+			if w.of(w.signed).must(ba).Responses[0].Pushee != nil {
+				w.ack = "committed"
+			}
+			w.step("signed: %s", w.ack)
+			return true
+		case rec == nil:
+			p := push(w.x.TxnMeta, kvapi.PushAbort, 0)
+			p.Push.Force = true
+			br, err := w.a.send(at(0, p))
+			if err != nil {
+				rec, missing, keys = err.Pushee, false, []string{"n", "a"}
+				return false
+			}
+			rec = br.Responses[0].Pushee
+		case len(keys) > 0:
+			br := w.of(keys[0]).must(at(0, kvapi.Request{Kind: kvapi.QueryIntent, Key: kvapi.Key(keys[0]),
+				Query: &kvapi.QueryArgs{Txn: rec.TxnMeta, Seq: map[string]kvapi.TxnSeq{"a": 1, "n": 2}[keys[0]]}}))
+			missing = missing || !br.Responses[0].Found
+			keys = keys[1:]
+			return false
+		default:
+			br := w.a.must(at(0, kvapi.Request{Kind: kvapi.RecoverTxn, Key: kvapi.Key("a"),
+				Recover: &kvapi.RecoverArgs{Txn: *rec, ImplicitlyCommitted: !missing}}))
+			if rec = br.Responses[0].Pushee; !rec.Status.IsFinal() {
+				rec = nil
+				return false
+			}
+			if len(rec.InFlightWrites) > 0 { // made up from what was asked
+				rec = &kvapi.Transaction{TxnMeta: rec.TxnMeta, Status: rec.Status}
+			}
+		}
+		real := !rec.LastHeartbeat.IsEmpty() || len(rec.LockSpans) > 0
+		switch {
+		case rec.Status == kvapi.Committed:
+			w.ack = "committed"
+		case real:
+			w.ack = "failed"
+		default:
+			asked = true
+			return false
+		}
+		w.step("settled: %s", rec)
+		return true
+	}
+}
+
 func (w *world) sendA() bool {
-	w.okA, w.errA = w.attempt(w.a, batch(w.x, put("a", "1", 1), end("a", kvapi.EndTxnArgs{
+	w.okA, w.errA = w.attempt(w.a, batch(w.x, w.sign(put("a", "1", 1)), end("a", kvapi.EndTxnArgs{
 		Commit: true, InFlightWrites: writes("a", "n"), LockSpans: []kvapi.Span{span("a"), span("n")}})))
 	w.sentA = true
 	return true
 }
 
 func (w *world) sendB() bool {
-	w.okB, w.errB = w.attempt(w.b, batch(w.x, put("n", "1", 2)))
+	w.okB, w.errB = w.attempt(w.b, batch(w.x, w.sign(put("n", "1", 2))))
 	w.sentB = true
 	return true
 }
@@ -112,11 +184,15 @@ func (w *world) finish() bool {
 	if !w.sentA || !w.sentB {
 		return false
 	}
+	if w.settle != nil {
+		return w.settle()
+	}
 	if w.errA != nil || w.errB != nil {
 		if w.errA != nil && w.errA.Kind != kvapi.ErrAmbiguous && w.errA.Kind != kvapi.ErrTxnFinished {
 			w.ack = "failed"
 		} else {
-			w.ack = "unknown"
+			w.settle = w.settler()
+			return false
 		}
 		return true
 	}
@@ -240,6 +316,12 @@ func (w *world) write() bool {
 
 // judge settles what is left and compares what all were told.
 func (w *world) judge() string {
+	told := w.ack
+	for s := w.settler(); !s(); {
+	}
+	if told != w.ack {
+		w.rt.Fatalf("the client was told %q, and then %q", told, w.ack)
+	}
 	for r := w.recoverer(); !r(); {
 	}
 	w.a.now, w.b.now = 100, 100

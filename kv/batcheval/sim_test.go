@@ -18,7 +18,7 @@ import (
 
 // sim is a replica without Raft, latches and locks: batches run one at a
 // time, and the timestamp cache is a list. It checks after each batch that
-// the statistics are exact and that only declared keys were touched (I8).
+// the statistics are exact and that only declared keys were touched (I9).
 type sim struct {
 	t        testing.TB
 	fatalf   func(string, ...any)

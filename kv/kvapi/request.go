@@ -71,6 +71,9 @@ const (
 	TruncateLog
 	// LeaseInfo: → Info.
 	LeaseInfo
+	// QueryCommit: Push (pushee only) → Pushee, committed, if the version of
+	// Key that it signed (Request.Sign) is there and no intent; else nil.
+	QueryCommit
 	kindEnd
 )
 
@@ -119,6 +122,7 @@ var kinds = [kindEnd]struct {
 	RequestLease:        {"RequestLease", flagWrite},
 	TruncateLog:         {"TruncateLog", flagWrite},
 	LeaseInfo:           {"LeaseInfo", 0},
+	QueryCommit:         {"QueryCommit", 0},
 }
 
 // String prints the kind's name.
@@ -185,6 +189,9 @@ type Request struct {
 	// Durable makes the Lock of a read a replicated one: the request goes
 	// through Raft, and the lock outlives leases, splits and processes.
 	Durable bool `wire:"24"`
+	// Sign leaves the transaction's mark on the version that this write makes,
+	// for QueryCommit.
+	Sign bool `wire:"25"`
 }
 
 // IsWrite reports whether the request goes through Raft.

@@ -1864,6 +1864,13 @@ func (x *Request) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 24, 0)
 		}
 	}
+	if x.Sign {
+		if x.Sign {
+			b = wire.AppendUint(b, 25, 1)
+		} else {
+			b = wire.AppendUint(b, 25, 0)
+		}
+	}
 	return b
 }
 
@@ -2051,6 +2058,12 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Durable = u != 0
+		case num == 25 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Sign = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -39,6 +39,9 @@
 // *kvapi.Error behind the error interface. Anything else is a fault of the
 // engine, or a broken invariant, which panics.
 //
+// One version of a transaction carries its signature, by which its coordinator
+// finds out whether it was committed when no record says so: signed.go.
+//
 // Durable locks (SELECT … FOR UPDATE) are records beside it in the lock table,
 // without a version: durable.go.
 //

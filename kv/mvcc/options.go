@@ -89,6 +89,8 @@ type WriteOptions struct {
 	// zero value means, or LockNoKeyUpdate. NoLocks says that the range has none.
 	Strength kvapi.LockStrength
 	NoLocks  bool
+	// Sign, unless zero, is kept with the version.
+	Sign Signature
 }
 
 // Condition is what ConditionalPut asks of the key.

@@ -67,7 +67,7 @@ func write(rw storage.ReadWriter, key kvapi.Key, ts hlc.Timestamp, v value, cond
 	if t.committed.exists && ts.LessEq(t.committed.ts) {
 		return ts, writeTooOld(key, t.committed.ts)
 	}
-	v.local = localIfBelow(o.Now, ts)
+	v.local, v.signature = localIfBelow(o.Now, ts), o.Sign
 	return ts, t.set(rw, ts, v, o)
 }
 

@@ -11,13 +11,16 @@ import (
 //
 //	flags            1 byte; the high four bits are the format, 0
 //	local timestamp  12 bytes, if flagLocal: wall and logical, big endian
+//	signature        8 bytes, if flagSigned: big endian
 //	payload          the rest; empty for a tombstone
 const (
 	flagTombstone = 1 << 0
 	flagLocal     = 1 << 1
-	flagsKnown    = flagTombstone | flagLocal
+	flagSigned    = 1 << 2
+	flagsKnown    = flagTombstone | flagLocal | flagSigned
 
-	localLen = 12
+	localLen     = 12
+	signatureLen = 8
 )
 
 // value is a decoded version. The payload shares the encoding's memory.
@@ -26,6 +29,8 @@ type value struct {
 	tombstone bool
 	// local is empty if the version's own timestamp stands for it.
 	local hlc.Timestamp
+	// signature is zero if there is none.
+	signature Signature
 }
 
 func (v value) appendTo(b []byte) []byte {
@@ -36,10 +41,16 @@ func (v value) appendTo(b []byte) []byte {
 	if !v.local.IsEmpty() {
 		flags |= flagLocal
 	}
+	if v.signature != 0 {
+		flags |= flagSigned
+	}
 	b = append(b, flags)
 	if !v.local.IsEmpty() {
 		b = binary.BigEndian.AppendUint64(b, uint64(v.local.WallTime))
 		b = binary.BigEndian.AppendUint32(b, uint32(v.local.Logical))
+	}
+	if v.signature != 0 {
+		b = binary.BigEndian.AppendUint64(b, uint64(v.signature))
 	}
 	return append(b, v.payload...)
 }
@@ -48,6 +59,9 @@ func (v value) encodedLen() int {
 	n := 1 + len(v.payload)
 	if !v.local.IsEmpty() {
 		n += localLen
+	}
+	if v.signature != 0 {
+		n += signatureLen
 	}
 	return n
 }
@@ -65,6 +79,13 @@ func decodeValue(b []byte) (v value, err error) {
 		v.local.WallTime = int64(binary.BigEndian.Uint64(v.payload))
 		v.local.Logical = int32(binary.BigEndian.Uint32(v.payload[8:]))
 		v.payload = v.payload[localLen:]
+	}
+	if b[0]&flagSigned != 0 {
+		if len(v.payload) < signatureLen {
+			return v, fmt.Errorf("mvcc: value of %d bytes has no room for its signature", len(b))
+		}
+		v.signature = Signature(binary.BigEndian.Uint64(v.payload))
+		v.payload = v.payload[signatureLen:]
 	}
 	return v, nil
 }

@@ -5,7 +5,7 @@ func allGroups() [][]Overload {
 	return [][]Overload{
 		comparisonOps(), intOps(), floatOps(), numericOps(), dateOps(), stringOps(),
 		mathFuncs(), stringFuncs(), encodingFuncs(), regexFuncs(), dateFuncs(),
-		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(), outcomeFuncs(),
+		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(), outcomeFuncs(), asOfFuncs(),
 		aggregates(), bitAggregates(), jsonEdits(), seriesFuncs(), rowIDFuncs(), psqlFuncs(), advisoryFuncs(),
 	}
 }

@@ -1,6 +1,7 @@
 package pgcatalog
 
 import (
+	"cmp"
 	"context"
 	"hash/fnv"
 
@@ -245,7 +246,7 @@ func fillSettings(_ context.Context, env *Env, w *writer) error {
 			typ = "string"
 		}
 		w.add(cells{"name": s.Name, "setting": s.Value, "unit": orNull(s.Unit), "category": "Cairn", "short_desc": s.Description,
-			"context": "user", "vartype": typ, "source": "session", "boot_val": s.Default, "reset_val": s.Default,
+			"context": cmp.Or(s.Context, "user"), "vartype": typ, "source": s.Source, "boot_val": s.Default, "reset_val": s.Reset,
 			"pending_restart": false})
 	}
 	return nil

@@ -85,7 +85,12 @@ type Conflict struct {
 }
 
 // Setting is a parameter of the session.
-type Setting struct{ Name, Value, Unit, Description, VarType, Default string }
+type Setting struct {
+	Name, Value, Unit, Description, VarType, Default string
+	// Reset is what RESET goes back to, Source where the value is from, and
+	// Context who may change it ("" is the user).
+	Reset, Source, Context string
+}
 
 // Cluster tells of the cluster and of this node's sessions.
 type Cluster interface {

@@ -19,12 +19,15 @@ type version struct {
 	ts        hlc.Timestamp
 	value     []byte
 	tombstone bool
+	// signed is who wrote it, if it was asked to sign.
+	signed kvapi.TxnID
 }
 
 type intent struct {
 	txn       kvapi.TxnMeta // WriteTimestamp is the intent's own
 	value     []byte
 	tombstone bool
+	signed    kvapi.TxnID
 }
 
 // read is the highest read of a key; no owner if there were several.

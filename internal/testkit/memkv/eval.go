@@ -135,6 +135,8 @@ func (e *eval) request(r *kvapi.RangeInfo, q *kvapi.Request, resp *kvapi.Respons
 		return e.push(q, resp)
 	case kvapi.RecoverTxn:
 		return e.recover(q, resp)
+	case kvapi.QueryCommit:
+		e.queryCommit(q, resp)
 	case kvapi.QueryIntent:
 		e.queryIntent(q, resp)
 	case kvapi.ResolveIntent, kvapi.ResolveIntentRange:
@@ -384,12 +386,15 @@ func (e *eval) set(c *cell, q *kvapi.Request) {
 	e.undo = append(e.undo, func() { c.intent, c.versions = oldIntent, oldVersions })
 	value := append([]byte{}, q.Value...)
 	if e.txn == nil {
-		c.versions = append([]version{{e.write, value, q.Kind == kvapi.Delete}}, c.versions...)
+		c.versions = append([]version{{ts: e.write, value: value, tombstone: q.Kind == kvapi.Delete}}, c.versions...)
 		return
 	}
 	m := e.txn.TxnMeta
 	m.WriteTimestamp, m.Seq = e.write, q.Seq
 	c.intent = &intent{txn: m, value: value, tombstone: q.Kind == kvapi.Delete}
+	if q.Sign {
+		c.intent.signed = m.ID
+	}
 	e.proved[string(q.Key)] = q.Seq
 }
 

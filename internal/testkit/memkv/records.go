@@ -129,7 +129,7 @@ func (c *Cluster) resolve(sp kvapi.Span, u kvapi.LockUpdate) {
 		}
 		e.intent = nil
 		if u.Status == kvapi.Committed && in.txn.Epoch == u.Txn.Epoch {
-			e.versions = append([]version{{u.Txn.WriteTimestamp, in.value, in.tombstone}}, e.versions...)
+			e.versions = append([]version{{u.Txn.WriteTimestamp, in.value, in.tombstone, in.signed}}, e.versions...)
 		}
 	}
 	c.wakeAll()
@@ -170,6 +170,15 @@ func (e *eval) push(q *kvapi.Request, resp *kvapi.Response) *kvapi.Error {
 	rec.Status = kvapi.Aborted
 	e.c.finish(rec, nil)
 	return nil
+}
+
+func (e *eval) queryCommit(q *kvapi.Request, resp *kvapi.Response) {
+	for _, v := range e.c.cellAt(q.Key).versions {
+		if v.signed == q.Push.Pushee.ID {
+			resp.Pushee = &kvapi.Transaction{TxnMeta: q.Push.Pushee, Status: kvapi.Committed}
+			resp.Pushee.WriteTimestamp = v.ts
+		}
+	}
 }
 
 func (c *Cluster) expired(rec *kvapi.Transaction) bool {
