@@ -25,6 +25,7 @@ cairn.nodes 13100 v: node_id int8, sql_address text, rpc_address text, http_addr
 cairn.ranges 13101 v: range_id int8, start_key text, end_key text, database_name name, schema_name name, table_name name, leaseholder int8, replicas _int8, live_bytes int8, live_keys int8, generation int8
 cairn.descriptors 13102 v: id oid, kind text, name name, database_name name, schema_name name, version int8, owner name, changing text
 cairn.contention 13103 v: database_name name, schema_name name, table_name name, key text, retried int8, shown int8, last_reason text, last_transaction text, last_at timestamptz
+cairn.range_log 13104 v: at timestamptz, node_id int8, range_id int8, event text, other_range_id int8, key text, database_name name, schema_name name, table_name name, why text
 `
 
 type filler = func(ctx context.Context, env *Env, w *writer) error
@@ -78,6 +79,7 @@ func fillers() map[string]filler {
 		"cairn.ranges":      fillRanges,
 		"cairn.descriptors": fillDescriptors,
 		"cairn.contention":  fillContention,
+		"cairn.range_log":   fillRangeLog,
 	}
 }
 
@@ -148,6 +150,26 @@ func fillContention(_ context.Context, env *Env, w *writer) error {
 		w.add(c)
 	}
 	return nil
+}
+
+func fillRangeLog(ctx context.Context, env *Env, w *writer) error {
+	if env.Cluster == nil {
+		return nil
+	}
+	es, err := env.Cluster.RangeLog(ctx)
+	for _, e := range es {
+		c := cells{"at": types.NewTimestampTZ(types.StampOfTime(e.At)), "node_id": e.NodeID, "range_id": e.RangeID,
+			"event": e.Kind, "key": orNull(e.Key), "why": e.Why}
+		if e.OtherID != 0 {
+			c["other_range_id"] = e.OtherID
+		}
+		if t := env.Contents.Table(e.TableID); t != nil {
+			c["table_name"] = t.Name
+			c["database_name"], c["schema_name"] = parentNames(env, &t.Header)
+		}
+		w.add(c)
+	}
+	return err
 }
 
 func fillActivity(ctx context.Context, env *Env, w *writer) error {
