@@ -22,6 +22,7 @@ type startFlags struct {
 	cfg      node.Config
 	certsDir string
 	cache    string
+	rangeMax string
 	logLevel string
 }
 
@@ -36,6 +37,7 @@ func (f *startFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.certsDir, "certs-dir", "", "folder with ca.crt, node.crt and node.key (see cairn cert)")
 	fs.DurationVar(&f.cfg.MaxOffset, "max-offset", node.DefaultMaxOffset, "largest difference between any two nodes' clocks; the same on all nodes")
 	fs.StringVar(&f.cache, "cache", "", "size of the block cache (default a sixteenth of the memory, 128MiB to 4GiB)")
+	fs.StringVar(&f.rangeMax, "range-size", "128MiB", "size beyond which a range splits; give all nodes the same")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error; logs go to standard error")
 }
 
@@ -52,6 +54,9 @@ func (f *startFlags) config() (node.Config, error) {
 		if cfg.CacheBytes, err = parseBytes(f.cache); err != nil {
 			return cfg, fmt.Errorf("--cache: %w", err)
 		}
+	}
+	if cfg.RangeBytesMax, err = parseBytes(f.rangeMax); err != nil {
+		return cfg, fmt.Errorf("--range-size: %w", err)
 	}
 	if f.certsDir != "" {
 		if cfg.Insecure {

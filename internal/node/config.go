@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/storage"
+	"github.com/cairndb/cairn/kv/store"
 )
 
 // Defaults of a node's settings.
@@ -42,6 +43,8 @@ type Config struct {
 	MaxOffset          time.Duration
 	CacheBytes         int64
 	ReplicationFactor  int
+	// RangeBytesMax is the size beyond which a range splits.
+	RangeBytesMax int64
 	// Ballast keeps a file in the store that is given up when the disk is full
 	// (storage.Space).
 	Ballast bool
@@ -87,6 +90,12 @@ func (c *Config) check() error {
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = defaultCache()
+	}
+	if c.RangeBytesMax == 0 {
+		c.RangeBytesMax = store.RangeBytesMaxDefault
+	}
+	if c.RangeBytesMax < store.RangeBytesMaxMin {
+		return fmt.Errorf("--range-size %d is less than %d bytes", c.RangeBytesMax, int64(store.RangeBytesMaxMin))
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -23,6 +23,7 @@ import (
 	"github.com/cairndb/cairn/rangecache"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql"
+	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/txn"
 )
 
@@ -45,8 +46,11 @@ type CoreConfig struct {
 	OnCancel func(payload []byte)
 	// ReplicationFactor of every range; 0 means 3.
 	ReplicationFactor int
-	Knobs             store.TestingKnobs
-	Log               *slog.Logger
+	// RangeBytesMax is the size beyond which a range splits; 0 means
+	// store.RangeBytesMaxDefault.
+	RangeBytesMax int64
+	Knobs         store.TestingKnobs
+	Log           *slog.Logger
 	// Fatal ends the node before it can answer wrongly.
 	Fatal func(error)
 }
@@ -133,7 +137,8 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	s, err := store.Open(ctx, store.Config{
 		Engine: c.cfg.Engine, Clock: c.Clock, Transport: &raftTransport{net: &c.Transport},
 		Txns: &txnRunner{c.DB}, Sender: c.Sender, Nodes: liveNodes{c.Gossip}, Log: c.cfg.Log,
-		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor, Knobs: c.cfg.Knobs,
+		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
+		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart, Knobs: c.cfg.Knobs,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)

@@ -104,6 +104,8 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("raft_rejected_total", "Commands without effect: their lease had been overtaken.", &m.Rejected),
 		counter("lease_requests_total", "Lease commands, renewals included.", &m.LeaseRequests),
 		counter("range_splits_total", "Splits applied.", &m.Splits),
+		counter("range_size_splits_total", "Ranges that were split here because they were too large.", &m.SizeSplits),
+		counter("range_crowded_waits_total", "Batches that waited for the split of a range that was far too large.", &m.CrowdedWaits),
 		counter("snapshots_sent_total", "Snapshots sent to followers.", &m.SnapshotsSent),
 		counter("snapshots_applied_total", "Snapshots received and applied.", &m.SnapshotsApplied),
 		counter("leases_followed_total", "Leases that moved to where requests come from.", &m.LeasesFollowed),

@@ -89,7 +89,7 @@ func (n *Node) start(ctx context.Context) error {
 		Engine: n.engine, Clock: n.clock, Wall: n.cfg.Wall,
 		Incarnation: gossip.Incarnation(n.started.UnixNano()),
 		Transport:   n.transport, Bootstrap: n.cfg.Join, Exchange: n.exchange,
-		Describe: n.describe, OnCancel: n.onCancel, ReplicationFactor: n.cfg.ReplicationFactor,
+		Describe: n.describe, OnCancel: n.onCancel, ReplicationFactor: n.cfg.ReplicationFactor, RangeBytesMax: n.cfg.RangeBytesMax,
 		Log: n.cfg.Log, Fatal: n.cfg.Fatal,
 	})
 	if err != nil {

@@ -76,7 +76,17 @@ var (
 	// OutcomePrefix + a hash (32 bytes) holds what became of the transaction
 	// with an idempotency key.
 	OutcomePrefix = sys("outcome/")
+	// RangeLogPrefix + wall time (8 bytes, big endian) + range id (8 bytes)
+	// holds a range event.
+	RangeLogPrefix = sys("rangelog/")
 )
+
+// RangeLog is the key of what happened to a range at a time. Entries sort by
+// time.
+func RangeLog(wallNanos int64, id kvapi.RangeID) Key {
+	b := binary.BigEndian.AppendUint64(RangeLogPrefix.Clone(), uint64(wallNanos))
+	return binary.BigEndian.AppendUint64(b, uint64(id))
+}
 
 // Advisory is the key of an advisory lock, AdvisoryToken of its fencing token.
 func Advisory(database uint32, kind byte, number uint64) Key {

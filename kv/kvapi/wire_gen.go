@@ -1425,6 +1425,93 @@ func (x *RangeDescriptor) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *RangeEvent) AppendWire(b []byte) []byte {
+	if x.WallNanos != 0 {
+		b = wire.AppendInt(b, 1, int64(x.WallNanos))
+	}
+	if x.NodeID != 0 {
+		b = wire.AppendUint(b, 2, uint64(x.NodeID))
+	}
+	if x.RangeID != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.RangeID))
+	}
+	if len(x.Kind) > 0 {
+		b = wire.AppendBytes(b, 4, x.Kind)
+	}
+	if x.Other != 0 {
+		b = wire.AppendUint(b, 5, uint64(x.Other))
+	}
+	if len(x.Key) > 0 {
+		b = wire.AppendBytes(b, 6, x.Key)
+	}
+	if len(x.Why) > 0 {
+		b = wire.AppendBytes(b, 7, x.Why)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *RangeEvent) UnmarshalWire(b []byte) (err error) {
+	*x = RangeEvent{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.WallNanos = int64(n)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.NodeID = NodeID(u)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.RangeID = RangeID(u)
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Kind = RangeEventKind(body)
+		case num == 5 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Other = RangeID(u)
+		case num == 6 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Key = Key(body)
+		case num == 7 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Why = string(body)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *RangeInfo) AppendWire(b []byte) []byte {
 	var at int
 	b, at = wire.Begin(b, 1)

@@ -22,7 +22,7 @@ func (r *Replica) sendAdmin(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi
 	var err error
 	switch q.Kind {
 	case kvapi.AdminSplit:
-		err = r.adminSplit(ctx, q.Key)
+		err = r.adminSplit(ctx, q.Key, "asked for")
 	case kvapi.AdminTransferLease:
 		err = r.transferAway(ctx, q.Target)
 	case kvapi.AdminChangeReplicas:

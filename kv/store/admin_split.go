@@ -11,8 +11,8 @@ import (
 // adminSplit makes the range begin anew at key: one transaction writes both
 // descriptors and their addressing records, and its commit carries the trigger
 // that every replica applies (apply_split.go). If the transaction aborts,
-// nothing happened but the loss of a range id.
-func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key) error {
+// nothing happened but the loss of a range id. why is for the range log.
+func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key, why string) error {
 	if r.store.cfg.Txns == nil {
 		return errNoTxns
 	}
@@ -49,6 +49,10 @@ func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key) error {
 			return err
 		}
 		if err := putDescriptor(ctx, txn, &right); err != nil {
+			return err
+		}
+		event := kvapi.RangeEvent{RangeID: left.RangeID, Kind: kvapi.EventSplit, Other: right.RangeID, Key: right.StartKey, Why: why}
+		if err := r.store.logEvent(ctx, txn, event); err != nil {
 			return err
 		}
 		txn.SetSplitTrigger(left.StartKey, &kvapi.SplitTrigger{Left: left, Right: right})

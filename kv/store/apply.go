@@ -208,6 +208,7 @@ func (a *applier) flush(publish func()) error {
 		publish()
 	}
 	r.mu.Unlock()
+	r.noteSize()
 	done := a.done
 	a.done = nil
 	for _, d := range done {

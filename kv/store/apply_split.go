@@ -70,6 +70,7 @@ func (a *applier) applySplit(s *splitResult) error {
 		rhs.campaignSoon.Store(true)
 	}
 	st.enqueue(rhs.rangeID)
+	rhs.noteSize()
 	return nil
 }
 

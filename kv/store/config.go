@@ -75,5 +75,12 @@ type Config struct {
 	// ReplicationFactor is how many voters the replicate loop gives every
 	// range if there are as many live nodes; 0 means 3, 1 turns it off.
 	ReplicationFactor int
-	Knobs             TestingKnobs
+	// RangeBytesMax is the size beyond which a range splits; 0 means
+	// RangeBytesMaxDefault.
+	RangeBytesMax int64
+	// RowStart returns the first key of the row that a key belongs to; a range
+	// is split at such keys only. It may return its argument. Nil says that
+	// every key is a row of its own.
+	RowStart func(kvapi.Key) kvapi.Key
+	Knobs    TestingKnobs
 }

@@ -46,6 +46,9 @@
 // (ambiguous). A failed disk or a broken invariant stops the node before it
 // answers. A disk that fills refuses data long before it fails (space.go).
 //
+// Ranges that grow too large split by themselves, and take no new data while
+// they are far too large (split_queue.go).
+//
 // Not here: what requests mean (kv/batcheval), who waits for whom
 // (kv/concurrency), routing (rangecache), merges, and where replicas should be
 // beyond a simple count (allocation).

@@ -26,8 +26,10 @@ import (
 type cluster struct {
 	t     testing.TB
 	knobs TestingKnobs
-	mu    sync.Mutex
-	nodes map[kvapi.NodeID]*testNode
+	// configure, if set, changes a store's configuration before it is opened.
+	configure func(*Config)
+	mu        sync.Mutex
+	nodes     map[kvapi.NodeID]*testNode
 	// cut holds the directed links that lose everything.
 	cut map[[2]kvapi.NodeID]bool
 	// lose, if set, picks messages that get lost.
@@ -64,7 +66,11 @@ const testMaxOffset = 250 * time.Millisecond
 // newCluster starts n stores; the first is bootstrapped, the others wait for
 // replicas.
 func newCluster(t testing.TB, n int, knobs TestingKnobs) *cluster {
-	c := &cluster{t: t, knobs: knobs, nodes: map[kvapi.NodeID]*testNode{}, cut: map[[2]kvapi.NodeID]bool{}}
+	return newClusterWith(t, n, knobs, nil)
+}
+
+func newClusterWith(t testing.TB, n int, knobs TestingKnobs, configure func(*Config)) *cluster {
+	c := &cluster{t: t, knobs: knobs, configure: configure, nodes: map[kvapi.NodeID]*testNode{}, cut: map[[2]kvapi.NodeID]bool{}}
 	for i := 1; i <= n; i++ {
 		id := kvapi.NodeID(i)
 		node := &testNode{c: c, id: id, fs: storagetest.NewCrashFS(), clock: hlc.NewClock(hlc.SystemClock{}, testMaxOffset),
@@ -113,7 +119,7 @@ func (n *testNode) become(p *process) {
 
 func (n *testNode) start() {
 	p := &process{engine: n.engine, inbox: make(chan []byte, 4096), done: make(chan struct{})}
-	s, err := Open(context.Background(), Config{
+	cfg := Config{
 		Engine: n.engine, Clock: n.clock, Transport: testTransport{n}, Txns: testTxns{n.c}, Sender: n.c,
 		Nodes: n.c, Knobs: n.c.knobs,
 		Fatal: func(err error) {
@@ -121,7 +127,11 @@ func (n *testNode) start() {
 				panic(err)
 			}
 		},
-	})
+	}
+	if n.c.configure != nil {
+		n.c.configure(&cfg)
+	}
+	s, err := Open(context.Background(), cfg)
 	if err != nil {
 		n.c.t.Fatal(err)
 	}

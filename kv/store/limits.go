@@ -97,6 +97,30 @@ const (
 	recordAge      = time.Minute
 	recordsMax     = 100
 	recordPushMax  = 5 * time.Second
+	// RangeBytesMaxDefault is when a range splits. A split keeps its range
+	// latched while it counts the right half's statistics, and a snapshot holds
+	// two of these in flight; both want small ranges, an idle range's cost wants
+	// large ones. At 128 MiB the pause is below half a second, a snapshot takes
+	// two, and a terabyte is 8,000 ranges.
+	RangeBytesMaxDefault = 128 << 20
+	// RangeBytesMaxMin keeps the setting from making every row a range.
+	RangeBytesMaxMin = 64 << 10
+	// crowdedFactor times the limit is when new data wait for the split: one
+	// that works needs a fraction of the time in which as much is written.
+	crowdedFactor = 2
+	// crowdedWait bounds that wait. It is shorter than the patience of senders,
+	// so that the client hears the reason.
+	crowdedWait = 10 * time.Second
+	// unsplittableGrowth is the factor by which a range of one row grows before
+	// a split key is sought again.
+	unsplittableGrowth = 2
+	// splitTimeout bounds one split; splitRetryMin and splitRetryMax the pause
+	// after one that failed.
+	splitTimeout  = time.Minute
+	splitRetryMin = 500 * time.Millisecond
+	splitRetryMax = 30 * time.Second
+	// splitScanEvery is how often all ranges are looked at.
+	splitScanEvery = 2 * time.Second
 	// replicateTimeout bounds the work on one range.
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.

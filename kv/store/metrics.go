@@ -14,10 +14,13 @@ type Metrics struct {
 	// Batches sent to the store, by outcome.
 	ReadBatches, WriteBatches, FailedBatches atomic.Int64
 	Splits, SnapshotsSent, SnapshotsApplied  atomic.Int64
-	ReplicasAdded, ReplicasRemoved           atomic.Int64
-	MessagesDropped, MessagesReceived        atomic.Int64
-	LogTruncations                           atomic.Int64
-	Ambiguous                                atomic.Int64
+	// SizeSplits are splits of ranges that were too large; CrowdedWaits are
+	// batches that waited for one.
+	SizeSplits, CrowdedWaits          atomic.Int64
+	ReplicasAdded, ReplicasRemoved    atomic.Int64
+	MessagesDropped, MessagesReceived atomic.Int64
+	LogTruncations                    atomic.Int64
+	Ambiguous                         atomic.Int64
 	// LeasesFollowed are leases that moved to where requests come from.
 	LeasesFollowed atomic.Int64
 	// RecordsCollected are records of transactions that nobody else ended.

@@ -30,6 +30,8 @@ type Replica struct {
 	cleanUps, commits deferral
 	// gateways counts requests by the node they come from (follow.go).
 	gateways gateways
+	// size lets writes wait while the range is far too large (split_queue.go).
+	size sizeGate
 	// campaignSoon asks the next run to stand for election.
 	campaignSoon atomic.Bool
 	// removeSoon, if set, asks the next run to remove the replica: it is older

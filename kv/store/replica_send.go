@@ -73,6 +73,9 @@ func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kva
 	if _, err := r.ensureLease(ctx, hlc.Timestamp{}); err != nil {
 		return nil, err
 	}
+	if err := r.waitForRoom(ctx, ba); err != nil {
+		return nil, err
+	}
 	desc := r.Desc()
 	req := concurrency.Request{Txn: ba.Txn, Spans: declareSpans(ba, desc), LockTimeout: ba.LockTimeout}
 	guard, err := r.mgr.SequenceRequest(ctx, req)

@@ -37,6 +37,7 @@ type Store struct {
 	tscache   *tscache.Cache
 	txns      *txncache.Cache
 	resolver  *intents.Resolver
+	splits    *splitQueue
 	metrics   Metrics
 	// full holds the nodes whose disks take no new data; nil for none.
 	full atomic.Pointer[fullNodes]
@@ -101,7 +102,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, ident: ident, replicas: newReplicaSet(), stopping: make(chan struct{}),
+	s := &Store{cfg: cfg, ident: ident, replicas: newReplicaSet(), splits: newSplitQueue(), stopping: make(chan struct{}),
 		kick: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.setDefaults()
@@ -135,6 +136,9 @@ func (s *Store) setDefaults() {
 	}
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = 3
+	}
+	if c.RangeBytesMax == 0 {
+		c.RangeBytesMax = RangeBytesMaxDefault
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }
@@ -184,6 +188,9 @@ func (s *Store) Start() {
 		s.background.Go(s.tickLoop)
 	}
 	s.background.Go(s.spaceLoop)
+	if s.cfg.Txns != nil {
+		s.background.Go(s.splitLoop)
+	}
 	if s.resolver != nil {
 		s.background.Go(s.recordLoop)
 	}

@@ -27,6 +27,7 @@ cairn.ranges 13101 v: range_id int8, start_key text, end_key text, database_name
 cairn.descriptors 13102 v: id oid, kind text, name name, database_name name, schema_name name, version int8, owner name, changing text
 cairn.contention 13103 v: database_name name, schema_name name, table_name name, key text, retried int8, shown int8, last_reason text, last_transaction text, last_at timestamptz
 cairn.locks 13104 v: database_name name, schema_name name, table_name name, key text, transaction_id text, node_id int8, pid int4, application_name text, strength text, durable bool, granted bool, waits_since timestamptz
+cairn.range_log 13105 v: at timestamptz, node_id int8, range_id int8, event text, other_range_id int8, key text, database_name name, schema_name name, table_name name, why text
 `
 
 type filler = func(ctx context.Context, env *Env, w *writer) error
@@ -85,6 +86,7 @@ func fillers() map[string]filler {
 		"cairn.descriptors": fillDescriptors,
 		"cairn.contention":  fillContention,
 		"cairn.locks":       fillLocks,
+		"cairn.range_log":   fillRangeLog,
 	}
 }
 
@@ -167,6 +169,26 @@ func fillLocks(ctx context.Context, env *Env, w *writer) error {
 		c := cells{"key": l.Key, "transaction_id": orNull(l.Txn), "node_id": when(l.Node != 0, l.Node), "pid": when(l.PID != 0, l.PID),
 			"application_name": orNull(l.Application), "strength": l.Strength, "durable": l.Durable, "granted": l.Granted, "waits_since": waitStart(l)}
 		if t := env.Contents.Table(l.TableID); t != nil {
+			c["table_name"] = t.Name
+			c["database_name"], c["schema_name"] = parentNames(env, &t.Header)
+		}
+		w.add(c)
+	}
+	return err
+}
+
+func fillRangeLog(ctx context.Context, env *Env, w *writer) error {
+	if env.Cluster == nil {
+		return nil
+	}
+	es, err := env.Cluster.RangeLog(ctx)
+	for _, e := range es {
+		c := cells{"at": types.NewTimestampTZ(types.StampOfTime(e.At)), "node_id": e.NodeID, "range_id": e.RangeID,
+			"event": e.Kind, "key": orNull(e.Key), "why": e.Why}
+		if e.OtherID != 0 {
+			c["other_range_id"] = e.OtherID
+		}
+		if t := env.Contents.Table(e.TableID); t != nil {
 			c["table_name"] = t.Name
 			c["database_name"], c["schema_name"] = parentNames(env, &t.Header)
 		}

@@ -97,6 +97,8 @@ type Cluster interface {
 	Nodes(ctx context.Context) ([]Node, error)
 	Ranges(ctx context.Context) ([]Range, error)
 	Sessions(ctx context.Context) ([]Session, error)
+	// RangeLog is what was done to ranges, oldest first.
+	RangeLog(ctx context.Context) ([]RangeEvent, error)
 }
 
 // Node is a row of cairn.nodes.
@@ -117,6 +119,14 @@ type Range struct {
 	Replicas            []int64
 	LiveBytes, LiveKeys int64
 	Generation          int64
+}
+
+// RangeEvent is a row of cairn.range_log; OtherID and Key may be empty.
+type RangeEvent struct {
+	At                       time.Time
+	NodeID, RangeID, OtherID int64
+	Kind, Key, Why           string
+	TableID                  schema.DescID
 }
 
 // Session is a row of pg_stat_activity. Times are microseconds since 2000, 0

@@ -95,6 +95,20 @@ func SplitKey(key kvapi.Key) (schema.DescID, schema.IndexID, bool) {
 	return schema.DescID(binary.BigEndian.Uint32(key[n:])), schema.IndexID(binary.BigEndian.Uint32(key[n+4:])), true
 }
 
+// TableOf returns the table that a key belongs to, also one that is no whole
+// key: a bound of a range.
+func TableOf(key kvapi.Key) (schema.DescID, bool) {
+	n := len(keys.TablePrefix)
+	if len(key) < n+4 || string(key[:n]) != string(keys.TablePrefix) {
+		return 0, false
+	}
+	return schema.DescID(binary.BigEndian.Uint32(key[n:])), true
+}
+
+// RowStart returns the first key of the row that a key belongs to: ranges are
+// divided between rows only. A row is one pair (I3), so it is the key.
+func RowStart(key kvapi.Key) kvapi.Key { return key }
+
 // DecodeIndexed decodes the indexed columns of a key, for error messages.
 func (ic *IndexCodec) DecodeIndexed(key kvapi.Key) ([]types.Datum, error) {
 	b := []byte(key[len(ic.Prefix):])
