@@ -51,6 +51,11 @@ func TestExtended(t *testing.T) {
 		{"select 1/0", 0, nil, "ack 0; params []; ack 1; ERROR:  22012: division by zero E"},
 		{"select 1", 0, nil, "ERROR:  25P02: current transaction is aborted, commands ignored until end of transaction block E"},
 		{"rollback", 0, nil, "ack 0; params []; ack 3; ack 1; ack 3; ROLLBACK I"},
+		// A statement knows its parameters also when its table is this transaction's own.
+		{"begin", 0, nil, "ack 0; params []; ack 3; ack 1; ack 3; BEGIN T"},
+		{"create table own (a int primary key)", 0, nil, "ack 0; params []; ack 3; ack 1; ack 3; CREATE TABLE T"},
+		{"insert into own values ($1) returning a", 0, []string{"7"}, "ack 0; params [integer]; ack 1; 7; INSERT 0 1 T"},
+		{"rollback", 0, nil, "ack 0; params []; ack 3; ack 1; ack 3; ROLLBACK I"},
 		{"", 0, nil, "ack 0; params []; ack 3; ack 1; ack 3 I"},
 	} {
 		if got := extendedScript(t, s, c.q, c.max, c.args...); strings.TrimSpace(got) != strings.TrimSpace(c.want) {

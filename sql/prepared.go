@@ -36,6 +36,9 @@ type cachedPlan struct {
 	*plan.Plan
 	version schema.CatalogVersion
 	path    string
+	// own: it depends on changes to the schema that only this transaction sees yet. It describes
+	// the statement, and is made anew for each execution.
+	own bool
 }
 
 // planned says whether a statement is one that is planned (the others are utilities).
@@ -61,7 +64,7 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 		own := s.tx.r.ChangeCount() > 0
 		path := s.vars.get("search_path")
 		c := p.plan
-		if c == nil || own || c.version != snap.Version || c.path != path {
+		if c == nil || own || c.own || c.version != snap.Version || c.path != path {
 			if c, err = s.makePlan(ctx, p, snap, path); err != nil {
 				return nil, err
 			}
@@ -76,11 +79,8 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 			p.plan = nil
 			continue
 		}
-		if own {
-			p.plan = nil
-		} else {
-			p.plan = c
-		}
+		c.own = own
+		p.plan = c
 		return c.Plan, nil
 	}
 	return nil, sqlerr.New(sqlerr.SerializationFailure, "the schema changes faster than the statement can be planned")
@@ -115,7 +115,7 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 	if err != nil {
 		return nil, err
 	}
-	if p.plan != nil && !sameColumns(p.plan.Stmt.Cols, st.Cols) && p.name != "" {
+	if p.plan != nil && !p.plan.own && !sameColumns(p.plan.Stmt.Cols, st.Cols) && p.name != "" {
 		return nil, sqlerr.New(sqlerr.FeatureNotSupported, "cached plan must not change result type")
 	}
 	return &cachedPlan{Plan: pl, version: snap.Version, path: path}, nil

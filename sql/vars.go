@@ -1,6 +1,8 @@
 package sql
 
 import (
+	"fmt"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -341,6 +343,11 @@ func applyTimeZone(s *Session, v string) (string, error) {
 	return name, nil
 }
 
+// posixZone is a zone by its distance, POSIX's TZ without a rule for summer: the sign is for west.
+var posixZone = regexp.MustCompile(`^(?:<[^<>]*>|[A-Za-z]*)([+-]?)([0-9]{1,2})(?::([0-9]{2}))?(?::([0-9]{2}))?$`)
+
+// parseZone reads a zone's name, hours east, or a POSIX specification, and gives the name that SHOW
+// shows.
 func parseZone(v string) (*time.Location, string, bool) {
 	switch strings.ToLower(v) {
 	case "utc", "gmt", "default", "local", "zulu", "etc/utc":
@@ -350,12 +357,37 @@ func parseZone(v string) (*time.Location, string, bool) {
 		return time.UTC, v, true
 	}
 	if h, err := strconv.ParseFloat(v, 64); err == nil && h >= -24 && h <= 24 {
-		return time.FixedZone("", int(h*3600)), v, true
+		east := int(h * 3600)
+		return time.FixedZone("", east), "<" + zoneOffset(east) + ">" + zoneOffset(-east), true
 	}
 	if loc, err := time.LoadLocation(v); err == nil {
 		return loc, v, true
 	}
+	if m := posixZone.FindStringSubmatch(v); m != nil {
+		west := 0
+		for i, unit := range []int{3600, 60, 1} {
+			n, _ := strconv.Atoi(m[2+i])
+			west += n * unit
+		}
+		if m[1] == "-" {
+			west = -west
+		}
+		return time.FixedZone("", -west), v, west <= 24*3600 && west >= -24*3600
+	}
 	return nil, "", false
+}
+
+// zoneOffset prints seconds as +hh[:mm].
+func zoneOffset(seconds int) string {
+	sign := "+"
+	if seconds < 0 {
+		sign, seconds = "-", -seconds
+	}
+	s := fmt.Sprintf("%s%02d", sign, seconds/3600)
+	if m := seconds / 60 % 60; m != 0 {
+		s += fmt.Sprintf(":%02d", m)
+	}
+	return s
 }
 
 // startupOrder is the order in which Postgres reports parameters.

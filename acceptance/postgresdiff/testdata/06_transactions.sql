@@ -241,3 +241,14 @@ DROP ROLE somebody;
 GRANT SELECT ON t TO nosuch;
 -- differs everything: not there yet: SET ROLE to another user is not supported
 SET ROLE nosuch;
+SET timezone = '+02:00';
+SHOW timezone;
+SELECT '2024-01-01 00:00Z'::timestamptz;
+SET timezone = '<+03>-03';
+SELECT '2024-01-01 00:00Z'::timestamptz;
+SET timezone = 'FOO-2:30';
+SELECT '2024-01-01 00:00Z'::timestamptz;
+SET timezone = 5.5;
+SHOW timezone;
+SET timezone = 'nosuch';
+RESET timezone;
