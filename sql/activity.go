@@ -13,7 +13,10 @@ import (
 // activity is what other goroutines may know of a session.
 type activity struct {
 	sync.Mutex
+	// t is the open transaction, since began.
 	t      *txn.Txn
+	began  time.Time
+	failed bool
 	locker *txn.Locker
 	app    string
 	// statement is what runs, or ran last, and since when.
@@ -37,7 +40,11 @@ func (s *Session) noteStatement(text string) {
 	text = shown(text)
 	s.act.Lock()
 	defer s.act.Unlock()
-	s.act.t, s.act.statement, s.act.since = s.tx.t, text, time.Now()
+	now := time.Now()
+	if s.act.t != s.tx.t {
+		s.act.t, s.act.began, s.act.failed = s.tx.t, now, false
+	}
+	s.act.statement, s.act.since = text, now
 	s.act.app = s.vars.get("application_name")
 }
 
@@ -61,7 +68,14 @@ func (s *Session) noteLocker(l *txn.Locker) {
 func (s *Session) noteEnd() {
 	s.act.Lock()
 	defer s.act.Unlock()
-	s.act.t = nil
+	s.act.t, s.act.failed = nil, false
+}
+
+// noteFailed says that the open transaction can only be rolled back.
+func (s *Session) noteFailed() {
+	s.act.Lock()
+	defer s.act.Unlock()
+	s.act.failed = true
 }
 
 // ended is a transaction that has committed.

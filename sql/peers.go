@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
 
@@ -47,8 +48,19 @@ type SessionState struct {
 	Statement  string `wire:"5"`
 	SinceNanos int64  `wire:"6"`
 	// EndNanos is when the transaction committed; 0 while it runs.
-	EndNanos int64 `wire:"7"`
-	NowNanos int64 `wire:"8"`
+	EndNanos int64  `wire:"7"`
+	NowNanos int64  `wire:"8"`
+	User     string `wire:"9"`
+	Database string `wire:"10"`
+	// ClientAddr and ClientPort are where the client is; "" and 0 over a local socket.
+	ClientAddr string `wire:"11"`
+	ClientPort int64  `wire:"12"`
+	StartNanos int64  `wire:"13"`
+	// TxnNanos is when its open transaction began; 0 if none is open.
+	TxnNanos int64 `wire:"14"`
+	Running  bool  `wire:"15"`
+	// Failed transactions wait for their end.
+	Failed bool `wire:"16"`
 }
 
 // Sessions answers what a peer asks.
@@ -76,15 +88,22 @@ func (s *Server) Sessions(q *SessionQuery) *SessionList {
 }
 
 func (s *Session) state(now time.Time) SessionState {
+	s.mu.Lock()
+	running := s.mu.cancel != nil
+	s.mu.Unlock()
 	s.act.Lock()
 	defer s.act.Unlock()
-	st := SessionState{PID: int64(s.args.BackendPID), Application: s.act.app, Statement: s.act.statement, NowNanos: now.UnixNano()}
+	st := SessionState{PID: int64(s.args.BackendPID), Application: s.act.app, Statement: s.act.statement, NowNanos: now.UnixNano(),
+		User: s.args.User, Database: s.args.Database, StartNanos: s.started.UnixNano(), Running: running, Failed: s.act.failed}
+	if a, ok := s.args.Remote.(*net.TCPAddr); ok {
+		st.ClientAddr, st.ClientPort = a.IP.String(), int64(a.Port)
+	}
 	if !s.act.since.IsZero() {
 		st.SinceNanos = s.act.since.UnixNano()
 	}
 	if s.act.t != nil {
 		id := s.act.t.ID()
-		st.Txn = id[:]
+		st.Txn, st.TxnNanos = id[:], s.act.began.UnixNano()
 	}
 	if s.act.locker != nil {
 		if id := s.act.locker.TxnID(); !id.IsZero() {

@@ -246,6 +246,7 @@ func (s *Session) noteError(ctx context.Context, err error, atCommit bool) {
 	if s.tx.explicit && !atCommit {
 		s.closePortals()
 		s.tx.failed = true
+		s.noteFailed()
 		if h := s.tx.history; h != nil {
 			h.off, h.steps = true, nil
 		}

@@ -122,6 +122,38 @@ func (x *SessionState) AppendWire(b []byte) []byte {
 	if x.NowNanos != 0 {
 		b = wire.AppendInt(b, 8, int64(x.NowNanos))
 	}
+	if len(x.User) > 0 {
+		b = wire.AppendBytes(b, 9, x.User)
+	}
+	if len(x.Database) > 0 {
+		b = wire.AppendBytes(b, 10, x.Database)
+	}
+	if len(x.ClientAddr) > 0 {
+		b = wire.AppendBytes(b, 11, x.ClientAddr)
+	}
+	if x.ClientPort != 0 {
+		b = wire.AppendInt(b, 12, int64(x.ClientPort))
+	}
+	if x.StartNanos != 0 {
+		b = wire.AppendInt(b, 13, int64(x.StartNanos))
+	}
+	if x.TxnNanos != 0 {
+		b = wire.AppendInt(b, 14, int64(x.TxnNanos))
+	}
+	if x.Running {
+		if x.Running {
+			b = wire.AppendUint(b, 15, 1)
+		} else {
+			b = wire.AppendUint(b, 15, 0)
+		}
+	}
+	if x.Failed {
+		if x.Failed {
+			b = wire.AppendUint(b, 16, 1)
+		} else {
+			b = wire.AppendUint(b, 16, 0)
+		}
+	}
 	return b
 }
 
@@ -183,6 +215,54 @@ func (x *SessionState) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.NowNanos = int64(n)
+		case num == 9 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.User = string(body)
+		case num == 10 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Database = string(body)
+		case num == 11 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.ClientAddr = string(body)
+		case num == 12 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.ClientPort = int64(n)
+		case num == 13 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.StartNanos = int64(n)
+		case num == 14 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.TxnNanos = int64(n)
+		case num == 15 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Running = u != 0
+		case num == 16 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Failed = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

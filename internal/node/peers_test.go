@@ -64,11 +64,21 @@ func TestLocksOfAllNodesAreShownWithTheirSessions(t *testing.T) {
 	if got := other.rows("SELECT table_name, key, application_name, strength, durable, granted FROM cairn.locks WHERE key LIKE '%(1)' AND granted"); got != "held|(id)=(1)|holder|update|t|t" {
 		t.Errorf("cairn.locks: %s", got)
 	}
+	const activity = `SELECT application_name, datname, usename, state, client_addr = '127.0.0.1', xact_start IS NOT NULL, query FROM pg_stat_activity
+		WHERE application_name <> '' AND backend_start < now() AND query_start BETWEEN now() - interval '1 hour' AND now() + interval '1 min'`
+	want = "holder|defaultdb|root|idle in transaction|t|t|SELECT pg_backend_pid()\n" +
+		"waiter|defaultdb|root|active|t|t|UPDATE held SET v = 1 WHERE id = 1"
+	if got := sorted(other.rows(activity)); got != want {
+		t.Errorf("pg_stat_activity:\n%s\nwant\n%s", got, want)
+	}
 	a.exec("COMMIT")
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	a.exec("SELECT pg_advisory_unlock_all()")
+	if got := other.rows("SELECT state, xact_start FROM pg_stat_activity WHERE application_name = 'holder'"); got != "idle|" {
+		t.Errorf("after the commit: %s", got)
+	}
 }
 
 func sorted(lines string) string {

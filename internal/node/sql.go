@@ -1,8 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/cairndb/cairn/kv/keys"
@@ -66,9 +69,66 @@ func (s sqlCluster) Ranges(ctx context.Context) ([]pgcatalog.Range, error) {
 	return out, nil
 }
 
-// Sessions implements pgcatalog.Cluster. The server of SQL does not list its
-// sessions yet.
-func (s sqlCluster) Sessions(context.Context) ([]pgcatalog.Session, error) { return nil, nil }
+// sessionsAskMax is how long each node has to list its sessions.
+const sessionsAskMax = 2 * time.Second
+
+// Sessions implements pgcatalog.Cluster. Those of a node that does not answer
+// are missing.
+func (s sqlCluster) Sessions(ctx context.Context) (out []pgcatalog.Session, _ error) {
+	ctx, cancel := context.WithTimeout(ctx, sessionsAskMax)
+	defer cancel()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	p := peers{s.c}
+	for _, n := range p.Nodes() {
+		wg.Go(func() {
+			list, err := p.Sessions(ctx, n, &sql.SessionQuery{})
+			if err != nil {
+				s.c.cfg.Log.Warn("a node does not list its sessions", "node", n, "err", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i := range list.Sessions {
+				out = append(out, activityRow(&list.Sessions[i]))
+			}
+		})
+	}
+	wg.Wait()
+	slices.SortFunc(out, func(a, b pgcatalog.Session) int { return cmp.Compare(a.PID, b.PID) })
+	return out, nil
+}
+
+func activityRow(s *sql.SessionState) pgcatalog.Session {
+	row := pgcatalog.Session{PID: s.PID, Database: s.Database, User: s.User, ApplicationName: s.Application,
+		ClientAddr: s.ClientAddr, ClientPort: s.ClientPort, BackendStart: pgMicros(s.StartNanos), TxnStart: pgMicros(s.TxnNanos),
+		QueryStart: pgMicros(s.SinceNanos), Query: s.Statement, BackendClass: "client backend"}
+	switch {
+	case s.Running:
+		row.State, row.StateChange = "active", row.QueryStart
+	case s.Failed:
+		row.State = "idle in transaction (aborted)"
+	case s.TxnNanos != 0:
+		row.State = "idle in transaction"
+	default:
+		row.State = "idle"
+	}
+	if !s.Running {
+		row.WaitEventType, row.WaitEvent = "Client", "ClientRead"
+	}
+	return row
+}
+
+// pgMicros is a wall clock in nanoseconds as Postgres counts: microseconds since
+// 2000, 0 for none.
+func pgMicros(nanos int64) int64 {
+	if nanos == 0 {
+		return 0
+	}
+	return (nanos - pgEpochNanos) / 1000
+}
+
+const pgEpochNanos = 946_684_800 * 1_000_000_000
 
 // RangeLog implements pgcatalog.Cluster.
 func (s sqlCluster) RangeLog(ctx context.Context) ([]pgcatalog.RangeEvent, error) {
