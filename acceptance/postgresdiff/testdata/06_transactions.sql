@@ -191,8 +191,13 @@ LOCK TABLE t;
 BEGIN;
 LOCK TABLE t IN ACCESS SHARE MODE;
 COMMIT;
--- differs everything: not there yet: DO $$ BEGIN is not supported
 DO $$ BEGIN END $$;
+DO $$ BEGIN CREATE TABLE t (x int); EXCEPTION WHEN duplicate_table THEN RAISE NOTICE 'there: %', SQLERRM; END $$;
+DO $$ BEGIN IF NOT EXISTS (SELECT FROM t WHERE false) THEN PERFORM 1; ELSE RAISE EXCEPTION 'no'; END IF; END $$;
+DO $$ BEGIN RAISE EXCEPTION 'stop % of %', 1, NULL; END $$;
+DO $$ BEGIN
+  INSERT INTO t VALUES (1/0);
+END $$;
 EXPLAIN SELECT nosuch;
 -- as other
 BEGIN;
