@@ -35,6 +35,8 @@ type cluster struct {
 	cut map[[2]kvapi.NodeID]bool
 	// lose, if set, picks messages that get lost.
 	lose func(raftgroup.Envelope) bool
+	// loseAsks, if set, does so with questions about leaders, and their answers.
+	loseAsks func(from, to kvapi.NodeID) bool
 	// snapshotsOff refuses snapshots.
 	snapshotsOff bool
 	// hidden is a node that Send does not ask.
@@ -292,7 +294,10 @@ func (t testTransport) SendRaft(to kvapi.NodeID, envs []raftgroup.Envelope) bool
 
 func (t testTransport) SendLiveness(to kvapi.NodeID, m *LivenessMessage) bool {
 	p := t.n.c.passes(t.n.id, to)
-	if p == nil {
+	t.n.c.mu.Lock()
+	lose := t.n.c.loseAsks
+	t.n.c.mu.Unlock()
+	if p == nil || (lose != nil && m.Support == nil && lose(t.n.id, to)) {
 		return false
 	}
 	var got LivenessMessage

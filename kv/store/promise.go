@@ -92,19 +92,22 @@ func (r *Replica) makePromise(e *raftgroup.Envelope) {
 
 // holds reports whether a promise binds.
 func (r *Replica) holds(p *promise) bool {
-	return p != nil && r.store.live.GivenTo(p.leader.NodeID) == p.epoch && !r.store.cfg.Knobs.IgnorePromises
+	return p != nil && r.store.live.GivenTo(p.leader.NodeID) == p.epoch
 }
 
 // boundTo returns the nodes to which this replica's vote is promised, or may
 // be. raftMu is held.
 func (r *Replica) boundTo() []kvapi.NodeID {
+	if r.store.cfg.Knobs.IgnorePromises {
+		return nil
+	}
 	if p := r.promise.Load(); p != nil {
 		if r.holds(p) {
 			return []kvapi.NodeID{p.leader.NodeID}
 		}
 		return nil
 	}
-	if !r.raftMu.promises.forgotten || r.store.cfg.Knobs.IgnorePromises {
+	if !r.raftMu.promises.forgotten {
 		return nil
 	}
 	var out []kvapi.NodeID
@@ -140,7 +143,7 @@ func (r *Replica) acceptVote(e *raftgroup.Envelope) bool {
 	}
 	p, st := r.promise.Load(), r.raftMu.group.Status()
 	if st.Leader != 0 && st.Leader != r.replicaID && e.Message.Term() > st.Term && p != nil &&
-		(p.leader.NodeID == e.From.NodeID || !r.holds(p)) {
+		(p.leader.NodeID == e.From.NodeID || !r.holds(p) || r.store.cfg.Knobs.IgnorePromises) {
 		// The leader is gone, or says so itself; Raft would wait for ticks.
 		r.forgetLeader()
 	}

@@ -140,9 +140,12 @@ func (r *Replica) maybeCampaignAgain() {
 		return
 	}
 	r.raftMu.standing--
-	switch {
-	case r.raftMu.group.Status().Leader != 0:
+	switch st := r.raftMu.group.Status(); {
+	case st.Leader != 0:
 		r.raftMu.standing = 0
+	case st.Role == raftgroup.PreCandidate:
+		// Others support the leader for a moment longer, or it is lost.
+		r.campaign()
 	case r.raftMu.standing%heartbeatTicks == electionTicks%heartbeatTicks:
 		r.campaign()
 	}

@@ -55,15 +55,19 @@ func (r *Replica) holdsUpLocked(rep *kvapi.ReplicaDescriptor) hlc.Timestamp {
 // leadSupportUntilLocked is until when the best quorum holds this leader up; of
 // a joint configuration, the best of each half.
 func (r *Replica) leadSupportUntilLocked() hlc.Timestamp {
+	return leadSupportUntil(r.mu.desc, r.holdsUpLocked)
+}
+
+func leadSupportUntil(desc *kvapi.RangeDescriptor, holdsUp func(*kvapi.ReplicaDescriptor) hlc.Timestamp) hlc.Timestamp {
 	var room [2][8]hlc.Timestamp
 	incoming, outgoing := supports(room[0][:0]), supports(room[1][:0])
 	joint := false
-	for i := range r.mu.desc.Replicas {
-		rep := &r.mu.desc.Replicas[i]
+	for i := range desc.Replicas {
+		rep := &desc.Replicas[i]
 		if rep.Type == kvapi.Learner {
 			continue
 		}
-		until := r.holdsUpLocked(rep)
+		until := holdsUp(rep)
 		if rep.Type == kvapi.Voter || rep.Type == kvapi.VoterIncoming {
 			incoming.add(until)
 		}
