@@ -38,7 +38,7 @@ func (f *startFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.certsDir, "certs-dir", "", "folder with ca.crt, node.crt and node.key (see cairn cert)")
 	fs.DurationVar(&f.cfg.MaxOffset, "max-offset", node.DefaultMaxOffset, "largest difference between any two nodes' clocks; the same on all nodes")
 	fs.DurationVar(&f.cfg.Failover, "failover", node.DefaultFailover, "how long other nodes wait for one that has gone silent before they lead its ranges; at least four times --max-offset")
-	fs.StringVar(&f.leases, "leases", "leader", "leader or expiration: what leases stand on, nodes that support each other, or commands that renew each of them")
+	fs.StringVar(&f.leases, "leases", "expiration", "leader or expiration: what leases stand on, nodes that support each other, or commands that renew each of them")
 	fs.StringVar(&f.cache, "cache", "", "size of the block cache (default a sixteenth of the memory, 128MiB to 4GiB)")
 	fs.StringVar(&f.rangeMax, "range-size", "128MiB", "size beyond which a range splits; give all nodes the same")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error; logs go to standard error")
