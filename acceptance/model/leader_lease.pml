@@ -75,8 +75,8 @@ bit campaigns[N];
 byte known[N];           /* epoch that it supported when it restarted: it may have promised
                           * its vote under it, and keeps that until it withdraws */
 
-/* Store liveness: node 0's own epoch, and what 1 and 2 grant it. Durable. */
-byte epoch = 1;
+/* Store liveness: node 0's epoch for each peer, and what the peer grants it. Durable. */
+byte epoch[N] = 1;
 byte support_epoch[N];
 byte support_until[N];
 bit withdrawn[N];        /* support_epoch is recorded as dead */
@@ -104,12 +104,12 @@ byte read_max;           /* the highest timestamp read at in term 1 */
 #ifdef BUG_EPOCH_NOT_COMPARED
 #define holds_up(b) (acknowledged[b] != 0 -> support_until[b] : 0)
 #else
-#define holds_up(b) (acknowledged[b] == epoch && support_epoch[b] == epoch -> support_until[b] : 0)
+#define holds_up(b) (acknowledged[b] == epoch[b] && support_epoch[b] == epoch[b] -> support_until[b] : 0)
 #endif
 #define lead_support_until MAX(holds_up(1), holds_up(2))
 #define usable (old_leads && !given_up)
 
-#define supports(b) (support_epoch[b] == epoch && !withdrawn[b])
+#define supports(b) (support_epoch[b] == epoch[b] && !withdrawn[b])
 #define supports_still(b, e) (e != 0 && support_epoch[b] == e && !withdrawn[b])
 #define keeps_promise(b) (supports_still(b, promised[b]) || supports_still(b, known[b]))
 
@@ -188,9 +188,9 @@ end:
   do
   /* Store liveness. */
   :: atomic { /* b supports 0 for some time more; the request carries 0's clock. */
-       old_leads && (support_epoch[b] < epoch || (supports(b) && support_until[b] < clock[0] + SUPPORT)) ->
+       old_leads && (support_epoch[b] < epoch[b] || (supports(b) && support_until[b] < clock[0] + SUPPORT)) ->
        forward(b, clock[0]);
-       support_epoch[b] = epoch; withdrawn[b] = 0;
+       support_epoch[b] = epoch[b]; withdrawn[b] = 0;
        support_until[b] = clock[0] + SUPPORT;
        check_L1
      }
@@ -204,17 +204,24 @@ end:
        withdrawn[b] = 1; promised[b] = 0; known[b] = 0
      }
   :: atomic { /* 0 hears of it, and begins a new epoch. */
-       old_leads && support_epoch[b] == epoch && withdrawn[b] && epoch < EPOCH_MAX ->
-       epoch++; forward(0, clock[b]);
+       old_leads && support_epoch[b] == epoch[b] && withdrawn[b] && epoch[b] < EPOCH_MAX ->
+       epoch[b]++; forward(0, clock[b]);
        check_L1
+     }
+  :: atomic { /* b asks, and 0 does not lead term 1, or not any more: there is nothing left to promise. */
+#ifndef BUG_RELEASED_BY_LEADER
+       !old_leads &&
+#endif
+       (promised[b] != 0 || known[b] != 0) ->
+       promised[b] = 0; known[b] = 0; forward(b, clock[0])
      }
   /* Raft. */
   :: atomic { /* b acknowledges the leader, at an epoch it supports. */
-       usable && !voted[b] && supports(b) && acknowledged[b] != epoch ->
+       usable && !voted[b] && supports(b) && acknowledged[b] != epoch[b] ->
 #ifndef BUG_NO_PROMISE
-       promised[b] = epoch;
+       promised[b] = epoch[b];
 #endif
-       acknowledged[b] = epoch;
+       acknowledged[b] = epoch[b];
        check_L1
      }
   :: atomic { /* 0 gives its lease up, then sends MsgTimeoutNow to 1. */
@@ -235,7 +242,7 @@ proctype Term2(byte a; byte b) {
 end:
   do
   :: atomic { /* b votes for a, which wins. The answer carries b's clock. */
-       campaigns[a] && !voted[b] && log_end[b] <= log_end[a] && (!bound(b) || (a == 1 && forced)) ->
+       campaigns[a] && !voted[b] && log_end[b] <= log_end[a] && (!bound(b) || (a == 1 && forced) || a == 0) ->
        leave_term(b);
 #ifndef BUG_VOTE_WITHOUT_CLOCK
        forward(a, clock[b]);

@@ -23,6 +23,7 @@ type startFlags struct {
 	certsDir string
 	cache    string
 	rangeMax string
+	leases   string
 	logLevel string
 }
 
@@ -36,6 +37,8 @@ func (f *startFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.cfg.InsecureAnywhere, "insecure-anywhere", false, "allow --insecure on any address: whoever reaches it owns the data")
 	fs.StringVar(&f.certsDir, "certs-dir", "", "folder with ca.crt, node.crt and node.key (see cairn cert)")
 	fs.DurationVar(&f.cfg.MaxOffset, "max-offset", node.DefaultMaxOffset, "largest difference between any two nodes' clocks; the same on all nodes")
+	fs.DurationVar(&f.cfg.Failover, "failover", node.DefaultFailover, "how long other nodes wait for one that has gone silent before they lead its ranges; at least four times --max-offset")
+	fs.StringVar(&f.leases, "leases", "expiration", "leader or expiration: what leases stand on, nodes that support each other, or commands that renew each of them")
 	fs.StringVar(&f.cache, "cache", "", "size of the block cache (default a sixteenth of the memory, 128MiB to 4GiB)")
 	fs.StringVar(&f.rangeMax, "range-size", "128MiB", "size beyond which a range splits; give all nodes the same")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error; logs go to standard error")
@@ -49,6 +52,13 @@ func (f *startFlags) config() (node.Config, error) {
 		return cfg, fmt.Errorf("--log-level %q is none of debug, info, warn, error", f.logLevel)
 	}
 	cfg.Log = newLog(os.Stderr, level)
+	switch f.leases {
+	case "leader":
+	case "expiration":
+		cfg.ExpirationLeases = true
+	default:
+		return cfg, fmt.Errorf("--leases %q is neither leader nor expiration", f.leases)
+	}
 	var err error
 	if f.cache != "" {
 		if cfg.CacheBytes, err = parseBytes(f.cache); err != nil {

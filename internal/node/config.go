@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/liveness"
 	"github.com/cairndb/cairn/kv/storage"
 	"github.com/cairndb/cairn/kv/store"
 )
@@ -19,6 +20,8 @@ const (
 	DefaultRPCAddr   = "127.0.0.1:7433"
 	DefaultHTTPAddr  = "127.0.0.1:7480"
 	DefaultMaxOffset = 250 * time.Millisecond
+	// DefaultFailover is how long a silent node is not missed.
+	DefaultFailover = liveness.DefaultSupport
 )
 
 // Config is how a node is started.
@@ -45,6 +48,12 @@ type Config struct {
 	ReplicationFactor  int
 	// RangeBytesMax is the size beyond which a range splits.
 	RangeBytesMax int64
+	// Failover is how long other nodes wait for one that has gone silent before
+	// they lead its ranges.
+	Failover time.Duration
+	// ExpirationLeases are renewed by a command per range; the others stand on
+	// nodes that support each other (kv/liveness).
+	ExpirationLeases bool
 	// Ballast keeps a file in the store that is given up when the disk is full
 	// (storage.Space).
 	Ballast bool
@@ -55,6 +64,10 @@ type Config struct {
 	// process with ExitStatus.
 	Fatal func(error)
 }
+
+// failoverPerOffset keeps the end of a lease, in which clocks may disagree,
+// short against the rest of it.
+const failoverPerOffset = 4
 
 // Exit statuses of a node's process, beside 0 after a drain.
 const (
@@ -87,6 +100,13 @@ func (c *Config) check() error {
 	set(&c.HTTPAddr, DefaultHTTPAddr)
 	if c.MaxOffset == 0 {
 		c.MaxOffset = DefaultMaxOffset
+	}
+	if c.Failover == 0 {
+		c.Failover = DefaultFailover
+	}
+	if c.Failover < failoverPerOffset*c.MaxOffset {
+		return fmt.Errorf("--failover %s is less than %d times the --max-offset of %s: leases would end before they are renewed",
+			c.Failover, failoverPerOffset, c.MaxOffset)
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = defaultCache()
@@ -123,6 +143,14 @@ func (c *Config) check() error {
 		return fmt.Errorf("no certificates: give --certs-dir DIR (see cairn cert), or --insecure for a cluster without encryption and passwords on this machine")
 	}
 	return nil
+}
+
+// leases are those that the node takes.
+func (c *Config) leases() store.LeaseMode {
+	if c.ExpirationLeases {
+		return store.ExpirationLeases
+	}
+	return store.LeaderLeases
 }
 
 func isLoopback(addr string) bool {

@@ -49,8 +49,11 @@ type CoreConfig struct {
 	// RangeBytesMax is the size beyond which a range splits; 0 means
 	// store.RangeBytesMaxDefault.
 	RangeBytesMax int64
-	Knobs         store.TestingKnobs
-	Log           *slog.Logger
+	// Leases and Support: see store.Config.
+	Leases  store.LeaseMode
+	Support time.Duration
+	Knobs   store.TestingKnobs
+	Log     *slog.Logger
 	// Fatal ends the node before it can answer wrongly.
 	Fatal func(error)
 }
@@ -138,7 +141,8 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 		Engine: c.cfg.Engine, Clock: c.Clock, Transport: &raftTransport{net: &c.Transport},
 		Txns: &txnRunner{c.DB}, Sender: c.Sender, Nodes: liveNodes{c.Gossip}, Log: c.cfg.Log,
 		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
-		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart, Knobs: c.cfg.Knobs,
+		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart,
+		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
@@ -182,6 +186,14 @@ func (c *Core) handle(mux *rpc.Mux) {
 			return
 		}
 		c.Store.HandleRaft(batch)
+	})
+	mux.HandleSend(methodLiveness, func(from kvapi.NodeID, payload []byte) {
+		var m store.LivenessMessage
+		if err := m.UnmarshalWire(payload); err != nil {
+			c.cfg.Log.Warn("malformed message of store liveness", "from", from, "err", err)
+			return
+		}
+		c.Store.HandleLiveness(from, m)
 	})
 	mux.HandleCall(methodSnapshot, c.snapshots.handle)
 	mux.HandleCall(methodDrain, func(ctx context.Context, _ kvapi.NodeID, payload []byte) (rpc.Appender, error) {

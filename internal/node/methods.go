@@ -14,4 +14,5 @@ const (
 	methodSessions rpc.Method = 7
 	methodLocks    rpc.Method = 8
 	methodSettings rpc.Method = 9
+	methodLiveness rpc.Method = 10
 )

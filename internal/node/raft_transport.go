@@ -12,6 +12,7 @@ import (
 	"github.com/cairndb/cairn/internal/rpc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/raftgroup"
+	"github.com/cairndb/cairn/kv/store"
 )
 
 // raftTransport carries Raft messages and snapshots (store.RaftTransport).
@@ -28,6 +29,12 @@ func (e envelopes) AppendWire(b []byte) []byte { return raftgroup.AppendEnvelope
 // SendRaft implements store.RaftTransport.
 func (t *raftTransport) SendRaft(to kvapi.NodeID, batch []raftgroup.Envelope) bool {
 	return t.net.Send(to, rpc.Raft, methodRaft, envelopes(batch))
+}
+
+// SendLiveness implements store.RaftTransport. It goes with pings: neither logs
+// nor requests may be in its way.
+func (t *raftTransport) SendLiveness(to kvapi.NodeID, m *store.LivenessMessage) bool {
+	return t.net.Send(to, rpc.System, methodLiveness, m)
 }
 
 // snapshotChunk is one call of a snapshot transfer. The receiver answers a

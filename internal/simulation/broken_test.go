@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, readers-ignored, lease-unchecked, ack-before-sync or locks-in-memory")
+	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, readers-ignored, lease-unchecked, ack-before-sync, locks-in-memory, promises-ignored or withdrawn-early")
 	brokenSeeds = flag.Int("broken-seeds", 40, "within how many seeds a broken build must be caught")
 )
 
@@ -28,15 +28,19 @@ type brokenBuild struct {
 	// seed is tried first: it is known to catch the fault. Others follow, for a
 	// change elsewhere may move the moment that a seed hits.
 	seed Seed
+	// leases are those of the stores.
+	leases store.LeaseMode
 }
 
 func brokenBuilds() []brokenBuild {
 	return []brokenBuild{
-		{"timestamp-cache-off", store.TestingKnobs{DisableTimestampCache: true}, workload.ListAppend, nil, 1},
-		{"readers-ignored", store.TestingKnobs{IgnoreReaders: true}, workload.KV, nil, 1},
-		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7},
-		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5},
-		{"locks-in-memory", store.TestingKnobs{LocksInMemory: true}, workload.Mutex, nil, 6},
+		{"timestamp-cache-off", store.TestingKnobs{DisableTimestampCache: true}, workload.ListAppend, nil, 1, store.ExpirationLeases},
+		{"readers-ignored", store.TestingKnobs{IgnoreReaders: true}, workload.KV, nil, 1, store.ExpirationLeases},
+		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7, store.ExpirationLeases},
+		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5, store.ExpirationLeases},
+		{"locks-in-memory", store.TestingKnobs{LocksInMemory: true}, workload.Mutex, nil, 6, store.ExpirationLeases},
+		{"promises-ignored", store.TestingKnobs{IgnorePromises: true}, workload.Register, nil, 1, store.LeaderLeases},
+		{"withdrawn-early", store.TestingKnobs{WithdrawEarly: 2 * time.Second}, workload.Register, nil, 1, store.LeaderLeases},
 	}
 }
 
@@ -49,7 +53,7 @@ const brokenSettle = 20 * time.Second
 func broken(o Options) (Options, error) {
 	for _, b := range brokenBuilds() {
 		if b.name == *breakFlag {
-			o.Knobs, o.Faults, o.Settle = b.knobs, b.faults, brokenSettle
+			o.Knobs, o.Faults, o.Settle, o.Leases = b.knobs, b.faults, brokenSettle, b.leases
 			if b.workload != "" && len(o.Workloads) == 0 {
 				o.Workloads = []workload.Name{b.workload}
 			}

@@ -22,8 +22,10 @@ type Cluster struct {
 	net   *memnet.Network
 	nodes []*Node
 	knobs store.TestingKnobs
-	log   *slog.Logger
-	began time.Time
+	// leases are those that stores take.
+	leases store.LeaseMode
+	log    *slog.Logger
+	began  time.Time
 	// crashes decides what a crash keeps; used by one goroutine at a time.
 	crashes *rand.Rand
 
@@ -48,9 +50,9 @@ func normalLink() memnet.Faults {
 
 // NewCluster starts n nodes. Every range has a replica on three of them when
 // it returns.
-func NewCluster(ctx context.Context, seed Seed, n int, knobs store.TestingKnobs, log *slog.Logger) (*Cluster, error) {
+func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, knobs store.TestingKnobs, log *slog.Logger) (*Cluster, error) {
 	knobs.DisableTicks = true // a paused node does not tick; see Node.tick
-	c := &Cluster{net: memnet.New(uint64(seed)), knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), done: make(chan struct{})}
+	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), done: make(chan struct{})}
 	c.net.SetDefault(normalLink())
 	disks := seed.source("disks")
 	for i := range n {

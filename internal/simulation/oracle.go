@@ -6,6 +6,7 @@ import (
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/store"
 )
 
 // leaseCheckInterval is how often leases are looked at.
@@ -29,6 +30,9 @@ func (c *Cluster) watchLeases() {
 			if err := c.lookAtLeases(n, used); err != nil {
 				c.fail(err)
 			}
+		}
+		if err := c.oneLease(); err != nil {
+			c.fail(err)
 		}
 		select {
 		case <-time.After(leaseCheckInterval):
@@ -58,6 +62,35 @@ func (c *Cluster) lookAtLeases(n *Node, used map[kvapi.RangeID]map[kvapi.LeaseSe
 		}
 		if err := disjoint(r.Desc.RangeID, bySeq, use{r.Lease, now}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// oneLease checks what holders believe at one moment: whoever finds a lease
+// valid finds it so for all timestamps up to its end, and so no lease that
+// replaced it may have begun before that (L1 of acceptance/model/leader_lease.pml).
+func (c *Cluster) oneLease() error {
+	var all []store.RangeReport
+	valid := map[kvapi.RangeID][]store.RangeReport{}
+	for _, n := range c.nodes {
+		core := n.Core()
+		if core == nil {
+			continue
+		}
+		for _, r := range core.Store.RangeInfos() {
+			all = append(all, r)
+			if r.LeaseValid {
+				valid[r.Desc.RangeID] = append(valid[r.Desc.RangeID], r)
+			}
+		}
+	}
+	for _, later := range all {
+		for _, v := range valid[later.Desc.RangeID] {
+			if later.Lease.Sequence > v.Lease.Sequence && later.Lease.Start.Less(v.LeaseEnd) {
+				return fmt.Errorf("%s: %s is valid for its holder up to %s, and %s has replaced it",
+					v.Desc.RangeID, &v.Lease, v.LeaseEnd, &later.Lease)
+			}
 		}
 	}
 	return nil

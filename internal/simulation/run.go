@@ -29,6 +29,8 @@ type Options struct {
 	Safety time.Duration
 	// Faults are the kinds of faults; nil for all.
 	Faults []FaultKind
+	// Leases are those that stores take.
+	Leases store.LeaseMode
 	Knobs  store.TestingKnobs
 	Log    *slog.Logger
 	// Settle is how long replicas may take to agree; 0 for settleTimeout.
@@ -137,7 +139,7 @@ func (r *run) all(ctx context.Context) error {
 func (r *run) start(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if r.c, err = NewCluster(ctx, r.Seed, r.Nodes, r.Knobs, r.Log); err != nil {
+	if r.c, err = NewCluster(ctx, r.Seed, r.Nodes, r.Leases, r.Knobs, r.Log); err != nil {
 		return err
 	}
 	names := r.Workloads

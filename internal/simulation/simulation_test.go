@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/internal/workload"
+	"github.com/cairndb/cairn/kv/store"
 )
 
 var (
@@ -23,6 +24,7 @@ var (
 	nodesFlag    = flag.Int("nodes", 0, "how many nodes; 0 lets the seed choose 3 or, rarely, 5")
 	safetyFlag   = flag.Duration("safety", 30*time.Second, "how long faults go on, in virtual time")
 	levelFlag    = flag.Int("level", 0, "with -log: -4 prints debugging too")
+	leasesFlag   = flag.String("leases", "", "leader or expiration: the leases that stores take; empty lets the seed choose")
 	logFlag      = flag.Bool("log", false, "print what nodes log")
 )
 
@@ -33,6 +35,14 @@ func options(seed Seed) Options {
 		o.Nodes = 3
 		if seed.source("nodes").IntN(5) == 0 {
 			o.Nodes = 5
+		}
+	}
+	switch *leasesFlag {
+	case "leader":
+		o.Leases = store.LeaderLeases
+	case "":
+		if seed.source("leases").IntN(4) > 0 {
+			o.Leases = store.LeaderLeases
 		}
 	}
 	if *workloadFlag != "" {

@@ -294,6 +294,7 @@ var (
 	StoreIdent      = Key(localStorePrefix + "ident")
 	StoreClockBound = Key(localStorePrefix + "clock-bound")
 	StoreGossip     = Key(localStorePrefix + "gossip")
+	StoreLiveness   = Key(localStorePrefix + "liveness")
 )
 
 // IsLocal reports whether k is a local key.

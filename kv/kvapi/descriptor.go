@@ -26,6 +26,10 @@ type ReplicaDescriptor struct {
 	Type      ReplicaType `wire:"3"`
 }
 
+// IsVoter reports whether the replica votes, in a configuration that is on its
+// way to another at least in one of the two.
+func (r ReplicaDescriptor) IsVoter() bool { return r.Type != Learner }
+
 // String prints (n1,2) or (n1,2L) for a learner.
 func (r ReplicaDescriptor) String() string {
 	s := fmt.Sprintf("(%s,%d", r.NodeID, r.ReplicaID)
@@ -112,13 +116,30 @@ type Lease struct {
 	// ProposedAt is the holder's clock when it was proposed: a lease from
 	// before the holder's last start is never used again.
 	ProposedAt hlc.ClockTimestamp `wire:"6"`
+	// Kind says what ends the lease.
+	Kind LeaseKind `wire:"7"`
 }
+
+// LeaseKind says what ends a lease.
+type LeaseKind uint8
+
+// Kinds of leases. Their numbers are on disk.
+const (
+	// ExpirationLease ends at its Expiration, and is renewed by commands.
+	ExpirationLease LeaseKind = iota
+	// LeaderLease lasts for as long as its holder leads Term and a quorum holds
+	// it up (kv/liveness). Its Expiration is empty.
+	LeaderLease
+)
 
 // IsEmpty reports whether the range never had a lease.
 func (l *Lease) IsEmpty() bool { return l.Sequence == 0 }
 
 // String prints the lease on one line.
 func (l *Lease) String() string {
+	if l.Kind == LeaderLease {
+		return fmt.Sprintf("lease %d %s [%s, while it leads) term %d", l.Sequence, l.Holder, l.Start, l.Term)
+	}
 	return fmt.Sprintf("lease %d %s [%s, %s) term %d", l.Sequence, l.Holder, l.Start, l.Expiration, l.Term)
 }
 

@@ -825,6 +825,9 @@ func (x *Lease) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Kind != 0 {
+		b = wire.AppendUint(b, 7, uint64(x.Kind))
+	}
 	return b
 }
 
@@ -882,6 +885,12 @@ func (x *Lease) UnmarshalWire(b []byte) (err error) {
 			if err = x.ProposedAt.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 7 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Kind = LeaseKind(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

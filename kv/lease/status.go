@@ -50,6 +50,9 @@ type Input struct {
 	// read or write timestamp, and with uncertainty the end of its interval
 	// that is still open (see Needs).
 	Request hlc.Timestamp
+	// LeadSupportUntil is until when a quorum holds the asker up as leader of
+	// Term; a leader lease ends there. Empty if it is not known to.
+	LeadSupportUntil hlc.Timestamp
 	// MaxOffset is the cluster's maximum clock offset.
 	MaxOffset time.Duration
 }
@@ -58,6 +61,9 @@ type Input struct {
 type Status struct {
 	Lease kvapi.Lease
 	State State
+	// End is where the lease ends as far as the asker knows; the empty one if it
+	// does not.
+	End hlc.Timestamp
 	// Owned says that the asker holds the lease, whatever its state.
 	Owned bool
 	// Why is for people.
@@ -87,23 +93,36 @@ func Judge(l kvapi.Lease, in Input) Status {
 		return st
 	}
 	now := in.Now.Timestamp()
-	switch {
-	case l.IsEmpty():
+	if l.IsEmpty() {
 		return set(Error, "the range has no lease yet")
-	case l.Expiration.LessEq(now):
+	}
+	st.End = l.Expiration
+	if l.Kind == kvapi.LeaderLease {
+		switch st.End = in.LeadSupportUntil; {
+		case in.Leads && (!st.Owned || l.Term < in.Term):
+			// Whoever was elected after its holder has a clock beyond its end.
+			return set(Expired, "its term is over")
+		case !st.Owned:
+			return set(Valid, "for as long as its holder leads")
+		}
+	} else if st.End.LessEq(now) {
 		return set(Expired, "its end has passed")
+	}
+	switch {
 	case st.Owned && l.ProposedAt.Timestamp().Less(in.MinProposedAt.Timestamp()):
 		return set(Proscribed, "from before our start or our last transfer")
 	case st.Owned && !in.Leads:
 		return set(Unusable, "we do not lead the range")
 	case st.Owned && l.Term != in.Term:
 		return set(Proscribed, "of an earlier term")
+	case st.End.LessEq(now):
+		return set(Unusable, "no quorum holds us up")
 	case in.Request.IsEmpty():
 		// A request without a timestamp needs the lease for now only.
 		return set(Valid, "held")
-	case l.Expiration.AddNanos(-int64(in.MaxOffset)).LessEq(in.Request):
+	case st.End.AddNanos(-int64(in.MaxOffset)).LessEq(in.Request):
 		return set(Unusable, "the timestamp is in the stasis at its end")
-	case l.Expiration.AddNanos(-int64(in.MaxOffset)).LessEq(now):
+	case st.End.AddNanos(-int64(in.MaxOffset)).LessEq(now):
 		return set(Unusable, "the clock is in the stasis at its end")
 	}
 	return set(Valid, "held")

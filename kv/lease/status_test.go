@@ -67,6 +67,52 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestJudgeLeaderLease(t *testing.T) {
+	held := kvapi.Lease{
+		Sequence: 3, Holder: kvapi.ReplicaDescriptor{NodeID: 1, ReplicaID: 1}, Kind: kvapi.LeaderLease,
+		Start: sec(10), Term: 7, ProposedAt: hlc.ClockTimestamp(sec(10)),
+	}
+	ours := Input{Own: 1, Leads: true, Term: 7, Now: hlc.ClockTimestamp(sec(11)), Request: sec(11),
+		MinProposedAt: hlc.ClockTimestamp(sec(5)), LeadSupportUntil: sec(14), MaxOffset: 250 * time.Millisecond}
+	for _, c := range []struct {
+		name  string
+		in    func(*Input)
+		want  State
+		serve bool
+		take  bool
+	}{
+		{name: "held up", want: Valid, serve: true},
+		{name: "for now", in: func(i *Input) { i.Request = hlc.Timestamp{} }, want: Valid, serve: true},
+		{name: "alone, for ever", in: func(i *Input) { i.LeadSupportUntil = hlc.MaxTimestamp }, want: Valid, serve: true},
+		{name: "nobody has promised yet", in: func(i *Input) { i.LeadSupportUntil = hlc.Timestamp{} }, want: Unusable},
+		{name: "support has run out", want: Unusable,
+			in: func(i *Input) { i.Now, i.Request = hlc.ClockTimestamp(sec(14)), hlc.Timestamp{} }},
+		{name: "request in stasis", in: func(i *Input) { i.Request = sec(13.8) }, want: Unusable},
+		{name: "clock in stasis", in: func(i *Input) { i.Now = hlc.ClockTimestamp(sec(13.8)) }, want: Unusable},
+		{name: "deposed", in: func(i *Input) { i.Leads, i.Term = false, 8 }, want: Unusable},
+		{name: "elected again", in: func(i *Input) { i.Term = 8 }, want: Expired, take: true},
+		{name: "restarted, elected again", want: Expired, take: true,
+			in: func(i *Input) { i.Term, i.MinProposedAt = 8, hlc.ClockTimestamp(sec(10.5)) }},
+		{name: "from before a transfer that failed", want: Proscribed, take: true,
+			in: func(i *Input) { i.MinProposedAt = hlc.ClockTimestamp(sec(10.5)) }},
+		{name: "another's, and we follow", in: func(i *Input) { i.Own, i.Leads = 2, false }, want: Valid},
+		{name: "another's, and we lead", in: func(i *Input) { i.Own, i.Term = 2, 8 }, want: Expired, take: true},
+		{name: "another's from a split, and we lead its first term", in: func(i *Input) { i.Own = 2 }, want: Expired, take: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := ours
+			if c.in != nil {
+				c.in(&in)
+			}
+			got := Judge(held, in)
+			if got.State != c.want || got.IsValid() != c.serve || got.MayAcquire() != c.take {
+				t.Fatalf("%v, serve %v, acquire %v; want %v, %v, %v", got, got.IsValid(), got.MayAcquire(),
+					c.want, c.serve, c.take)
+			}
+		})
+	}
+}
+
 // I1: whatever the clocks within the maximum offset, a timestamp is served by
 // the old holder or by the successor, never by both.
 func TestNoTimestampIsServedTwice(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairndb/cairn/internal/wire"
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/liveness"
 )
 
 // Envelopes are written by hand in the Protocol Buffers wire format: the
@@ -17,11 +18,13 @@ import (
 const (
 	fieldEnvelope = 1 // of a batch
 
-	fieldRangeID  = 1 // of an envelope
-	fieldFrom     = 2
-	fieldTo       = 3
-	fieldStartKey = 4
-	fieldMessage  = 5
+	fieldRangeID   = 1 // of an envelope
+	fieldFrom      = 2
+	fieldTo        = 3
+	fieldStartKey  = 4
+	fieldMessage   = 5
+	fieldPromise   = 6
+	fieldCommitted = 7
 
 	fieldType       = 1 // of a message: numbers as in the library's raft.proto
 	fieldMsgTo      = 2
@@ -64,8 +67,9 @@ func appendEnvelope(b []byte, e *Envelope) []byte {
 		b = wire.AppendBytes(b, fieldStartKey, e.StartKey)
 	}
 	b, at := wire.Begin(b, fieldMessage)
-	b = appendMessage(b, e.Message.m)
-	return wire.End(b, at)
+	b = wire.End(appendMessage(b, e.Message.m), at)
+	b = appendNonZero(b, fieldPromise, uint64(e.Promise))
+	return appendNonZero(b, fieldCommitted, uint64(e.Committed))
 }
 
 func appendReplica(b []byte, field int, r *kvapi.ReplicaDescriptor) []byte {
@@ -169,6 +173,10 @@ func decodeEnvelope(e *Envelope, b []byte) error {
 			e.StartKey = body
 		case fieldMessage:
 			msg = body
+		case fieldPromise:
+			e.Promise = liveness.Epoch(v)
+		case fieldCommitted:
+			e.Committed = kvapi.LogIndex(v)
 		}
 		return nil
 	})

@@ -7,6 +7,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/liveness"
 )
 
 // MessageType is the kind of a Raft message. The numbers are the library's,
@@ -127,6 +128,12 @@ type Envelope struct {
 	// to see whether a split it has yet to apply will create the replica.
 	StartKey kvapi.Key
 	Message  Message
+	// Promise is, in an answer to a leader, the epoch of store liveness under
+	// which the sender promises that leader its vote; 0 promises nothing.
+	Promise liveness.Epoch
+	// Committed is, in an answer to a leader, how far the sender knows the log
+	// to be committed.
+	Committed kvapi.LogIndex
 }
 
 // String prints r1 (n1,1)->(n2,2) and the message.

@@ -130,6 +130,10 @@ func (r *Replica) abandonLeaseLocked(now hlc.ClockTimestamp) *proposal {
 	prev := r.mu.lease
 	next := prev
 	next.Sequence++
+	// A leader lease, too, has an end from now on. The followers' promises do
+	// not stand against the successor's campaign, however late; so there is no
+	// such lease again in this term.
+	next.Kind, r.mu.spent = kvapi.ExpirationLease, r.mu.term
 	next.Expiration = now.Timestamp().Next()
 	r.mu.leaseAsked = true
 	p := r.newLeaseProposal(prev, next)

@@ -17,6 +17,9 @@ type RaftTransport interface {
 	// SendRaft queues envelopes for a node. It does not block; what does not
 	// fit the queue is dropped and reported by false.
 	SendRaft(to kvapi.NodeID, envelopes []raftgroup.Envelope) bool
+	// SendLiveness queues a message of store liveness, apart from Raft's. It does
+	// not block.
+	SendLiveness(to kvapi.NodeID, m *LivenessMessage) bool
 	// SendSnapshot calls fill with a function that sends one chunk, and returns
 	// when the receiver's HandleSnapshot has returned, with its error.
 	SendSnapshot(ctx context.Context, to kvapi.NodeID, fill func(send func(chunk []byte) error) error) error
@@ -82,5 +85,21 @@ type Config struct {
 	// is split at such keys only. It may return its argument. Nil says that
 	// every key is a row of its own.
 	RowStart func(kvapi.Key) kvapi.Key
-	Knobs    TestingKnobs
+	// Leases says which leases the store takes where it leads.
+	Leases LeaseMode
+	// Support is for how long nodes hold each other up, which is how long a node
+	// that dies is not missed; 0 means liveness.DefaultSupport.
+	Support time.Duration
+	Knobs   TestingKnobs
 }
+
+// LeaseMode says which leases a store takes. Stores of different modes work
+// together.
+type LeaseMode uint8
+
+const (
+	// ExpirationLeases are renewed by a command per range.
+	ExpirationLeases LeaseMode = iota
+	// LeaderLeases stand on store liveness.
+	LeaderLeases
+)

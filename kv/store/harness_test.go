@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -34,6 +35,8 @@ type cluster struct {
 	cut map[[2]kvapi.NodeID]bool
 	// lose, if set, picks messages that get lost.
 	lose func(raftgroup.Envelope) bool
+	// loseAsks, if set, does so with questions about leaders, and their answers.
+	loseAsks func(from, to kvapi.NodeID) bool
 	// snapshotsOff refuses snapshots.
 	snapshotsOff bool
 	// hidden is a node that Send does not ask.
@@ -59,6 +62,19 @@ type process struct {
 	store  *Store
 	inbox  chan []byte
 	done   chan struct{}
+}
+
+// testLeases says which leases the tests' stores take; tests that are about one
+// kind say so themselves.
+var testLeases = leaseFlag()
+
+func leaseFlag() *LeaseMode {
+	m := ExpirationLeases
+	flag.BoolFunc("leader-leases", "stores take leases that stand on store liveness", func(string) error {
+		m = LeaderLeases
+		return nil
+	})
+	return &m
 }
 
 const testMaxOffset = 250 * time.Millisecond
@@ -121,7 +137,7 @@ func (n *testNode) start() {
 	p := &process{engine: n.engine, inbox: make(chan []byte, 4096), done: make(chan struct{})}
 	cfg := Config{
 		Engine: n.engine, Clock: n.clock, Transport: testTransport{n}, Txns: testTxns{n.c}, Sender: n.c,
-		Nodes: n.c, Knobs: n.c.knobs,
+		Nodes: n.c, Knobs: n.c.knobs, Leases: *testLeases,
 		Fatal: func(err error) {
 			if !n.isDown() {
 				panic(err)
@@ -274,6 +290,22 @@ func (t testTransport) SendRaft(to kvapi.NodeID, envs []raftgroup.Envelope) bool
 	default:
 		return false
 	}
+}
+
+func (t testTransport) SendLiveness(to kvapi.NodeID, m *LivenessMessage) bool {
+	p := t.n.c.passes(t.n.id, to)
+	t.n.c.mu.Lock()
+	lose := t.n.c.loseAsks
+	t.n.c.mu.Unlock()
+	if p == nil || (lose != nil && m.Support == nil && lose(t.n.id, to)) {
+		return false
+	}
+	var got LivenessMessage
+	if err := got.UnmarshalWire(m.AppendWire(nil)); err != nil {
+		panic(err)
+	}
+	p.store.HandleLiveness(t.n.id, got)
+	return true
 }
 
 func (t testTransport) SendSnapshot(ctx context.Context, to kvapi.NodeID, fill func(func([]byte) error) error) error {

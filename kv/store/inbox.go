@@ -19,6 +19,8 @@ type inbox struct {
 		reports []snapshotReport
 		// lost are peers that messages did not reach.
 		lost []kvapi.ReplicaID
+		// answers are to what leaders were asked.
+		answers []released
 		// next, if set, is where messages of peers go: the replica was replaced.
 		next *inbox
 	}
@@ -36,6 +38,7 @@ type inboxContent struct {
 	own     []raftgroup.Message
 	reports []snapshotReport
 	lost    []kvapi.ReplicaID
+	answers []released
 }
 
 func (b *inbox) addPeer(e raftgroup.Envelope) bool {
@@ -76,6 +79,14 @@ func (b *inbox) addLost(id kvapi.ReplicaID) {
 	b.mu.lost = append(b.mu.lost, id)
 }
 
+func (b *inbox) addAnswer(a released) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.mu.answers) < inboxMax {
+		b.mu.answers = append(b.mu.answers, a)
+	}
+}
+
 // handOver gives what peers have sent, and will still send, to the inbox of the
 // replica that takes this one's place. What its own storage answers ends here:
 // the new replica's Raft group has not asked for it.
@@ -93,7 +104,7 @@ func (b *inbox) handOver(to *inbox) {
 func (b *inbox) take() inboxContent {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := inboxContent{peers: b.mu.peers, own: b.mu.own, reports: b.mu.reports, lost: b.mu.lost}
-	b.mu.peers, b.mu.own, b.mu.reports, b.mu.lost = nil, nil, nil, nil
+	c := inboxContent{peers: b.mu.peers, own: b.mu.own, reports: b.mu.reports, lost: b.mu.lost, answers: b.mu.answers}
+	b.mu.peers, b.mu.own, b.mu.reports, b.mu.lost, b.mu.answers = nil, nil, nil, nil, nil
 	return c
 }

@@ -29,6 +29,10 @@ type TestingKnobs struct {
 	// DisableLeaseCheck lets any replica that believes to lead serve. Found by
 	// a register workload with paused or cut-off leaders.
 	DisableLeaseCheck bool
+	// IgnorePromises lets followers vote and campaign against leaders they have
+	// promised their votes; WithdrawEarly ends support before its time.
+	IgnorePromises bool
+	WithdrawEarly  time.Duration
 	// AckBeforeSync answers Raft before the log is durable. Found by crashes
 	// that lose unsynced data.
 	AckBeforeSync bool

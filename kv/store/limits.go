@@ -14,6 +14,10 @@ const (
 	heartbeatTicks = 3
 )
 
+// campaignTurnTicks is how long a voter waits for the one before it to be
+// elected, when a leader's support has ended: a round trip and two syncs.
+const campaignTurnTicks = 2
+
 // Bounds of the store.
 const (
 	// inboxMax bounds the messages that wait for one replica; Raft repeats what

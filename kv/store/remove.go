@@ -27,6 +27,7 @@ func (r *Replica) retire() {
 	}
 	r.dropPrepared()
 	r.raftMu.group = nil
+	r.sleep()
 	r.mgr.OnRemoved()
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/cairndb/cairn/kv/concurrency"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/lease"
+	"github.com/cairndb/cairn/kv/liveness"
 	"github.com/cairndb/cairn/kv/raftgroup"
 	"github.com/cairndb/cairn/kv/raftlog"
 )
@@ -34,6 +35,16 @@ type Replica struct {
 	size sizeGate
 	// campaignSoon asks the next run to stand for election.
 	campaignSoon atomic.Bool
+	// supportChanged and wakeSoon ask the next run to look at what hangs on
+	// support, and to stay awake; asked, a follower, to ask its leader.
+	supportChanged, wakeSoon, askSoon atomic.Bool
+	// awake says that the store ticks the replica (quiesce.go).
+	awake atomic.Bool
+	// promise is what this replica owes a leader; it is never changed in place.
+	promise atomic.Pointer[promise]
+	// durableTerm is a term that is durable, committed an index that is known to
+	// be committed: what answers to a leader say (promise.go).
+	durableTerm, committed atomic.Uint64
 	// removeSoon, if set, asks the next run to remove the replica: it is older
 	// than the replica id it says.
 	removeSoon atomic.Uint64
@@ -62,6 +73,11 @@ type Replica struct {
 		// standing is for how many ticks the replica repeats its campaign while
 		// the range has no leader.
 		standing int
+		// campaignAt is the tick at which it is this replica's turn to stand.
+		campaignAt uint64
+		promises   promises
+		// committed is, on a leader, how far followers know the log committed.
+		committed map[kvapi.ReplicaID]kvapi.LogIndex
 		// graceUntil is the tick until which an uninitialized replica ignores
 		// appends, because a split here will make it.
 		graceUntil uint64
@@ -83,6 +99,12 @@ type Replica struct {
 		leads  bool
 		// minProposedAt proscribes older leases of ours (package lease).
 		minProposedAt hlc.ClockTimestamp
+		// acknowledged are the epochs at which followers have promised their
+		// votes to this replica, as leader of term.
+		acknowledged map[kvapi.ReplicaID]liveness.Epoch
+		// spent is a term in which a transfer was begun: its leader lease is dead
+		// for good, also if the transfer fails (L4 of leader_lease.pml).
+		spent kvapi.Term
 		// transferUntil is a wall time until which we do not ask for a lease,
 		// having named a successor.
 		transferUntil int64
@@ -169,10 +191,14 @@ func (r *Replica) leaseStatus(ts hlc.Timestamp) lease.Status {
 }
 
 func (r *Replica) leaseStatusLocked(now hlc.ClockTimestamp, ts hlc.Timestamp) lease.Status {
-	return lease.Judge(r.mu.lease, lease.Input{
+	in := lease.Input{
 		Own: r.replicaID, Leads: r.mu.leads, Term: r.mu.term, Now: now,
 		MinProposedAt: r.mu.minProposedAt, Request: ts, MaxOffset: r.store.cfg.Clock.MaxOffset(),
-	})
+	}
+	if l := &r.mu.lease; l.Kind == kvapi.LeaderLease && r.mu.leads && l.Term == r.mu.term && r.mu.spent != l.Term {
+		in.LeadSupportUntil = r.leadSupportUntilLocked()
+	}
+	return lease.Judge(r.mu.lease, in)
 }
 
 // leaseMovedLocked wakes everybody who waits for the lease to change.

@@ -31,11 +31,13 @@ func (r *Replica) evaluateOnce(ctx context.Context, ba *kvapi.BatchRequest, g *c
 type admission struct {
 	desc  *kvapi.RangeDescriptor
 	lease kvapi.Lease
-	term  kvapi.Term
-	epoch uint64
-	now   hlc.ClockTimestamp
-	stats kvapi.RangeStatistics
-	gc    hlc.Timestamp
+	// leaseEnd is where the lease ends as far as is known.
+	leaseEnd hlc.Timestamp
+	term     kvapi.Term
+	epoch    uint64
+	now      hlc.ClockTimestamp
+	stats    kvapi.RangeStatistics
+	gc       hlc.Timestamp
 }
 
 // admit checks under the latches, with a fresh reading of the clock, that the
@@ -48,7 +50,7 @@ func (r *Replica) admit(ctx context.Context, ba *kvapi.BatchRequest, ts hlc.Time
 	now := r.store.cfg.Clock.Now()
 	r.mu.RLock()
 	st := r.leaseStatusLocked(now, ts)
-	a := admission{desc: r.mu.desc, lease: r.mu.lease, term: r.mu.term, epoch: r.mu.dataEpoch, now: now,
+	a := admission{desc: r.mu.desc, lease: r.mu.lease, leaseEnd: st.End, term: r.mu.term, epoch: r.mu.dataEpoch, now: now,
 		stats: r.mu.applied.Stats, gc: r.mu.gcThreshold}
 	removed, transferring := r.mu.removed, r.mu.transferUntil > now.WallTime
 	r.mu.RUnlock()

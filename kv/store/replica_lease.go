@@ -35,6 +35,10 @@ func (r *Replica) ensureLease(ctx context.Context, ts hlc.Timestamp) (kvapi.Leas
 			return kvapi.Lease{}, kvapi.NewError(kvapi.ErrRangeNotFound, "%s was removed", r.rangeID)
 		case !leads || r.mu.transferUntil > now.WallTime:
 			r.mu.Unlock()
+			if !leads && !r.awake.Load() {
+				r.askSoon.Store(true)
+				r.store.enqueue(r.rangeID)
+			}
 			return kvapi.Lease{}, r.notLeaseholder("not the leader")
 		}
 		// Raft may refuse at once (a transfer of leadership it has not given up
@@ -61,7 +65,10 @@ func (r *Replica) waitForLease(ctx context.Context, st lease.Status, changed <-c
 	if wait <= 0 {
 		return r.notLeaseholder("no lease for " + leaseWaitMax.String() + ": " + st.Why)
 	}
-	if !st.MayAcquire() {
+	if st.Lease.Kind == kvapi.LeaderLease && !st.MayAcquire() {
+		// Support that comes, or leadership that goes, is told.
+		wait = min(wait, leaseAskAgain)
+	} else if !st.MayAcquire() {
 		// Another's lease, or ours in its stasis: its end is an event too.
 		if left := time.Duration(st.Lease.Expiration.WallTime - r.store.cfg.Clock.PhysicalNow()); left < wait {
 			wait = max(left, time.Millisecond)
@@ -99,16 +106,20 @@ func (r *Replica) maybeAskForLeaseLocked(st lease.Status, now hlc.ClockTimestamp
 	prev := r.mu.lease
 	next := kvapi.Lease{
 		Holder:     r.own(r.mu.desc),
-		Expiration: now.Timestamp().AddNanos(int64(lease.Duration)),
 		Term:       r.mu.term,
 		ProposedAt: now,
+	}
+	if r.store.cfg.Leases == LeaderLeases && r.mu.spent != r.mu.term {
+		next.Kind = kvapi.LeaderLease
+	} else {
+		next.Expiration = now.Timestamp().AddNanos(int64(lease.Duration))
 	}
 	switch {
 	case st.MayAcquire():
 		// Start is a reading after the old lease's end, or after our own last
 		// use of it (I1 of package lease).
 		next.Sequence, next.Start = prev.Sequence+1, now.Timestamp()
-	case st.Owned && prev.Term == r.mu.term && !prev.ProposedAt.Timestamp().Less(r.mu.minProposedAt.Timestamp()):
+	case st.Owned && prev.Kind == kvapi.ExpirationLease && next.Kind == prev.Kind && prev.Term == r.mu.term && !prev.ProposedAt.Timestamp().Less(r.mu.minProposedAt.Timestamp()):
 		next.Sequence, next.Start = prev.Sequence, prev.Start
 	default:
 		return false
@@ -145,7 +156,8 @@ func (r *Replica) tickLease() {
 		return
 	}
 	st := r.leaseStatusLocked(now, hlc.Timestamp{})
-	if st.IsValid() && now.Timestamp().LessEq(r.mu.lease.Expiration.AddNanos(-int64(lease.RenewBefore))) {
+	if st.IsValid() && (r.mu.lease.Kind == kvapi.LeaderLease ||
+		now.Timestamp().LessEq(r.mu.lease.Expiration.AddNanos(-int64(lease.RenewBefore)))) {
 		return
 	}
 	r.maybeAskForLeaseLocked(st, now)

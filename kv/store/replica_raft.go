@@ -25,6 +25,8 @@ func (r *Replica) startGroup() error {
 		return fmt.Errorf("%s: %w", r.rangeID, err)
 	}
 	r.raftMu.group, r.raftMu.log = group, log
+	r.durableTerm.Store(uint64(group.Status().Term))
+	r.wake()
 	r.mu.Lock()
 	r.mu.term = group.Status().Term
 	r.mu.Unlock()
@@ -51,7 +53,21 @@ func (r *Replica) processMessages() bool {
 	for _, e := range in.peers {
 		if e.Message.Type() != raftgroup.MsgSnapshot && r.acceptPeer(e) {
 			r.step(e.Message)
+			r.makePromise(&e)
+			r.acknowledge(&e)
 		}
+	}
+	for _, a := range in.answers {
+		r.onReleased(a)
+	}
+	if r.supportChanged.Swap(false) {
+		r.onSupportChanged()
+	}
+	if r.askSoon.Swap(false) {
+		r.askLeaders()
+	}
+	if r.wakeSoon.Swap(false) {
+		r.wake()
 	}
 	for _, rep := range in.reports {
 		r.raftMu.group.ReportSnapshot(rep.to, rep.ok)
@@ -63,6 +79,7 @@ func (r *Replica) processMessages() bool {
 		r.raftMu.standing = electionTicks
 		r.campaign()
 	}
+	r.wakeUnlessSettled()
 	return true
 }
 
@@ -76,6 +93,9 @@ func (r *Replica) acceptPeer(e raftgroup.Envelope) bool {
 	r.heard.Unlock()
 	// A sender that is in no descriptor here may be newer than our descriptor,
 	// and may need our vote; one that was removed is kept in check by pre-vote.
+	if t := e.Message.Type(); (t == raftgroup.MsgVote || t == raftgroup.MsgPreVote) && !r.acceptVote(&e) {
+		return false
+	}
 	if desc := r.Desc(); desc.IsInitialized() {
 		return !r.store.hasNoSpaceFor(desc, &e.Message)
 	}
@@ -103,6 +123,10 @@ func (r *Replica) step(m raftgroup.Message) {
 }
 
 func (r *Replica) campaign() {
+	if r.isBound(r.store.ident.NodeID) {
+		r.askLeaders()
+		return
+	}
 	if err := r.raftMu.group.Campaign(); err != nil {
 		r.store.cfg.Log.Debug("campaign refused", "range", r.rangeID, "err", err)
 	}
@@ -116,9 +140,12 @@ func (r *Replica) maybeCampaignAgain() {
 		return
 	}
 	r.raftMu.standing--
-	switch {
-	case r.raftMu.group.Status().Leader != 0:
+	switch st := r.raftMu.group.Status(); {
+	case st.Leader != 0:
 		r.raftMu.standing = 0
+	case st.Role == raftgroup.PreCandidate:
+		// Others support the leader for a moment longer, or it is lost.
+		r.campaign()
 	case r.raftMu.standing%heartbeatTicks == electionTicks%heartbeatTicks:
 		r.campaign()
 	}
@@ -133,11 +160,28 @@ func (r *Replica) processTick() bool {
 	}
 	r.raftMu.ticks++
 	r.releaseHeld()
-	r.raftMu.group.Tick()
+	if !r.raftMu.group.Status().IsLeader() && r.isBound(r.store.ident.NodeID) {
+		// There is no election to be called; unless the leader is none any more.
+		if !r.maySleep() {
+			r.askLeaders()
+		}
+	} else {
+		r.raftMu.group.Tick()
+	}
+	if at := r.raftMu.campaignAt; at != 0 && r.raftMu.ticks >= at {
+		r.raftMu.campaignAt = 0
+		if r.raftMu.group.Status().Leader == 0 {
+			r.campaignSoon.Store(true)
+			r.store.enqueue(r.rangeID)
+		}
+	}
 	r.maybeCampaignAgain()
 	r.tickLease()
 	r.noteStuck()
 	r.maybeTruncateLog()
+	if r.maySleep() {
+		r.sleep()
+	}
 	return true
 }
 
@@ -155,6 +199,8 @@ func (r *Replica) readyLocked() {
 	r.flushProposals()
 	for r.raftMu.group != nil && r.raftMu.group.HasReady() {
 		rd := r.raftMu.group.Ready()
+		// Before any follower hears of it: see onLeadAsk.
+		r.publishStatus()
 		r.sendMessages(r.hold(rd.Messages))
 		if rd.Append != nil {
 			r.handleAppend(rd.Append)
@@ -188,6 +234,9 @@ func (r *Replica) handleAppend(a *raftgroup.StorageAppend) {
 func (r *Replica) onDurable(responses []raftgroup.Message) {
 	var out []raftgroup.Message
 	for _, m := range responses {
+		if t := m.Type(); t == raftgroup.MsgAppendResponse || t == raftgroup.MsgVoteResponse {
+			r.noteDurable(m.Term())
+		}
 		if m.To() == r.replicaID {
 			r.inbox.addOwn(m)
 		} else {
@@ -196,6 +245,16 @@ func (r *Replica) onDurable(responses []raftgroup.Message) {
 	}
 	r.sendToPeers(out)
 	r.store.sched.EnqueueMessages(r.rangeID)
+}
+
+// noteDurable takes note of a term that is on disk.
+func (r *Replica) noteDurable(term kvapi.Term) {
+	for {
+		old := r.durableTerm.Load()
+		if uint64(term) <= old || r.durableTerm.CompareAndSwap(old, uint64(term)) {
+			return
+		}
+	}
 }
 
 // sendMessages sends what may go before anything is durable.
@@ -225,6 +284,10 @@ func (r *Replica) sendToPeers(msgs []raftgroup.Message) {
 			continue
 		}
 		env := raftgroup.Envelope{RangeID: r.rangeID, From: from, To: to, StartKey: desc.StartKey, Message: msgs[i]}
+		if env.Promise = r.maybePromised(msgs[i], to); env.Promise != 0 {
+			env.Committed = kvapi.LogIndex(r.committed.Load())
+		}
+		r.store.live.Want(to.NodeID)
 		if !r.store.cfg.Transport.SendRaft(to.NodeID, []raftgroup.Envelope{env}) {
 			r.store.metrics.MessagesDropped.Add(1)
 			if msgs[i].Type() == raftgroup.MsgAppend {
@@ -252,12 +315,19 @@ func (r *Replica) publishStatus() {
 		return
 	}
 	st := r.raftMu.group.Status()
+	r.committed.Store(uint64(st.Commit))
+	if st.IsLeader() {
+		r.onLeading()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.mu.term == st.Term && r.mu.leader == st.Leader && r.mu.leads == st.IsLeader() {
 		return
 	}
 	became := st.IsLeader() && !r.mu.leads
+	if became || r.mu.term != st.Term {
+		r.mu.acknowledged, r.raftMu.committed = nil, nil
+	}
 	r.mu.term, r.mu.leader, r.mu.leads = st.Term, st.Leader, st.IsLeader()
 	r.leaseMovedLocked()
 	if became {

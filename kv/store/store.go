@@ -17,6 +17,7 @@ import (
 	"github.com/cairndb/cairn/kv/intents"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/liveness"
 	"github.com/cairndb/cairn/kv/raftlog"
 	"github.com/cairndb/cairn/kv/scheduler"
 	"github.com/cairndb/cairn/kv/snapshot"
@@ -39,6 +40,12 @@ type Store struct {
 	resolver  *intents.Resolver
 	splits    *splitQueue
 	metrics   Metrics
+	live      *liveness.Driver
+	// awake are the ranges that are ticked.
+	awake struct {
+		sync.Mutex
+		ids map[kvapi.RangeID]struct{}
+	}
 	// full holds the nodes whose disks take no new data; nil for none.
 	full atomic.Pointer[fullNodes]
 
@@ -119,7 +126,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.sched = scheduler.New(processor{s}, scheduler.Options{})
 	s.logWriter = raftlog.NewWriter(cfg.Engine, raftlog.Options{Fatal: s.fatal,
 		Knobs: raftlog.Knobs{UnsafeAckBeforeSync: cfg.Knobs.AckBeforeSync, SyncTime: cfg.Knobs.LogSyncTime}})
-	if err := s.load(); err != nil {
+	s.awake.ids = map[kvapi.RangeID]struct{}{}
+	err = s.openLiveness()
+	if err == nil {
+		err = s.load()
+	}
+	if err != nil {
 		s.logWriter.Stop()
 		return nil, err
 	}
@@ -169,6 +181,7 @@ func (s *Store) load() error {
 		if err := r.startGroup(); err != nil {
 			return err
 		}
+		r.raftMu.promises.forgotten = true
 		s.replicas.add(r, state.desc.Span(), state.desc.IsInitialized())
 	}
 	return nil
@@ -177,6 +190,7 @@ func (s *Store) load() error {
 // Start lets the store run: it takes part in Raft, ticks, and repairs.
 func (s *Store) Start() {
 	s.sched.Start()
+	s.live.Start()
 	for _, r := range s.replicas.all() {
 		// Alone there is nobody to wait for.
 		if d := r.Desc(); len(d.Replicas) == 1 && d.Replicas[0].ReplicaID == r.replicaID {
@@ -213,14 +227,16 @@ func (s *Store) tickLoop() {
 	}
 }
 
-// Tick advances every replica's Raft clock by one tick.
+// Tick advances the Raft clock of every replica that is awake by one tick, and
+// lets store liveness look at its clock.
 func (s *Store) Tick() {
-	s.replicas.mu.RLock()
-	ids := make([]kvapi.RangeID, 0, len(s.replicas.mu.byID))
-	for id := range s.replicas.mu.byID {
+	s.live.Tick()
+	s.awake.Lock()
+	ids := make([]kvapi.RangeID, 0, len(s.awake.ids))
+	for id := range s.awake.ids {
 		ids = append(ids, id)
 	}
-	s.replicas.mu.RUnlock()
+	s.awake.Unlock()
 	s.sched.EnqueueTicks(ids)
 }
 
@@ -247,6 +263,7 @@ func (s *Store) Stop() {
 		s.cancel()
 		out := s.sends.close()
 		s.sched.Stop()
+		s.live.Stop()
 		s.logWriter.Stop()
 		for _, r := range s.replicas.all() {
 			r.raftMu.Lock()

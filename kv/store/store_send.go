@@ -139,7 +139,11 @@ type RangeReport struct {
 	Leader    kvapi.ReplicaID
 	Leads     bool
 	// LeaseValid says that this replica serves the range now.
-	LeaseValid  bool
+	LeaseValid bool
+	// LeaseEnd is where its lease ends as far as this replica knows.
+	LeaseEnd hlc.Timestamp
+	// Awake says that the replica is ticked.
+	Awake       bool
 	Term        kvapi.Term
 	Applied     kvapi.LogIndex
 	Stats       kvapi.RangeStatistics
@@ -155,6 +159,7 @@ func (s *Store) RangeInfos() []RangeReport {
 		out = append(out, RangeReport{
 			RangeInfo: kvapi.RangeInfo{Desc: *r.mu.desc, Lease: st.Lease},
 			ReplicaID: r.replicaID, Leader: r.mu.leader, Leads: r.mu.leads, LeaseValid: st.IsValid(),
+			LeaseEnd: st.End, Awake: r.awake.Load(),
 			Term: r.mu.term, Applied: r.mu.applied.Index, Stats: r.mu.applied.Stats,
 			Concurrency: r.mgr.Metrics(),
 		})

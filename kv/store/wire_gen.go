@@ -5,6 +5,7 @@ package store
 import (
 	"github.com/cairndb/cairn/internal/wire"
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/liveness"
 )
 
 // AppendWire appends the encoded x to b.
@@ -38,6 +39,166 @@ func (x *Ident) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.NodeID = kvapi.NodeID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *LeadAnswer) AppendWire(b []byte) []byte {
+	if x.RangeID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.RangeID))
+	}
+	if x.Nonce != 0 {
+		b = wire.AppendUint(b, 2, uint64(x.Nonce))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *LeadAnswer) UnmarshalWire(b []byte) (err error) {
+	*x = LeadAnswer{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.RangeID = kvapi.RangeID(u)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Nonce = uint64(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *LeadAsk) AppendWire(b []byte) []byte {
+	if x.RangeID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.RangeID))
+	}
+	if x.Term != 0 {
+		b = wire.AppendUint(b, 2, uint64(x.Term))
+	}
+	if x.Nonce != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.Nonce))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *LeadAsk) UnmarshalWire(b []byte) (err error) {
+	*x = LeadAsk{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.RangeID = kvapi.RangeID(u)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Term = kvapi.Term(u)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Nonce = uint64(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *LivenessMessage) AppendWire(b []byte) []byte {
+	var at int
+	if x.Support != nil {
+		b, at = wire.Begin(b, 1)
+		b = x.Support.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.Ask != nil {
+		b, at = wire.Begin(b, 2)
+		b = x.Ask.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.Answer != nil {
+		b, at = wire.Begin(b, 3)
+		b = x.Answer.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *LivenessMessage) UnmarshalWire(b []byte) (err error) {
+	*x = LivenessMessage{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Support = new(liveness.Message)
+			if err = x.Support.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Ask = new(LeadAsk)
+			if err = x.Ask.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Answer = new(LeadAnswer)
+			if err = x.Answer.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
