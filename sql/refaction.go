@@ -18,9 +18,9 @@ import (
 // there are, check what every statement checks, and queue what they lead to.
 // Keys of one column are handled many at a time.
 
-// act does the acts among events, those of one reference together, in the order
+// actOn does the acts among events, those of one reference together, in the order
 // in which the references first come.
-func (s *Session) act(ctx context.Context, events []refEvent) error {
+func (s *Session) actOn(ctx context.Context, events []refEvent) error {
 	type group struct {
 		ref *tablekv.Reference
 		do  schema.RefAction

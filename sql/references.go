@@ -281,7 +281,7 @@ func (s *Session) settle(ctx context.Context) error {
 	for len(q.events) > 0 {
 		due := q.events
 		q.events, q.early = nil, 0
-		if err := s.act(ctx, due); err != nil {
+		if err := s.actOn(ctx, due); err != nil {
 			return err
 		}
 		// Checks come last, also after those that the acts have queued.
@@ -316,7 +316,7 @@ func (s *Session) settleDeferred(ctx context.Context, pick func(*refEvent) bool)
 	if len(due) == 0 {
 		return nil
 	}
-	if err := s.act(ctx, due); err != nil {
+	if err := s.actOn(ctx, due); err != nil {
 		return err
 	}
 	return s.check(ctx, slices.DeleteFunc(due, func(e refEvent) bool { return e.act }), true)
