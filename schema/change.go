@@ -295,6 +295,11 @@ func (r *Resolver) Changing() bool { return r.ddl != nil }
 // other.
 func (r *Resolver) writeChanges(ctx context.Context) error {
 	d := r.ddl
+	for _, id := range d.heldIDs() { // what was held in vain is given back
+		if _, ok := d.objects[id]; !ok && d.view.objects[id] != nil {
+			r.Put(d.view.objects[id].object.CloneObject())
+		}
+	}
 	if d.count == 0 {
 		return nil
 	}

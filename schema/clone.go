@@ -32,6 +32,13 @@ func (t *Table) Clone() *Table {
 		c.Checks[i].Columns = slices.Clone(c.Checks[i].Columns)
 	}
 	c.Options = slices.Clone(t.Options)
+	c.ForeignKeys = slices.Clone(t.ForeignKeys)
+	for i := range c.ForeignKeys {
+		fk := &c.ForeignKeys[i]
+		fk.Columns, fk.TargetColumns = slices.Clone(fk.Columns), slices.Clone(fk.TargetColumns)
+		fk.SetColumns = slices.Clone(fk.SetColumns)
+	}
+	c.ReferencedBy = slices.Clone(t.ReferencedBy)
 	return &c
 }
 

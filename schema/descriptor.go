@@ -97,6 +97,11 @@ type Table struct {
 	RowCountEstimate int64 `wire:"7"`
 	// Options are accepted storage parameters, name=value, kept for show.
 	Options []string `wire:"8"`
+	// ForeignKeys are the references of this table's rows to others.
+	ForeignKeys []ForeignKey `wire:"9"`
+	// ReferencedBy are the tables, this one perhaps among them, that have a
+	// foreign key to this one. Whoever changes or removes rows looks there.
+	ReferencedBy []DescID `wire:"10"`
 }
 
 // Type is a SQL type by Postgres's number and modifier; package sql/types
@@ -180,6 +185,48 @@ type Check struct {
 	// Expr is the SQL expression, without the outer parentheses.
 	Expr    string     `wire:"3"`
 	Columns []ColumnID `wire:"4"`
+	// NotValid says that rows may be older than the constraint and were not
+	// looked at.
+	NotValid bool `wire:"5"`
+}
+
+// RefAction is what happens to the referencing rows when the key they refer to
+// goes away or changes.
+type RefAction uint8
+
+// Referential actions.
+const (
+	RefNoAction RefAction = iota
+	RefRestrict
+	RefCascade
+	RefSetNull
+	RefSetDefault
+)
+
+// ForeignKey says that the values of some columns are NULL or the key of a row
+// of another table.
+type ForeignKey struct {
+	OID  DescID `wire:"1"`
+	Name string `wire:"2"`
+	// Columns refer, one by one, to TargetColumns of table Target, which are
+	// the key of its unique index TargetIndex (an Index.OID) in some order.
+	Columns       []ColumnID `wire:"3"`
+	Target        DescID     `wire:"4"`
+	TargetColumns []ColumnID `wire:"5"`
+	TargetIndex   DescID     `wire:"6"`
+	OnDelete      RefAction  `wire:"7"`
+	OnUpdate      RefAction  `wire:"8"`
+	// SetColumns, if not empty, are those that ON DELETE SET NULL or SET
+	// DEFAULT sets; else all are.
+	SetColumns []ColumnID `wire:"9"`
+	// MatchFull forbids keys that are NULL in part.
+	MatchFull bool `wire:"10"`
+	// Deferrable constraints may be checked at the end of the transaction,
+	// InitiallyDeferred ones are unless SET CONSTRAINTS says otherwise.
+	Deferrable        bool `wire:"11"`
+	InitiallyDeferred bool `wire:"12"`
+	// NotValid is as in Check.
+	NotValid bool `wire:"13"`
 }
 
 // Sequence is a generator of numbers. Its value is at keys.SequencePrefix,

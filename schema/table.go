@@ -84,6 +84,31 @@ func (t *Table) IndexByID(id IndexID) *Index {
 	return nil
 }
 
+// IndexByOID returns the index of an oid, the primary one too, or nil.
+func (t *Table) IndexByOID(oid DescID) *Index {
+	for _, ix := range t.AllIndexes() {
+		if ix.OID == oid {
+			return ix
+		}
+	}
+	return nil
+}
+
+// ForeignKey returns the foreign key of a name, or nil.
+func (t *Table) ForeignKey(name string) *ForeignKey {
+	for i := range t.ForeignKeys {
+		if t.ForeignKeys[i].Name == name {
+			return &t.ForeignKeys[i]
+		}
+	}
+	return nil
+}
+
+// RefersTo reports whether one of the table's foreign keys is to another.
+func (t *Table) RefersTo(target DescID) bool {
+	return slices.ContainsFunc(t.ForeignKeys, func(fk ForeignKey) bool { return fk.Target == target })
+}
+
 // IndexPrefix returns the start of the keys of an index of this table.
 func (t *Table) IndexPrefix(id IndexID) kvapi.Key { return keys.Index(uint32(t.ID), uint32(id)) }
 

@@ -75,6 +75,13 @@ func (x *Check) AppendWire(b []byte) []byte {
 	for i := range x.Columns {
 		b = wire.AppendUint(b, 4, uint64(x.Columns[i]))
 	}
+	if x.NotValid {
+		if x.NotValid {
+			b = wire.AppendUint(b, 5, 1)
+		} else {
+			b = wire.AppendUint(b, 5, 0)
+		}
+	}
 	return b
 }
 
@@ -113,6 +120,12 @@ func (x *Check) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Columns[len(x.Columns)-1] = ColumnID(u)
+		case num == 5 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.NotValid = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -323,6 +336,166 @@ func (x *DrainRequest) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.IDs[len(x.IDs)-1] = DescID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *ForeignKey) AppendWire(b []byte) []byte {
+	if x.OID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.OID))
+	}
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 2, x.Name)
+	}
+	for i := range x.Columns {
+		b = wire.AppendUint(b, 3, uint64(x.Columns[i]))
+	}
+	if x.Target != 0 {
+		b = wire.AppendUint(b, 4, uint64(x.Target))
+	}
+	for i := range x.TargetColumns {
+		b = wire.AppendUint(b, 5, uint64(x.TargetColumns[i]))
+	}
+	if x.TargetIndex != 0 {
+		b = wire.AppendUint(b, 6, uint64(x.TargetIndex))
+	}
+	if x.OnDelete != 0 {
+		b = wire.AppendUint(b, 7, uint64(x.OnDelete))
+	}
+	if x.OnUpdate != 0 {
+		b = wire.AppendUint(b, 8, uint64(x.OnUpdate))
+	}
+	for i := range x.SetColumns {
+		b = wire.AppendUint(b, 9, uint64(x.SetColumns[i]))
+	}
+	if x.MatchFull {
+		if x.MatchFull {
+			b = wire.AppendUint(b, 10, 1)
+		} else {
+			b = wire.AppendUint(b, 10, 0)
+		}
+	}
+	if x.Deferrable {
+		if x.Deferrable {
+			b = wire.AppendUint(b, 11, 1)
+		} else {
+			b = wire.AppendUint(b, 11, 0)
+		}
+	}
+	if x.InitiallyDeferred {
+		if x.InitiallyDeferred {
+			b = wire.AppendUint(b, 12, 1)
+		} else {
+			b = wire.AppendUint(b, 12, 0)
+		}
+	}
+	if x.NotValid {
+		if x.NotValid {
+			b = wire.AppendUint(b, 13, 1)
+		} else {
+			b = wire.AppendUint(b, 13, 0)
+		}
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *ForeignKey) UnmarshalWire(b []byte) (err error) {
+	*x = ForeignKey{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OID = DescID(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
+		case num == 3 && typ == wire.Varint:
+			x.Columns = append(x.Columns, *new(ColumnID))
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Columns[len(x.Columns)-1] = ColumnID(u)
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Target = DescID(u)
+		case num == 5 && typ == wire.Varint:
+			x.TargetColumns = append(x.TargetColumns, *new(ColumnID))
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.TargetColumns[len(x.TargetColumns)-1] = ColumnID(u)
+		case num == 6 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.TargetIndex = DescID(u)
+		case num == 7 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OnDelete = RefAction(u)
+		case num == 8 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OnUpdate = RefAction(u)
+		case num == 9 && typ == wire.Varint:
+			x.SetColumns = append(x.SetColumns, *new(ColumnID))
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.SetColumns[len(x.SetColumns)-1] = ColumnID(u)
+		case num == 10 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.MatchFull = u != 0
+		case num == 11 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Deferrable = u != 0
+		case num == 12 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.InitiallyDeferred = u != 0
+		case num == 13 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.NotValid = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -956,6 +1129,14 @@ func (x *Table) AppendWire(b []byte) []byte {
 	for i := range x.Options {
 		b = wire.AppendBytes(b, 8, x.Options[i])
 	}
+	for i := range x.ForeignKeys {
+		b, at = wire.Begin(b, 9)
+		b = x.ForeignKeys[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	for i := range x.ReferencedBy {
+		b = wire.AppendUint(b, 10, uint64(x.ReferencedBy[i]))
+	}
 	return b
 }
 
@@ -1031,6 +1212,22 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Options[len(x.Options)-1] = string(body)
+		case num == 9 && typ == wire.Bytes:
+			x.ForeignKeys = append(x.ForeignKeys, *new(ForeignKey))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ForeignKeys[len(x.ForeignKeys)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 10 && typ == wire.Varint:
+			x.ReferencedBy = append(x.ReferencedBy, *new(DescID))
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ReferencedBy[len(x.ReferencedBy)-1] = DescID(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

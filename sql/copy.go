@@ -67,7 +67,11 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	r.Reset(pl.Slots, pl.States)
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, make([]types.Datum, len(ts))
 	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
+	r.Changed, s.ec.Ctx = s.rowChanged, ctx
 	if _, err := ins.Open(r); err != nil {
+		return err
+	}
+	if err := s.settle(ctx); err != nil {
 		return err
 	}
 	return w.CommandComplete(fmt.Sprintf("COPY %d", r.Affected))

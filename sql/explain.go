@@ -104,7 +104,8 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions) 
 	r.Reset(pl.Slots, pl.States)
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, o.params
 	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
-	r.DurableLocks = s.durableLocks()
+	r.DurableLocks, r.Changed = s.durableLocks(), s.rowChanged
+	s.ec.Ctx = ctx
 	before := s.tx.t.Stats()
 	start := time.Now()
 	cur, err := pl.Root.Open(r)
@@ -120,6 +121,9 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions) 
 		if !ok {
 			break
 		}
+	}
+	if err := s.settle(ctx); err != nil {
+		return nil, err
 	}
 	return []string{
 		fmt.Sprintf("KV Calls: %d  KV Rows: %d  KV Round Trips: %d", r.KVCalls, r.KVRows, s.tx.t.Stats().Batches-before.Batches),

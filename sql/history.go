@@ -134,7 +134,7 @@ func recordable(n *pg.Node) bool {
 		}
 		return false
 	}
-	return planned(n) || n.GetVariableSetStmt() != nil || n.GetVariableShowStmt() != nil
+	return planned(n) || n.GetVariableSetStmt() != nil || n.GetVariableShowStmt() != nil || n.GetConstraintsSetStmt() != nil
 }
 
 // note keeps a statement that has run.

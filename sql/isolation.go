@@ -82,6 +82,7 @@ func (s *Session) makeSerializable(ctx context.Context) error {
 type statement struct {
 	st   txn.Statement
 	undo int
+	refs refMark
 	// again: it may run again.
 	again bool
 }
@@ -98,7 +99,7 @@ func (s *Session) beginStatement(n *pg.Node) {
 			return
 		}
 	}
-	tx.stmt = statement{st: tx.t.BeginStatement(), undo: len(tx.undo), again: tx.level != serializable}
+	tx.stmt = statement{st: tx.t.BeginStatement(), undo: len(tx.undo), refs: tx.refs.mark(), again: tx.level != serializable}
 }
 
 // retryStatement takes back what the present statement did, and reports whether it may run again.
@@ -112,6 +113,7 @@ func (s *Session) retryStatement(ctx context.Context, cause error) bool {
 		return false
 	}
 	s.noteConflict(cause, conflictRetried)
+	tx.refs.rewind(tx.stmt.refs)
 	s.undoVars(tx.undo[tx.stmt.undo:], false)
 	tx.undo = tx.undo[:tx.stmt.undo]
 	tx.retries++

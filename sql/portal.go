@@ -55,6 +55,18 @@ func (s *Session) closePortalCursors() {
 
 // open starts a planned statement. blind: the statement is all that its transaction does.
 func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
+	s.ec.StmtTime = time.Now()
+	if err := s.openPlan(ctx, po, blind); err != nil {
+		return err
+	}
+	if po.plan.Stmt.Kind == bind.KindSelect {
+		return nil // a WITH query that writes is settled when all is read (fetch)
+	}
+	return s.settle(ctx)
+}
+
+// openPlan is open without what a statement does at its end.
+func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	pl, err := s.planFor(ctx, po.p)
 	if err != nil {
 		return err
@@ -72,7 +84,9 @@ func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
 	po.run = r
 	r.Reset(pl.Slots, pl.States)
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, po.params
-	s.nameTxn(po.p.stmt.Text)
+	if po.p.stmt.Text != "" {
+		s.nameTxn(po.p.stmt.Text)
+	}
 	r.MemoryMax = s.srv.cfg.StatementBytesMax
 	if err := s.advisory.check(); err != nil {
 		return err
@@ -80,9 +94,9 @@ func (s *Session) open(ctx context.Context, po *portal, blind bool) error {
 	r.Blind = blind
 	r.DurableLocks = s.durableLocks()
 	r.LockRows = s.tx.level != serializable
-	r.Wrote = s.wrote
+	r.Wrote, r.Changed = s.wrote, s.rowChanged
 	r.VirtualRows = s.virtualRows
-	s.ec.Ctx, s.ec.StmtTime = ctx, time.Now()
+	s.ec.Ctx = ctx
 	po.cur, err = pl.Root.Open(r)
 	return err
 }
@@ -139,7 +153,7 @@ func (s *Session) fetch(po *portal, w ResultWriter, max int) (end bool, err erro
 			return false, err
 		}
 		if !ok {
-			return true, nil
+			return true, s.settle(po.run.Ctx)
 		}
 		if !po.plan.Stmt.Returning {
 			continue

@@ -102,6 +102,8 @@ type Session struct {
 	row     types.Row
 
 	advisory advisory
+	// internalPlans are those of the acts of foreign keys, by text.
+	internalPlans map[string]*prepared
 
 	currval map[schema.DescID]int64
 	lastSeq schema.DescID

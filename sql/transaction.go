@@ -103,7 +103,7 @@ func (s *Session) savepoint(name string, w ResultWriter) error {
 		return err
 	}
 	s.tx.savepoints = append(s.tx.savepoints, savepoint{name: name, sp: s.tx.t.Savepoint(), undo: len(s.tx.undo),
-		changes: s.tx.r.ChangeCount()})
+		changes: s.tx.r.ChangeCount(), refs: s.tx.refs.mark()})
 	return w.CommandComplete("SAVEPOINT")
 }
 
@@ -149,6 +149,7 @@ func (s *Session) rollbackTo(name string, w ResultWriter) error {
 	if err := s.tx.t.RollbackTo(sp.sp); err != nil {
 		return err
 	}
+	s.tx.refs.rewind(sp.refs)
 	s.undoVars(s.tx.undo[sp.undo:], false)
 	s.tx.undo = s.tx.undo[:sp.undo]
 	s.tx.savepoints = s.tx.savepoints[:i+1]

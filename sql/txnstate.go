@@ -39,6 +39,7 @@ type txnState struct {
 	tables     map[schema.DescID]*schema.Table
 	undo       []varUndo
 	retries    int
+	refs       references
 	// lost is the error after which the store does not let the transaction go on: not even a
 	// savepoint brings it back.
 	lost error
@@ -49,6 +50,7 @@ type savepoint struct {
 	sp      txn.Savepoint
 	undo    int
 	changes int // schema changes before it
+	refs    refMark
 }
 
 func (s *Session) txnStatus() TxnStatus {
@@ -151,6 +153,7 @@ func (s *Session) startOver(ctx context.Context, cause error, o origin) bool {
 	tx.r = s.srv.cfg.Catalog.Resolver(tx.t)
 	s.undoVars(tx.undo[o.undo:], false)
 	tx.undo, tx.savepoints, tx.tables = tx.undo[:o.undo], nil, nil
+	tx.refs = references{}
 	tx.explicit, tx.failed, tx.done = o.explicit, false, 0
 	switch {
 	case !o.explicit:
@@ -185,7 +188,16 @@ func (s *Session) commit(ctx context.Context) error {
 	tx := s.tx
 	tx.stmt = statement{}
 	tx.t.SetStrict(s.vars.get("cairn.consistency") == "strict")
-	err := tx.r.PrepareCommit(ctx)
+	err := s.settle(ctx)
+	if err == nil {
+		err = s.settleDeferred(ctx, func(*refEvent) bool { return true })
+	}
+	if err == nil {
+		err = s.settle(ctx)
+	}
+	if err == nil {
+		err = tx.r.PrepareCommit(ctx)
+	}
 	if err == nil {
 		err = s.writeClaim(ctx)
 	}

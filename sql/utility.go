@@ -48,7 +48,7 @@ func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o ut
 	case *pg.Node_SelectStmt:
 		return s.selectInto(ctx, n.SelectStmt, p.stmt, w, o)
 	case *pg.Node_ConstraintsSetStmt:
-		return w.CommandComplete("SET CONSTRAINTS")
+		return s.setConstraints(ctx, n.ConstraintsSetStmt, w)
 	case *pg.Node_DeclareCursorStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt:
 		return sqlerr.Unsupported("a cursor (DECLARE, FETCH, MOVE, CLOSE)").WithHint("Use a portal of the extended protocol with a row limit.")
 	case *pg.Node_ListenStmt, *pg.Node_NotifyStmt:
@@ -109,6 +109,9 @@ func (s *Session) textRows(n *pg.Node, w ResultWriter, o utilityOptions, rows []
 func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone bool) error {
 	if s.tx.readOnly {
 		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot change the schema in a read-only transaction")
+	}
+	if err := s.pendingChecks(st.Tree); err != nil {
+		return err
 	}
 	if err := s.makeSerializable(ctx); err != nil {
 		return err

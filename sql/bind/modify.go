@@ -41,6 +41,7 @@ func (b *binder) targetTable(rv *pg.RangeVar, verb string) *schema.Table {
 	case *schema.Table:
 		b.writes = true
 		b.tables[o.ID] = o
+		b.relatedTables(o)
 		return o
 	case *schema.View:
 		b.at(-1, sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "cannot %s view \"%s\"", verb, rv.Relname))
@@ -49,6 +50,22 @@ func (b *binder) targetTable(rv *pg.RangeVar, verb string) *schema.Table {
 	}
 	b.missingRelation(rv)
 	return nil
+}
+
+// relatedTables notes the tables at the other end of foreign keys: their rows are looked at when
+// those of t change.
+func (b *binder) relatedTables(t *schema.Table) {
+	note := func(id schema.DescID) {
+		if o := b.env.Snap.Table(id); o != nil {
+			b.tables[id] = o
+		}
+	}
+	for i := range t.ForeignKeys {
+		note(t.ForeignKeys[i].Target)
+	}
+	for _, id := range t.ReferencedBy {
+		note(id)
+	}
 }
 
 func refName(rv *pg.RangeVar) string {

@@ -26,7 +26,9 @@ func psqlFuncs() []Overload {
 		fn("pg_relation_is_publishable", []types.T{types.RegClass}, types.Bool, "False: there are no publications.",
 			func(ectx, []datum) (datum, error) { return types.NewBool(false), nil }).stable(),
 	}
-	return append(out, sleepFunc(), optionsFunc())
+	ancestors := srf("pg_partition_ancestors", []types.T{types.RegClass}, types.RegClass, "Nothing: there are no partitions.",
+		func(ectx, []datum) (Rows, error) { return rowsOf(nil), nil })
+	return append(out, sleepFunc(), optionsFunc(), ancestors)
 }
 
 // optionsFunc cuts storage options, name=value, as pg_class.reloptions keeps them.

@@ -18,6 +18,10 @@ import (
 type alterer struct {
 	*tableMaker
 	w *rewrite
+	// pending are the foreign keys to add, when all else is there that they may
+	// refer to; foreign those whose rows are to be looked at in the end.
+	pending []pendingConstraint
+	foreign []schema.DescID
 }
 
 func (s *stmt) alter(n *pg.AlterTableStmt) runner {
@@ -84,10 +88,13 @@ func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
 	if err != nil {
 		return err
 	}
+	if err := m.holdRelated(ctx, n.Cmds); err != nil {
+		return err
+	}
 	if m.t, err = s.holdTable(ctx, "ALTER TABLE", t.ID); err != nil {
 		return err
 	}
-	a := &alterer{m, s.newRewrite(m.t.Clone(), m.t)}
+	a := &alterer{tableMaker: m, w: s.newRewrite(m.t.Clone(), m.t)}
 	for _, c := range n.Cmds {
 		if err := a.command(ctx, c.GetAlterTableCmd()); err != nil {
 			return err
@@ -100,9 +107,47 @@ func allOwner(n *pg.AlterTableStmt) bool {
 	return len(n.Cmds) == 1 && n.Cmds[0].GetAlterTableCmd().GetSubtype() == pg.AlterTableType_AT_ChangeOwner
 }
 
+// holdRelated takes the table out of use, and with it those at the other end of
+// foreign keys that the statement may touch.
+func (m *tableMaker) holdRelated(ctx context.Context, cmds []*pg.Node) error {
+	var cs []*pg.Constraint
+	ids := []schema.DescID{m.t.ID}
+	for _, n := range cmds {
+		c := n.GetAlterTableCmd()
+		switch c.Subtype {
+		case pg.AlterTableType_AT_AddConstraint:
+			cs = append(cs, c.Def.GetConstraint())
+		case pg.AlterTableType_AT_AddColumn:
+			for _, x := range c.Def.GetColumnDef().GetConstraints() {
+				cs = append(cs, x.GetConstraint())
+			}
+		case pg.AlterTableType_AT_DropColumn, pg.AlterTableType_AT_DropConstraint, pg.AlterTableType_AT_AlterColumnType,
+			pg.AlterTableType_AT_ValidateConstraint:
+			ids = related(m.t)
+		}
+	}
+	return m.holdTargets(ctx, "ALTER TABLE", cs, ids...)
+}
+
 func (a *alterer) finish(ctx context.Context) error {
+	for _, p := range a.pending {
+		fk, err := a.foreignKey(ctx, p)
+		if err != nil {
+			return err
+		}
+		if !p.c.SkipValidation || p.c.InitiallyValid {
+			a.foreign = append(a.foreign, fk.OID)
+		}
+	}
 	if err := a.w.run(ctx); err != nil {
 		return err
+	}
+	for i := range a.t.ForeignKeys {
+		if fk := &a.t.ForeignKeys[i]; slices.Contains(a.foreign, fk.OID) && !fk.NotValid {
+			if err := a.checkReferences(ctx, fk); err != nil {
+				return err
+			}
+		}
 	}
 	a.r.Put(a.t)
 	for _, q := range a.sequences {
@@ -138,11 +183,15 @@ func (a *alterer) command(ctx context.Context, c *pg.AlterTableCmd) error {
 		name, err := a.roleName(ctx, c.Newowner)
 		a.t.Owner = name
 		return err
+	case pg.AlterTableType_AT_AlterConstraint:
+		return a.alterConstraint(c)
+	case pg.AlterTableType_AT_ValidateConstraint:
+		return a.validate(c)
 	case pg.AlterTableType_AT_ResetRelOptions:
 		a.t.Options = nil
 		return nil
 	case pg.AlterTableType_AT_SetStatistics, pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_ClusterOn,
-		pg.AlterTableType_AT_DropCluster, pg.AlterTableType_AT_ValidateConstraint, pg.AlterTableType_AT_ReplicaIdentity,
+		pg.AlterTableType_AT_DropCluster, pg.AlterTableType_AT_ReplicaIdentity,
 		pg.AlterTableType_AT_SetLogged:
 		return nil // nothing of these has a meaning here
 	}
@@ -271,9 +320,6 @@ func (a *alterer) dropColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 		}
 		return err
 	}
-	if a.t.Primary.Has(col.ID) {
-		return sqlerr.Unsupported("dropping a column of the primary key")
-	}
 	if a.w.from != nil || len(a.w.checks)+len(a.w.build) > 0 {
 		return sqlerr.Unsupported("DROP COLUMN beside parts of ALTER TABLE that read the rows").
 			WithHint("Use two ALTER TABLE statements.")
@@ -287,7 +333,24 @@ func (a *alterer) dropColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 			WithDetail("view %s depends on table %s", vs[0].Name, a.t.Name).
 			WithHint("Drop the view first.")
 	}
-	return a.removeColumn(ctx, cat, col.ID)
+	id, what := col.ID, "column "+col.Name+" of table "+a.t.Name
+	err = a.dropReferences(ctx, c, what, what, func(fk *schema.ForeignKey) bool { return slices.Contains(fk.TargetColumns, id) })
+	if err != nil {
+		return err
+	}
+	if a.t.Primary.Has(id) {
+		if err := a.dropPrimaryKey(ctx); err != nil {
+			return err
+		}
+	}
+	for _, fk := range slices.Clone(a.t.ForeignKeys) {
+		if slices.Contains(fk.Columns, id) {
+			if err := a.removeForeignKey(ctx, a.t, fk.OID); err != nil {
+				return err
+			}
+		}
+	}
+	return a.removeColumn(ctx, cat, id)
 }
 
 // removeColumn removes a column, and the indexes, checks and sequences on it.
@@ -329,7 +392,8 @@ func (a *alterer) addConstraint(ctx context.Context, p pendingConstraint) error 
 		}
 		return err
 	case pg.ConstrType_CONSTR_FOREIGN:
-		return noForeignKeys()
+		a.pending = append(a.pending, p)
+		return nil
 	}
 	return sqlerr.Unsupported("this constraint")
 }
@@ -364,6 +428,9 @@ func (a *alterer) dropConstraint(ctx context.Context, c *pg.AlterTableCmd) error
 		a.t.Checks = slices.Delete(a.t.Checks, i, i+1)
 		return nil
 	}
+	if fk := a.t.ForeignKey(c.Name); fk != nil {
+		return a.removeForeignKey(ctx, a.t, fk.OID)
+	}
 	ix := a.t.IndexByName(c.Name)
 	if ix == nil || ix.ConstraintOID == 0 {
 		if c.MissingOk {
@@ -371,8 +438,14 @@ func (a *alterer) dropConstraint(ctx context.Context, c *pg.AlterTableCmd) error
 		}
 		return sqlerr.New(sqlerr.UndefinedObject, "constraint \"%s\" of relation \"%s\" does not exist", c.Name, a.t.Name)
 	}
-	if ix.ID != a.t.Primary.ID {
-		a.removeIndex(a.t, ix.ID)
+	id, oid := ix.ID, ix.OID
+	err := a.dropReferences(ctx, c, "constraint "+ix.Name+" on table "+a.t.Name, "index "+ix.Name,
+		func(fk *schema.ForeignKey) bool { return fk.TargetIndex == oid })
+	if err != nil {
+		return err
+	}
+	if id != a.t.Primary.ID {
+		a.removeIndex(a.t, id)
 		return nil
 	}
 	return a.dropPrimaryKey(ctx)
@@ -491,7 +564,7 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 			}
 		}
 	}
-	return nil
+	return a.recheckTypes(ctx, id)
 }
 
 func (a *alterer) checkIndexed(ix *schema.Index, col *schema.Column) error {

@@ -87,6 +87,7 @@ func checkCollation(name []string) error {
 
 func (m *tableMaker) columnConstraints(ctx context.Context, t *schema.Table, col *schema.Column, d *pg.ColumnDef) (rest []*pg.Constraint, err error) {
 	null := false
+	var last *pg.Constraint // what DEFERRABLE and the like are about
 	for _, n := range d.Constraints {
 		c := n.GetConstraint()
 		switch c.Contype {
@@ -100,12 +101,11 @@ func (m *tableMaker) columnConstraints(ctx context.Context, t *schema.Table, col
 			err = m.setIdentity(ctx, t, col, c)
 		case pg.ConstrType_CONSTR_GENERATED:
 			err = sqlerr.Unsupported("generated columns")
-		case pg.ConstrType_CONSTR_FOREIGN:
-			err = noForeignKeys()
-		case pg.ConstrType_CONSTR_ATTR_DEFERRABLE, pg.ConstrType_CONSTR_ATTR_DEFERRED:
-			err = sqlerr.Unsupported("deferrable constraints")
-		case pg.ConstrType_CONSTR_ATTR_NOT_DEFERRABLE, pg.ConstrType_CONSTR_ATTR_IMMEDIATE:
+		case pg.ConstrType_CONSTR_ATTR_DEFERRABLE, pg.ConstrType_CONSTR_ATTR_DEFERRED,
+			pg.ConstrType_CONSTR_ATTR_NOT_DEFERRABLE, pg.ConstrType_CONSTR_ATTR_IMMEDIATE:
+			err = m.constraintAttribute(last, c)
 		default:
+			last = c
 			rest = append(rest, c)
 		}
 		if err != nil {
@@ -119,9 +119,27 @@ func (m *tableMaker) columnConstraints(ctx context.Context, t *schema.Table, col
 	return rest, nil
 }
 
-func noForeignKeys() error {
-	return sqlerr.Unsupported("FOREIGN KEY").
-		WithHint("Leave the REFERENCES clause out; the application has to keep the reference.")
+// constraintAttribute applies DEFERRABLE and the like, which stand behind the
+// constraint of a column that they are about.
+func (m *tableMaker) constraintAttribute(c, attr *pg.Constraint) error {
+	words := map[pg.ConstrType]string{pg.ConstrType_CONSTR_ATTR_DEFERRABLE: "DEFERRABLE",
+		pg.ConstrType_CONSTR_ATTR_DEFERRED: "INITIALLY DEFERRED", pg.ConstrType_CONSTR_ATTR_NOT_DEFERRABLE: "NOT DEFERRABLE",
+		pg.ConstrType_CONSTR_ATTR_IMMEDIATE: "INITIALLY IMMEDIATE"}
+	if c == nil || c.Contype == pg.ConstrType_CONSTR_CHECK {
+		return sqlerr.New(sqlerr.SyntaxError, "misplaced %s clause", words[attr.Contype]).WithPos(m.pos(attr.Location))
+	}
+	switch attr.Contype {
+	case pg.ConstrType_CONSTR_ATTR_DEFERRABLE:
+		c.Deferrable = true
+	case pg.ConstrType_CONSTR_ATTR_DEFERRED:
+		c.Deferrable, c.Initdeferred = true, true
+	case pg.ConstrType_CONSTR_ATTR_NOT_DEFERRABLE:
+		c.Deferrable = false
+		if c.Initdeferred {
+			return sqlerr.New(sqlerr.SyntaxError, "constraint declared INITIALLY DEFERRED must be DEFERRABLE").WithPos(m.pos(attr.Location))
+		}
+	}
+	return nil
 }
 
 // setDefault checks a default by binding it to the column's type.

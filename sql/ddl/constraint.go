@@ -25,7 +25,8 @@ func (m *tableMaker) constraint(ctx context.Context, p pendingConstraint) error 
 		_, err := m.check(ctx, m.t, p)
 		return err
 	case pg.ConstrType_CONSTR_FOREIGN:
-		return noForeignKeys()
+		_, err := m.foreignKey(ctx, p)
+		return err
 	case pg.ConstrType_CONSTR_EXCLUSION:
 		return sqlerr.Unsupported("EXCLUDE constraints")
 	}
@@ -35,7 +36,7 @@ func (m *tableMaker) constraint(ctx context.Context, p pendingConstraint) error 
 func refuseConstraint(c *pg.Constraint) error {
 	switch {
 	case c.Deferrable || c.Initdeferred:
-		return sqlerr.Unsupported("deferrable constraints")
+		return sqlerr.Unsupported("a deferrable UNIQUE or PRIMARY KEY constraint")
 	case c.NullsNotDistinct:
 		return sqlerr.Unsupported("UNIQUE NULLS NOT DISTINCT")
 	case c.Indexname != "":
@@ -164,7 +165,7 @@ func (m *tableMaker) check(ctx context.Context, t *schema.Table, p pendingConstr
 	if err != nil {
 		return nil, err
 	}
-	ck := schema.Check{Name: p.c.Conname, Expr: text, Columns: columnsOf(t, e)}
+	ck := schema.Check{Name: p.c.Conname, Expr: text, Columns: columnsOf(t, e), NotValid: p.c.SkipValidation && !p.c.InitiallyValid}
 	if ck.OID, err = m.Catalog.NewID(ctx); err != nil {
 		return nil, err
 	}
@@ -182,12 +183,17 @@ func checkName(t *schema.Table, cols []schema.ColumnID) string {
 	if len(cols) == 1 {
 		col = t.ColumnByID(cols[0]).Name
 	}
+	return constraintName(t, col, "check")
+}
+
+// constraintName makes the name of a constraint that has no index.
+func constraintName(t *schema.Table, columns, kind string) string {
 	for n := 0; ; n++ {
-		label := "check"
+		label := kind
 		if n > 0 {
 			label += itoa(n)
 		}
-		if name := fitName(t.Name, col, label); !hasConstraint(t, name) {
+		if name := fitName(t.Name, columns, label); !hasConstraint(t, name) {
 			return name
 		}
 	}
@@ -195,6 +201,9 @@ func checkName(t *schema.Table, cols []schema.ColumnID) string {
 
 func hasConstraint(t *schema.Table, name string) bool {
 	if slices.ContainsFunc(t.Checks, func(c schema.Check) bool { return c.Name == name }) {
+		return true
+	}
+	if t.ForeignKey(name) != nil {
 		return true
 	}
 	ix := t.IndexByName(name)

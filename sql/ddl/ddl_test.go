@@ -385,6 +385,13 @@ func (h *harness) show(name string) error {
 	for _, c := range t.Checks {
 		fmt.Fprintf(&h.out, "check %s (%s)\n", c.Name, c.Expr)
 	}
+	for _, fk := range t.ForeignKeys {
+		fmt.Fprintf(&h.out, "foreign key %s %v to %d columns not valid=%v deferred=%v\n", fk.Name, fk.Columns, len(fk.TargetColumns),
+			fk.NotValid, fk.InitiallyDeferred)
+	}
+	if len(t.ReferencedBy) > 0 {
+		fmt.Fprintf(&h.out, "referenced by %d tables\n", len(t.ReferencedBy))
+	}
 	return nil
 }
 

@@ -30,15 +30,18 @@
 //	    names, or by the session's transaction (rewrite.go).
 //	I3  Each row is converted once and in the table's order, however often a
 //	    chunk is tried (readChunk), so that what counts rows counts right.
-//	I4  A constraint that a descriptor states holds for every row (checkRow,
-//	    writeEntry).
+//	I4  A constraint that a descriptor states, and not as NOT VALID, holds for
+//	    every row (checkRow, writeEntry, checkReferences).
+//	I5  A table's ReferencedBy lists exactly the tables with a foreign key to
+//	    it: both descriptors are held and change in one commit (foreignkey.go).
 //
 // What goes wrong: a gateway that dies during a rewrite leaves a held table,
 // which is freed when the marks expire, and index data, which is cleared some
 // hours later (schema.Resolver.Announce).
 //
 // Not here: online changes, in which a table stays in use while an index is
-// built; foreign keys, partial and expression indexes.
+// built; partial and expression indexes; what foreign keys do to rows (package
+// sql, references.go).
 //
 // Read next: ddl.go, table.go, alter.go, rewrite.go; package schema.
 package ddl

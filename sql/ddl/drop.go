@@ -40,6 +40,8 @@ type removal struct {
 	*stmt
 	cascade bool
 	ids     []schema.DescID
+	// edits are tables that stay and lose a foreign key, or the mark of one.
+	edits []schema.DescID
 	// extra are the dependents that were not named.
 	extra []string
 }
@@ -118,7 +120,10 @@ func (rm *removal) run(ctx context.Context) error {
 	if err := rm.addOwned(ctx); err != nil {
 		return err
 	}
-	if err := rm.r.Hold(ctx, "DROP", rm.ids...); err != nil {
+	if err := rm.holdAll(ctx); err != nil {
+		return err
+	}
+	if err := rm.dropKeys(ctx); err != nil {
 		return err
 	}
 	c, err := rm.r.Contents(ctx)
@@ -128,17 +133,76 @@ func (rm *removal) run(ctx context.Context) error {
 	for _, id := range rm.ids {
 		rm.remove(c.Object(id))
 	}
-	if len(rm.extra) == 1 {
-		return rm.skipped("drop cascades to %s", rm.extra[0])
-	}
-	if len(rm.extra) > 1 {
-		e := sqlerr.New(sqlerr.SuccessfulCompletion, "drop cascades to %d other objects", len(rm.extra))
-		for i, x := range rm.extra {
-			rm.extra[i] = "drop cascades to " + x
+	return rm.cascades(rm.extra)
+}
+
+// holdAll takes everything out of use that goes or changes. A foreign key that
+// came meanwhile adds a table, for which it looks again.
+func (rm *removal) holdAll(ctx context.Context) error {
+	for held := -1; held < len(rm.edits); {
+		c, err := rm.r.Contents(ctx)
+		if err != nil {
+			return err
 		}
-		rm.notice(e.WithDetail("%s", strings.Join(rm.extra, "\n")))
+		held = len(rm.edits)
+		for _, id := range rm.ids {
+			if t := c.Table(id); t != nil {
+				for _, other := range related(t) {
+					if !slices.Contains(rm.ids, other) && !slices.Contains(rm.edits, other) {
+						rm.edits = append(rm.edits, other)
+					}
+				}
+			}
+		}
+		if err := rm.r.Hold(ctx, "DROP", slices.Concat(rm.ids, rm.edits)...); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// dropKeys removes the foreign keys between what goes and what stays.
+func (rm *removal) dropKeys(ctx context.Context) error {
+	var blocked schema.Object
+	var lines []string
+	for _, id := range rm.edits {
+		c, err := rm.r.Contents(ctx)
+		if err != nil {
+			return err
+		}
+		t := c.Table(id).Clone()
+		var keep []schema.ForeignKey
+		for i := range t.ForeignKeys {
+			fk := &t.ForeignKeys[i]
+			if !slices.Contains(rm.ids, fk.Target) {
+				keep = append(keep, *fk)
+				continue
+			}
+			if !rm.cascade {
+				if blocked == nil {
+					blocked = c.Table(fk.Target)
+				}
+				lines = append(lines, dependent{t, fk}.String()+" depends on table "+c.Table(fk.Target).Name)
+				continue
+			}
+			rm.extra = append(rm.extra, dependent{t, fk}.String())
+		}
+		t.ForeignKeys = keep
+		t.ReferencedBy = slices.DeleteFunc(t.ReferencedBy, func(by schema.DescID) bool { return slices.Contains(rm.ids, by) })
+		rm.r.Put(t)
+	}
+	if blocked != nil {
+		return inUse(blocked, lines)
+	}
+	return nil
+}
+
+// inUse refuses to drop o; the lines say what depends on it.
+func inUse(o schema.Object, lines []string) error {
+	return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop %s %s because other objects depend on it",
+		o.Kind(), o.Head().Name).
+		WithDetail("%s", strings.Join(lines, "\n")).
+		WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 }
 
 // addDependents adds views over what goes, and views over those.
@@ -155,10 +219,7 @@ func (rm *removal) addDependents(ctx context.Context) error {
 			}
 			what := fmt.Sprintf("view %s", v.Name)
 			if !rm.cascade {
-				return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop %s %s because other objects depend on it",
-					o.Kind(), o.Head().Name).
-					WithDetail("%s depends on %s %s", what, o.Kind(), o.Head().Name).
-					WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+				return inUse(o, []string{fmt.Sprintf("%s depends on %s %s", what, o.Kind(), o.Head().Name)})
 			}
 			rm.ids = append(rm.ids, v.ID)
 			rm.extra = append(rm.extra, what)
@@ -268,6 +329,15 @@ func (s *stmt) dropIndex(ctx context.Context, rv *pg.RangeVar, missingOK bool) e
 	if err != nil {
 		return err
 	}
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	if deps := references(c, t, func(fk *schema.ForeignKey) bool { return fk.TargetIndex == f.index.OID }); len(deps) > 0 {
+		return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop index %s because other objects depend on it", rv.Relname).
+			WithDetail("%s depends on index %s", deps[0], rv.Relname).
+			WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+	}
 	s.removeIndex(t, f.index.ID)
 	s.r.Put(t)
 	return nil
@@ -302,9 +372,12 @@ func (s *stmt) truncate(ctx context.Context, n *pg.TruncateStmt) error {
 		if err != nil {
 			return err
 		}
-		ids = append(ids, t.ID)
+		if !slices.Contains(ids, t.ID) {
+			ids = append(ids, t.ID)
+		}
 	}
-	if err := s.r.Hold(ctx, "TRUNCATE", ids...); err != nil {
+	ids, err := s.holdTruncated(ctx, ids, n.Behavior == pg.DropBehavior_DROP_CASCADE)
+	if err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -323,6 +396,41 @@ func (s *stmt) truncate(ctx context.Context, n *pg.TruncateStmt) error {
 		}
 	}
 	return nil
+}
+
+// holdTruncated takes tables out of use, with CASCADE also those that refer to
+// them; else there must be none.
+func (s *stmt) holdTruncated(ctx context.Context, ids []schema.DescID, cascade bool) ([]schema.DescID, error) {
+	for at := 0; ; {
+		if err := s.r.Hold(ctx, "TRUNCATE", ids...); err != nil {
+			return nil, err
+		}
+		c, err := s.r.Contents(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if at == len(ids) {
+			return ids, nil
+		}
+		for ; at < len(ids); at++ {
+			t := c.Table(ids[at])
+			for _, by := range t.ReferencedBy {
+				if slices.Contains(ids, by) {
+					continue
+				}
+				name := c.Table(by).Name
+				if !cascade {
+					return nil, sqlerr.New(sqlerr.FeatureNotSupported, "cannot truncate a table referenced in a foreign key constraint").
+						WithDetail("Table \"%s\" references \"%s\".", name, t.Name).
+						WithHint("Truncate table \"%s\" at the same time, or use TRUNCATE ... CASCADE.", name)
+				}
+				ids = append(ids, by)
+				if err := s.skipped("truncate cascades to table \"%s\"", name); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
 }
 
 // renumberAll makes the table empty.

@@ -172,6 +172,11 @@ func (s *stmt) renameConstraint(ctx context.Context, n *pg.RenameStmt) error {
 			return nil
 		}
 	}
+	if fk := t.ForeignKey(n.Subname); fk != nil {
+		fk.Name = name
+		s.r.Put(t)
+		return nil
+	}
 	if ix := t.IndexByName(n.Subname); ix != nil && ix.ConstraintOID != 0 {
 		if used, err := s.taken(ctx, f.schema, name); err != nil || used {
 			return alreadyExists(name)

@@ -139,6 +139,13 @@ func (m *tableMaker) column(ctx context.Context, d *pg.ColumnDef) error {
 
 // finish adds the constraints and puts everything into the catalog.
 func (m *tableMaker) finish(ctx context.Context) error {
+	var cs []*pg.Constraint
+	for _, p := range m.constraints {
+		cs = append(cs, p.c)
+	}
+	if err := m.holdTargets(ctx, "CREATE TABLE", cs); err != nil {
+		return err
+	}
 	for _, p := range m.constraints {
 		if isPrimary(p.c) {
 			if m.t.Primary.ID != 0 {
@@ -155,8 +162,11 @@ func (m *tableMaker) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, p := range m.constraints {
-		if !isPrimary(p.c) {
+	for _, foreign := range []bool{false, true} { // those may refer to keys of the table itself
+		for _, p := range m.constraints {
+			if isPrimary(p.c) || isForeign(p.c) != foreign {
+				continue
+			}
 			if err := m.constraint(ctx, p); err != nil {
 				return err
 			}

@@ -133,6 +133,9 @@ func (n *Insert) write(r *Run, rows []types.Row, ret *returned) error {
 		return err
 	}
 	for _, row := range rows {
+		if err := n.changed(r, nil, row); err != nil {
+			return err
+		}
 		copy(n.row(r, n.Final), row)
 		if err := ret.add(r); err != nil {
 			return err
@@ -249,6 +252,9 @@ func (c *conflictState) insert(r *Run, row types.Row, written map[string][]byte,
 		}
 	}
 	c.touched[string(es[0].key)] = true
+	if err := n.changed(r, nil, row); err != nil {
+		return err
+	}
 	return ret.add(r)
 }
 
@@ -288,6 +294,9 @@ func (c *conflictState) update(r *Run, hit kvapi.Key, value []byte, ret *returne
 	}
 	ch := &change{old: old, new: append(types.Row(nil), n.row(r, n.Final)...)}
 	if err := n.applyChanges(r, []*change{ch}, false); err != nil {
+		return err
+	}
+	if err := n.changed(r, ch.old, ch.new); err != nil {
 		return err
 	}
 	copy(n.row(r, n.Final), ch.new)

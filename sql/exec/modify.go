@@ -24,6 +24,17 @@ type Check struct {
 type Target struct {
 	Codec  *tablekv.Codec
 	Checks []Check
+	// Referential says that the table has foreign keys or is referred to by
+	// some: Run.Changed hears of every row that changes.
+	Referential bool
+}
+
+// changed tells of a row that was written: old is nil if it is new, next if it is gone.
+func (t *Target) changed(r *Run, old, next types.Row) error {
+	if !t.Referential || r.Changed == nil {
+		return nil
+	}
+	return r.Changed(t.Codec, old, next)
 }
 
 // locking is how DML reads keys whose state it relies on until the commit, also where there is no

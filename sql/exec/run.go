@@ -8,6 +8,7 @@ import (
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn"
 )
@@ -44,6 +45,9 @@ type Run struct {
 	LockRows bool
 	// Wrote is called with each table before the first row of it is written.
 	Wrote func(*schema.Table)
+	// Changed is called for every row written of a table with foreign keys, or
+	// to which some refer, after it was written. The rows may be kept.
+	Changed func(c *tablekv.Codec, old, next types.Row) error
 	// VirtualRows opens a computed table.
 	VirtualRows func(ctx context.Context, t *bind.VirtualTable) (Rows, error)
 	// Affected counts the rows that the statement's outermost modification changed.

@@ -57,6 +57,9 @@ func (n *Update) Open(r *Run) (Cursor, error) {
 	}
 	ret := newReturned(n.Returning)
 	for _, ch := range changes {
+		if err := n.changed(r, ch.old, ch.new); err != nil {
+			return nil, err
+		}
 		layout(n.InCols).load(r, ch.input)
 		copy(n.row(r, n.New), ch.new)
 		if err := ret.add(r); err != nil {
@@ -252,6 +255,11 @@ func (n *Delete) Open(r *Run) (Cursor, error) {
 		}
 		if err := n.deleteKeys(r, keys); err != nil {
 			return nil, err
+		}
+		if n.Referential {
+			if err := n.changed(r, append(types.Row(nil), n.row(r, n.Old)...), nil); err != nil {
+				return nil, err
+			}
 		}
 		if err := ret.add(r); err != nil {
 			return nil, err

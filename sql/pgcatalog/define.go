@@ -110,11 +110,51 @@ func (n Names) ConstraintDef(_ context.Context, oid types.OID) (string, bool, er
 		}
 		for _, ck := range t.Checks {
 			if types.OID(ck.OID) == oid {
-				return "CHECK (" + ck.Expr + ")", true, nil
+				def := "CHECK (" + ck.Expr + ")"
+				if ck.NotValid {
+					def += " NOT VALID"
+				}
+				return def, true, nil
+			}
+		}
+		for i := range t.ForeignKeys {
+			if fk := &t.ForeignKeys[i]; types.OID(fk.OID) == oid {
+				return n.foreignKeyDef(t, fk), true, nil
 			}
 		}
 	}
 	return "", false, nil
+}
+
+// ruleNames are the words of referential actions.
+var ruleNames = [...]string{"NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"}
+
+func (n Names) foreignKeyDef(t *schema.Table, fk *schema.ForeignKey) string {
+	target := n.Env.Contents.Table(fk.Target)
+	name, _ := n.RelationName(types.OID(fk.Target))
+	def := "FOREIGN KEY (" + columnList(t, fk.Columns) + ") REFERENCES " + name + "(" + columnList(target, fk.TargetColumns) + ")"
+	if fk.MatchFull {
+		def += " MATCH FULL"
+	}
+	if fk.OnUpdate != schema.RefNoAction {
+		def += " ON UPDATE " + ruleNames[fk.OnUpdate]
+	}
+	if fk.OnDelete != schema.RefNoAction {
+		def += " ON DELETE " + ruleNames[fk.OnDelete]
+	}
+	if len(fk.SetColumns) > 0 {
+		def += " (" + columnList(t, fk.SetColumns) + ")"
+	}
+	if fk.Deferrable {
+		def += " DEFERRABLE"
+	}
+	if fk.InitiallyDeferred {
+		def += " INITIALLY DEFERRED"
+	}
+	if fk.NotValid {
+		def += " NOT VALID"
+	}
+	return def
 }
 
 // ViewDef implements builtins.Catalog.

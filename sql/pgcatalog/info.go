@@ -173,15 +173,22 @@ func eachConstraint(env *Env, fn func(t *schema.Table, sc, name, kind string, co
 		for _, ck := range t.Checks {
 			fn(t, sc, ck.Name, "CHECK", ck.Columns)
 		}
+		for _, fk := range t.ForeignKeys {
+			fn(t, sc, fk.Name, "FOREIGN KEY", fk.Columns)
+		}
 	}
 }
 
 func infoConstraints(_ context.Context, env *Env, w *writer) error {
 	eachConstraint(env, func(t *schema.Table, sc, name, kind string, _ []schema.ColumnID) {
-		w.add(cells{"constraint_catalog": env.Database.Name, "constraint_schema": sc, "constraint_name": name,
+		c := cells{"constraint_catalog": env.Database.Name, "constraint_schema": sc, "constraint_name": name,
 			"table_catalog": env.Database.Name, "table_schema": sc, "table_name": t.Name, "constraint_type": kind,
 			"is_deferrable": "NO", "initially_deferred": "NO", "enforced": "YES",
-			"nulls_distinct": when(kind == "UNIQUE", "YES")})
+			"nulls_distinct": when(kind == "UNIQUE", "YES")}
+		if fk := t.ForeignKey(name); fk != nil {
+			c["is_deferrable"], c["initially_deferred"] = yes(fk.Deferrable), yes(fk.InitiallyDeferred)
+		}
+		w.add(c)
 	})
 	return nil
 }
@@ -192,22 +199,59 @@ func infoKeyUsage(_ context.Context, env *Env, w *writer) error {
 			return
 		}
 		for i, id := range cols {
-			w.add(cells{"constraint_catalog": env.Database.Name, "constraint_schema": sc, "constraint_name": name,
+			c := cells{"constraint_catalog": env.Database.Name, "constraint_schema": sc, "constraint_name": name,
 				"table_catalog": env.Database.Name, "table_schema": sc, "table_name": t.Name,
-				"column_name": t.ColumnByID(id).Name, "ordinal_position": i + 1})
+				"column_name": t.ColumnByID(id).Name, "ordinal_position": i + 1}
+			if kind == "FOREIGN KEY" {
+				c["position_in_unique_constraint"] = placeInKey(env, t.ForeignKey(name), i)
+			}
+			w.add(c)
 		}
 	})
 	return nil
 }
 
 func infoColumnUsage(_ context.Context, env *Env, w *writer) error {
-	eachConstraint(env, func(t *schema.Table, sc, name, _ string, cols []schema.ColumnID) {
+	eachConstraint(env, func(t *schema.Table, sc, name, kind string, cols []schema.ColumnID) {
+		if kind == "FOREIGN KEY" { // the columns it refers to
+			fk := t.ForeignKey(name)
+			t, cols = env.Contents.Table(fk.Target), fk.TargetColumns
+		}
 		for _, id := range cols {
 			w.add(cells{"constraint_catalog": env.Database.Name, "constraint_schema": sc, "constraint_name": name,
-				"table_catalog": env.Database.Name, "table_schema": sc, "table_name": t.Name,
+				"table_catalog": env.Database.Name, "table_schema": namespaceOf(env, &t.Header), "table_name": t.Name,
 				"column_name": t.ColumnByID(id).Name})
 		}
 	})
+	return nil
+}
+
+// placeInKey is where in the unique key stands what the i-th column refers to.
+func placeInKey(env *Env, fk *schema.ForeignKey, i int) any {
+	if ix := env.Contents.Table(fk.Target).IndexByOID(fk.TargetIndex); ix != nil {
+		for at, c := range ix.Columns {
+			if c.ID == fk.TargetColumns[i] {
+				return at + 1
+			}
+		}
+	}
+	return nil
+}
+
+func infoReferences(_ context.Context, env *Env, w *writer) error {
+	for _, t := range env.Contents.Tables(env.Database.ID) {
+		for _, fk := range t.ForeignKeys {
+			target := env.Contents.Table(fk.Target)
+			c := cells{"constraint_catalog": env.Database.Name, "constraint_schema": namespaceOf(env, &t.Header),
+				"constraint_name": fk.Name, "match_option": map[bool]string{true: "FULL", false: "NONE"}[fk.MatchFull],
+				"update_rule": ruleNames[fk.OnUpdate], "delete_rule": ruleNames[fk.OnDelete]}
+			if ix := target.IndexByOID(fk.TargetIndex); ix != nil && ix.ConstraintOID != 0 {
+				c["unique_constraint_catalog"], c["unique_constraint_schema"] = env.Database.Name, namespaceOf(env, &target.Header)
+				c["unique_constraint_name"] = ix.Name
+			}
+			w.add(c)
+		}
+	}
 	return nil
 }
 

@@ -71,6 +71,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_views":         fillViews,
 
 		"information_schema.check_constraints":               infoChecks,
+		"information_schema.referential_constraints":         infoReferences,
 		"information_schema.columns":                         infoColumns,
 		"information_schema.constraint_column_usage":         infoColumnUsage,
 		"information_schema.information_schema_catalog_name": infoCatalogName,

@@ -73,6 +73,8 @@ func fillClass(_ context.Context, env *Env, w *writer) error {
 		c["relam"], c["relreplident"] = oidHeap, "d"
 		c["reltuples"], c["relchecks"] = t.RowCountEstimate, len(t.Checks)
 		c["relhasindex"] = len(namedIndexes(t)) > 0
+		// The triggers by which Postgres keeps foreign keys; psql asks for keys only where there are some.
+		c["relhastriggers"] = len(t.ForeignKeys)+len(t.ReferencedBy) > 0
 		c["reloptions"] = when(len(t.Options) > 0, t.Options)
 		w.add(c)
 		for _, ix := range namedIndexes(t) {
@@ -279,12 +281,25 @@ func fillConstraint(_ context.Context, env *Env, w *writer) error {
 		for i := range t.Checks {
 			ck := &t.Checks[i]
 			c := base(ck.OID, ck.Name, "c", columnNumbers(ck.Columns))
-			c["conbin"] = ck.Expr
+			c["conbin"], c["convalidated"] = ck.Expr, !ck.NotValid
+			w.add(c)
+		}
+		for i := range t.ForeignKeys {
+			fk := &t.ForeignKeys[i]
+			c := base(fk.OID, fk.Name, "f", columnNumbers(fk.Columns))
+			c["confrelid"], c["conindid"], c["confkey"] = fk.Target, fk.TargetIndex, columnNumbers(fk.TargetColumns)
+			c["confupdtype"], c["confdeltype"] = string(actionCodes[fk.OnUpdate]), string(actionCodes[fk.OnDelete])
+			c["confmatchtype"] = map[bool]string{true: "f", false: "s"}[fk.MatchFull]
+			c["condeferrable"], c["condeferred"], c["convalidated"] = fk.Deferrable, fk.InitiallyDeferred, !fk.NotValid
+			c["confdelsetcols"] = when(len(fk.SetColumns) > 0, columnNumbers(fk.SetColumns))
 			w.add(c)
 		}
 	}
 	return nil
 }
+
+// actionCodes are pg_constraint's letters for referential actions.
+const actionCodes = "arcnd"
 
 func keyIDs(ix *schema.Index) []int64 {
 	var out []int64

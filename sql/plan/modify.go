@@ -7,7 +7,7 @@ import (
 )
 
 func (p *planner) target(t *schema.Table, checks []bind.CheckExpr) (exec.Target, error) {
-	out := exec.Target{Codec: p.codec(t)}
+	out := exec.Target{Codec: p.codec(t), Referential: len(t.ForeignKeys)+len(t.ReferencedBy) > 0}
 	for _, c := range checks {
 		e, err := p.c.Compile(c.E)
 		if err != nil {
