@@ -2,8 +2,8 @@
 // them exhaustively for small sizes with spin (https://spinroot.com).
 //
 //	parallel_commit.pml   packages txn and intents         I1, I2, I3 of package txn
-//	leader_lease.pml      what is to follow package lease  L1..L4, at its top
-//	                      (store liveness)
+//	leader_lease.pml      packages lease, liveness and     L1..L4, at its top
+//	                      store (promise.go, support.go)
 //
 // A model says at its top what it checks, in the names of the code, and what
 // it leaves out. It has mistakes to switch on (#ifdef BUG_…), each of which the

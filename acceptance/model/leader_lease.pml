@@ -39,7 +39,13 @@
  * vote under each epoch that it supports, until it withdraws
  * (BUG_EMBARGO_BY_TIME waits for the highest support granted before the crash).
  * And a leader need not promise its own vote: it has read nothing above its
- * clock, which its vote carries.
+ * clock, which its vote carries. So it may have the votes of those who promised it
+ * theirs, too: it has left the term that they hold up.
+ *
+ * A node that is bound by what it promised, or may have, asks whether there is a
+ * leader to keep it for; one that leads no more says so, and for ever. Without
+ * that, a restarted node with the newest log might wait for ever for one that
+ * lives and leads nothing. Each pair of nodes has epochs of its own.
  *
  * Left out: joint configurations (the best quorum of both halves) and nodes
  * that lose their disks.

@@ -21,7 +21,8 @@
 //	I1  Histories are what internal/testkit/check allows: registers linear,
 //	    money conserved, lists serializable (run.go); random transactions read
 //	    and wrote what the versions on the disks say (versions.go).
-//	I2  At most one replica holds a range's lease at an MVCC time (oracle.go).
+//	I2  At most one replica holds a range's lease at an MVCC time, up to the end
+//	    that its holder believes in (oracle.go).
 //	I3  Replicas at one applied index are equal byte by byte; statistics equal
 //	    a recount; no lock is left once everything was read (replicas.go).
 //	I4  The ranges cover the keyspace once (replicas.go).

@@ -15,6 +15,14 @@
 //	  PROSCRIBED, all along: ours, but from before our last start, or from
 //	  before a transfer that we began, or of a Raft term that we do not lead
 //
+// That is an expiration lease, renewed by a command for each range. A leader
+// lease has no end of its own and no renewals: it lasts while its holder leads
+// the term and a quorum of followers holds it up (kv/liveness, and kv/store:
+// support.go, promise.go). In the picture its Expiration is LeadSupportUntil,
+// which only the holder knows, and may move on for ever. Nobody replaces it
+// while that lasts, since nobody else is elected; whoever leads a later term
+// has a clock beyond it, and may replace it at once.
+//
 // The leader of the range's Raft group is the only replica that asks for a
 // lease, and a lease is tied to the Raft term in which it was asked for:
 // whoever is not the leader of that term does not use it, though others still
@@ -25,6 +33,8 @@
 //	I1  At most one replica finds a range's lease VALID for one MVCC timestamp:
 //	    VALID needs now < Expiration, and a successor starts above Expiration
 //	    (kv/store: the new lease's Start is a clock reading taken after EXPIRED).
+//	    A leader lease's successor is elected above LeadSupportUntil (L1 of
+//	    acceptance/model/leader_lease.pml), or after the holder gave it up.
 //	I2  A holder that restarted, lost its leadership or began a transfer never
 //	    finds its old lease VALID again.
 //	I3  A timestamp that is VALID lies before the end of the lease by more than

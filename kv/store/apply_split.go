@@ -112,6 +112,7 @@ func (a *applier) stageRight(s *splitResult) (rhs *Replica, release func(), err 
 	rhs.mgr.OnLeaseChanged(holder, state.lease.Sequence)
 	a.r.mgr.OnSplit(right.StartKey, rhs.mgr)
 	if replaced != nil {
+		rhs.keepPromises(replaced)
 		replaced.inbox.handOver(&rhs.inbox)
 	}
 	return rhs, rhs.raftMu.Unlock, nil

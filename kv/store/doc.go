@@ -39,6 +39,12 @@
 //	    every test of this package at its end).
 //	I8  Hard state never regresses, through splits and snapshots too; a replica
 //	    id below a tombstone never comes back (create.go, apply_split.go).
+//	I9  A replica that has promised its vote to a leader gives it to no other
+//	    while its store supports the leader's node (promise.go); a leader lease
+//	    reaches no farther than a quorum of such promises (support.go), and is
+//	    dead for its term once a transfer has begun (admin_transfer.go). What is
+//	    published of Raft's state is published before a peer can hear of it.
+//	I10 A replica sleeps, unticked, only while an event will wake it (quiesce.go).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try

@@ -39,7 +39,7 @@ type TestingKnobs struct {
 	// LocksInMemory does not replicate durable locks. Found by a mutex workload
 	// under lease transfers and crashes.
 	LocksInMemory bool
-	// LogSyncTime makes syncs of the Raft log take time (raftlog.Knobs).
+	// LogSyncTime makes syncs of the Raft log, and of store liveness, take time.
 	LogSyncTime func() time.Duration
 	// DisableTicks leaves ticking to the test (Store.Tick).
 	DisableTicks bool

@@ -277,3 +277,51 @@ func TestLeadSupport(t *testing.T) {
 		})
 	}
 }
+
+// A replica without data votes for the leader of a split's right side, and
+// promises it its vote, before the split comes to its store. What takes its
+// place there owes that, too.
+func TestSplitKeepsPromises(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := threeLeaders(t, quiet)
+		c.mustPut("a", "1")
+		c.mustPut("z", "1")
+		left := c.nodes[c.leader(tkey("a"))].store.replicas.lookup(tkey("a")).rangeID
+		late := c.followerOf(tkey("a"))
+		loseTo := func(lost func(kvapi.RangeID) bool) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.lose = func(e raftgroup.Envelope) bool { return e.To.NodeID == late && lost(e.RangeID) }
+		}
+		loseTo(func(id kvapi.RangeID) bool { return id == left })
+		if err := c.admin(kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("m")}); err != nil {
+			t.Fatal(err)
+		}
+		right := c.nodes[c.leader(tkey("z"))].store.replicas.lookup(tkey("z")).rangeID
+		var before *Replica
+		c.eventually("a replica without data promises its vote", 5*time.Second, func() error {
+			before = c.nodes[late].store.replicas.get(right)
+			if before == nil || before.promise.Load() == nil {
+				return errors.New("it has not")
+			}
+			return nil
+		})
+		if before.Desc().IsInitialized() {
+			t.Fatal("the split is there already")
+		}
+		loseTo(func(id kvapi.RangeID) bool { return id == right })
+		var after *Replica
+		c.eventually("the split arrives", 10*time.Second, func() error {
+			if after = c.nodes[late].store.replicas.get(right); after == before {
+				return errors.New("it has not")
+			}
+			return nil
+		})
+		if p := after.promise.Load(); p == nil || *p != *before.promise.Load() {
+			t.Errorf("promised %+v, now %+v", before.promise.Load(), p)
+		}
+		loseTo(func(kvapi.RangeID) bool { return false })
+		c.eventually("all sleep", 10*time.Second, c.allAsleep)
+		c.checkConsistency()
+	})
+}

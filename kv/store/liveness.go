@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/liveness"
@@ -52,6 +54,9 @@ func (s *Store) openLiveness() error {
 
 // writeLiveness is synced, and takes as long as a sync of the log does.
 func (s *Store) writeLiveness(rec liveness.Record) error {
+	if f := s.cfg.Knobs.LogSyncTime; f != nil {
+		time.Sleep(f())
+	}
 	b := s.cfg.Engine.NewBatch()
 	defer b.Close()
 	if err := storage.PutUnversioned(b, keys.StoreLiveness, rec.AppendWire(nil)); err != nil {

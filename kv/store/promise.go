@@ -58,7 +58,8 @@ type promises struct {
 	// but those in released.
 	forgotten bool
 	released  []kvapi.NodeID
-	// nonce is of the last question, and askedAt when it was asked.
+	// nonce is of the questions about what is promised now, 0 if there are none
+	// yet; askedAt is when the last was asked.
 	nonce   uint64
 	askedAt time.Time
 }
@@ -83,6 +84,7 @@ func (r *Replica) makePromise(e *raftgroup.Envelope) {
 	case epoch == 0:
 		if old != nil && old.term < st.Term {
 			r.promise.Store(nil)
+			r.raftMu.promises.nonce = 0
 		}
 	case old == nil || old.term != st.Term || old.epoch != epoch || old.leader != e.From:
 		r.promise.Store(&promise{term: st.Term, leader: e.From, epoch: epoch})
@@ -160,19 +162,22 @@ func (r *Replica) forgetLeader() {
 // is held.
 func (r *Replica) askLeaders() {
 	p := &r.raftMu.promises
-	if now := time.Now(); now.Sub(p.askedAt) < 2*r.store.cfg.TickInterval {
+	now := time.Now()
+	if now.Sub(p.askedAt) < 2*r.store.cfg.TickInterval {
 		return
-	} else {
-		p.askedAt = now
 	}
-	p.nonce = uint64(r.store.nextCommandID())
+	p.askedAt = now
+	if p.nonce == 0 {
+		p.nonce = uint64(r.store.nextCommandID())
+	}
 	term := r.raftMu.group.Status().Term
 	for _, n := range r.boundTo() {
 		r.store.cfg.Transport.SendLiveness(n, &LivenessMessage{Ask: &LeadAsk{RangeID: r.rangeID, Term: term, Nonce: p.nonce}})
 	}
 }
 
-// onReleased takes a no. raftMu is held.
+// onReleased takes a no, to a question about what is still promised. raftMu is
+// held.
 func (r *Replica) onReleased(a released) {
 	ps := &r.raftMu.promises
 	if a.nonce != ps.nonce || a.nonce == 0 {
@@ -181,6 +186,7 @@ func (r *Replica) onReleased(a released) {
 	switch p := r.promise.Load(); {
 	case p != nil && p.leader.NodeID == a.by:
 		r.promise.Store(nil)
+		ps.nonce = 0
 	case p == nil && ps.forgotten:
 		ps.released = append(ps.released, a.by)
 		if r.isBound(r.store.ident.NodeID) {
@@ -198,7 +204,16 @@ func (r *Replica) onReleased(a released) {
 // onLeading forgets what was promised to leaders before this one.
 func (r *Replica) onLeading() {
 	r.promise.Store(nil)
-	r.raftMu.promises.forgotten = false
+	r.raftMu.promises = promises{}
+}
+
+// keepPromises takes over what a replica without data has promised, whose place
+// this one takes.
+func (r *Replica) keepPromises(of *Replica) {
+	of.raftMu.Lock()
+	defer of.raftMu.Unlock()
+	r.promise.Store(of.promise.Load())
+	r.raftMu.promises = of.raftMu.promises
 }
 
 // onSupportChanged looks at what hangs on the support of nodes: a follower
