@@ -206,7 +206,7 @@ func TestDeadlockAcrossGatewaysNamesBothStatements(t *testing.T) {
 	sessions[0].exec("INSERT INTO d VALUES (1, 0), (2, 0)")
 	for i, s := range sessions {
 		s.exec("BEGIN")
-		s.exec("SELECT random()") // the gateway cannot run this again unseen
+		s.exec("SELECT pg_sleep(0)") // the gateway cannot run this again unseen
 		s.exec(fmt.Sprintf("UPDATE d SET v = 1 WHERE id = %d", i+1))
 	}
 	errs := make(chan error, 2)
@@ -271,7 +271,7 @@ func TestDeadlocksOfManyHaveOneVictim(t *testing.T) {
 		for i := range sessions {
 			sessions[i] = c.client(i % len(c.nodes))
 			sessions[i].exec("BEGIN")
-			sessions[i].exec("SELECT random()") // the gateway cannot run this again unseen
+			sessions[i].exec("SELECT pg_sleep(0)") // the gateway cannot run this again unseen
 			sessions[i].exec("UPDATE " + tables[i] + " SET v = v + 1 WHERE id = 1")
 		}
 		began := time.Now()
