@@ -411,6 +411,10 @@ type Response struct {
 	// StagingTimestamp is set while the record is Staging: the commit holds
 	// if every in-flight write was written at or below it.
 	StagingTimestamp hlc.Timestamp `wire:"13"`
+	// Replaced is the sequence number of the transaction's own intent that a
+	// write took the place of, or a lower one; zero if there was none, or none
+	// that counts.
+	Replaced TxnSeq `wire:"15"`
 }
 
 // TxnWait is an edge of the wait-for graph: Waiter waits for Holder.

@@ -36,7 +36,7 @@ type element struct {
 
 type listChecker struct {
 	level Level
-	txns []history.Txn
+	txns  []history.Txn
 	// writer is who appended an element; final marks the last append of a
 	// transaction to a key.
 	writer map[element]int
