@@ -111,6 +111,7 @@ type Session struct {
 	act     activity
 
 	causality causality
+	draws     draws
 
 	mu struct {
 		sync.Mutex
@@ -162,7 +163,7 @@ func (s *Session) setUpEval(c *schema.Contents) {
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
-		Advisory: &s.advisory, Outcomes: s}
+		Advisory: &s.advisory, Outcomes: s, Draws: &s.draws}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.

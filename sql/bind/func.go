@@ -52,14 +52,10 @@ func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
 	return b.call(m, args, fc.Location)
 }
 
-// idle are the volatile functions that may be called once more than the user sees: numbers are not
-// given back anyway, and the others leave nothing.
-var idle = map[string]bool{"nextval": true, "unique_rowid": true, "random": true, "gen_random_uuid": true, "clock_timestamp": true}
-
 func (b *binder) noteVolatile(m builtins.Match) {
 	if m.Vol == builtins.Volatile {
 		b.volatile = true
-		b.effects = b.effects || !idle[m.Name]
+		b.effects = b.effects || !m.Overload.IsDraw()
 	}
 }
 

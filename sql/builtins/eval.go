@@ -29,7 +29,27 @@ type EvalContext struct {
 	Catalog   Catalog
 	Advisory  Advisory
 	Outcomes  Outcomes
+	// Draws, if set, sees what draws return, or decides it.
+	Draws Draws
 }
+
+// Draws remembers what the draws of a statement returned, to hand it out again when the statement
+// must run once more.
+type Draws interface {
+	// Watching says whether Draw is to be called.
+	Watching() bool
+	// Draw returns what draw, of a function, returns or returned.
+	Draw(function string, draw func() (types.Datum, error)) (types.Datum, error)
+}
+
+// draws are the volatile functions that may be called once more than the user sees: numbers are not
+// given back anyway, and the others leave nothing.
+var draws = map[string]bool{"nextval": true, "currval": true, "lastval": true, "unique_rowid": true, "random": true,
+	"gen_random_uuid": true, "clock_timestamp": true}
+
+// IsDraw reports whether a volatile function has no effect that anybody could miss, or see twice: all
+// that matters is what it returned.
+func (o *Overload) IsDraw() bool { return o.Vol == Volatile && draws[o.Name] }
 
 // Outcomes tells what became of transactions with an idempotency key.
 type Outcomes interface {
