@@ -65,6 +65,11 @@ func (v *View) Clone() *View {
 	return &c
 }
 
+// Clone returns a deep copy.
+func (t *UserType) Clone() *UserType {
+	return &UserType{Header: t.Header.clone(), Def: *t.Def.Clone()}
+}
+
 // CloneObject implements Object.
 func (d *Database) CloneObject() Object { return d.Clone() }
 
@@ -79,3 +84,6 @@ func (s *Sequence) CloneObject() Object { return s.Clone() }
 
 // CloneObject implements Object.
 func (v *View) CloneObject() Object { return v.Clone() }
+
+// CloneObject implements Object.
+func (t *UserType) CloneObject() Object { return t.Clone() }

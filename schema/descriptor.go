@@ -1,6 +1,9 @@
 package schema
 
-import "github.com/cairndb/cairn/hlc"
+import (
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/schema/usertype"
+)
 
 // Kind says what a descriptor describes.
 type Kind uint8
@@ -12,6 +15,7 @@ const (
 	KindTable
 	KindSequence
 	KindView
+	KindType
 )
 
 // String prints the word that error messages use.
@@ -27,6 +31,8 @@ func (k Kind) String() string {
 		return "sequence"
 	case KindView:
 		return "view"
+	case KindType:
+		return "type"
 	}
 	return "object"
 }
@@ -58,8 +64,8 @@ type Change struct {
 	What string `wire:"3"`
 }
 
-// Object is any descriptor. *Database, *Schema, *Table, *Sequence and *View
-// implement it.
+// Object is any descriptor. *Database, *Schema, *Table, *Sequence, *View
+// and *UserType implement it.
 type Object interface {
 	Head() *Header
 	Kind() Kind
@@ -105,10 +111,13 @@ type Table struct {
 }
 
 // Type is a SQL type by Postgres's number and modifier; package sql/types
-// gives it meaning: types.T{OID: types.OID(t.OID), Mod: t.Mod}.
+// gives it meaning (tablekv.TypeOf).
 type Type struct {
 	OID uint32 `wire:"1"`
 	Mod int32  `wire:"2"`
+	// User is the definition of a type made by a user, or of the elements of an
+	// array of such; nil for Postgres's own types.
+	User *usertype.Type `wire:"3"`
 }
 
 // Identity says how GENERATED … AS IDENTITY was declared.
@@ -256,6 +265,14 @@ type View struct {
 	DependsOn []DescID `wire:"5"`
 }
 
+// UserType is an enum or a domain. Its name is bound apart from those of
+// relations (TypeName). Whoever uses the type has a copy of Def; a change of the
+// type changes all of them in the same transaction.
+type UserType struct {
+	Header `wire:"1"`
+	Def    usertype.Type `wire:"2"`
+}
+
 // Role is a user or group.
 type Role struct {
 	OID        DescID `wire:"1"`
@@ -289,3 +306,6 @@ func (*Sequence) Kind() Kind { return KindSequence }
 
 // Kind implements Object.
 func (*View) Kind() Kind { return KindView }
+
+// Kind implements Object.
+func (*UserType) Kind() Kind { return KindType }

@@ -4,6 +4,7 @@ package schema
 
 import (
 	"github.com/cairndb/cairn/internal/wire"
+	"github.com/cairndb/cairn/schema/usertype"
 )
 
 // AppendWire appends the encoded x to b.
@@ -1239,11 +1240,17 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 
 // AppendWire appends the encoded x to b.
 func (x *Type) AppendWire(b []byte) []byte {
+	var at int
 	if x.OID != 0 {
 		b = wire.AppendUint(b, 1, uint64(x.OID))
 	}
 	if x.Mod != 0 {
 		b = wire.AppendInt(b, 2, int64(x.Mod))
+	}
+	if x.User != nil {
+		b, at = wire.Begin(b, 3)
+		b = x.User.AppendWire(b)
+		b = wire.End(b, at)
 	}
 	return b
 }
@@ -1270,6 +1277,68 @@ func (x *Type) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Mod = int32(n)
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.User = new(usertype.Type)
+			if err = x.User.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *UserType) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.Header.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 2)
+	if b = x.Def.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *UserType) UnmarshalWire(b []byte) (err error) {
+	*x = UserType{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Header.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Def.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -122,11 +122,11 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 }
 
 func maybeNew(err error) bool {
-	return sqlerr.HasCode(err, sqlerr.UndefinedTable) || sqlerr.HasCode(err, sqlerr.UndefinedColumn)
+	return sqlerr.HasCode(err, sqlerr.UndefinedObject) || sqlerr.HasCode(err, sqlerr.UndefinedTable) || sqlerr.HasCode(err, sqlerr.UndefinedColumn)
 }
 
 func sameColumns(a, b []bind.ResultCol) bool {
-	return slices.EqualFunc(a, b, func(x, y bind.ResultCol) bool { return x.Type == y.Type && x.Name == y.Name })
+	return slices.EqualFunc(a, b, func(x, y bind.ResultCol) bool { return x.Type.Same(y.Type) && x.Name == y.Name })
 }
 
 // prepare parses and, where there is something to plan, finds parameters and columns.
@@ -194,7 +194,7 @@ func withFormats(cols []Column, formats []Format) []Column {
 func planColumns(st *bind.Stmt, formats []Format) []Column {
 	out := make([]Column, len(st.Cols))
 	for i, c := range st.Cols {
-		out[i] = Column{Name: c.Name, TableOID: c.TableOID, AttNum: c.AttNum, Type: c.Type, Format: formatAt(formats, i)}
+		out[i] = Column{Name: c.Name, TableOID: c.TableOID, AttNum: c.AttNum, Type: c.Type.Plain(), Format: formatAt(formats, i)}
 	}
 	return out
 }

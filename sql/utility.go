@@ -365,8 +365,13 @@ func (s *Session) prepareStmt(ctx context.Context, n *pg.PrepareStmt, st parser.
 		return sqlerr.New(sqlerr.DuplicatePreparedStatement, "prepared statement \"%s\" already exists", n.Name)
 	}
 	p := &prepared{name: n.Name, stmt: parser.Stmt{Tree: n.Query, Query: st.Query, Text: st.Text}}
+	snap, err := s.tx.r.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	env := s.bindEnv(snap)
 	for _, t := range n.Argtypes {
-		x, err := bind.TypeName(st.Query, t.GetTypeName())
+		x, err := bind.TypeName(env, st.Query, t.GetTypeName())
 		if err != nil {
 			return err
 		}

@@ -111,7 +111,8 @@ func catch(err *error) {
 }
 
 // BindExpr resolves an expression over the columns of one table (defaults, checks); column ordinal
-// i is register i. A nil table allows no columns.
+// i is register i. A nil table allows no columns; a nil n is what a column of type to is without a
+// default.
 func BindExpr(env Env, n *pg.Node, query string, table *schema.Table, to types.T) (e Expr, err error) {
 	b := &binder{env: env, query: query, tables: map[schema.DescID]*schema.Table{}}
 	defer catch(&err)
@@ -120,6 +121,9 @@ func BindExpr(env Env, n *pg.Node, query string, table *schema.Table, to types.T
 		base := b.newCols(len(table.Columns))
 		sc.addTable(b.tableRef(table, table.Name, "", base))
 		sc.clause = "check constraints"
+	}
+	if n == nil { // no default of its own: a domain's, or NULL
+		return b.defaultExpr(&schema.Column{Type: schema.Type{OID: uint32(to.OID), Mod: to.Mod, User: to.User}}), nil
 	}
 	e = b.expr(sc, n)
 	if to.OID != 0 {
@@ -188,8 +192,13 @@ func markUsed(st *Stmt) {
 	WalkRel(st.Rel, func(r Rel) {
 		RelRefs(r, func(id ColID) { st.Used[id] = true })
 	}, func(e Expr) {
-		if c, ok := e.(*Col); ok {
-			st.Used[c.ID] = true
+		switch e := e.(type) {
+		case *Col:
+			st.Used[e.ID] = true
+		case *Subquery: // what it yields, where nothing compares it
+			for _, c := range e.Cols {
+				st.Used[c.ID] = true
+			}
 		}
 	})
 }

@@ -102,10 +102,17 @@ func (b *binder) defaultExpr(c *schema.Column) Expr {
 		oid := &Const{D: types.NewOID(types.OID(c.Sequence)), T: types.RegClass, Pos: -1}
 		return b.assign(b.callByName("nextval", []Expr{oid}, -1), t, c.Name, -1)
 	}
-	if c.Default == "" {
+	text := c.Default
+	if text == "" {
+		text = domainDefault(t)
+	}
+	switch {
+	case text == "" && t.IsDomain():
+		return b.toDomain(&Const{T: t.Plain(), Pos: -1}, t)
+	case text == "":
 		return &Const{T: t, Pos: -1}
 	}
-	return b.assign(b.textExpr(&scope{b: b, clause: "DEFAULT expressions", noAgg: true}, c.Default), t, c.Name, -1)
+	return b.assign(b.textExpr(&scope{b: b, clause: "DEFAULT expressions", noAgg: true}, text), t, c.Name, -1)
 }
 
 // textExpr binds the text of a stored expression.

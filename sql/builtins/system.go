@@ -98,16 +98,19 @@ func systemFuncs() []Overload {
 			}
 			return text("")
 		}),
-		fn("format_type", []types.T{oid, i4}, tx, "name of a type with its modifier", func(_ ectx, a []datum) (datum, error) {
+		fn("format_type", []types.T{oid, i4}, tx, "name of a type with its modifier", func(ec ectx, a []datum) (datum, error) {
 			if a[0].IsNull() {
 				return types.Null, nil
 			}
-			t := types.T{OID: a[0].OID(), Mod: -1}
+			t, ok := ec.env().TypeOf(a[0].OID())
+			if !ok {
+				return text("???")
+			}
 			if !a[1].IsNull() {
 				t.Mod = int32(a[1].Int())
 			}
 			return text(t.String())
-		}).lenient(),
+		}).lenient().stable(),
 		f1("pg_size_pretty", i8, tx, "bytes for people", func(_ ectx, a datum) (datum, error) { return text(sizePretty(a.Int())) }),
 		catalogFn("pg_get_userbyid", []types.T{oid}, nm, "name of a role", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
 			s, ok, err := c.UserName(ec.ctx(), a[0].OID())

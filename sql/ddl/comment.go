@@ -27,6 +27,21 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 			return err
 		}
 		return s.commentOn(ctx, rv, items[last].GetString_().GetSval(), n.Comment)
+	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
+		t, err := s.findType(ctx, n.Object.GetTypeName().GetNames(), false)
+		if err != nil {
+			return err
+		}
+		if err := s.r.Hold(ctx, "COMMENT", t.ID); err != nil {
+			return err
+		}
+		o, err := s.copyOf(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		o.Head().Comment = n.Comment
+		s.r.Put(o)
+		return nil
 	case pg.ObjectType_OBJECT_SCHEMA, pg.ObjectType_OBJECT_DATABASE:
 		return s.commentOnParent(ctx, n)
 	}

@@ -172,6 +172,20 @@ func (s *stmt) dropSchema(ctx context.Context, name string, n *pg.DropStmt) erro
 			rm.extra = append(rm.extra, o.Kind().String()+" "+name+"."+h.Name)
 		}
 	}
+	for _, id := range rm.ids {
+		t, ok := c.Object(id).(*schema.UserType)
+		if !ok {
+			continue
+		}
+		users, err := s.usersOf(ctx, uint32(id))
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(users, func(u schema.DescID) bool { return !slices.Contains(rm.ids, u) }); i >= 0 {
+			return sqlerr.Unsupported("DROP SCHEMA of a type that %s uses outside of it", usesInWords(c.Object(users[i]), uint32(id))[0]).
+				WithHint("Drop the columns of type %s first.", t.Name)
+		}
+	}
 	if len(rm.ids) > 0 && !rm.cascade {
 		return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop schema %s because other objects depend on it", name).
 			WithDetail("%s depends on schema %s", rm.extra[0], name).
@@ -200,6 +214,18 @@ func (s *stmt) renameSchema(ctx context.Context, n *pg.RenameStmt) error {
 	}
 	if len(c.Views(s.Database.ID)) > 0 {
 		return sqlerr.Unsupported("ALTER SCHEMA RENAME in a database with views").WithHint("Drop the views first.")
+	}
+	for _, t := range c.Types(s.Database.ID) {
+		if t.SchemaID != sc.ID {
+			continue
+		}
+		if t, err = s.holdType(ctx, "ALTER SCHEMA", t); err != nil {
+			return err
+		}
+		t.Def.Schema = n.Newname
+		if err := s.putType(ctx, t); err != nil {
+			return err
+		}
 	}
 	sc = sc.Clone()
 	s.r.Unbind(s.Database.ID, sc.Name)

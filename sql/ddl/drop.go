@@ -27,6 +27,10 @@ func (s *stmt) drop(n *pg.DropStmt) runner {
 		return done("DROP "+k.word, func(ctx context.Context) error { return s.dropRelations(ctx, n, k.kind) })
 	}
 	switch n.RemoveType {
+	case pg.ObjectType_OBJECT_TYPE:
+		return done("DROP TYPE", func(ctx context.Context) error { return s.dropTypes(ctx, n) })
+	case pg.ObjectType_OBJECT_DOMAIN:
+		return done("DROP DOMAIN", func(ctx context.Context) error { return s.dropTypes(ctx, n) })
 	case pg.ObjectType_OBJECT_INDEX:
 		return done("DROP INDEX", func(ctx context.Context) error { return s.dropIndexes(ctx, n) })
 	case pg.ObjectType_OBJECT_SCHEMA:
@@ -278,7 +282,11 @@ func (rm *removal) addOwned(ctx context.Context) error {
 
 func (s *stmt) remove(o schema.Object) {
 	h := o.Head()
-	s.r.Unbind(h.SchemaID, h.Name)
+	if o.Kind() == schema.KindType {
+		s.r.Unbind(h.SchemaID, schema.TypeName(h.Name))
+	} else {
+		s.r.Unbind(h.SchemaID, h.Name)
+	}
 	if t, ok := o.(*schema.Table); ok {
 		for _, ix := range t.AllIndexes() {
 			if ix.Name != "" {

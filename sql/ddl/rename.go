@@ -18,6 +18,10 @@ func (s *stmt) rename(n *pg.RenameStmt) runner {
 		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameColumn(ctx, n) })
 	case pg.ObjectType_OBJECT_TABCONSTRAINT:
 		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameConstraint(ctx, n) })
+	case pg.ObjectType_OBJECT_TYPE:
+		return done("ALTER TYPE", func(ctx context.Context) error { return s.renameType(ctx, n) })
+	case pg.ObjectType_OBJECT_DOMAIN:
+		return done("ALTER DOMAIN", func(ctx context.Context) error { return s.renameType(ctx, n) })
 	case pg.ObjectType_OBJECT_SCHEMA:
 		return done("ALTER SCHEMA", func(ctx context.Context) error { return s.renameSchema(ctx, n) })
 	case pg.ObjectType_OBJECT_DATABASE:
@@ -191,6 +195,15 @@ func (s *stmt) alterOwner(n *pg.AlterOwnerStmt) runner {
 	switch n.ObjectType {
 	case pg.ObjectType_OBJECT_DATABASE:
 		return done("ALTER DATABASE", func(ctx context.Context) error { return s.ownDatabase(ctx, name, n.Newowner) })
+	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
+		tag := "ALTER " + n.ObjectType.String()[len("OBJECT_"):]
+		return done(tag, func(ctx context.Context) error {
+			t, err := s.findType(ctx, n.Object.GetList().GetItems(), false)
+			if err != nil {
+				return err
+			}
+			return s.changeOwner(ctx, t, n.Newowner)
+		})
 	case pg.ObjectType_OBJECT_SCHEMA:
 		return done("ALTER SCHEMA", func(ctx context.Context) error { return s.ownSchema(ctx, name, n.Newowner) })
 	}

@@ -48,6 +48,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_description":   fillDescription,
 		"pg_catalog.pg_shdescription": fillShDescription,
 		"pg_catalog.pg_extension":     fillExtension,
+		"pg_catalog.pg_enum":          fillEnum,
 		"pg_catalog.pg_group":         fillGroup,
 		"pg_catalog.pg_index":         fillIndex,
 		"pg_catalog.pg_indexes":       fillIndexes,

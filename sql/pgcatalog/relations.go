@@ -295,6 +295,13 @@ func fillConstraint(_ context.Context, env *Env, w *writer) error {
 			w.add(c)
 		}
 	}
+	for _, ut := range env.Contents.Types(env.Database.ID) {
+		for _, ck := range ut.Def.Checks {
+			w.add(cells{"oid": int64(ck.OID), "conname": ck.Name, "connamespace": ut.SchemaID, "contype": "c", "convalidated": true,
+				"contypid": ut.ID, "conislocal": true, "conbin": ck.Expr,
+				"confupdtype": " ", "confdeltype": " ", "confmatchtype": " "})
+		}
+	}
 	return nil
 }
 
@@ -338,6 +345,10 @@ func fillDescription(_ context.Context, env *Env, w *writer) error {
 		}
 		if o.Kind() == schema.KindSchema {
 			put(h.ID, 2615, 0, h.Comment)
+			continue
+		}
+		if o.Kind() == schema.KindType {
+			put(h.ID, 1247, 0, h.Comment)
 			continue
 		}
 		put(h.ID, 1259, 0, h.Comment)

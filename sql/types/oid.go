@@ -39,6 +39,7 @@ const (
 	OIDVoid         OID = 2278
 	OIDAnyElement   OID = 2283
 	OIDUUID         OID = 2950
+	OIDAnyEnum      OID = 3500
 	OIDJSONB        OID = 3802
 	OIDRegNamespace OID = 4089
 )
@@ -88,6 +89,7 @@ var typeInfos = []info{
 	{OIDAny, "any", `"any"`, 4, true, CategoryPseudo, false, 0, KindNull},
 	{OIDAnyArray, "anyarray", "anyarray", -1, false, CategoryPseudo, false, 0, KindArray},
 	{OIDAnyElement, "anyelement", "anyelement", 4, true, CategoryPseudo, false, 0, KindNull},
+	{OIDAnyEnum, "anyenum", "anyenum", 4, true, CategoryPseudo, false, 0, KindEnum},
 	{OIDVoid, "void", "void", 4, true, CategoryPseudo, false, 0, KindText},
 	{OIDUUID, "uuid", "uuid", 16, false, CategoryUser, false, 2951, KindUUID},
 	{OIDJSONB, "jsonb", "jsonb", -1, false, CategoryUser, false, 3807, KindJSONB},
@@ -107,6 +109,7 @@ const (
 	CategoryArray    Category = 'A'
 	CategoryBool     Category = 'B'
 	CategoryDateTime Category = 'D'
+	CategoryEnum     Category = 'E'
 	CategoryNumeric  Category = 'N'
 	CategoryPseudo   Category = 'P'
 	CategoryString   Category = 'S'
