@@ -234,15 +234,16 @@ func (b *binder) rangeSubselect(sc *scope, rs *pg.RangeSubselect) Rel {
 }
 
 func (b *binder) rangeFunction(sc *scope, rf *pg.RangeFunction) Rel {
-	if len(rf.Coldeflist) > 0 {
-		b.unsupported(-1, "a column definition list in FROM")
-	}
 	fsc := sc.forSubquery()
 	fsc.clause, fsc.noAgg = "functions in FROM", true
 	fs := &FuncScan{Ord: -1}
 	t := &tableRef{}
 	for _, n := range rf.Functions {
-		b.fromFunc(fsc, fs, t, n.GetList().Items[0], rf)
+		if items := n.GetList().Items; len(rf.Coldeflist) > 0 || jsonRecord(items[0]) {
+			b.recordFunc(fsc, fs, t, items[0].GetFuncCall(), rf)
+		} else {
+			b.fromFunc(fsc, fs, t, items[0], rf)
+		}
 	}
 	if rf.Ordinality {
 		fs.Ord = b.newCols(1)
@@ -250,6 +251,50 @@ func (b *binder) rangeFunction(sc *scope, rf *pg.RangeFunction) Rel {
 	}
 	b.add(sc, t, rf.Alias)
 	return fs
+}
+
+// jsonRecord says whether a call needs a column definition list.
+func jsonRecord(n *pg.Node) bool {
+	parts := stringList(n.GetFuncCall().GetFuncname())
+	return len(parts) > 0 && builtins.JSONRecord(parts[len(parts)-1], nil) != nil
+}
+
+// recordFunc binds f(…) AS r(a int, …): the columns are the query's, not the function's.
+func (b *binder) recordFunc(sc *scope, fs *FuncScan, t *tableRef, fc *pg.FuncCall, rf *pg.RangeFunction) {
+	if fc == nil {
+		b.failf(-1, sqlerr.SyntaxError, "a column definition list is only allowed for functions returning \"record\"")
+	}
+	name := b.funcName(fc)
+	if len(rf.Coldeflist) == 0 {
+		b.failf(fc.Location, sqlerr.SyntaxError, "a column definition list is required for functions returning \"record\"")
+	}
+	var cols []builtins.Column
+	for _, n := range rf.Coldeflist {
+		d := n.GetColumnDef()
+		c := builtins.Column{Name: d.Colname, Type: b.typeName(d.TypeName)}
+		if c.Type.IsDomain() {
+			b.unsupported(d.TypeName.Location, "a domain in a column definition list")
+		}
+		cols = append(cols, c)
+	}
+	o := builtins.JSONRecord(name, cols)
+	if o == nil {
+		b.failf(rf.Coldeflist[0].GetColumnDef().Location, sqlerr.SyntaxError, "a column definition list is only allowed for functions returning \"record\"")
+	}
+	args := b.exprs(sc, fc.Args)
+	if len(args) != 1 {
+		_, err := builtins.ResolveFunc(name, exprTypes(args))
+		b.check(fc.Location, err)
+	}
+	m := builtins.Match{Overload: o, CastTo: o.Args, Ret: types.Record}
+	f := b.tableFunc(m, b.castArgs(m, args, fc.Location))
+	fs.Funcs = append(fs.Funcs, f)
+	if t.name == "" {
+		t.name = name
+	}
+	for i, c := range cols {
+		t.cols = append(t.cols, &scopeCol{name: c.Name, id: f.Cols[i], t: c.Type, table: t})
+	}
 }
 
 func (b *binder) fromFunc(sc *scope, fs *FuncScan, t *tableRef, n *pg.Node, rf *pg.RangeFunction) {

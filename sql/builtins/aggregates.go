@@ -102,7 +102,10 @@ func (s *numericSum) plus(d datum) (datum, error) {
 	return addDecimals(nil, types.NewDecimal(s.big), d)
 }
 
-var addDecimals = exact((*apd.Context).Add)
+var (
+	addDecimals = exact((*apd.Context).Add)
+	mulDecimals = exact((*apd.Context).Mul)
+)
 
 func (s *numericSum) Result(ectx) (datum, error) {
 	if s.n == 0 {

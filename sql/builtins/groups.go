@@ -7,5 +7,7 @@ func allGroups() [][]Overload {
 		mathFuncs(), stringFuncs(), encodingFuncs(), regexFuncs(), dateFuncs(),
 		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(), outcomeFuncs(), asOfFuncs(),
 		aggregates(), bitAggregates(), jsonEdits(), seriesFuncs(), rowIDFuncs(), psqlFuncs(), enumFuncs(), advisoryFuncs(),
+		shapeFuncs(), nameFuncs(), numberFormats(), dateParseFuncs(), regexFinds(), degreeFuncs(), byteFuncs(),
+		regressionAggs(), jsonObjects(), jsonDeletes(), orderedSets(), rareFuncs(),
 	}
 }

@@ -25,7 +25,7 @@ SELECT min(m), max(m), count(DISTINCT m), array_agg(m ORDER BY m) FROM person;
 SELECT m, count(*) FROM person GROUP BY m ORDER BY m;
 -- differs types rows: enums have numbers of their own, also in binary arrays
 SELECT enum_first(NULL::mood), enum_last('sad'::mood), enum_range(NULL::mood), enum_range('ok', NULL::mood), enum_range(NULL, 'ok'::mood);
--- differs types rows: enums have numbers of their own, also in binary arrays
+-- differs types: enums have numbers of their own
 SELECT 'sad'::mood, 'sad'::text::mood, CAST('ok' AS mood), '{ok,NULL,sad}'::mood[], ('{ok,sad}'::mood[])[2];
 SELECT 'ok'::mood < 'happy'::mood, 'ok' < 'happy'::mood, 'ok'::mood BETWEEN 'sad' AND 'happy';
 SELECT 'nope'::mood;
@@ -42,7 +42,7 @@ SELECT id FROM person WHERE m = $1;
 -- differs types: enums have numbers of their own
 -- params 7 | sad
 INSERT INTO person (id, m) VALUES ($1, $2);
--- differs types where: enums have numbers of their own; the value is not repeated
+-- differs where: the value is not repeated
 -- params 8 | bad
 INSERT INTO person (id, m) VALUES ($1, $2);
 UPDATE person SET m = 'happy' WHERE id = 7;
@@ -158,7 +158,7 @@ SELECT max(sm), sum(id), min(zip) FROM d;
 -- differs types: domains have numbers of their own
 -- params 9 | 99999
 INSERT INTO d (id, zip) VALUES ($1, $2);
--- differs types where: domains have numbers of their own; Cairn checks when the row is made
+-- differs where: Cairn checks when the row is made
 -- params -9 | 99999
 INSERT INTO d (id, zip) VALUES ($1, $2);
 COPY d (id, zip, sm) FROM STDIN;
