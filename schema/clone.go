@@ -8,6 +8,7 @@ func (h Header) clone() Header {
 		c := *h.Change
 		h.Change = &c
 	}
+	h.ACL = slices.Clone(h.ACL)
 	return h
 }
 
@@ -22,6 +23,9 @@ func (t *Table) Clone() *Table {
 	c := *t
 	c.Header = t.Header.clone()
 	c.Columns = slices.Clone(t.Columns)
+	for i := range c.Columns {
+		c.Columns[i].ACL = slices.Clone(c.Columns[i].ACL)
+	}
 	c.Primary = t.Primary.clone()
 	c.Indexes = slices.Clone(t.Indexes)
 	for i := range c.Indexes {

@@ -52,6 +52,9 @@ type Header struct {
 	// Change is set while a schema change holds the descriptor: nobody but
 	// the change's own transaction may use it (doc.go, "Publication").
 	Change *Change `wire:"8"`
+	// ACL is who may do what, if ACLSet; else what ACLOf says.
+	ACL    []Grant `wire:"12"`
+	ACLSet bool    `wire:"13"`
 }
 
 // Change marks a descriptor as held by a schema change.
@@ -147,6 +150,8 @@ type Column struct {
 	Comment string `wire:"9"`
 	// DefaultOID is the default's row in pg_attrdef, 0 without one.
 	DefaultOID DescID `wire:"10"`
+	// ACL is what was granted on the column alone.
+	ACL []Grant `wire:"14"`
 }
 
 // IndexState says what statements do with an index. Every index is Public

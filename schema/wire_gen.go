@@ -180,6 +180,11 @@ func (x *Column) AppendWire(b []byte) []byte {
 	if x.DefaultOID != 0 {
 		b = wire.AppendUint(b, 10, uint64(x.DefaultOID))
 	}
+	for i := range x.ACL {
+		b, at = wire.Begin(b, 14)
+		b = x.ACL[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -255,6 +260,15 @@ func (x *Column) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.DefaultOID = DescID(u)
+		case num == 14 && typ == wire.Bytes:
+			x.ACL = append(x.ACL, *new(Grant))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ACL[len(x.ACL)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -507,6 +521,66 @@ func (x *ForeignKey) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *Grant) AppendWire(b []byte) []byte {
+	if len(x.Role) > 0 {
+		b = wire.AppendBytes(b, 1, x.Role)
+	}
+	if len(x.Grantor) > 0 {
+		b = wire.AppendBytes(b, 2, x.Grantor)
+	}
+	if x.Has != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.Has))
+	}
+	if x.Grantable != 0 {
+		b = wire.AppendUint(b, 4, uint64(x.Grantable))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Grant) UnmarshalWire(b []byte) (err error) {
+	*x = Grant{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Role = string(body)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Grantor = string(body)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Has = Privileges(u)
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Grantable = Privileges(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Header) AppendWire(b []byte) []byte {
 	var at int
 	if x.ID != 0 {
@@ -534,6 +608,18 @@ func (x *Header) AppendWire(b []byte) []byte {
 		b, at = wire.Begin(b, 8)
 		b = x.Change.AppendWire(b)
 		b = wire.End(b, at)
+	}
+	for i := range x.ACL {
+		b, at = wire.Begin(b, 12)
+		b = x.ACL[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.ACLSet {
+		if x.ACLSet {
+			b = wire.AppendUint(b, 13, 1)
+		} else {
+			b = wire.AppendUint(b, 13, 0)
+		}
 	}
 	return b
 }
@@ -599,6 +685,21 @@ func (x *Header) UnmarshalWire(b []byte) (err error) {
 			if err = x.Change.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 12 && typ == wire.Bytes:
+			x.ACL = append(x.ACL, *new(Grant))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ACL[len(x.ACL)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 13 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ACLSet = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

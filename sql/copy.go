@@ -137,7 +137,7 @@ func (s *Session) bindText(env bind.Env, text string, params []types.T) (*bind.S
 		e.Position = 0 // it would point into this text, which the client has never seen
 		return nil, &e
 	}
-	return b, nil
+	return b, b.Check(env.Snap.Contents, s.user())
 }
 
 func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }

@@ -62,7 +62,7 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 			return nil, err
 		}
 		own := s.tx.r.ChangeCount() > 0
-		path := s.vars.get("search_path")
+		path := s.vars.get("search_path") + "\x00" + s.user()
 		c := p.plan
 		if c == nil || own || c.own || c.version != snap.Version || c.path != path {
 			if c, err = s.makePlan(ctx, p, snap, path); err != nil {
@@ -109,6 +109,9 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 		st, err = bind.Bind(s.bindEnv(snap), p.stmt, p.hints)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := st.Check(snap.Contents, s.user()); err != nil {
 		return nil, err
 	}
 	pl, err := plan.Build(st, plan.Options{})

@@ -73,6 +73,9 @@ func (s *Session) utilityColumns(n *pg.Node) []Column {
 		}
 		return []Column{text(showName(x.VariableShowStmt.Name))}
 	case *pg.Node_ExplainStmt:
+		if o, err := explainOptions(x.ExplainStmt); err == nil && o.format == "json" {
+			return []Column{{Name: "QUERY PLAN", Type: types.JSON}}
+		}
 		return []Column{text("QUERY PLAN")}
 	case *pg.Node_ExecuteStmt:
 		if p := s.statements[x.ExecuteStmt.Name]; p != nil {
@@ -124,7 +127,7 @@ func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone
 	var noticeErr error
 	tag, err := ddl.Exec(ctx, ddl.Env{
 		Catalog: s.srv.cfg.Catalog, Resolver: s.tx.r, Txn: s.tx.t, Store: s.srv.store,
-		Database: s.db, SearchPath: env.SearchPath, User: s.args.User,
+		Database: s.db, SearchPath: env.SearchPath, User: s.user(),
 		Explicit: s.tx.explicit || s.tx.done > 0 || !alone && !s.simpleDDL(),
 		Bind:     env, Engine: engine{s},
 		Notice: func(e *sqlerr.Error) {

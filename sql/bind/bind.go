@@ -62,6 +62,8 @@ type Stmt struct {
 	Virtual bool
 	// Tables are the descriptors it depends on.
 	Tables []*schema.Table
+	// needs are the privileges that Check asks for.
+	needs []*Need
 }
 
 type binder struct {
@@ -81,6 +83,11 @@ type binder struct {
 	writes  bool
 	// volatile and effects: see Stmt.
 	volatile, effects bool
+	// needs: see Stmt. asOwner is the owner of the view that is being bound.
+	needs   []*Need
+	asOwner string
+	// schemaAt is where the relation that is being bound was named with its schema, -1 if it was not.
+	schemaAt int32
 }
 
 // Bind resolves a SELECT, VALUES, INSERT, UPDATE or DELETE. paramTypes may be short, and hold
@@ -145,6 +152,7 @@ func (b *binder) finish(st *Stmt) {
 	st.NumCols = int(b.next)
 	st.Virtual, st.Writes = b.virtual, b.writes
 	st.Volatile, st.Effects = b.volatile, b.effects
+	st.needs = b.needs
 	for _, t := range b.tables {
 		st.Tables = append(st.Tables, t)
 	}

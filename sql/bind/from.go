@@ -95,6 +95,7 @@ func (b *binder) rangeVar(sc *scope, rv *pg.RangeVar) Rel {
 		s := b.scan(o, rv.Relname)
 		t := b.tableRef(o, rv.Relname, rv.Schemaname, s.Base)
 		t.scan = s
+		b.read(t, o)
 		b.add(sc, t, rv.Alias)
 		if rv.Alias != nil {
 			s.Alias = rv.Alias.Aliasname
@@ -103,6 +104,7 @@ func (b *binder) rangeVar(sc *scope, rv *pg.RangeVar) Rel {
 	case *schema.View:
 		return b.view(sc, o, rv)
 	case *schema.Sequence:
+		b.need(o, schema.PrivSelect)
 		return b.virtualScan(sc, &VirtualTable{Schema: rv.Schemaname, Name: o.Name, OID: types.OID(o.ID),
 			Columns: sequenceColumns, Impl: o}, rv)
 	}
@@ -135,7 +137,9 @@ func (b *binder) relation(rv *pg.RangeVar) (schema.Object, *VirtualTable) {
 				rv.Catalogname, rv.Schemaname, rv.Relname)
 		}
 	}
+	b.schemaAt = 0
 	if rv.Schemaname != "" {
+		b.schemaAt = rv.Location
 		if vt := b.virtualTable(rv.Schemaname, rv.Relname); vt != nil {
 			return nil, vt
 		}
@@ -194,7 +198,9 @@ func (b *binder) virtualScan(sc *scope, vt *VirtualTable, rv *pg.RangeVar) Rel {
 func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	stmts, err := parser.Parse(v.Query)
 	b.check(rv.Location, err)
-	savedPath, savedQuery := b.env.SearchPath, b.query
+	b.need(v, schema.PrivSelect)
+	savedPath, savedQuery, savedOwner := b.env.SearchPath, b.query, b.asOwner
+	b.asOwner = v.Owner
 	if len(v.SearchPath) > 0 {
 		b.env.SearchPath = v.SearchPath
 	}
@@ -202,7 +208,7 @@ func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	b.inView++
 	q := b.query_(nil, stmts[0].Tree.GetSelectStmt(), queryOptions{})
 	b.inView--
-	b.env.SearchPath, b.query = savedPath, savedQuery
+	b.env.SearchPath, b.query, b.asOwner = savedPath, savedQuery, savedOwner
 	t := &tableRef{name: rv.Relname, schema: rv.Schemaname, derived: "a view"}
 	for i, c := range q.cols {
 		col := &scopeCol{name: c.name, id: c.id, t: c.t, table: t, oid: types.OID(v.ID), att: int16(i + 1)}

@@ -36,6 +36,8 @@ type tableRef struct {
 	cols   []*scopeCol
 	desc   *schema.Table
 	scan   *Scan
+	// need collects the columns that are read, nil where nobody asks.
+	need *Need
 	// derived says what the rows were computed by, where there is no scan to lock.
 	derived string
 }
@@ -51,6 +53,9 @@ type scopeCol struct {
 }
 
 func (c *scopeCol) expr(pos int32) *Col {
+	if c.table != nil && c.table.need != nil && c.att > 0 && !c.hidden {
+		c.table.need.Columns[schema.ColumnID(c.att)] = true
+	}
 	n := c.name
 	if c.table != nil && c.table.name != "" {
 		n = c.table.name + "." + c.name

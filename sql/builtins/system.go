@@ -229,21 +229,3 @@ func settingFuncs() []Overload {
 		}).lenient().volatile(),
 	}
 }
-
-// privilegeFuncs answer true: there are no privileges yet.
-func privilegeFuncs() []Overload {
-	tx, oid, bo := types.Text, types.Oid, types.Bool
-	yes := func(ectx, []datum) (datum, error) { return types.NewBool(true), nil }
-	var out []Overload
-	for _, n := range []string{"table", "schema", "database", "sequence", "function", "language", "tablespace", "type"} {
-		name := "has_" + n + "_privilege"
-		for _, who := range []types.T{tx, oid} {
-			out = append(out, fn(name, []types.T{who, tx}, bo, "always true", yes).stable())
-			for _, what := range []types.T{tx, oid} {
-				out = append(out, fn(name, []types.T{who, what, tx}, bo, "always true", yes).stable())
-			}
-		}
-	}
-	return append(out, fn("pg_has_role", []types.T{oid, tx}, bo, "always true", yes).stable(), fn("pg_has_role", []types.T{tx, tx}, bo, "always true", yes).stable(),
-		fn("has_any_column_privilege", []types.T{oid, tx}, bo, "always true", yes).stable())
-}

@@ -181,7 +181,12 @@ func (a *alterer) command(ctx context.Context, c *pg.AlterTableCmd) error {
 		return err
 	case pg.AlterTableType_AT_ChangeOwner:
 		name, err := a.roleName(ctx, c.Newowner)
-		a.t.Owner = name
+		if err == nil {
+			err = a.mayGive(ctx, a.t, name)
+		}
+		if err == nil {
+			giveTo(a.t, name)
+		}
 		return err
 	case pg.AlterTableType_AT_AlterConstraint:
 		return a.alterConstraint(c)

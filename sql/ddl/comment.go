@@ -32,7 +32,7 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 		if err != nil {
 			return err
 		}
-		if err := s.r.Hold(ctx, "COMMENT", t.ID); err != nil {
+		if err := s.hold(ctx, "COMMENT", t.ID); err != nil {
 			return err
 		}
 		o, err := s.copyOf(ctx, t.ID)
@@ -53,7 +53,7 @@ func (s *stmt) commentOn(ctx context.Context, rv *pg.RangeVar, column, text stri
 	if err != nil {
 		return err
 	}
-	if err := s.r.Hold(ctx, "COMMENT", f.object.Head().ID); err != nil {
+	if err := s.hold(ctx, "COMMENT", f.object.Head().ID); err != nil {
 		return err
 	}
 	o, err := s.copyOf(ctx, f.object.Head().ID)

@@ -19,6 +19,9 @@ func (s *stmt) createDatabase(ctx context.Context, n *pg.CreatedbStmt) error {
 	if err != nil {
 		return err
 	}
+	if me := c.Role(s.User); me == nil || !me.Superuser && !me.CreateDB {
+		return sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied to create database")
+	}
 	if c.Database(n.Dbname) != nil {
 		return sqlerr.New(sqlerr.DuplicateDatabase, "database \"%s\" already exists", n.Dbname)
 	}
@@ -66,6 +69,9 @@ func (s *stmt) dropDatabase(ctx context.Context, n *pg.DropdbStmt) error {
 		return sqlerr.New(sqlerr.InvalidCatalogName, "database \"%s\" does not exist", n.Dbname)
 	case db.ID == s.Database.ID:
 		return sqlerr.New(sqlerr.ObjectInUse, "cannot drop the currently open database")
+	}
+	if err := s.mustOwn(ctx, db.ID); err != nil {
+		return err
 	}
 	var ids []schema.DescID
 	for _, o := range c.Objects() {
@@ -132,6 +138,11 @@ func (s *stmt) createSchema(ctx context.Context, n *pg.CreateSchemaStmt) error {
 		}
 		return sqlerr.New(sqlerr.DuplicateSchema, "schema \"%s\" already exists", name)
 	}
+	if db := c.DatabaseByID(s.Database.ID); db != nil {
+		if err := s.may(ctx, db, schema.PrivCreate); err != nil {
+			return err
+		}
+	}
 	id, err := s.Catalog.NewID(ctx)
 	if err != nil {
 		return err
@@ -164,6 +175,9 @@ func (s *stmt) dropSchema(ctx context.Context, name string, n *pg.DropStmt) erro
 		return s.skipped("schema \"%s\" does not exist, skipping", name)
 	case sc == nil:
 		return sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", name)
+	}
+	if err := s.mustOwn(ctx, sc.ID); err != nil {
+		return err
 	}
 	rm := &removal{stmt: s, cascade: n.Behavior == pg.DropBehavior_DROP_CASCADE}
 	for _, o := range c.Objects() {
@@ -209,6 +223,9 @@ func (s *stmt) renameSchema(ctx context.Context, n *pg.RenameStmt) error {
 	if sc == nil {
 		return sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", n.Subname)
 	}
+	if err := s.mustOwn(ctx, sc.ID); err != nil {
+		return err
+	}
 	if c.Schema(s.Database.ID, n.Newname) != nil {
 		return sqlerr.New(sqlerr.DuplicateSchema, "schema \"%s\" already exists", n.Newname)
 	}
@@ -248,6 +265,9 @@ func (s *stmt) renameDatabase(ctx context.Context, n *pg.RenameStmt) error {
 		return sqlerr.New(sqlerr.FeatureNotSupported, "current database cannot be renamed")
 	case c.Database(n.Newname) != nil:
 		return sqlerr.New(sqlerr.DuplicateDatabase, "database \"%s\" already exists", n.Newname)
+	}
+	if err := s.mustOwn(ctx, db.ID); err != nil {
+		return err
 	}
 	db = db.Clone()
 	s.r.Unbind(0, db.Name)

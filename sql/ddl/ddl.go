@@ -162,6 +162,18 @@ func (s *stmt) globalStatement(tree *pg.Node) runner {
 		return done("CREATE ROLE", func(ctx context.Context) error { return s.createRole(ctx, n.CreateRoleStmt) })
 	case *pg.Node_AlterRoleStmt:
 		return done("ALTER ROLE", func(ctx context.Context) error { return s.alterRole(ctx, n.AlterRoleStmt) })
+	case *pg.Node_GrantStmt:
+		tag := "REVOKE"
+		if n.GrantStmt.IsGrant {
+			tag = "GRANT"
+		}
+		return done(tag, func(ctx context.Context) error { return s.grant(ctx, n.GrantStmt) })
+	case *pg.Node_GrantRoleStmt:
+		tag := "REVOKE ROLE"
+		if n.GrantRoleStmt.IsGrant {
+			tag = "GRANT ROLE"
+		}
+		return done(tag, func(ctx context.Context) error { return s.grantRole(ctx, n.GrantRoleStmt) })
 	case *pg.Node_DropRoleStmt:
 		return done("DROP ROLE", func(ctx context.Context) error { return s.dropRole(ctx, n.DropRoleStmt) })
 	}
@@ -184,8 +196,6 @@ func (s *stmt) withoutChange(tree *pg.Node) runner {
 		return done("CHECKPOINT", nothing)
 	case *pg.Node_ReindexStmt:
 		return done("REINDEX", nothing)
-	case *pg.Node_GrantStmt:
-		return nil
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (s *stmt) findToDrop(ctx context.Context, rv *pg.RangeVar, kind schema.Kind
 		return nil, sqlerr.New(sqlerr.UndefinedTable, "%s \"%s\" does not exist", kind, nameOf(rv))
 	}
 	if f.index == nil && f.object.Kind() == kind {
-		return f.object, nil
+		return f.object, s.mustOwn(ctx, f.object.Head().ID)
 	}
 	e := sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not %s", rv.Relname, article(kind.String()))
 	is := f.object.Kind().String()
@@ -361,7 +361,11 @@ func (s *stmt) removeIndex(t *schema.Table, id schema.IndexID) {
 
 // holdTable takes a table out of use and returns a copy to change.
 func (s *stmt) holdTable(ctx context.Context, what string, id schema.DescID) (*schema.Table, error) {
-	if err := s.r.Hold(ctx, what, id); err != nil {
+	hold := s.hold
+	if what == "TRUNCATE" { // needs a privilege, not ownership
+		hold = s.r.Hold
+	}
+	if err := hold(ctx, what, id); err != nil {
 		return nil, err
 	}
 	c, err := s.r.Contents(ctx)
@@ -378,6 +382,9 @@ func (s *stmt) truncate(ctx context.Context, n *pg.TruncateStmt) error {
 	for _, r := range n.Relations {
 		t, err := s.findTable(ctx, r.GetRangeVar())
 		if err != nil {
+			return err
+		}
+		if err := s.may(ctx, t, schema.PrivTruncate); err != nil {
 			return err
 		}
 		if !slices.Contains(ids, t.ID) {

@@ -178,7 +178,7 @@ func (s *stmt) alterSequence(ctx context.Context, n *pg.AlterSeqStmt) error {
 	if !ok {
 		return sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not a sequence", n.Sequence.Relname)
 	}
-	if err := s.r.Hold(ctx, "ALTER SEQUENCE", q.ID); err != nil {
+	if err := s.hold(ctx, "ALTER SEQUENCE", q.ID); err != nil {
 		return err
 	}
 	o, err := s.copyOf(ctx, q.ID)

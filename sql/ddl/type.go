@@ -149,6 +149,9 @@ func (s *stmt) holdType(ctx context.Context, what string, t *schema.UserType) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mustOwn(ctx, t.ID); err != nil {
+		return nil, err
+	}
 	if err := s.r.Hold(ctx, what, append([]schema.DescID{t.ID}, ids...)...); err != nil {
 		return nil, err
 	}

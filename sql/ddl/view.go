@@ -84,7 +84,7 @@ func (s *stmt) replaceView(ctx context.Context, old, v *schema.View) error {
 				c.Name, typeOf(&c), typeOf(n))
 		}
 	}
-	if err := s.r.Hold(ctx, "CREATE OR REPLACE VIEW", old.ID); err != nil {
+	if err := s.hold(ctx, "CREATE OR REPLACE VIEW", old.ID); err != nil {
 		return err
 	}
 	o, err := s.copyOf(ctx, old.ID)

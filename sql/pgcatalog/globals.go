@@ -12,7 +12,7 @@ import (
 
 func fillDatabase(_ context.Context, env *Env, w *writer) error {
 	for _, d := range env.Contents.Databases() {
-		w.add(cells{"oid": d.ID, "datname": d.Name, "datdba": ownerOID(env, d.Owner), "encoding": 6, "datlocprovider": "c",
+		w.add(cells{"oid": d.ID, "datname": d.Name, "datdba": ownerOID(env, d.Owner), "datacl": aclOf(d), "encoding": 6, "datlocprovider": "c",
 			"datallowconn": true, "datconnlimit": -1, "dattablespace": oidTablespace, "datcollate": "C.UTF-8", "datctype": "C.UTF-8"})
 	}
 	return nil
@@ -111,7 +111,7 @@ func addUserType(env *Env, ut *schema.UserType, w *writer) {
 	t := types.OfUser(&ut.Def)
 	base := func(t types.T) cells {
 		return cells{"oid": t.OID, "typname": t.TypeName(), "typnamespace": ut.SchemaID, "typowner": ownerOID(env, ut.Owner),
-			"typlen": t.Len(), "typbyval": t.ByVal(), "typtype": "b", "typcategory": string(rune(t.Category())), "typisdefined": true,
+			"typlen": t.Len(), "typbyval": t.ByVal(), "typtype": "b", "typcategory": string(rune(t.Category())), "typisdefined": true, "typacl": aclOf(ut),
 			"typdelim": ",", "typalign": align(t), "typstorage": storage(t), "typtypmod": -1, "typcollation": collation(t.Plain())}
 	}
 	c := base(t)
