@@ -13,7 +13,9 @@ func (h Header) clone() Header {
 }
 
 // Clone returns a deep copy.
-func (d *Database) Clone() *Database { return &Database{Header: d.Header.clone()} }
+func (d *Database) Clone() *Database {
+	return &Database{Header: d.Header.clone(), Extensions: slices.Clone(d.Extensions)}
+}
 
 // Clone returns a deep copy.
 func (s *Schema) Clone() *Schema { return &Schema{Header: s.Header.clone()} }

@@ -82,6 +82,15 @@ func (h *Header) Head() *Header { return h }
 // Database is a set of schemas. Its parent is 0.
 type Database struct {
 	Header `wire:"1"`
+	// Extensions are those that CREATE EXTENSION named.
+	Extensions []Extension `wire:"2"`
+}
+
+// Extension is an extension of Postgres whose functions are built in.
+type Extension struct {
+	OID   DescID `wire:"1"`
+	Name  string `wire:"2"`
+	Owner string `wire:"3"`
 }
 
 // Schema is a set of tables, sequences and views within a database.

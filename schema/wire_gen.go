@@ -287,6 +287,11 @@ func (x *Database) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	for i := range x.Extensions {
+		b, at = wire.Begin(b, 2)
+		b = x.Extensions[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -306,6 +311,15 @@ func (x *Database) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Header.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			x.Extensions = append(x.Extensions, *new(Extension))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Extensions[len(x.Extensions)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -351,6 +365,57 @@ func (x *DrainRequest) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.IDs[len(x.IDs)-1] = DescID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *Extension) AppendWire(b []byte) []byte {
+	if x.OID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.OID))
+	}
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 2, x.Name)
+	}
+	if len(x.Owner) > 0 {
+		b = wire.AppendBytes(b, 3, x.Owner)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Extension) UnmarshalWire(b []byte) (err error) {
+	*x = Extension{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OID = DescID(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Owner = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -278,8 +278,7 @@ func (p *numberPicture) format(d *apd.Decimal) string {
 			putSign()
 			point = true
 			if whole == "NaN" {
-				b.WriteString(blank(" "))
-				break
+				return b.String()
 			}
 			b.WriteByte('.')
 		case "S":

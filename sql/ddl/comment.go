@@ -42,6 +42,8 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 		o.Head().Comment = n.Comment
 		s.r.Put(o)
 		return nil
+	case pg.ObjectType_OBJECT_EXTENSION:
+		return nil // pg_dump says what everyone knows
 	case pg.ObjectType_OBJECT_SCHEMA, pg.ObjectType_OBJECT_DATABASE:
 		return s.commentOnParent(ctx, n)
 	}

@@ -174,6 +174,8 @@ func (s *stmt) globalStatement(tree *pg.Node) runner {
 			tag = "GRANT ROLE"
 		}
 		return done(tag, func(ctx context.Context) error { return s.grantRole(ctx, n.GrantRoleStmt) })
+	case *pg.Node_CreateExtensionStmt:
+		return done("CREATE EXTENSION", func(ctx context.Context) error { return s.createExtension(ctx, n.CreateExtensionStmt) })
 	case *pg.Node_DropRoleStmt:
 		return done("DROP ROLE", func(ctx context.Context) error { return s.dropRole(ctx, n.DropRoleStmt) })
 	}
