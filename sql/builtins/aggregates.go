@@ -105,6 +105,7 @@ func (s *numericSum) plus(d datum) (datum, error) {
 var (
 	addDecimals = exact((*apd.Context).Add)
 	mulDecimals = exact((*apd.Context).Mul)
+	subDecimals = exact((*apd.Context).Sub)
 )
 
 func (s *numericSum) Result(ectx) (datum, error) {

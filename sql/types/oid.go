@@ -41,6 +41,7 @@ const (
 	OIDUUID         OID = 2950
 	OIDAnyEnum      OID = 3500
 	OIDJSONB        OID = 3802
+	OIDJSONPath     OID = 4072
 	OIDRegNamespace OID = 4089
 )
 
@@ -92,6 +93,7 @@ var typeInfos = []info{
 	{OIDAnyEnum, "anyenum", "anyenum", 4, true, CategoryPseudo, false, 0, KindEnum},
 	{OIDVoid, "void", "void", 4, true, CategoryPseudo, false, 0, KindText},
 	{OIDUUID, "uuid", "uuid", 16, false, CategoryUser, false, 2951, KindUUID},
+	{OIDJSONPath, "jsonpath", "jsonpath", -1, false, CategoryUser, false, 4073, KindText},
 	{OIDJSONB, "jsonb", "jsonb", -1, false, CategoryUser, false, 3807, KindJSONB},
 }
 

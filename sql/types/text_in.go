@@ -18,7 +18,7 @@ func ParseText(t T, s string, env *Env) (Datum, error) {
 		return parseInt(s, math.MinInt32, math.MaxInt32, "integer")
 	case OIDInt8:
 		return parseInt(s, math.MinInt64, math.MaxInt64, "bigint")
-	case OIDText, OIDUnknown, OIDVoid:
+	case OIDText, OIDUnknown, OIDVoid, OIDJSONPath:
 		return parseString(s)
 	}
 	d, err := parseBase(t, s, env)

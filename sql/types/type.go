@@ -56,6 +56,7 @@ var (
 	Void         = T{OID: OIDVoid, Mod: -1}
 	UUID         = T{OID: OIDUUID, Mod: -1}
 	JSONB        = T{OID: OIDJSONB, Mod: -1}
+	JSONPath     = T{OID: OIDJSONPath, Mod: -1}
 	TextArray    = T{OID: 1009, Mod: -1}
 	Int4Array    = T{OID: 1007, Mod: -1}
 	Int8Array    = T{OID: 1016, Mod: -1}
