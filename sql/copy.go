@@ -131,6 +131,7 @@ func (s *Session) bindText(env bind.Env, text string, params []types.T) (*bind.S
 	if err != nil {
 		return nil, err
 	}
+	env.NoParams = len(params) == 0
 	b, err := bind.Bind(env, stmts[0], params)
 	if err != nil {
 		e := *sqlerr.From(err)

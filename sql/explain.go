@@ -46,6 +46,12 @@ func (s *Session) explain(ctx context.Context, n *pg.ExplainStmt, st parser.Stmt
 		return err
 	}
 	opts := plan.Options{}
+	if opt.analyze && len(b.Params) > len(o.params) {
+		if q.GetExecuteStmt() != nil {
+			return sqlerr.Unsupported("EXPLAIN ANALYZE EXECUTE of a statement with parameters")
+		}
+		return sqlerr.New(sqlerr.UndefinedParameter, "there is no parameter $%d", len(o.params)+1)
+	}
 	if opt.analyze {
 		opts.Wrap = func(n exec.Node) exec.Node { return exec.NewTimed(n) }
 	}

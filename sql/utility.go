@@ -171,7 +171,9 @@ func (e engine) Columns(ctx context.Context, st parser.Stmt) ([]bind.ResultCol, 
 	if err != nil {
 		return nil, err
 	}
-	b, err := bind.Bind(e.s.bindEnv(snap), st, nil)
+	env := e.s.bindEnv(snap)
+	env.NoParams = true
+	b, err := bind.Bind(env, st, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +188,7 @@ func (e engine) Exec(ctx context.Context, query string) (int64, error) {
 	}
 	var n int64
 	for _, st := range stmts {
-		po := &portal{p: &prepared{stmt: st}}
+		po := &portal{p: &prepared{stmt: st, noParams: true}}
 		if err := e.s.open(ctx, po, false); err != nil {
 			po.close(e.s)
 			return n, err

@@ -18,6 +18,8 @@ type Env struct {
 	Types      *types.Env
 	// Eval is used to fold expressions that depend on nothing.
 	Eval *builtins.EvalContext
+	// NoParams says that there are no parameters to come: $1 is an error.
+	NoParams bool
 	// Virtual finds a computed table; nil if there is none.
 	Virtual func(schema, name string) *VirtualTable
 }

@@ -109,7 +109,7 @@ func (b *binder) number(s string, pos int32) Expr {
 
 func (b *binder) param(p *pg.ParamRef) Expr {
 	n := int(p.Number)
-	if n < 1 || n > ParamsMax {
+	if n < 1 || n > ParamsMax || b.env.NoParams {
 		b.failf(p.Location, sqlerr.UndefinedParameter, "there is no parameter $%d", n)
 	}
 	for len(b.params) < n {
