@@ -82,6 +82,8 @@ func (s *Server) lookupRole(ctx context.Context, name string) (Role, bool, error
 type Session struct {
 	srv  *Server
 	args SessionArgs
+	// role is what SET ROLE named, "" for the user who connected.
+	role string
 	db   *schema.Database
 
 	env  *types.Env
@@ -140,6 +142,10 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 	if db == nil {
 		return nil, sqlerr.New(sqlerr.InvalidCatalogName, "database \"%s\" does not exist", args.Database).
 			WithSeverity(sqlerr.SeverityFatal)
+	}
+	if snap.Granted(args.User, db, schema.PrivConnect) == 0 {
+		return nil, sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for database \"%s\"", args.Database).
+			WithDetail("User does not have CONNECT privilege.").WithSeverity(sqlerr.SeverityFatal)
 	}
 	sess := &Session{srv: s, args: args, db: db, env: &types.Env{}, statements: map[string]*prepared{},
 		portals: map[string]*portal{}, currval: map[schema.DescID]int64{}, started: time.Now()}

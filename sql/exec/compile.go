@@ -36,6 +36,10 @@ func (c *Compiler) Compile(e bind.Expr) (Eval, error) {
 		return c.call(e)
 	case *bind.Cast:
 		return c.cast(e)
+	case *bind.DomainCheck:
+		return c.domainCheck(e)
+	case *bind.DomainValue:
+		return func(r *Run) (types.Datum, error) { return r.domain, nil }, nil
 	case *bind.And:
 		return c.and(e)
 	case *bind.Or:
