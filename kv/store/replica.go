@@ -26,6 +26,10 @@ type Replica struct {
 	mgr       *concurrency.Manager
 
 	inbox inbox
+	// waitsLater says that the replica is to have a turn soon (later.go).
+	waitsLater atomic.Bool
+	// committed is Raft's commit index, as of the last Ready.
+	committed atomic.Uint64
 	// cleanUps and commits collect what is evaluated together.
 	cleanUps, commits deferral
 	// gateways counts requests by the node they come from (follow.go).
