@@ -27,6 +27,10 @@ type Replica struct {
 	mgr       *concurrency.Manager
 
 	inbox inbox
+	// waitsLater says that the replica is to have a turn soon (later.go).
+	waitsLater atomic.Bool
+	// committed is Raft's commit index, as of the last Ready.
+	committed atomic.Uint64
 	// cleanUps and commits collect what is evaluated together.
 	cleanUps, commits deferral
 	// gateways counts requests by the node they come from (follow.go).
@@ -42,9 +46,9 @@ type Replica struct {
 	awake atomic.Bool
 	// promise is what this replica owes a leader; it is never changed in place.
 	promise atomic.Pointer[promise]
-	// durableTerm is a term that is durable, committed an index that is known to
-	// be committed: what answers to a leader say (promise.go).
-	durableTerm, committed atomic.Uint64
+	// durableTerm is a term that is durable, which answers to a leader say
+	// beside committed (promise.go).
+	durableTerm atomic.Uint64
 	// removeSoon, if set, asks the next run to remove the replica: it is older
 	// than the replica id it says.
 	removeSoon atomic.Uint64
