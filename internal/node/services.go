@@ -136,7 +136,7 @@ func rangeToProto(r ClusterRange) *rpcpb.Range {
 	for _, rep := range r.Desc.Replicas {
 		// A learner is not a replica that anybody may count on: with two voters
 		// and a learner, the loss of one node is too much.
-		if rep.Type == kvapi.Voter {
+		if rep.Type.Votes() {
 			p.Replicas = append(p.Replicas, uint32(rep.NodeID))
 		}
 	}

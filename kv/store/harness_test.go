@@ -41,6 +41,8 @@ type cluster struct {
 	snapshotsOff bool
 	// hidden is a node that Send does not ask.
 	hidden kvapi.NodeID
+	// unlisted nodes get no replicas.
+	unlisted map[kvapi.NodeID]bool
 }
 
 type testNode struct {
@@ -217,7 +219,7 @@ func (c *cluster) LiveNodes() []kvapi.NodeID {
 	defer c.mu.Unlock()
 	var out []kvapi.NodeID
 	for id, n := range c.nodes {
-		if !n.down {
+		if !n.down && !c.unlisted[id] {
 			out = append(out, id)
 		}
 	}

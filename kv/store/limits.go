@@ -125,6 +125,11 @@ const (
 	splitRetryMax = 30 * time.Second
 	// splitScanEvery is how often all ranges are looked at.
 	splitScanEvery = 2 * time.Second
+	// doubtEvery and doubtVoterEvery are how often a replica that hears nothing
+	// asks whether it still is one (collect.go). Nothing is lost by coming late
+	// but the room it takes.
+	doubtEvery      = 30 * time.Second
+	doubtVoterEvery = 10 * time.Minute
 	// replicateTimeout bounds the work on one range.
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.

@@ -3,10 +3,10 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"sort"
 	"time"
 
-	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -45,13 +45,7 @@ func (s *Store) KickReplicate() {
 // and that lacks voters: one that a split made while its left side lacked them too, or
 // one whose last leaseholder was lost in the middle of a change.
 func (s *Store) maybeKickReplicate(d *kvapi.RangeDescriptor) {
-	voters := 0
-	for _, rep := range d.Replicas {
-		if rep.Type == kvapi.Voter {
-			voters++
-		}
-	}
-	if voters < s.cfg.ReplicationFactor || voters < len(d.Replicas) {
+	if v := d.Voters(); v < s.cfg.ReplicationFactor || v < len(d.Replicas) {
 		s.KickReplicate()
 	}
 }
@@ -86,30 +80,30 @@ func (s *Store) replicateRange(ctx context.Context, r *Replica, live []kvapi.Nod
 	if !r.leaseStatus(noTimestamp).IsValid() {
 		return r.maybeCollect(ctx)
 	}
+	select {
+	case r.moving <- struct{}{}:
+		defer func() { <-r.moving }()
+	default:
+		return nil // an operator is changing it
+	}
+	if err := r.leaveJoint(ctx); err != nil {
+		return err
+	}
 	desc := r.Desc()
 	want := min(s.cfg.ReplicationFactor, len(live))
-	voters := 0
-	for _, rep := range desc.Replicas {
-		if rep.Type == kvapi.Voter {
-			voters++
-		}
-	}
 	for _, rep := range desc.Replicas {
 		if rep.Type == kvapi.Learner {
-			return s.finishLearner(ctx, r, rep, voters < want, live)
+			return s.finishLearner(ctx, r, rep, desc.Voters() < want, live)
 		}
 	}
-	if voters >= want {
-		return nil
-	}
 	for _, n := range s.candidates(desc, live) {
-		if err := r.addReplica(ctx, n); err != nil {
+		if r.Desc().Voters() >= want {
+			break
+		}
+		if err := r.changeReplicas(ctx, []kvapi.NodeID{n}, nil); err != nil {
 			return err
 		}
 		s.cfg.Log.Info("replica added", "range", r.rangeID, "node", n)
-		if voters++; voters >= want {
-			break
-		}
 	}
 	return nil
 }
@@ -117,12 +111,10 @@ func (s *Store) replicateRange(ctx context.Context, r *Replica, live []kvapi.Nod
 // finishLearner promotes a learner that an interrupted change left, or removes
 // it where its node is gone.
 func (s *Store) finishLearner(ctx context.Context, r *Replica, rep kvapi.ReplicaDescriptor, wanted bool, live []kvapi.NodeID) error {
-	for _, n := range live {
-		if n == rep.NodeID && wanted {
-			return r.addReplica(ctx, rep.NodeID)
-		}
+	if wanted && slices.Contains(live, rep.NodeID) {
+		return r.changeReplicas(ctx, []kvapi.NodeID{rep.NodeID}, nil)
 	}
-	return r.removeReplica(ctx, rep.NodeID)
+	return r.removeLearner(ctx, rep.NodeID)
 }
 
 // candidates are the live nodes without a replica whose disks are not full, the
@@ -144,40 +136,4 @@ func (s *Store) candidates(desc *kvapi.RangeDescriptor, live []kvapi.NodeID) []k
 		return load[out[i]] < load[out[j]] || (load[out[i]] == load[out[j]] && out[i] < out[j])
 	})
 	return out
-}
-
-// maybeCollect removes a replica that its range has forgotten: it has not heard
-// of a leader, and a consistent read of the descriptor, from whoever has it,
-// does not name it. Only a removed replica can be left out of a descriptor of
-// a later generation.
-func (r *Replica) maybeCollect(ctx context.Context) error {
-	r.mu.RLock()
-	desc, leaderless := r.mu.desc, r.mu.leader == 0
-	r.mu.RUnlock()
-	if !leaderless || !desc.IsInitialized() {
-		return nil
-	}
-	var now kvapi.RangeDescriptor
-	found := false
-	err := r.store.cfg.Txns.RunTxn(ctx, "replica collection", func(ctx context.Context, txn Txn) error {
-		b, ok, err := txn.Get(ctx, keys.RangeDescriptor(desc.StartKey))
-		if err != nil || !ok {
-			return err
-		}
-		found = true
-		return now.UnmarshalWire(b)
-	})
-	if err != nil || !found || now.RangeID != desc.RangeID || now.Generation <= desc.Generation {
-		return err
-	}
-	if _, ok := now.ReplicaByID(r.replicaID); ok {
-		return nil
-	}
-	next := now.NextReplicaID
-	if back, ok := now.Replica(r.store.ident.NodeID); ok {
-		next = back.ReplicaID // the range came back; a later tombstone would keep it out for ever
-	}
-	r.removeSoon.Store(uint64(next))
-	r.store.enqueue(r.rangeID)
-	return nil
 }
