@@ -151,7 +151,7 @@ func (d *decision) lost() (leaving *Node) {
 func (d *decision) replaceLost(lost *Node) Action {
 	concern, why := Repair, fmt.Sprintf("%s has been silent for too long", lost.ID)
 	if lost.Membership != Member {
-		concern, why = Leaving, fmt.Sprintf("%s is decommissioned", lost.ID)
+		concern, why = Leaving, fmt.Sprintf("%s is leaving the cluster", lost.ID)
 	}
 	stay := slices.DeleteFunc(slices.Clone(d.voters), func(n *Node) bool { return n == lost })
 	to := d.receiver(stay)

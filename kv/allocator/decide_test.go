@@ -45,11 +45,11 @@ func TestDecide(t *testing.T) {
 			"remove replica -n3: it has 4 voters, 3 are wanted"},
 
 		{"a node that leaves is replaced", "n1,n2,n3 leaving,n4", "1* 2 3",
-			"replace replica +n4 -n3: n3 is decommissioned"},
+			"replace replica +n4 -n3: n3 is leaving the cluster"},
 		{"the lease goes before its replica", "n1 leaving,n2 7 leases,n3,n4", "1* 2 3",
-			"transfer lease n1>n3: n1 is decommissioned"},
+			"transfer lease n1>n3: n1 is leaving the cluster"},
 		{"three nodes, one of them leaving, need a fourth", "n1,n2,n3 leaving", "1* 2 3",
-			"blocked: n3 is decommissioned: needs a fourth node"},
+			"blocked: n3 is leaving the cluster: needs a fourth node"},
 		{"the only replica is copied first", "n1 leaving,n2 1", "1*", "add replica +n2: it has 1 of 3 voters"},
 
 		{"a learner that is needed is promoted", "n1,n2,n3,n4 2", "1* 2 3L", "add replica +n3: it has 2 of 3 voters"},

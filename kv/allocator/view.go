@@ -44,8 +44,9 @@ type Node struct {
 	Locality   Locality
 	Liveness   Liveness
 	Membership Membership
-	// Draining nodes take nothing new. DiskFull ones take no new data.
-	Draining, DiskFull bool
+	// Draining nodes take nothing new. DiskFull ones take no new data. Refused
+	// says that one did not take a replica lately.
+	Draining, DiskFull, Refused bool
 	// Replicas and Leases are counts, QPS the batches a second that its leases
 	// serve.
 	Replicas, Leases, QPS float64
@@ -67,6 +68,8 @@ func (n *Node) mayReceive() (why string, ok bool) {
 		return "is draining", false
 	case n.DiskFull:
 		return "has a full disk", false
+	case n.Refused:
+		return "did not take a replica just now", false
 	}
 	return "", true
 }

@@ -45,11 +45,15 @@ func (r *Replica) adminChangeReplicas(ctx context.Context, c *kvapi.ReplicaChang
 	case <-ctx.Done():
 		return fmt.Errorf("%s: waiting for another change: %w", r.rangeID, ctx.Err())
 	}
-	return r.changeReplicas(ctx, c.Add, c.Remove)
+	return r.changeReplicas(ctx, c.Add, c.Remove, whyAsked)
 }
 
-// changeReplicas is adminChangeReplicas for one who holds r.moving.
-func (r *Replica) changeReplicas(ctx context.Context, add, remove []kvapi.NodeID) error {
+// whyAsked is the reason of changes by hand.
+const whyAsked = "by hand"
+
+// changeReplicas is adminChangeReplicas for one who holds r.moving. why is for
+// the range log.
+func (r *Replica) changeReplicas(ctx context.Context, add, remove []kvapi.NodeID, why string) error {
 	for _, n := range remove {
 		switch _, ok := r.Desc().Replica(n); {
 		case n == r.store.ident.NodeID:
@@ -61,19 +65,19 @@ func (r *Replica) changeReplicas(ctx context.Context, add, remove []kvapi.NodeID
 			return fmt.Errorf("%s is to be added and removed", n)
 		}
 	}
-	if err := r.leaveJoint(ctx); err != nil {
+	if err := r.leaveJoint(ctx, why); err != nil {
 		return err
 	}
 	for _, n := range add {
-		if err := r.addLearner(ctx, n); err != nil {
+		if err := r.addLearner(ctx, n, why); err != nil {
 			return err
 		}
 	}
-	if err := r.changeVoters(ctx, add, remove); err != nil {
+	if err := r.changeVoters(ctx, add, remove, why); err != nil {
 		return err
 	}
 	for _, n := range remove {
-		if err := r.removeLearner(ctx, n); err != nil {
+		if err := r.removeLearner(ctx, n, why); err != nil {
 			return err
 		}
 	}
@@ -82,10 +86,10 @@ func (r *Replica) changeReplicas(ctx context.Context, add, remove []kvapi.NodeID
 
 // addLearner makes sure that a node has a replica with the range's data, be it
 // a voter or a learner.
-func (r *Replica) addLearner(ctx context.Context, n kvapi.NodeID) error {
+func (r *Replica) addLearner(ctx context.Context, n kvapi.NodeID, why string) error {
 	rep, ok := r.Desc().Replica(n)
 	if !ok {
-		err := r.changeDescriptor(ctx, func(d *kvapi.RangeDescriptor) error {
+		err := r.changeDescriptor(ctx, why, func(d *kvapi.RangeDescriptor) error {
 			if _, ok := d.Replica(n); ok {
 				return errDescriptorChanged
 			}
@@ -111,7 +115,7 @@ func (r *Replica) addLearner(ctx context.Context, n kvapi.NodeID) error {
 
 // changeVoters promotes and demotes in one step, or, if that is more than one
 // change, by a joint configuration.
-func (r *Replica) changeVoters(ctx context.Context, promote, demote []kvapi.NodeID) error {
+func (r *Replica) changeVoters(ctx context.Context, promote, demote []kvapi.NodeID, why string) error {
 	changes := 0
 	count := func(d *kvapi.RangeDescriptor) {
 		changes = 0
@@ -124,7 +128,10 @@ func (r *Replica) changeVoters(ctx context.Context, promote, demote []kvapi.Node
 	if count(r.Desc()); changes == 0 {
 		return nil
 	}
-	err := r.changeDescriptor(ctx, func(d *kvapi.RangeDescriptor) error {
+	if err := r.checkQuorumAfter(promote, demote); err != nil {
+		return err
+	}
+	err := r.changeDescriptor(ctx, why, func(d *kvapi.RangeDescriptor) error {
 		if count(d); changes == 0 {
 			return errDescriptorChanged
 		}
@@ -145,7 +152,33 @@ func (r *Replica) changeVoters(ctx context.Context, promote, demote []kvapi.Node
 	if err != nil {
 		return fmt.Errorf("change the voters of %s: %w", r.rangeID, err)
 	}
-	return r.leaveJoint(ctx)
+	return r.leaveJoint(ctx, why)
+}
+
+// checkQuorumAfter refuses a change after which the replicas that are heard of
+// would be no majority: it would be the last one.
+func (r *Replica) checkQuorumAfter(promote, demote []kvapi.NodeID) error {
+	desc := r.Desc()
+	r.raftMu.Lock()
+	defer r.raftMu.Unlock()
+	if r.raftMu.group == nil || !r.raftMu.group.Status().IsLeader() {
+		return r.notLeaseholder("not the leader")
+	}
+	voters, active := 0, 0
+	r.raftMu.group.VisitProgress(func(p raftgroup.Progress) {
+		rep, ok := desc.ReplicaByID(p.ReplicaID)
+		if !ok || mayBecome(&rep, promote, demote) != kvapi.Voter {
+			return
+		}
+		voters++
+		if p.RecentActive || p.ReplicaID == r.replicaID {
+			active++
+		}
+	})
+	if active <= voters/2 {
+		return fmt.Errorf("of the %d voters that %s would have, only %d answer", voters, r.rangeID, active)
+	}
+	return nil
 }
 
 // mayBecome is what a replica shall be.
@@ -161,7 +194,7 @@ func mayBecome(rep *kvapi.ReplicaDescriptor, promote, demote []kvapi.NodeID) kva
 
 // leaveJoint ends a change of voters that has begun, this leaseholder's or an
 // earlier one's.
-func (r *Replica) leaveJoint(ctx context.Context) error {
+func (r *Replica) leaveJoint(ctx context.Context, why string) error {
 	desc := r.Desc()
 	if !desc.IsJoint() {
 		return nil
@@ -173,7 +206,7 @@ func (r *Replica) leaveJoint(ctx context.Context) error {
 		}
 		return r.notLeaseholder("it leaves the voters")
 	}
-	err := r.changeDescriptor(ctx, func(d *kvapi.RangeDescriptor) error {
+	err := r.changeDescriptor(ctx, why, func(d *kvapi.RangeDescriptor) error {
 		for i := range d.Replicas {
 			switch rep := &d.Replicas[i]; rep.Type {
 			case kvapi.VoterIncoming:
@@ -191,8 +224,8 @@ func (r *Replica) leaveJoint(ctx context.Context) error {
 }
 
 // removeLearner takes a node's replica, which does not vote, out of the range.
-func (r *Replica) removeLearner(ctx context.Context, n kvapi.NodeID) error {
-	err := r.changeDescriptor(ctx, func(d *kvapi.RangeDescriptor) error {
+func (r *Replica) removeLearner(ctx context.Context, n kvapi.NodeID, why string) error {
+	err := r.changeDescriptor(ctx, why, func(d *kvapi.RangeDescriptor) error {
 		for i, rep := range d.Replicas {
 			if rep.NodeID == n && rep.Type == kvapi.Learner {
 				d.Replicas = append(d.Replicas[:i], d.Replicas[i+1:]...)
@@ -209,7 +242,7 @@ func (r *Replica) removeLearner(ctx context.Context, n kvapi.NodeID) error {
 
 // changeDescriptor runs the transaction that replaces the descriptor and
 // carries the trigger.
-func (r *Replica) changeDescriptor(ctx context.Context, change func(*kvapi.RangeDescriptor) error) error {
+func (r *Replica) changeDescriptor(ctx context.Context, why string, change func(*kvapi.RangeDescriptor) error) error {
 	if r.store.cfg.Txns == nil {
 		return errNoTxns
 	}

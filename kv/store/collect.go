@@ -65,6 +65,41 @@ func (d *doubt) startKey(desc *kvapi.RangeDescriptor) kvapi.Key {
 	return d.start
 }
 
+// collectLoop looks for forgotten replicas. It has a goroutine of its own: what
+// it asks of a range without quorum waits.
+func (s *Store) collectLoop() {
+	t := time.NewTicker(replicateEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			s.collectPass(s.ctx)
+		case <-s.stopping:
+			return
+		}
+	}
+}
+
+// collectPass looks once at every replica that does not lead.
+func (s *Store) collectPass(ctx context.Context) {
+	if s.cfg.Txns == nil {
+		return
+	}
+	for _, r := range s.replicas.all() {
+		if s.isStopping() {
+			return
+		}
+		if r.leaseStatus(noTimestamp).IsValid() {
+			continue
+		}
+		cctx, cancel := context.WithTimeout(ctx, collectTimeout)
+		if err := r.maybeCollect(cctx); err != nil && !s.isStopping() {
+			s.cfg.Log.Debug("collect", "range", r.rangeID, "err", err)
+		}
+		cancel()
+	}
+}
+
 // maybeCollect removes a replica that its range has forgotten.
 func (r *Replica) maybeCollect(ctx context.Context) error {
 	r.mu.RLock()

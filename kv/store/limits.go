@@ -130,6 +130,22 @@ const (
 	// but the room it takes.
 	doubtEvery      = 30 * time.Second
 	doubtVoterEvery = 10 * time.Minute
+	// collectTimeout bounds one such question.
+	collectTimeout = 10 * time.Second
+	// replicateWorkers is how many ranges are changed at a time: as many as
+	// snapshots may be sent at a time.
+	replicateWorkers = snapshotsOutMax
+	// movesMax and transfersMax bound what one pass of the queue does to even
+	// things out: no more than gossip can follow.
+	movesMax     = 4
+	transfersMax = 8
+	// toldAfter is when what a node did is surely in what is heard of it, and
+	// recentFor when it is so whatever happened to gossip.
+	toldAfter = 6 * time.Second
+	recentFor = 30 * time.Second
+	// refusedFor is how long a node is not asked again after a replica did not
+	// get there.
+	refusedFor = 30 * time.Second
 	// replicateTimeout bounds the work on one range.
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.

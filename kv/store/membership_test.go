@@ -62,6 +62,18 @@ func (c *cluster) threeVoters() error {
 			}
 		}
 	}
+	for id := range c.nodes {
+		n := c.up(id)
+		if n == nil {
+			continue
+		}
+		for _, r := range n.store.replicas.all() {
+			d := newest[r.rangeID]
+			if _, ok := d.ReplicaByID(r.replicaID); !ok {
+				return fmt.Errorf("%s has a replica of %s", id, &d)
+			}
+		}
+	}
 	if len(newest) < 3 {
 		return fmt.Errorf("only %d ranges", len(newest))
 	}
@@ -214,10 +226,10 @@ func TestLeaseholderThatIsBeingDemotedHandsOver(t *testing.T) {
 		from := c.followerOf3(tkey("a"))
 		r := c.nodes[leader].store.replicas.lookup(tkey("a"))
 		ctx := context.Background()
-		if err := r.addLearner(ctx, 4); err != nil {
+		if err := r.addLearner(ctx, 4, "test"); err != nil {
 			t.Fatal(err)
 		}
-		err := r.changeDescriptor(ctx, func(d *kvapi.RangeDescriptor) error {
+		err := r.changeDescriptor(ctx, "test", func(d *kvapi.RangeDescriptor) error {
 			for i := range d.Replicas {
 				switch d.Replicas[i].NodeID {
 				case from:
@@ -265,7 +277,7 @@ func TestReplicaRemovedWhileAwayFindsOut(t *testing.T) {
 				if as == kvapi.Learner {
 					away = 4
 					leader := c.leader(tkey("a"))
-					if err := c.nodes[leader].store.replicas.lookup(tkey("a")).addLearner(context.Background(), away); err != nil {
+					if err := c.nodes[leader].store.replicas.lookup(tkey("a")).addLearner(context.Background(), away, "test"); err != nil {
 						t.Fatal(err)
 					}
 				}
