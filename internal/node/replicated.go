@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
 )
 
 // A cluster begins as one node with one replica of everything. Its nodes let SQL
