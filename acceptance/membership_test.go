@@ -73,6 +73,17 @@ func TestNodesLeaveForGoodUnderPgbench(t *testing.T) {
 	}
 	run.judge(t)
 
+	// Every decision has its reason.
+	conn := connect(t, via.URL())
+	for _, why := range []string{
+		fmt.Sprintf("repair: n%s has been silent for too long", run.victim.ID),
+		fmt.Sprintf("decommission: n%s is leaving the cluster", leaver.ID),
+	} {
+		if n := one[int](t, conn, "SELECT count(*) FROM cairn.range_log WHERE event = 'voters' AND why LIKE $1 || '%'", why); n == 0 {
+			t.Errorf("cairn.range_log does not say %q", why)
+		}
+	}
+
 	states, err := c.NodeStates(via)
 	if err != nil || states[leaver.ID] != "decommissioned" || states[run.victim.ID] != "dead" {
 		t.Errorf("states %v, %v", states, err)

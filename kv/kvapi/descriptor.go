@@ -123,6 +123,13 @@ func (d *RangeDescriptor) Voters() int {
 func (d *RangeDescriptor) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s [%s, %s) gen %d ", d.RangeID, d.StartKey, d.EndKey, d.Generation)
+	b.WriteString(d.ReplicaList())
+	return b.String()
+}
+
+// ReplicaList prints (n1,1)(n2,2).
+func (d *RangeDescriptor) ReplicaList() string {
+	var b strings.Builder
 	for _, r := range d.Replicas {
 		b.WriteString(r.String())
 	}

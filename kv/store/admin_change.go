@@ -268,9 +268,27 @@ func (r *Replica) changeDescriptor(ctx context.Context, why string, change func(
 		if err := putDescriptor(ctx, txn, &next); err != nil {
 			return err
 		}
+		if kind, ok := eventOf(old, &next); ok {
+			e := kvapi.RangeEvent{RangeID: next.RangeID, Kind: kind, Why: why + "; replicas " + next.ReplicaList()}
+			if err := r.store.logEvent(ctx, txn, e); err != nil {
+				return err
+			}
+		}
 		txn.SetChangeReplicasTrigger(next.StartKey, &kvapi.ChangeReplicasTrigger{Desc: next})
 		return nil
 	})
+}
+
+// eventOf is what a step is in the range log. A swap is there when it is over,
+// and that the demoted replica goes then needs no saying.
+func eventOf(old, next *kvapi.RangeDescriptor) (kind kvapi.RangeEventKind, ok bool) {
+	switch {
+	case next.IsJoint(), len(next.Replicas) < len(old.Replicas):
+		return "", false
+	case len(next.Replicas) > len(old.Replicas):
+		return kvapi.EventLearner, true
+	}
+	return kvapi.EventVoters, true
 }
 
 // waitForLearner returns when a learner has the range's data and nearly all of

@@ -227,9 +227,21 @@ func (r *Replica) act(ctx context.Context, a allocator.Action) error {
 	case allocator.RemoveLearner:
 		return r.removeLearner(ctx, a.Remove, why)
 	case allocator.TransferLease:
-		return r.transferAway(ctx, a.To)
+		if err := r.transferAway(ctx, a.To); err != nil {
+			return err
+		}
+		return r.logLease(ctx, a.To, why)
 	}
 	return fmt.Errorf("%s is no action", a.Kind)
+}
+
+// logLease writes that the lease was moved: a transfer has no transaction that
+// could.
+func (r *Replica) logLease(ctx context.Context, to kvapi.NodeID, why string) error {
+	return r.store.cfg.Txns.RunTxn(ctx, "range log", func(ctx context.Context, txn Txn) error {
+		return r.store.logEvent(ctx, txn, kvapi.RangeEvent{RangeID: r.rangeID, Kind: kvapi.EventLease,
+			Why: fmt.Sprintf("%s; now at %s", why, to)})
+	})
 }
 
 // allocatorRange is the range as the allocator wants it.
