@@ -60,9 +60,12 @@
 // Ranges that grow too large split by themselves, and take no new data while
 // they are far too large (split_queue.go).
 //
+// A range without quorum, or whose writes hang, refuses at once what it could not
+// serve (breaker.go).
+//
 // Not here: what requests mean (kv/batcheval), who waits for whom
 // (kv/concurrency), routing (rangecache), merges, and where replicas should be
-// beyond a simple count (allocation).
+// (kv/allocator decides, replicate.go acts).
 //
 // Read next: replica.go, replica_write.go, apply.go, apply_split.go; then
 // D. Ongaro, "Consensus: Bridging Theory and Practice", 2014, chapters 3-6.

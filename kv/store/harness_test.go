@@ -395,7 +395,7 @@ func (c *cluster) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 				return br, nil
 			}
 			switch err.Kind {
-			case kvapi.ErrNotLeaseholder, kvapi.ErrRangeNotFound, kvapi.ErrUnavailable, kvapi.ErrRangeMismatch:
+			case kvapi.ErrNotLeaseholder, kvapi.ErrRangeNotFound, kvapi.ErrUnavailable, kvapi.ErrRangeUnavailable, kvapi.ErrRangeMismatch:
 				last = err
 			default:
 				return nil, err

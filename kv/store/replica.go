@@ -33,6 +33,8 @@ type Replica struct {
 	gateways gateways
 	// size lets writes wait while the range is far too large (split_queue.go).
 	size sizeGate
+	// breaker refuses requests while they could not be served (breaker.go).
+	breaker breaker
 	// doubt decides when to ask whether this still is a replica (collect.go).
 	doubt doubt
 	// campaignSoon asks the next run to stand for election.

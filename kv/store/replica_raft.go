@@ -179,6 +179,7 @@ func (r *Replica) processTick() bool {
 	r.maybeCampaignAgain()
 	r.tickLease()
 	r.noteStuck()
+	r.tickBreaker()
 	r.maybeTruncateLog()
 	if r.maySleep() {
 		r.sleep()
