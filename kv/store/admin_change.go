@@ -298,9 +298,16 @@ func (r *Replica) waitForLearner(ctx context.Context, id kvapi.ReplicaID) error 
 	defer cancel()
 	t := time.NewTicker(learnerPoll)
 	defer t.Stop()
+	heard := time.Now()
 	for {
 		p, leads := r.progressOf(id)
+		if p.RecentActive || p.State != raftgroup.Probing {
+			heard = time.Now()
+		}
 		switch {
+		case time.Since(heard) > learnerSilentMax:
+			// Gossip has yet to notice that its node is gone.
+			return fmt.Errorf("its node has not answered for %s", learnerSilentMax)
 		case !leads:
 			return r.notLeaseholder("deposed while a learner caught up")
 		case p.State == raftgroup.Replicating && p.Match+learnerLagMax >= r.appliedIndex():

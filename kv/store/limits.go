@@ -83,6 +83,8 @@ const (
 	// and how often it is looked at.
 	learnerTimeout = 2 * time.Minute
 	learnerPoll    = 50 * time.Millisecond
+	// learnerSilentMax is how long it may say nothing at all.
+	learnerSilentMax = 5 * time.Second
 	// learnerLagMax and transferLagMax are the entries a replica may lack
 	// before it votes, or leads: less than a moment's traffic.
 	learnerLagMax  = 256

@@ -147,3 +147,22 @@ func TestQueueLeavesANodeThatRefused(t *testing.T) {
 		c.checkConsistency()
 	})
 }
+
+// A node that gossip still takes for live does not answer: the move is given up
+// soon, and made to another node.
+func TestQueueGivesUpALearnerThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := four(t)
+		c.mustPut("a", "1")
+		c.isolate(4, true)
+		r := c.nodes[c.leader(tkey("a"))].store.replicas.lookup(tkey("a"))
+		began := time.Now()
+		err := r.changeReplicas(context.Background(), []kvapi.NodeID{4}, []kvapi.NodeID{c.followerOf3(tkey("a"))}, "test")
+		if in := time.Since(began); err == nil || in > 3*learnerSilentMax {
+			t.Errorf("%v after %s", err, in)
+		}
+		c.isolate(4, false)
+		c.replicate()
+		c.checkConsistency()
+	})
+}
