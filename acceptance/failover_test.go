@@ -69,6 +69,8 @@ func TestAPausedLeaderGivesNoWrongAnswerAndLosesNothing(t *testing.T) {
 type tpcbRun struct {
 	c      *cluster.Cluster
 	victim *cluster.Node
+	// gone are the nodes that do not come back.
+	gone   []*cluster.Node
 	bench  load.TPCB
 	pulse  *load.Pulse
 	stop   context.CancelFunc
@@ -107,6 +109,11 @@ func startTPCB(t *testing.T, c *cluster.Cluster, p plan) *tpcbRun {
 	return r
 }
 
+// survivors are the nodes that ran all the time.
+func (r *tpcbRun) survivors() []*cluster.Node {
+	return slices.DeleteFunc(r.c.Others(r.victim), func(n *cluster.Node) bool { return slices.Contains(r.gone, n) })
+}
+
 // judge ends the run and compares everything with everything.
 func (r *tpcbRun) judge(t *testing.T) {
 	t.Helper()
@@ -121,7 +128,7 @@ func (r *tpcbRun) judge(t *testing.T) {
 	if !gotThrough(theirs) {
 		t.Errorf("pgbench did not get through")
 	}
-	for _, n := range r.c.Others(r.victim) {
+	for _, n := range r.survivors() {
 		if d := r.pulse.Longest(n.Name); d > silenceMax {
 			t.Errorf("clients of %s waited %v, promised are %v", n.Name, d, silenceMax)
 		}
@@ -130,6 +137,9 @@ func (r *tpcbRun) judge(t *testing.T) {
 		t.Errorf("pgbench waited %d s", d)
 	}
 	for _, n := range r.c.Nodes {
+		if slices.Contains(r.gone, n) {
+			continue
+		}
 		unnamed := r.judgeTables(t, n)
 		if unnamed < theirs.Processed || unnamed > theirs.Processed+pgbenchClients {
 			t.Errorf("%s: pgbench was told of %d transactions, %d are there", n.Name, theirs.Processed, unnamed)

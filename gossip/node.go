@@ -28,6 +28,8 @@ type NodeDescriptor struct {
 	// Draining nodes take no new leases or replicas.
 	Draining bool     `wire:"7"`
 	Capacity Capacity `wire:"8"`
+	// Locality is where the node is, as region=eu,zone=b (kv/allocator).
+	Locality string `wire:"9"`
 }
 
 // Capacity is how full a node is.
@@ -38,6 +40,8 @@ type Capacity struct {
 	Leases             int64  `wire:"4"`
 	// DiskFull says that the node takes no new data.
 	DiskFull bool `wire:"5"`
+	// BatchesPerSecond is what its leases serve.
+	BatchesPerSecond int64 `wire:"6"`
 }
 
 // Node is a node as this one sees it.

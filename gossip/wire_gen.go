@@ -28,6 +28,9 @@ func (x *Capacity) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 5, 0)
 		}
 	}
+	if x.BatchesPerSecond != 0 {
+		b = wire.AppendInt(b, 6, int64(x.BatchesPerSecond))
+	}
 	return b
 }
 
@@ -71,6 +74,12 @@ func (x *Capacity) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.DiskFull = u != 0
+		case num == 6 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.BatchesPerSecond = int64(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -113,6 +122,9 @@ func (x *NodeDescriptor) AppendWire(b []byte) []byte {
 		b = b[:at-2]
 	} else {
 		b = wire.End(b, at)
+	}
+	if len(x.Locality) > 0 {
+		b = wire.AppendBytes(b, 9, x.Locality)
 	}
 	return b
 }
@@ -177,6 +189,12 @@ func (x *NodeDescriptor) UnmarshalWire(b []byte) (err error) {
 			if err = x.Capacity.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 9 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Locality = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

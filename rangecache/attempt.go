@@ -41,6 +41,8 @@ func (s *Sender) sendPart(ctx context.Context, e *entry, ba *kvapi.BatchRequest,
 			return nil, s.giveUp(f, err)
 		case ctx.Err() != nil:
 			return nil, s.giveUp(f, kvapi.NewError(kvapi.ErrCanceled, "%v (%v)", context.Cause(ctx), err))
+		case err.Kind == kvapi.ErrRangeUnavailable && b.total > brokenPatience:
+			return nil, s.giveUp(f, err)
 		case b.total > patience:
 			return nil, s.giveUp(f, kvapi.NewError(kvapi.ErrUnavailable, "%s: no replica served the request: %v", e.desc.RangeID, err))
 		}
@@ -82,7 +84,8 @@ func (c *Cache) heardNewer(e *entry) bool {
 
 // round tries the replicas of e once each, plus the leaseholders they name.
 func (s *Sender) round(ctx context.Context, e *entry, ba *kvapi.BatchRequest, f *fate) (*kvapi.BatchResponse, *kvapi.Error, verdict) {
-	var last *kvapi.Error
+	var last, broken *kvapi.Error
+	hopeless := true
 	order := s.order(e)
 	for hints, i := 0, 0; i < len(order); i++ {
 		node := order[i]
@@ -92,6 +95,10 @@ func (s *Sender) round(ctx context.Context, e *entry, ba *kvapi.BatchRequest, f 
 			return br, nil, final
 		}
 		v := s.judge(ctx, e, node, err, f)
+		if err.Kind == kvapi.ErrRangeUnavailable {
+			broken = err
+		}
+		hopeless = hopeless && v != follow
 		switch v {
 		case final, redivide:
 			return nil, err, v
@@ -110,6 +117,9 @@ func (s *Sender) round(ctx context.Context, e *entry, ba *kvapi.BatchRequest, f 
 	}
 	if last == nil {
 		last = kvapi.NewError(kvapi.ErrUnavailable, "%s has no voters", &e.desc)
+	}
+	if broken != nil && hopeless {
+		last = broken // it says why; the others only are not there
 	}
 	return nil, last, nextReplica
 }
@@ -226,6 +236,9 @@ func (s *Sender) judge(ctx context.Context, e *entry, node kvapi.NodeID, err *kv
 		s.metrics.Mismatches.Add(1)
 		return redivide
 	case kvapi.ErrRangeNotFound:
+		return nextReplica
+	case kvapi.ErrRangeUnavailable:
+		e.hint.CompareAndSwap(uint32(node), 0)
 		return nextReplica
 	case kvapi.ErrNodeUnreachable, kvapi.ErrUnavailable, kvapi.ErrCanceled, kvapi.ErrAmbiguous:
 		return s.judgeLost(ctx, err, f)

@@ -19,6 +19,10 @@ const (
 	backoffMax = 200 * time.Millisecond
 	// patience is how long a batch is tried while no replica serves it.
 	patience = 30 * time.Second
+	// brokenPatience is how long a batch is tried while the range's replicas say
+	// that they cannot serve, or are not there: what told them so took longer than
+	// any fail-over, but the descriptor here may be old.
+	brokenPatience = time.Second
 	// slowAttempt is when an attempt is first suspected to hang; probeWait is
 	// how long a replica has to say who leads.
 	slowAttempt = 2 * time.Second

@@ -42,7 +42,7 @@ func outcomeOf(err *kvapi.Error) outcome {
 		return tellCommitted
 	case kvapi.ErrAmbiguous:
 		return findOut
-	case kvapi.ErrCanceled, kvapi.ErrNodeUnreachable, kvapi.ErrUnavailable:
+	case kvapi.ErrCanceled, kvapi.ErrNodeUnreachable, kvapi.ErrUnavailable, kvapi.ErrRangeUnavailable:
 		if err.MaybeApplied {
 			return findOut
 		}

@@ -246,7 +246,7 @@ func wrapError(ctx context.Context, e *kvapi.Error) error {
 		return lockConflict(e)
 	case kvapi.ErrLockTimeout:
 		return &LockTimeoutError{Key: e.Key, Holder: e.Other}
-	case kvapi.ErrUnavailable, kvapi.ErrNodeUnreachable:
+	case kvapi.ErrUnavailable, kvapi.ErrNodeUnreachable, kvapi.ErrRangeUnavailable:
 		return &UnavailableError{Cause: e}
 	case kvapi.ErrOverloaded:
 		return &OverloadedError{Cause: e}

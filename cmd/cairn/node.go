@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"text/tabwriter"
@@ -10,11 +11,12 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/cairndb/cairn/internal/rpc/rpcpb"
+	"github.com/cairndb/cairn/kv/allocator"
 )
 
 func newNode() *cobra.Command {
-	cmd := &cobra.Command{Use: "node", Short: "Look at the nodes of a cluster"}
-	cmd.AddCommand(newNodeLs())
+	cmd := &cobra.Command{Use: "node", Short: "Look at the nodes of a cluster, and take nodes out of it"}
+	cmd.AddCommand(newNodeLs(), newNodeDecommission(), newNodeDrain())
 	return cmd
 }
 
@@ -23,7 +25,16 @@ func newNodeLs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List the nodes of the cluster as one of them sees it",
-		Args:  cobra.NoArgs,
+		Long: `List the nodes of the cluster as one of them sees it. STATE is one of
+
+  live             it is heard of
+  silent           it is not, and may come back
+  dead             it has been silent for --dead-after: its replicas are made anew
+  draining         it gives its leases away, or has
+  disk full        it takes no new data
+  decommissioning  it gives its replicas away and then leaves
+  decommissioned   it has left for ever`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
 				resp, err := rpcpb.NewAdminClient(conn).Nodes(ctx, &rpcpb.NodesRequest{})
@@ -31,20 +42,12 @@ func newNodeLs() *cobra.Command {
 					return err
 				}
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-				fmt.Fprintln(w, "NODE\tSTATE\tSQL\tRPC\tHTTP\tRANGES\tLEASES\tDISK FREE\tUP\tVERSION")
+				fmt.Fprintln(w, "NODE\tSTATE\tLOCALITY\tSQL\tRPC\tHTTP\tREPLICAS\tLEASES\tBATCHES/S\tDISK FREE\tUP\tVERSION")
 				for _, n := range resp.Nodes {
-					state := "live"
-					switch {
-					case !n.Live:
-						state = "silent"
-					case n.Draining:
-						state = "draining"
-					case n.DiskFull:
-						state = "disk full"
-					}
 					up := time.Since(time.Unix(0, n.StartedNanos)).Round(time.Second)
-					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", n.NodeId, state, n.SqlAddress, n.RpcAddress,
-						n.HttpAddress, n.Ranges, n.Leases, sizeText(int64(n.DiskAvailableBytes)), up, n.Version)
+					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", n.NodeId, nodeState(n), cmp.Or(n.Locality, "-"),
+						n.SqlAddress, n.RpcAddress, n.HttpAddress, n.Ranges, n.Leases, n.BatchesPerSecond,
+						sizeText(int64(n.DiskAvailableBytes)), up, n.Version)
 				}
 				return w.Flush()
 			})
@@ -52,6 +55,25 @@ func newNodeLs() *cobra.Command {
 	}
 	f.register(cmd)
 	return cmd
+}
+
+// nodeState is a node's state in a word, the most important one.
+func nodeState(n *rpcpb.Node) string {
+	switch {
+	case n.Membership == allocator.Decommissioned.String():
+		return n.Membership
+	case n.Dead:
+		return "dead"
+	case !n.Live:
+		return "silent"
+	case n.Membership == allocator.Decommissioning.String():
+		return n.Membership
+	case n.Draining:
+		return "draining"
+	case n.DiskFull:
+		return "disk full"
+	}
+	return "live"
 }
 
 // sizeText prints a size with a binary unit.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cairndb/cairn/internal/certs"
 	"github.com/cairndb/cairn/internal/node"
+	"github.com/cairndb/cairn/kv/allocator"
 )
 
 // startFlags are the flags of start and start-single-node.
@@ -39,6 +40,8 @@ func (f *startFlags) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.cfg.MaxOffset, "max-offset", node.DefaultMaxOffset, "largest difference between any two nodes' clocks; the same on all nodes")
 	fs.DurationVar(&f.cfg.Failover, "failover", node.DefaultFailover, "how long other nodes wait for one that has gone silent before they lead its ranges; at least four times --max-offset")
 	fs.StringVar(&f.leases, "leases", "expiration", "leader or expiration: what leases stand on, nodes that support each other, or commands that renew each of them")
+	fs.StringVar(&f.cfg.Locality, "locality", "", "where the node is, the widest tier first: region=eu,zone=b; replicas are spread over tiers")
+	fs.DurationVar(&f.cfg.DeadAfter, "dead-after", allocator.DeadAfterDefault, "silence after which a node's replicas are made anew elsewhere; the same on all nodes")
 	fs.StringVar(&f.cache, "cache", "", "size of the block cache (default a sixteenth of the memory, 128MiB to 4GiB)")
 	fs.StringVar(&f.rangeMax, "range-size", "128MiB", "size beyond which a range splits; give all nodes the same")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error; logs go to standard error")
@@ -124,8 +127,12 @@ Start all nodes of a new cluster with the same --join list, then run
 
 When SQL clients can connect, a line beginning with "ready" and naming the
 addresses is printed on standard output. SIGTERM or SIGINT drains the node:
-clients finish their statements, leases move to other nodes, and the process
-exits with status 0.
+leases move to other nodes, clients finish their statements, and the process
+exits with status 0. So it does when the node has been decommissioned.
+
+With --locality, a range's replicas are put where they share as few regions, then
+zones, … as possible. A node that is silent for --dead-after is given up: its
+replicas are made anew on other nodes; if it comes back it is empty but welcome.
 
 When the disk is nearly full the node refuses new data (SQLSTATE 53100) and goes
 on with reads and deletes; with room again it takes data again. A node that
@@ -169,7 +176,7 @@ func newStartSingleNode() *cobra.Command {
 }
 
 // drainMax bounds a drain; what is left is then closed.
-const drainMax = 10 * time.Second
+const drainMax = 12 * time.Second
 
 // runNode runs a node until a signal ends it.
 func runNode(cmd *cobra.Command, cfg node.Config) error {
@@ -185,8 +192,13 @@ func runNode(cmd *cobra.Command, cfg node.Config) error {
 	}
 	a := n.Addresses()
 	fmt.Fprintf(cmd.OutOrStdout(), "ready: node %s sql=%s rpc=%s http=%s\n", n.NodeID(), a.SQL, a.RPC, a.HTTP)
-	<-ctx.Done()
-	cfg.Log.Info("draining")
+	told, why := n.Ended()
+	select {
+	case <-ctx.Done():
+		cfg.Log.Info("draining")
+	case <-told:
+		cfg.Log.Info("draining", "why", why())
+	}
 	drain, cancel := context.WithTimeout(context.Background(), drainMax)
 	defer cancel()
 	n.Drain(drain)

@@ -5,13 +5,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/cairndb/cairn/gossip"
 	"github.com/cairndb/cairn/internal/rpc"
+	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/raftgroup"
 	"github.com/cairndb/cairn/kv/storage"
+	"github.com/cairndb/cairn/kv/store"
 	"github.com/cairndb/cairn/schema"
 )
 
@@ -78,7 +81,37 @@ func (f firstRange) FirstRange() (kvapi.RangeDescriptor, error) {
 }
 
 // liveNodes implements store.NodeLister.
-type liveNodes struct{ g *gossip.Gossip }
+type liveNodes struct {
+	g       *gossip.Gossip
+	members *members
+	// deadAfter is how long a node may be silent.
+	deadAfter time.Duration
+}
+
+// Nodes implements store.NodeLister.
+func (l liveNodes) Nodes() []store.NodeState {
+	var out []store.NodeState
+	for _, n := range l.g.Nodes() {
+		out = append(out, store.NodeState{Node: l.node(&n), Heard: n.Heard})
+	}
+	return out
+}
+
+// node is a node as the allocator wants it.
+func (l liveNodes) node(n *gossip.Node) allocator.Node {
+	out := allocator.Node{ID: n.NodeID, Membership: l.members.of(n.NodeID), Draining: n.Draining, DiskFull: n.Capacity.DiskFull,
+		Replicas: float64(n.Capacity.Ranges), Leases: float64(n.Capacity.Leases), QPS: float64(n.Capacity.BatchesPerSecond)}
+	// It was checked by the node itself at its start.
+	out.Locality, _ = allocator.ParseLocality(n.Locality)
+	switch {
+	case n.Live:
+	case time.Since(n.Heard) < l.deadAfter:
+		out.Liveness = allocator.Silent
+	default:
+		out.Liveness = allocator.Dead
+	}
+	return out
+}
 
 // LiveNodes implements store.NodeLister.
 func (l liveNodes) LiveNodes() []kvapi.NodeID {

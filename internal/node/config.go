@@ -8,7 +8,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/cairndb/cairn/gossip"
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/liveness"
 	"github.com/cairndb/cairn/kv/storage"
 	"github.com/cairndb/cairn/kv/store"
@@ -22,6 +24,8 @@ const (
 	DefaultMaxOffset = 250 * time.Millisecond
 	// DefaultFailover is how long a silent node is not missed.
 	DefaultFailover = liveness.DefaultSupport
+	// DeadAfterMin is the least --dead-after: gossip's own window.
+	DeadAfterMin = gossip.LiveWindow
 )
 
 // Config is how a node is started.
@@ -54,6 +58,11 @@ type Config struct {
 	// ExpirationLeases are renewed by a command per range; the others stand on
 	// nodes that support each other (kv/liveness).
 	ExpirationLeases bool
+	// Locality is where the node is: region=eu,zone=b, the widest tier first.
+	Locality string
+	// DeadAfter is how long a node may be silent before its replicas are made
+	// anew elsewhere; the same on all nodes.
+	DeadAfter time.Duration
 	// Ballast keeps a file in the store that is given up when the disk is full
 	// (storage.Space).
 	Ballast bool
@@ -98,6 +107,15 @@ func (c *Config) check() error {
 	set(&c.SQLAddr, DefaultSQLAddr)
 	set(&c.RPCAddr, DefaultRPCAddr)
 	set(&c.HTTPAddr, DefaultHTTPAddr)
+	if _, err := allocator.ParseLocality(c.Locality); err != nil {
+		return fmt.Errorf("--locality: %w", err)
+	}
+	if c.DeadAfter == 0 {
+		c.DeadAfter = allocator.DeadAfterDefault
+	}
+	if c.DeadAfter < DeadAfterMin {
+		return fmt.Errorf("--dead-after %s is less than %s, after which a silence is noticed", c.DeadAfter, DeadAfterMin)
+	}
 	if c.MaxOffset == 0 {
 		c.MaxOffset = DefaultMaxOffset
 	}

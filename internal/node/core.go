@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/cairndb/cairn/internal/rpc"
 	"github.com/cairndb/cairn/internal/rpc/rpcpb"
 	"github.com/cairndb/cairn/internal/workers"
+	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/intents"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -52,8 +54,13 @@ type CoreConfig struct {
 	// Leases and Support: see store.Config.
 	Leases  store.LeaseMode
 	Support time.Duration
-	Knobs   store.TestingKnobs
-	Log     *slog.Logger
+	// DeadAfter is how long a node may be silent before its replicas are made
+	// anew; 0 means allocator.DeadAfterDefault.
+	DeadAfter time.Duration
+	// OnDecommissioned is called, once, when this node has left the cluster.
+	OnDecommissioned func()
+	Knobs            store.TestingKnobs
+	Log              *slog.Logger
 	// Fatal ends the node before it can answer wrongly.
 	Fatal func(error)
 }
@@ -72,6 +79,7 @@ type Core struct {
 	Intents   *intents.Resolver
 	Catalog   *schema.Catalog
 
+	members   *members
 	workers   *workers.Pool
 	bound     *hlc.Bound
 	snapshots *snapshotReceiver
@@ -92,7 +100,8 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 		return nil, fmt.Errorf("read the store's identity: %w", err)
 	}
 	c := &Core{cfg: cfg, Ident: ident, Clock: cfg.Clock, Offsets: hlc.NewOffsetMonitor(cfg.Clock.MaxOffset()), drained: make(chan struct{}),
-		workers: workers.New(idleWorkersMax)}
+		workers: workers.New(idleWorkersMax), members: &members{}}
+	c.cfg.DeadAfter = cmp.Or(c.cfg.DeadAfter, allocator.DeadAfterDefault)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if c.bound, err = hlc.StartBound(ctx, cfg.Clock, boundStore{cfg.Engine}); err != nil {
 		return nil, err
@@ -139,7 +148,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 		Recoverer: c.Intents, Logger: c.cfg.Log, Go: c.workers.Go})
 	s, err := store.Open(ctx, store.Config{
 		Engine: c.cfg.Engine, Clock: c.Clock, Transport: &raftTransport{net: &c.Transport},
-		Txns: &txnRunner{c.DB}, Sender: c.Sender, Nodes: liveNodes{c.Gossip}, Log: c.cfg.Log,
+		Txns: &txnRunner{c.DB}, Sender: c.Sender, Nodes: c.liveNodes(), Log: c.cfg.Log,
 		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
 		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart,
 		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs,
@@ -203,6 +212,7 @@ func (c *Core) handle(mux *rpc.Mux) {
 		}
 		return nil, c.Catalog.Drain(ctx, req)
 	})
+	mux.HandleCall(methodAreYouThere, func(context.Context, kvapi.NodeID, []byte) (rpc.Appender, error) { return nil, nil })
 	mux.HandleSend(methodCancel, func(_ kvapi.NodeID, payload []byte) {
 		if c.cfg.OnCancel != nil {
 			c.cfg.OnCancel(payload)
@@ -229,6 +239,7 @@ func (c *Core) background() {
 		c.fatalUnlessStopping(j.Run(c.ctx), "clock")
 	})
 	c.wg.Go(c.tend)
+	c.wg.Go(c.tendMembers)
 }
 
 func (c *Core) fatalUnlessStopping(err error, what string) {
@@ -310,12 +321,15 @@ func (c *Core) describe() gossip.NodeDescriptor {
 	d := c.cfg.Describe()
 	d.NodeID = c.Ident.NodeID
 	if c.Store != nil {
+		qps := 0.0
 		for _, r := range c.Store.RangeInfos() {
 			d.Capacity.Ranges++
 			if r.LeaseValid {
 				d.Capacity.Leases++
+				qps += r.QPS
 			}
 		}
+		d.Capacity.BatchesPerSecond = int64(qps)
 	}
 	if disk, err := c.cfg.Engine.Capacity(); err == nil {
 		d.Capacity.DiskUsedBytes, d.Capacity.DiskAvailableBytes = disk.UsedBytes, disk.AvailBytes

@@ -117,6 +117,7 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("snapshots_sent_total", "Snapshots sent to followers.", &m.SnapshotsSent),
 		counter("snapshots_applied_total", "Snapshots received and applied.", &m.SnapshotsApplied),
 		counter("leases_followed_total", "Leases that moved to where requests come from.", &m.LeasesFollowed),
+		counter("range_breakers_opened_total", "Ranges that became unavailable: without quorum or hanging.", &m.BreakersOpened),
 		counter("txn_records_collected_total", "Records of transactions that nobody else ended.", &m.RecordsCollected),
 		counter("batches_read_total", "Read-only batches evaluated.", &m.ReadBatches),
 		counter("batches_write_total", "Writing batches evaluated.", &m.WriteBatches),

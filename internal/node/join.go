@@ -68,7 +68,7 @@ func (n *Node) join(ctx context.Context) error {
 			if addr == n.rpcAddr {
 				continue
 			}
-			ident, err := n.askToJoin(ctx, addr, kvapi.ClusterID{})
+			ident, err := n.askToJoin(ctx, addr, store.Ident{})
 			if status.Code(err) == codes.FailedPrecondition {
 				return fmt.Errorf("%s refused this node: %s", addr, status.Convert(err).Message())
 			}
@@ -98,7 +98,7 @@ func (n *Node) verifyMembership(ctx context.Context, ident store.Ident) error {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		_, err := n.askToJoin(ctx, addr, ident.ClusterID)
+		_, err := n.askToJoin(ctx, addr, ident)
 		cancel()
 		if status.Code(err) == codes.FailedPrecondition {
 			return fmt.Errorf("%s refused this node: %s", addr, status.Convert(err).Message())
@@ -110,7 +110,7 @@ func (n *Node) verifyMembership(ctx context.Context, ident store.Ident) error {
 	return nil
 }
 
-func (n *Node) askToJoin(ctx context.Context, addr string, member kvapi.ClusterID) (store.Ident, error) {
+func (n *Node) askToJoin(ctx context.Context, addr string, member store.Ident) (store.Ident, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	conn, err := rpc.Dial(addr, n.cfg.NodeTLS)
@@ -121,8 +121,8 @@ func (n *Node) askToJoin(ctx context.Context, addr string, member kvapi.ClusterI
 	now := n.clock.Now()
 	req := &rpcpb.JoinRequest{Version: version.Build(), MaxOffsetNanos: int64(n.cfg.MaxOffset),
 		Now: &rpcpb.Timestamp{WallNanos: now.WallTime, Logical: now.Logical}}
-	if !member.IsZero() {
-		req.ClusterId = member[:]
+	if !member.ClusterID.IsZero() {
+		req.ClusterId, req.NodeId, req.RpcAddress = member.ClusterID[:], uint32(member.NodeID), n.rpcAddr
 	}
 	resp, err := rpcpb.NewClusterClient(conn).Join(ctx, req)
 	if err != nil {

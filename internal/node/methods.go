@@ -15,4 +15,6 @@ const (
 	methodLocks    rpc.Method = 8
 	methodSettings rpc.Method = 9
 	methodLiveness rpc.Method = 10
+	// methodAreYouThere is answered with nothing.
+	methodAreYouThere rpc.Method = 11
 )

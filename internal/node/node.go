@@ -50,6 +50,12 @@ type Node struct {
 	ready     atomic.Bool
 	closeOnce sync.Once
 
+	// ended is closed when the node was told to end by the cluster; why says by
+	// what.
+	ended    chan struct{}
+	endOnce  sync.Once
+	endedWhy string
+
 	// founded is closed when this node has founded the cluster, under foundMu.
 	foundMu sync.Mutex
 	founded chan struct{}
@@ -61,7 +67,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, started: time.Now(), founded: make(chan struct{})}
+	n := &Node{cfg: cfg, started: time.Now(), founded: make(chan struct{}), ended: make(chan struct{})}
 	n.clock = hlc.NewClock(cfg.Wall, cfg.MaxOffset)
 	if err := n.start(ctx); err != nil {
 		n.Close()
@@ -91,6 +97,7 @@ func (n *Node) start(ctx context.Context) error {
 		Transport:   n.transport, Bootstrap: n.cfg.Join, Exchange: n.exchange,
 		Describe: n.describe, OnCancel: n.onCancel, ReplicationFactor: n.cfg.ReplicationFactor, RangeBytesMax: n.cfg.RangeBytesMax,
 		Leases: n.cfg.leases(), Support: n.cfg.Failover,
+		DeadAfter: n.cfg.DeadAfter, OnDecommissioned: func() { n.end("this node has been decommissioned") },
 		Log: n.cfg.Log, Fatal: n.cfg.Fatal,
 	})
 	if err != nil {
@@ -160,7 +167,7 @@ func (n *Node) transport(mux *rpc.Mux, g *gossip.Gossip, offsets *hlc.OffsetMoni
 
 func (n *Node) describe() gossip.NodeDescriptor {
 	return gossip.NodeDescriptor{RPCAddress: n.rpcAddr, SQLAddress: n.sqlAddr, HTTPAddress: n.httpAddr,
-		Version: version.Build(), StartedNanos: n.started.UnixNano()}
+		Version: version.Build(), StartedNanos: n.started.UnixNano(), Locality: n.cfg.Locality}
 }
 
 func (n *Node) serveSQL(core *Core) error {
@@ -207,23 +214,60 @@ func (n *Node) Core() *Core { return n.core.Load() }
 // NodeID returns the id the cluster gave to this node.
 func (n *Node) NodeID() kvapi.NodeID { return n.core.Load().Ident.NodeID }
 
-// Drain lets clients finish and hands leases over, until ctx ends; then Close.
-func (n *Node) Drain(ctx context.Context) {
+// end tells whoever runs the node that it should end.
+func (n *Node) end(why string) {
+	n.endOnce.Do(func() {
+		n.endedWhy = why
+		close(n.ended)
+	})
+}
+
+// Ended is closed when the cluster has told this node to end; why says by what.
+func (n *Node) Ended() (told <-chan struct{}, why func() string) {
+	return n.ended, func() string { return n.endedWhy }
+}
+
+// Drain takes the node out of service, until ctx ends; then Close. It returns
+// how many leases could not be handed over.
+//
+//  1. It says that it is not ready and drains: load balancers and the other
+//     nodes send nothing new.
+//  2. It hands its leases over, while its clients go on: what they do next is
+//     served by other nodes.
+//  3. Statements that run may end; then their connections are closed (57P01).
+//  4. Leases that came back meanwhile, by an election for one, go too.
+func (n *Node) Drain(ctx context.Context) (leasesLeft int) {
 	n.ready.Store(false)
+	c := n.core.Load()
+	handOver := func(limit time.Duration) {
+		if c == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		if err := c.Drain(ctx); err != nil {
+			n.cfg.Log.Warn("not all leases were handed over", "err", err)
+		}
+	}
+	handOver(drainLeasesMax)
 	if n.wire != nil {
 		sessions, cancel := context.WithTimeout(ctx, drainSessionsMax)
 		n.wire.Drain(sessions)
 		cancel()
 	}
-	if c := n.core.Load(); c != nil {
-		if err := c.Drain(ctx); err != nil {
-			n.cfg.Log.Warn("not all leases were handed over", "err", err)
-		}
+	handOver(drainLeasesMax)
+	if c != nil {
+		leasesLeft = c.leasesToHandOver()
 	}
+	return leasesLeft
 }
 
-// drainSessionsMax is how long running statements may go on at a drain.
-const drainSessionsMax = 5 * time.Second
+const (
+	// drainLeasesMax bounds a round of handing leases over.
+	drainLeasesMax = 4 * time.Second
+	// drainSessionsMax is how long running statements may go on at a drain.
+	drainSessionsMax = 5 * time.Second
+)
 
 // Close ends the node at once, in the reverse order of the start. It may be
 // called again.

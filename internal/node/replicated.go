@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/cairndb/cairn/kv/kvapi"
 )
 
 // A cluster begins as one node with one replica of everything. Its nodes let SQL
@@ -82,7 +80,7 @@ func (c *Core) allReplicated(ctx context.Context, want int) error {
 	for i := range descs {
 		voters := 0
 		for _, rep := range descs[i].Replicas {
-			if rep.Type == kvapi.Voter {
+			if rep.Type.Votes() {
 				voters++
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/internal/rpc/rpcpb"
+	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
@@ -28,7 +29,7 @@ func (s clusterService) Join(ctx context.Context, req *rpcpb.JoinRequest) (*rpcp
 	if c == nil {
 		return nil, errStarting
 	}
-	if err := s.admit(c, req); err != nil {
+	if err := s.admit(ctx, c, req); err != nil {
 		return nil, status.Error(codes.FailedPrecondition, err.Error())
 	}
 	resp := &rpcpb.JoinResponse{ClusterId: c.Ident.ClusterID[:]}
@@ -46,9 +47,12 @@ func (s clusterService) Join(ctx context.Context, req *rpcpb.JoinRequest) (*rpcp
 }
 
 // admit says in one line why a node may not join.
-func (s clusterService) admit(c *Core, req *rpcpb.JoinRequest) error {
+func (s clusterService) admit(ctx context.Context, c *Core, req *rpcpb.JoinRequest) error {
 	if len(req.ClusterId) > 0 && string(req.ClusterId) != string(c.Ident.ClusterID[:]) {
 		return errors.New("its store belongs to another cluster; start it with an empty store, or join its own cluster")
+	}
+	if err := c.admitMember(ctx, kvapi.NodeID(req.NodeId), req.RpcAddress); err != nil {
+		return err
 	}
 	if d := time.Duration(req.MaxOffsetNanos); d != s.n.cfg.MaxOffset {
 		return errors.New("it runs with --max-offset " + d.String() + ", this cluster with " + s.n.cfg.MaxOffset.String())
@@ -102,11 +106,14 @@ func (s adminService) Nodes(context.Context, *rpcpb.NodesRequest) (*rpcpb.NodesR
 	}
 	resp := &rpcpb.NodesResponse{}
 	for _, nd := range c.Gossip.Nodes() {
+		as := c.liveNodes().node(&nd)
 		resp.Nodes = append(resp.Nodes, &rpcpb.Node{
 			NodeId: uint32(nd.NodeID), RpcAddress: nd.RPCAddress, SqlAddress: nd.SQLAddress, HttpAddress: nd.HTTPAddress,
 			Version: nd.Version, StartedNanos: nd.StartedNanos, Live: nd.Live, Ranges: nd.Capacity.Ranges,
 			Leases: nd.Capacity.Leases, DiskUsedBytes: nd.Capacity.DiskUsedBytes, DiskAvailableBytes: nd.Capacity.DiskAvailableBytes,
-			DiskFull: nd.Capacity.DiskFull, Draining: nd.Draining,
+			DiskFull: nd.Capacity.DiskFull, Draining: nd.Draining, Locality: nd.Locality,
+			Membership: as.Membership.String(), BatchesPerSecond: nd.Capacity.BatchesPerSecond,
+			Dead: as.Liveness == allocator.Dead,
 		})
 	}
 	return resp, nil
@@ -136,7 +143,7 @@ func rangeToProto(r ClusterRange) *rpcpb.Range {
 	for _, rep := range r.Desc.Replicas {
 		// A learner is not a replica that anybody may count on: with two voters
 		// and a learner, the loss of one node is too much.
-		if rep.Type == kvapi.Voter {
+		if rep.Type.Votes() {
 			p.Replicas = append(p.Replicas, uint32(rep.NodeID))
 		}
 	}
@@ -170,4 +177,44 @@ func (s adminService) SplitRange(ctx context.Context, req *rpcpb.SplitRangeReque
 		}
 	}
 	return resp, nil
+}
+
+// Decommission implements rpcpb.AdminServer.
+func (s adminService) Decommission(ctx context.Context, req *rpcpb.DecommissionRequest) (*rpcpb.DecommissionResponse, error) {
+	c := s.n.core.Load()
+	if c == nil {
+		return nil, errStarting
+	}
+	id := kvapi.NodeID(req.NodeId)
+	var err error
+	switch req.Do {
+	case rpcpb.DecommissionRequest_BEGIN:
+		err = c.SetMembership(ctx, id, allocator.Decommissioning)
+	case rpcpb.DecommissionRequest_CANCEL:
+		err = c.SetMembership(ctx, id, allocator.Member)
+	}
+	var d *departure
+	if err == nil {
+		d, err = c.departure(ctx, id)
+	}
+	var no *membershipError
+	switch {
+	case errors.As(err, &no):
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	case err != nil:
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	return d.proto(), nil
+}
+
+// Drain implements rpcpb.AdminServer.
+func (s adminService) Drain(ctx context.Context, req *rpcpb.DrainRequest) (*rpcpb.DrainResponse, error) {
+	if s.n.core.Load() == nil {
+		return nil, errStarting
+	}
+	left := s.n.Drain(ctx)
+	if req.Shutdown {
+		s.n.end("it was told to end by cairn node drain")
+	}
+	return &rpcpb.DrainResponse{LeasesLeft: int64(left)}, nil
 }

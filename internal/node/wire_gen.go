@@ -4,7 +4,59 @@ package node
 
 import (
 	"github.com/cairndb/cairn/internal/wire"
+	"github.com/cairndb/cairn/kv/kvapi"
 )
+
+// AppendWire appends the encoded x to b.
+func (x *memberRecord) AppendWire(b []byte) []byte {
+	if x.NodeID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.NodeID))
+	}
+	if x.Membership != 0 {
+		b = wire.AppendUint(b, 2, uint64(x.Membership))
+	}
+	if x.SinceNanos != 0 {
+		b = wire.AppendInt(b, 3, int64(x.SinceNanos))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *memberRecord) UnmarshalWire(b []byte) (err error) {
+	*x = memberRecord{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.NodeID = kvapi.NodeID(u)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Membership = uint8(u)
+		case num == 3 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.SinceNanos = int64(n)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // AppendWire appends the encoded x to b.
 func (x *snapshotChunk) AppendWire(b []byte) []byte {

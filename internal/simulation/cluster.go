@@ -26,6 +26,10 @@ type Cluster struct {
 	leases store.LeaseMode
 	log    *slog.Logger
 	began  time.Time
+	// splits are keys of ranges, for storms of moves.
+	splits []kvapi.Key
+	// deadAfter is how long a node may be silent.
+	deadAfter time.Duration
 	// crashes decides what a crash keeps; used by one goroutine at a time.
 	crashes *rand.Rand
 
@@ -52,7 +56,7 @@ func normalLink() memnet.Faults {
 // it returns.
 func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, knobs store.TestingKnobs, log *slog.Logger) (*Cluster, error) {
 	knobs.DisableTicks = true // a paused node does not tick; see Node.tick
-	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), done: make(chan struct{})}
+	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), deadAfter: deadAfter(seed), done: make(chan struct{})}
 	c.net.SetDefault(normalLink())
 	disks := seed.source("disks")
 	for i := range n {

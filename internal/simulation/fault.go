@@ -47,6 +47,11 @@ const (
 	ClocksApart   FaultKind = "clocks apart"
 	TransferCrash FaultKind = "transfer lease, then crash"
 	SplitStorm    FaultKind = "split storm"
+	// Changes of membership; see churn.go.
+	Move         FaultKind = "move replica"
+	MoveStorm    FaultKind = "move storm"
+	MoveCrash    FaultKind = "move replica, then crash"
+	Decommission FaultKind = "decommission"
 )
 
 // String prints the fault on a line.
@@ -69,6 +74,10 @@ func (f Fault) String() string {
 		return s + fmt.Sprintf(": n%d before n%d", f.A+1, f.B+1)
 	case TransferCrash:
 		return s + fmt.Sprintf(": %s to n%d, crash of n%d", f.Key, f.A+1, f.victim()+1)
+	case Move, MoveStorm:
+		return s + fmt.Sprintf(" of %s from n%d to n%d", f.Key, f.B+1, f.A+1)
+	case MoveCrash:
+		return s + fmt.Sprintf(" of %s from n%d to n%d, crash of n%d", f.Key, f.B+1, f.A+1, f.victim()+1)
 	case Transfer:
 		return s + fmt.Sprintf(" of %s to n%d", f.Key, f.A+1)
 	case Rereplica:
@@ -188,6 +197,13 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 		defer c.restart(ctx, crashed)
 	case SplitStorm:
 		c.splitStorm(ctx, f)
+	case MoveStorm:
+		c.moveStorm(ctx, f)
+	case MoveCrash:
+		crashed := c.moveAndCrash(ctx, f)
+		defer c.restart(ctx, crashed)
+	case Decommission:
+		defer c.decommission(ctx, f)()
 	default:
 		c.administer(ctx, f)
 	}
@@ -288,6 +304,11 @@ func (c *Cluster) administer(ctx context.Context, f Fault) {
 		q.Kind = kvapi.AdminSplit
 	case Transfer:
 		q.Kind, q.Target = kvapi.AdminTransferLease, c.nodes[f.A].id
+	case Move:
+		if q.Change = c.moveOf(ctx, f); q.Change == nil {
+			return
+		}
+		q.Kind = kvapi.AdminChangeReplicas
 	case Rereplica:
 		q.Kind, q.Change = kvapi.AdminChangeReplicas, &kvapi.ReplicaChange{Remove: []kvapi.NodeID{c.nodes[f.A].id}}
 	}

@@ -167,6 +167,7 @@ func (r *run) start(ctx context.Context) (err error) {
 		}
 		r.workloads, r.splits = append(r.workloads, w), append(r.splits, w.SplitKeys()...)
 	}
+	r.c.splits = r.splits
 	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, r.splits, r.Faults)
 	if len(r.Faults) == 0 {
 		combined := Combined(r.Seed.source("combined faults"), r.Nodes, r.Safety, r.splits)
@@ -176,6 +177,8 @@ func (r *run) start(ctx context.Context) (err error) {
 			}
 		}
 		r.result.Schedule = inOrder(r.result.Schedule, combined)
+		churn := Churn(r.Seed.source("membership"), r.Nodes, r.Safety, r.splits)
+		r.result.Schedule = inOrder(r.result.Schedule, churn)
 	}
 	return r.c.waitReplicated(ctx)
 }

@@ -60,6 +60,7 @@ type Manager struct {
 	locks   *locktable.Table
 	pushes  *txnwait.Queue
 
+	available availability
 	lockWaits atomic.Int64
 	pushCount atomic.Int64
 }
@@ -73,12 +74,15 @@ func New(cfg Config) *Manager {
 	if cfg.Txns == nil {
 		cfg.Txns = txncache.New()
 	}
-	return &Manager{
+	m := &Manager{
 		cfg:     cfg,
 		latches: latch.New(),
 		locks:   locktable.New(cfg.Txns),
 		pushes:  txnwait.New(cfg.Txns, cfg.Pusher, cfg.Clock),
 	}
+	m.available.lost = make(chan struct{})
+	m.latches.Lost = m.available.wait
+	return m
 }
 
 // alone is the Pusher of a manager that reaches nobody.

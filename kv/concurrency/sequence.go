@@ -2,6 +2,7 @@ package concurrency
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cairndb/cairn/kv/concurrency/latch"
@@ -100,6 +101,10 @@ func (m *Manager) releaseLatches(g *Guard) {
 func (m *Manager) sequence(ctx context.Context, g *Guard) (waited bool, _ *kvapi.Error) {
 	for {
 		l, err := m.latches.Acquire(ctx, g.req.Spans.Latches)
+		if errors.Is(err, latch.ErrLost) {
+			m.Finish(g)
+			return waited, m.available.why()
+		}
 		if err != nil {
 			m.Finish(g)
 			return waited, kvapi.NewError(kvapi.ErrCanceled, "waiting for latches: %v", err)

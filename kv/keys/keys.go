@@ -88,6 +88,9 @@ func RangeLog(wallNanos int64, id kvapi.RangeID) Key {
 	return binary.BigEndian.AppendUint64(b, uint64(id))
 }
 
+// Node is the key of a node's record.
+func Node(id kvapi.NodeID) Key { return binary.BigEndian.AppendUint32(NodePrefix.Clone(), uint32(id)) }
+
 // Advisory is the key of an advisory lock, AdvisoryToken of its fencing token.
 func Advisory(database uint32, kind byte, number uint64) Key {
 	b := binary.BigEndian.AppendUint32(AdvisoryPrefix.Clone(), database)

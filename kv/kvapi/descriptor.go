@@ -19,6 +19,13 @@ const (
 	VoterDemotingLearner
 )
 
+// Votes reports whether a replica of the type votes in the configuration that
+// stands, or, while it changes, in the one to come.
+func (t ReplicaType) Votes() bool { return t == Voter || t == VoterIncoming }
+
+// IsTransient reports whether the type exists only in a joint configuration.
+func (t ReplicaType) IsTransient() bool { return t > Learner }
+
 // ReplicaDescriptor says where one replica lives.
 type ReplicaDescriptor struct {
 	NodeID    NodeID      `wire:"1"`
@@ -90,10 +97,39 @@ func (d *RangeDescriptor) ReplicaByID(id ReplicaID) (ReplicaDescriptor, bool) {
 	return ReplicaDescriptor{}, false
 }
 
+// IsJoint reports whether two configurations decide together: a change of
+// voters has begun and is not over.
+func (d *RangeDescriptor) IsJoint() bool {
+	for _, r := range d.Replicas {
+		if r.Type.IsTransient() {
+			return true
+		}
+	}
+	return false
+}
+
+// Voters counts the replicas that vote when a change under way is over.
+func (d *RangeDescriptor) Voters() int {
+	n := 0
+	for _, r := range d.Replicas {
+		if r.Type.Votes() {
+			n++
+		}
+	}
+	return n
+}
+
 // String prints r5 [a, b) gen 3 (n1,1)(n2,2).
 func (d *RangeDescriptor) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s [%s, %s) gen %d ", d.RangeID, d.StartKey, d.EndKey, d.Generation)
+	b.WriteString(d.ReplicaList())
+	return b.String()
+}
+
+// ReplicaList prints (n1,1)(n2,2).
+func (d *RangeDescriptor) ReplicaList() string {
+	var b strings.Builder
 	for _, r := range d.Replicas {
 		b.WriteString(r.String())
 	}

@@ -78,6 +78,10 @@ const (
 	// ErrLockTimeout: a lock was not released within the header's LockTimeout;
 	// Key is where, Other who holds it. Nothing was done.
 	ErrLockTimeout
+	// ErrRangeUnavailable: the range has no quorum, or the replica hangs, and has
+	// for longer than a fail-over takes; nothing was done. The message is for
+	// people.
+	ErrRangeUnavailable
 	errKindEnd
 )
 
@@ -106,6 +110,7 @@ var errorNames = [errKindEnd]string{
 	ErrDeadlock:            "deadlock",
 	ErrDiskFull:            "disk full",
 	ErrLockTimeout:         "lock timeout",
+	ErrRangeUnavailable:    "range unavailable",
 }
 
 // String prints the kind in words.

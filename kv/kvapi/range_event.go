@@ -7,6 +7,11 @@ type RangeEventKind string
 const (
 	EventSplit RangeEventKind = "split"
 	EventMerge RangeEventKind = "merge"
+	// EventLearner: a node is to get a replica, EventVoters: the voters changed.
+	EventLearner RangeEventKind = "learner"
+	EventVoters  RangeEventKind = "voters"
+	// EventLease: the lease was moved, by a decision.
+	EventLease RangeEventKind = "lease"
 )
 
 // RangeEvent is an entry of the range log: what was done to a range, and why.

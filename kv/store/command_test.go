@@ -65,16 +65,29 @@ func TestConfChangeBetween(t *testing.T) {
 		name     string
 		from, to *kvapi.RangeDescriptor
 		ok       bool
+		joint    bool
 	}{
-		{"add a learner", desc(v(1, kvapi.Voter)), desc(v(1, kvapi.Voter), v(2, kvapi.Learner)), true},
-		{"promote", desc(v(1, kvapi.Voter), v(2, kvapi.Learner)), desc(v(1, kvapi.Voter), v(2, kvapi.Voter)), true},
-		{"remove", desc(v(1, kvapi.Voter), v(2, kvapi.Voter)), desc(v(1, kvapi.Voter)), true},
-		{"swap", desc(v(1, kvapi.Voter), v(2, kvapi.Voter)), desc(v(1, kvapi.Voter), v(3, kvapi.Voter)), false},
-		{"demote", desc(v(1, kvapi.Voter), v(2, kvapi.Voter)), desc(v(1, kvapi.Voter), v(2, kvapi.Learner)), false},
-		{"nothing", desc(v(1, kvapi.Voter)), desc(v(1, kvapi.Voter)), false},
+		{"add a learner", desc(v(1, kvapi.Voter)), desc(v(1, kvapi.Voter), v(2, kvapi.Learner)), true, false},
+		{"promote", desc(v(1, kvapi.Voter), v(2, kvapi.Learner)), desc(v(1, kvapi.Voter), v(2, kvapi.Voter)), true, false},
+		{"remove", desc(v(1, kvapi.Voter), v(2, kvapi.Voter)), desc(v(1, kvapi.Voter)), true, false},
+		{"demote", desc(v(1, kvapi.Voter), v(2, kvapi.Voter)), desc(v(1, kvapi.Voter), v(2, kvapi.Learner)), true, false},
+		{"nothing", desc(v(1, kvapi.Voter)), desc(v(1, kvapi.Voter)), false, false},
+		{"swap without a joint step", desc(v(1, kvapi.Voter), v(2, kvapi.Voter)), desc(v(1, kvapi.Voter), v(3, kvapi.Voter)), false, false},
+		{"two learners at once", desc(v(1, kvapi.Voter)), desc(v(1, kvapi.Voter), v(2, kvapi.Learner), v(3, kvapi.Learner)), false, false},
+		{"swap begins", desc(v(1, kvapi.Voter), v(2, kvapi.Voter), v(3, kvapi.Learner)),
+			desc(v(1, kvapi.Voter), v(2, kvapi.VoterDemotingLearner), v(3, kvapi.VoterIncoming)), true, true},
+		{"swap ends", desc(v(1, kvapi.Voter), v(2, kvapi.VoterDemotingLearner), v(3, kvapi.VoterIncoming)),
+			desc(v(1, kvapi.Voter), v(2, kvapi.Learner), v(3, kvapi.Voter)), true, false},
+		{"swap ends by half", desc(v(1, kvapi.Voter), v(2, kvapi.VoterDemotingLearner), v(3, kvapi.VoterIncoming)),
+			desc(v(1, kvapi.Voter), v(2, kvapi.VoterDemotingLearner), v(3, kvapi.Voter)), false, false},
+		{"swap ends and more", desc(v(1, kvapi.Voter), v(2, kvapi.VoterDemotingLearner), v(3, kvapi.VoterIncoming)),
+			desc(v(1, kvapi.Voter), v(2, kvapi.Learner), v(3, kvapi.Voter), v(4, kvapi.Learner)), false, false},
+		{"a joint voter is removed", desc(v(1, kvapi.Voter), v(2, kvapi.VoterDemotingLearner), v(3, kvapi.VoterIncoming)),
+			desc(v(1, kvapi.Voter), v(3, kvapi.Voter)), false, false},
 	} {
-		if _, err := confChangeBetween(c.from, c.to); (err == nil) != c.ok {
-			t.Errorf("%s: %v", c.name, err)
+		change, err := confChangeBetween(c.from, c.to)
+		if (err == nil) != c.ok || change.Joint != c.joint && c.ok {
+			t.Errorf("%s: %+v, %v", c.name, change, err)
 		}
 	}
 }

@@ -49,6 +49,9 @@ type NodeLister interface {
 	LiveNodes() []kvapi.NodeID
 	// FullNodes returns those whose disks take no new data.
 	FullNodes() []kvapi.NodeID
+	// Nodes returns all nodes that were ever heard of, with what they have and
+	// whether they stay.
+	Nodes() []NodeState
 }
 
 // Config is what a store is made of. Engine, Clock and Transport are required;

@@ -46,6 +46,11 @@
 //	    published of Raft's state is published before a peer can hear of it.
 //	I10 A replica sleeps, unticked, only while an event will wake it (quiesce.go).
 //
+//	I9  The descriptor and Raft's configuration change by one entry; a swap of
+//	    voters goes through a joint configuration, and a voter is demoted before
+//	    it is removed, so that none that counts destroys itself (admin_change.go,
+//	    asserted in applyChange). Replica ids are never given twice.
+//
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try
 // again), or neither for a long time or because a snapshot jumped over it
@@ -55,9 +60,12 @@
 // Ranges that grow too large split by themselves, and take no new data while
 // they are far too large (split_queue.go).
 //
+// A range without quorum, or whose writes hang, refuses at once what it could not
+// serve (breaker.go).
+//
 // Not here: what requests mean (kv/batcheval), who waits for whom
 // (kv/concurrency), routing (rangecache), merges, and where replicas should be
-// beyond a simple count (allocation).
+// (kv/allocator decides, replicate.go acts).
 //
 // Read next: replica.go, replica_write.go, apply.go, apply_split.go; then
 // D. Ongaro, "Consensus: Bridging Theory and Practice", 2014, chapters 3-6.

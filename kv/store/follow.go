@@ -30,6 +30,8 @@ type gateways struct {
 	counts map[kvapi.NodeID]int64
 	// favourite is who sent most of them in the last window, 0 for nobody.
 	favourite kvapi.NodeID
+	// rate is the batches a second of the last window.
+	rate float64
 }
 
 // note counts a batch.
@@ -62,11 +64,19 @@ func (g *gateways) endWindow() kvapi.NodeID {
 		top = 0
 	}
 	before := g.favourite
-	g.counts, g.favourite = nil, top
+	g.counts, g.favourite, g.rate = nil, top, float64(total)/followWindow.Seconds()
 	if top != before {
 		return 0
 	}
 	return top
+}
+
+// load returns the batches a second of the last window, and who sent most of
+// them.
+func (g *gateways) load() (perSecond float64, near kvapi.NodeID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.rate, g.favourite
 }
 
 // followLoop moves leases to where requests come from.

@@ -8,12 +8,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/mvcc"
@@ -41,6 +43,12 @@ type cluster struct {
 	snapshotsOff bool
 	// hidden is a node that Send does not ask.
 	hidden kvapi.NodeID
+	// silence is what it means that a node is down.
+	silence allocator.Liveness
+	// membership of those that are no plain members.
+	membership map[kvapi.NodeID]allocator.Membership
+	// unlisted nodes get no replicas.
+	unlisted map[kvapi.NodeID]bool
 }
 
 type testNode struct {
@@ -86,7 +94,7 @@ func newCluster(t testing.TB, n int, knobs TestingKnobs) *cluster {
 }
 
 func newClusterWith(t testing.TB, n int, knobs TestingKnobs, configure func(*Config)) *cluster {
-	c := &cluster{t: t, knobs: knobs, configure: configure, nodes: map[kvapi.NodeID]*testNode{}, cut: map[[2]kvapi.NodeID]bool{}}
+	c := &cluster{t: t, knobs: knobs, configure: configure, nodes: map[kvapi.NodeID]*testNode{}, cut: map[[2]kvapi.NodeID]bool{}, silence: allocator.Silent}
 	for i := 1; i <= n; i++ {
 		id := kvapi.NodeID(i)
 		node := &testNode{c: c, id: id, fs: storagetest.NewCrashFS(), clock: hlc.NewClock(hlc.SystemClock{}, testMaxOffset),
@@ -217,9 +225,29 @@ func (c *cluster) LiveNodes() []kvapi.NodeID {
 	defer c.mu.Unlock()
 	var out []kvapi.NodeID
 	for id, n := range c.nodes {
-		if !n.down {
+		if !n.down && !c.unlisted[id] {
 			out = append(out, id)
 		}
+	}
+	return out
+}
+
+// Nodes implements NodeLister. A node that is down is dead at once.
+func (c *cluster) Nodes() []NodeState {
+	live := c.LiveNodes()
+	var out []NodeState
+	for id := kvapi.NodeID(1); int(id) <= len(c.nodes); id++ {
+		n := NodeState{Node: allocator.Node{ID: id}, Heard: time.Now()}
+		if !slices.Contains(live, id) {
+			n.Liveness = c.silence
+		}
+		if p := c.up(id); p != nil {
+			n.Replicas = float64(len(p.store.replicas.all()))
+		}
+		c.mu.Lock()
+		n.Membership = c.membership[id]
+		c.mu.Unlock()
+		out = append(out, n)
 	}
 	return out
 }
@@ -367,7 +395,7 @@ func (c *cluster) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 				return br, nil
 			}
 			switch err.Kind {
-			case kvapi.ErrNotLeaseholder, kvapi.ErrRangeNotFound, kvapi.ErrUnavailable, kvapi.ErrRangeMismatch:
+			case kvapi.ErrNotLeaseholder, kvapi.ErrRangeNotFound, kvapi.ErrUnavailable, kvapi.ErrRangeUnavailable, kvapi.ErrRangeMismatch:
 				last = err
 			default:
 				return nil, err

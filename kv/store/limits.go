@@ -92,6 +92,8 @@ const (
 	// and how often it is looked at.
 	learnerTimeout = 2 * time.Minute
 	learnerPoll    = 50 * time.Millisecond
+	// learnerSilentMax is how long it may say nothing at all.
+	learnerSilentMax = 5 * time.Second
 	// learnerLagMax and transferLagMax are the entries a replica may lack
 	// before it votes, or leads: less than a moment's traffic.
 	learnerLagMax  = 256
@@ -134,6 +136,27 @@ const (
 	splitRetryMax = 30 * time.Second
 	// splitScanEvery is how often all ranges are looked at.
 	splitScanEvery = 2 * time.Second
+	// doubtEvery and doubtVoterEvery are how often a replica that hears nothing
+	// asks whether it still is one (collect.go). Nothing is lost by coming late
+	// but the room it takes.
+	doubtEvery      = 30 * time.Second
+	doubtVoterEvery = 10 * time.Minute
+	// collectTimeout bounds one such question.
+	collectTimeout = 10 * time.Second
+	// replicateWorkers is how many ranges are changed at a time: as many as
+	// snapshots may be sent at a time.
+	replicateWorkers = snapshotsOutMax
+	// movesMax and transfersMax bound what one pass of the queue does to even
+	// things out: no more than gossip can follow.
+	movesMax     = 4
+	transfersMax = 8
+	// toldAfter is when what a node did is surely in what is heard of it, and
+	// recentFor when it is so whatever happened to gossip.
+	toldAfter = 6 * time.Second
+	recentFor = 30 * time.Second
+	// refusedFor is how long a node is not asked again after a replica did not
+	// get there.
+	refusedFor = 30 * time.Second
 	// replicateTimeout bounds the work on one range.
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.

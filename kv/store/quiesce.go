@@ -52,7 +52,8 @@ func (r *Replica) wakeUnlessSettled() {
 func (r *Replica) maySleep() bool {
 	g := &r.raftMu
 	if r.store.cfg.Leases != LeaderLeases || g.group == nil || g.standing > 0 || g.campaignAt > 0 || len(g.held) > 0 ||
-		g.prepared != nil || g.staged != nil || r.supportChanged.Load() || r.wakeSoon.Load() {
+		g.prepared != nil || g.staged != nil || r.supportChanged.Load() || r.wakeSoon.Load() ||
+		r.breaker.open.Load() != nil {
 		return false
 	}
 	st := g.group.Status()

@@ -37,6 +37,10 @@ type Replica struct {
 	gateways gateways
 	// size lets writes wait while the range is far too large (split_queue.go).
 	size sizeGate
+	// breaker refuses requests while they could not be served (breaker.go).
+	breaker breaker
+	// doubt decides when to ask whether this still is a replica (collect.go).
+	doubt doubt
 	// campaignSoon asks the next run to stand for election.
 	campaignSoon atomic.Bool
 	// supportChanged and wakeSoon ask the next run to look at what hangs on
@@ -56,6 +60,9 @@ type Replica struct {
 	// so that a split and a replica change wait for each other here rather
 	// than fail in their transactions. A channel: waiting ends with a context.
 	changing chan struct{}
+	// moving is held by whoever changes the replicas, over all of its steps; in
+	// between others may change the descriptor, by a split for one.
+	moving chan struct{}
 	// noRecordsAt is one more than the count of local keys at which there was no
 	// transaction record (collectRecords).
 	noRecordsAt atomic.Int64
@@ -132,7 +139,7 @@ type Replica struct {
 
 // newReplica returns a replica over loaded state, without its Raft group.
 func newReplica(s *Store, st rangeState, id kvapi.ReplicaID) *Replica {
-	r := &Replica{store: s, rangeID: st.desc.RangeID, replicaID: id, changing: make(chan struct{}, 1)}
+	r := &Replica{store: s, rangeID: st.desc.RangeID, replicaID: id, changing: make(chan struct{}, 1), moving: make(chan struct{}, 1)}
 	cc := concurrency.Config{Clock: s.cfg.Clock, Txns: s.txns}
 	if s.resolver != nil {
 		cc.Pusher = s.resolver

@@ -89,6 +89,7 @@ func (r *Replica) acceptPeer(e raftgroup.Envelope) bool {
 	if e.To.ReplicaID != r.replicaID || e.Message.From() != e.From.ReplicaID {
 		return false
 	}
+	r.doubt.note(e.StartKey)
 	r.heard.Lock()
 	r.heard.peers[e.From.ReplicaID] = e.From
 	r.heard.Unlock()
@@ -179,6 +180,7 @@ func (r *Replica) processTick() bool {
 	r.maybeCampaignAgain()
 	r.tickLease()
 	r.noteStuck()
+	r.tickBreaker()
 	r.maybeTruncateLog()
 	if r.maySleep() {
 		r.sleep()

@@ -69,6 +69,9 @@ func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kva
 	if r.store.cfg.Knobs.LocksInMemory {
 		ba = inMemory(ba)
 	}
+	if err := r.breaker.check(); err != nil {
+		return nil, err
+	}
 	// Asking before queueing saves the queue from those that cannot be served.
 	if _, err := r.ensureLease(ctx, hlc.Timestamp{}); err != nil {
 		return nil, err

@@ -3,17 +3,33 @@ package store
 import (
 	"context"
 	"errors"
-	"sort"
+	"fmt"
+	"slices"
+	"sync"
 	"time"
 
-	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
-// replicateLoop gives every range whose lease is here as many voters as
-// Config.ReplicationFactor and the live nodes allow, and removes replicas here
-// that their ranges have forgotten. It is the least that keeps data safe;
-// where replicas should be is the business of a later allocator.
+// The replicate queue does what the allocator decides, for the ranges whose
+// lease is here:
+//
+//	every replicateEvery, or when kicked
+//	   │  the cluster as gossip tells it, and what was done here since (view)
+//	   ▼
+//	Decide for each range ──▶ sorted by concern: repair before beauty
+//	   │                          │ replicateWorkers at a time, decided again
+//	   ▼                          ▼ just before, on the view as it is by then
+//	setBlocked                  changeReplicas / transferAway
+//
+// A pass repairs all that it can, but makes at most movesMax moves and
+// transfersMax transfers that only even things out: the next pass sees what
+// came of them. What the data costs on its way is paced where it flows
+// (kv/snapshot: a rate, and few snapshots at a time on both ends). A node that
+// could not take a replica is left alone for refusedFor.
+
+// replicateLoop runs the queue.
 func (s *Store) replicateLoop() {
 	t := time.NewTimer(replicateEvery)
 	defer t.Stop()
@@ -24,7 +40,7 @@ func (s *Store) replicateLoop() {
 		case <-s.kick:
 		case <-t.C:
 		}
-		if s.ReplicateOnce(s.ctx) {
+		if s.replicatePass(s.ctx) {
 			t.Reset(replicateEvery)
 		} else {
 			t.Reset(replicateAgain)
@@ -45,139 +61,191 @@ func (s *Store) KickReplicate() {
 // and that lacks voters: one that a split made while its left side lacked them too, or
 // one whose last leaseholder was lost in the middle of a change.
 func (s *Store) maybeKickReplicate(d *kvapi.RangeDescriptor) {
-	voters := 0
-	for _, rep := range d.Replicas {
-		if rep.Type == kvapi.Voter {
-			voters++
-		}
-	}
-	if voters < s.cfg.ReplicationFactor || voters < len(d.Replicas) {
+	if v := d.Voters(); v < s.cfg.ReplicationFactor || v < len(d.Replicas) {
 		s.KickReplicate()
 	}
 }
 
-// ReplicateOnce looks once at every range here. It reports whether all that it
-// began succeeded.
-func (s *Store) ReplicateOnce(ctx context.Context) (ok bool) {
-	if s.cfg.Txns == nil {
+// due is a range that something should be done about.
+type due struct {
+	r       *Replica
+	concern allocator.Concern
+}
+
+// pass is one turn of the queue.
+type pass struct {
+	s *Store
+	// urgent and beauty are done in this order.
+	mu struct {
+		sync.Mutex
+		view             *allocator.View
+		moves, transfers int
+		failed           bool
+	}
+}
+
+// ReplicateOnce looks once at every range here, for tests.
+func (s *Store) ReplicateOnce(ctx context.Context) {
+	s.collectPass(ctx)
+	s.replicatePass(ctx)
+}
+
+// replicatePass looks once at every range that is led here. It reports whether
+// all that it began succeeded.
+func (s *Store) replicatePass(ctx context.Context) (ok bool) {
+	if s.cfg.Txns == nil || s.cfg.Nodes == nil {
 		return true
 	}
-	ok = true
-	var live []kvapi.NodeID
-	if s.cfg.Nodes != nil {
-		live = s.cfg.Nodes.LiveNodes()
+	p := &pass{s: s}
+	p.mu.view = s.view()
+	p.mu.moves, p.mu.transfers = movesMax, transfersMax
+	work := p.scan()
+	queue := make(chan due)
+	var workers sync.WaitGroup
+	for range min(replicateWorkers, len(work)) {
+		workers.Go(func() {
+			for d := range queue {
+				p.work(ctx, d.r)
+			}
+		})
 	}
-	for _, r := range s.replicas.all() {
-		if s.isStopping() {
-			return ok
-		}
-		rctx, cancel := context.WithTimeout(ctx, replicateTimeout)
-		err := s.replicateRange(rctx, r, live)
-		cancel()
-		ok = ok && err == nil
-		if err != nil && !errors.Is(err, errDescriptorChanged) && !s.isStopping() {
-			s.cfg.Log.Info("replicate", "range", r.rangeID, "err", err)
-		}
-	}
-	return ok
-}
-
-func (s *Store) replicateRange(ctx context.Context, r *Replica, live []kvapi.NodeID) error {
-	if !r.leaseStatus(noTimestamp).IsValid() {
-		return r.maybeCollect(ctx)
-	}
-	desc := r.Desc()
-	want := min(s.cfg.ReplicationFactor, len(live))
-	voters := 0
-	for _, rep := range desc.Replicas {
-		if rep.Type == kvapi.Voter {
-			voters++
-		}
-	}
-	for _, rep := range desc.Replicas {
-		if rep.Type == kvapi.Learner {
-			return s.finishLearner(ctx, r, rep, voters < want, live)
-		}
-	}
-	if voters >= want {
-		return nil
-	}
-	for _, n := range s.candidates(desc, live) {
-		if err := r.addReplica(ctx, n); err != nil {
-			return err
-		}
-		s.cfg.Log.Info("replica added", "range", r.rangeID, "node", n)
-		if voters++; voters >= want {
+	for _, d := range work {
+		if s.isStopping() || ctx.Err() != nil {
 			break
 		}
+		queue <- d
 	}
-	return nil
+	close(queue)
+	workers.Wait()
+	return !p.mu.failed
 }
 
-// finishLearner promotes a learner that an interrupted change left, or removes
-// it where its node is gone.
-func (s *Store) finishLearner(ctx context.Context, r *Replica, rep kvapi.ReplicaDescriptor, wanted bool, live []kvapi.NodeID) error {
-	for _, n := range live {
-		if n == rep.NodeID && wanted {
-			return r.addReplica(ctx, rep.NodeID)
+// scan decides for every range. Those with something to do come out, the most
+// urgent first.
+func (p *pass) scan() (work []due) {
+	for _, r := range p.s.replicas.all() {
+		if p.s.isStopping() {
+			return nil
 		}
+		if !r.leaseStatus(noTimestamp).IsValid() {
+			p.s.setBlocked(r.rangeID, "")
+			continue
+		}
+		a := allocator.Decide(p.mu.view, r.allocatorRange())
+		why := ""
+		if a.Kind == allocator.Blocked {
+			why = a.Why
+		} else if a.Kind != allocator.None {
+			work = append(work, due{r, a.Concern})
+		}
+		p.s.setBlocked(r.rangeID, why)
 	}
-	return r.removeReplica(ctx, rep.NodeID)
+	slices.SortStableFunc(work, func(a, b due) int { return int(a.concern) - int(b.concern) })
+	return work
 }
 
-// candidates are the live nodes without a replica whose disks are not full, the
-// one with the fewest known replicas first.
-func (s *Store) candidates(desc *kvapi.RangeDescriptor, live []kvapi.NodeID) []kvapi.NodeID {
-	load := map[kvapi.NodeID]int{}
-	for _, r := range s.replicas.all() {
-		for _, rep := range r.Desc().Replicas {
-			load[rep.NodeID]++
+// work does what a range needs, step by step while it is urgent.
+func (p *pass) work(ctx context.Context, r *Replica) {
+	select {
+	case r.moving <- struct{}{}:
+		defer func() { <-r.moving }()
+	default:
+		return // an operator is changing it
+	}
+	ctx, cancel := context.WithTimeout(ctx, replicateTimeout)
+	defer cancel()
+	for {
+		a := p.decide(r)
+		if a.Kind == allocator.None || a.Kind == allocator.Blocked {
+			return
+		}
+		err := r.act(ctx, a)
+		switch {
+		case err == nil:
+			p.s.cfg.Log.Info(a.Kind.String(), "range", r.rangeID, "for", a.Concern, "add", a.Add, "remove", a.Remove, "to", a.To, "why", a.Why)
+		case p.s.isStopping():
+			return
+		default:
+			p.fail(r, a, err)
+			return
+		}
+		if a.Concern > allocator.Trim {
+			return
 		}
 	}
-	var out []kvapi.NodeID
-	for _, n := range live {
-		if _, ok := desc.Replica(n); !ok && !s.isFull(n) {
-			out = append(out, n)
-		}
-	}
-	sort.Slice(out, func(i, j int) bool {
-		return load[out[i]] < load[out[j]] || (load[out[i]] == load[out[j]] && out[i] < out[j])
-	})
-	return out
 }
 
-// maybeCollect removes a replica that its range has forgotten: it has not heard
-// of a leader, and a consistent read of the descriptor, from whoever has it,
-// does not name it. Only a removed replica can be left out of a descriptor of
-// a later generation.
-func (r *Replica) maybeCollect(ctx context.Context) error {
-	r.mu.RLock()
-	desc, leaderless := r.mu.desc, r.mu.leader == 0
-	r.mu.RUnlock()
-	if !leaderless || !desc.IsInitialized() {
-		return nil
+// decide decides anew, takes what the action costs from the pass, and books it
+// so that other decisions know of it.
+func (p *pass) decide(r *Replica) allocator.Action {
+	if !r.leaseStatus(noTimestamp).IsValid() {
+		return allocator.Action{}
 	}
-	var now kvapi.RangeDescriptor
-	found := false
-	err := r.store.cfg.Txns.RunTxn(ctx, "replica collection", func(ctx context.Context, txn Txn) error {
-		b, ok, err := txn.Get(ctx, keys.RangeDescriptor(desc.StartKey))
-		if err != nil || !ok {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	in := r.allocatorRange()
+	a := allocator.Decide(p.mu.view, in)
+	budget := &p.mu.moves
+	if a.Kind == allocator.TransferLease {
+		budget = &p.mu.transfers
+	}
+	if a.Concern > allocator.Trim {
+		if *budget == 0 {
+			return allocator.Action{}
+		}
+		*budget--
+	}
+	p.mu.view.Applied(a, in.QPS)
+	p.s.recent.add(a, in.QPS)
+	return a
+}
+
+func (p *pass) fail(r *Replica, a allocator.Action, err error) {
+	p.mu.Lock()
+	p.mu.failed = true
+	p.mu.Unlock()
+	if a.Add != 0 && !errors.Is(err, errDescriptorChanged) {
+		p.s.recent.refused(a.Add)
+	}
+	p.s.cfg.Log.Info("not done: "+a.Kind.String(), "range", r.rangeID, "add", a.Add, "remove", a.Remove, "to", a.To, "why", a.Why, "err", err)
+}
+
+// act carries an action out. The caller holds r.moving.
+func (r *Replica) act(ctx context.Context, a allocator.Action) error {
+	one := func(n kvapi.NodeID) []kvapi.NodeID {
+		if n == 0 {
+			return nil
+		}
+		return []kvapi.NodeID{n}
+	}
+	why := a.Concern.String() + ": " + a.Why
+	switch a.Kind {
+	case allocator.LeaveJoint:
+		return r.leaveJoint(ctx, why)
+	case allocator.AddReplica, allocator.ReplaceReplica, allocator.RemoveReplica:
+		return r.changeReplicas(ctx, one(a.Add), one(a.Remove), why)
+	case allocator.RemoveLearner:
+		return r.removeLearner(ctx, a.Remove, why)
+	case allocator.TransferLease:
+		if err := r.transferAway(ctx, a.To); err != nil {
 			return err
 		}
-		found = true
-		return now.UnmarshalWire(b)
+		return r.logLease(ctx, a.To, why)
+	}
+	return fmt.Errorf("%s is no action", a.Kind)
+}
+
+// logLease writes that the lease was moved: a transfer has no transaction that
+// could.
+func (r *Replica) logLease(ctx context.Context, to kvapi.NodeID, why string) error {
+	return r.store.cfg.Txns.RunTxn(ctx, "range log", func(ctx context.Context, txn Txn) error {
+		return r.store.logEvent(ctx, txn, kvapi.RangeEvent{RangeID: r.rangeID, Kind: kvapi.EventLease,
+			Why: fmt.Sprintf("%s; now at %s", why, to)})
 	})
-	if err != nil || !found || now.RangeID != desc.RangeID || now.Generation <= desc.Generation {
-		return err
-	}
-	if _, ok := now.ReplicaByID(r.replicaID); ok {
-		return nil
-	}
-	next := now.NextReplicaID
-	if back, ok := now.Replica(r.store.ident.NodeID); ok {
-		next = back.ReplicaID // the range came back; a later tombstone would keep it out for ever
-	}
-	r.removeSoon.Store(uint64(next))
-	r.store.enqueue(r.rangeID)
-	return nil
+}
+
+// allocatorRange is the range as the allocator wants it.
+func (r *Replica) allocatorRange() allocator.Range {
+	qps, near := r.gateways.load()
+	return allocator.Range{Desc: r.Desc(), Leaseholder: r.store.ident.NodeID, QPS: qps, Near: near}
 }

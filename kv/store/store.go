@@ -47,6 +47,10 @@ type Store struct {
 		sync.Mutex
 		ids map[kvapi.RangeID]struct{}
 	}
+	// recent is what the replicate queue did lately, blocked what it could not
+	// do (cluster_view.go).
+	recent  recentActions
+	blocked blocked
 	// full holds the nodes whose disks take no new data; nil for none.
 	full atomic.Pointer[fullNodes]
 
@@ -211,6 +215,7 @@ func (s *Store) Start() {
 	}
 	if !s.cfg.Knobs.DisableReplicateLoop {
 		s.background.Go(s.replicateLoop)
+		s.background.Go(s.collectLoop)
 		s.background.Go(s.followLoop)
 	}
 }

@@ -148,6 +148,8 @@ type RangeReport struct {
 	Applied     kvapi.LogIndex
 	Stats       kvapi.RangeStatistics
 	Concurrency concurrency.Metrics
+	// QPS is the batches a second that came here lately.
+	QPS float64
 }
 
 // RangeInfos reports on every replica of the store, in order of range id.
@@ -155,8 +157,9 @@ func (s *Store) RangeInfos() []RangeReport {
 	var out []RangeReport
 	for _, r := range s.replicas.all() {
 		st := r.leaseStatus(noTimestamp)
+		qps, _ := r.gateways.load()
 		r.mu.RLock()
-		out = append(out, RangeReport{
+		out = append(out, RangeReport{QPS: qps,
 			RangeInfo: kvapi.RangeInfo{Desc: *r.mu.desc, Lease: st.Lease},
 			ReplicaID: r.replicaID, Leader: r.mu.leader, Leads: r.mu.leads, LeaseValid: st.IsValid(),
 			LeaseEnd: st.End, Awake: r.awake.Load(),

@@ -24,6 +24,55 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type DecommissionRequest_Do int32
+
+const (
+	DecommissionRequest_LOOK   DecommissionRequest_Do = 0
+	DecommissionRequest_BEGIN  DecommissionRequest_Do = 1
+	DecommissionRequest_CANCEL DecommissionRequest_Do = 2
+)
+
+// Enum value maps for DecommissionRequest_Do.
+var (
+	DecommissionRequest_Do_name = map[int32]string{
+		0: "LOOK",
+		1: "BEGIN",
+		2: "CANCEL",
+	}
+	DecommissionRequest_Do_value = map[string]int32{
+		"LOOK":   0,
+		"BEGIN":  1,
+		"CANCEL": 2,
+	}
+)
+
+func (x DecommissionRequest_Do) Enum() *DecommissionRequest_Do {
+	p := new(DecommissionRequest_Do)
+	*p = x
+	return p
+}
+
+func (x DecommissionRequest_Do) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DecommissionRequest_Do) Descriptor() protoreflect.EnumDescriptor {
+	return file_cluster_proto_enumTypes[0].Descriptor()
+}
+
+func (DecommissionRequest_Do) Type() protoreflect.EnumType {
+	return &file_cluster_proto_enumTypes[0]
+}
+
+func (x DecommissionRequest_Do) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DecommissionRequest_Do.Descriptor instead.
+func (DecommissionRequest_Do) EnumDescriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{16, 0}
+}
+
 // Timestamp is a reading of a hybrid logical clock.
 type Timestamp struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -82,8 +131,11 @@ type JoinRequest struct {
 	Version        string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	MaxOffsetNanos int64                  `protobuf:"varint,2,opt,name=max_offset_nanos,json=maxOffsetNanos,proto3" json:"max_offset_nanos,omitempty"`
 	Now            *Timestamp             `protobuf:"bytes,3,opt,name=now,proto3" json:"now,omitempty"`
-	// cluster_id is set by a node that has been a member before.
+	// cluster_id, node_id and rpc_address are set by a node that has been a
+	// member before.
 	ClusterId     []byte `protobuf:"bytes,4,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	NodeId        uint32 `protobuf:"varint,5,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	RpcAddress    string `protobuf:"bytes,6,opt,name=rpc_address,json=rpcAddress,proto3" json:"rpc_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -144,6 +196,20 @@ func (x *JoinRequest) GetClusterId() []byte {
 		return x.ClusterId
 	}
 	return nil
+}
+
+func (x *JoinRequest) GetNodeId() uint32 {
+	if x != nil {
+		return x.NodeId
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetRpcAddress() string {
+	if x != nil {
+		return x.RpcAddress
+	}
+	return ""
 }
 
 type JoinResponse struct {
@@ -604,8 +670,15 @@ type Node struct {
 	DiskUsedBytes      uint64                 `protobuf:"varint,10,opt,name=disk_used_bytes,json=diskUsedBytes,proto3" json:"disk_used_bytes,omitempty"`
 	DiskAvailableBytes uint64                 `protobuf:"varint,11,opt,name=disk_available_bytes,json=diskAvailableBytes,proto3" json:"disk_available_bytes,omitempty"`
 	// The node takes no new data for want of space, or drains.
-	DiskFull      bool `protobuf:"varint,12,opt,name=disk_full,json=diskFull,proto3" json:"disk_full,omitempty"`
-	Draining      bool `protobuf:"varint,13,opt,name=draining,proto3" json:"draining,omitempty"`
+	DiskFull bool   `protobuf:"varint,12,opt,name=disk_full,json=diskFull,proto3" json:"disk_full,omitempty"`
+	Draining bool   `protobuf:"varint,13,opt,name=draining,proto3" json:"draining,omitempty"`
+	Locality string `protobuf:"bytes,14,opt,name=locality,proto3" json:"locality,omitempty"`
+	// member, decommissioning or decommissioned.
+	Membership string `protobuf:"bytes,15,opt,name=membership,proto3" json:"membership,omitempty"`
+	// Batches a second that the node's leases serve.
+	BatchesPerSecond int64 `protobuf:"varint,16,opt,name=batches_per_second,json=batchesPerSecond,proto3" json:"batches_per_second,omitempty"`
+	// Silent for so long that its replicas are made anew elsewhere.
+	Dead          bool `protobuf:"varint,17,opt,name=dead,proto3" json:"dead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -727,6 +800,34 @@ func (x *Node) GetDiskFull() bool {
 func (x *Node) GetDraining() bool {
 	if x != nil {
 		return x.Draining
+	}
+	return false
+}
+
+func (x *Node) GetLocality() string {
+	if x != nil {
+		return x.Locality
+	}
+	return ""
+}
+
+func (x *Node) GetMembership() string {
+	if x != nil {
+		return x.Membership
+	}
+	return ""
+}
+
+func (x *Node) GetBatchesPerSecond() int64 {
+	if x != nil {
+		return x.BatchesPerSecond
+	}
+	return 0
+}
+
+func (x *Node) GetDead() bool {
+	if x != nil {
+		return x.Dead
 	}
 	return false
 }
@@ -1023,6 +1124,341 @@ func (x *SplitRangeResponse) GetRightRangeId() uint64 {
 	return 0
 }
 
+type DecommissionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        uint32                 `protobuf:"varint,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Do            DecommissionRequest_Do `protobuf:"varint,2,opt,name=do,proto3,enum=cairn.rpc.DecommissionRequest_Do" json:"do,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecommissionRequest) Reset() {
+	*x = DecommissionRequest{}
+	mi := &file_cluster_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecommissionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecommissionRequest) ProtoMessage() {}
+
+func (x *DecommissionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecommissionRequest.ProtoReflect.Descriptor instead.
+func (*DecommissionRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DecommissionRequest) GetNodeId() uint32 {
+	if x != nil {
+		return x.NodeId
+	}
+	return 0
+}
+
+func (x *DecommissionRequest) GetDo() DecommissionRequest_Do {
+	if x != nil {
+		return x.Do
+	}
+	return DecommissionRequest_LOOK
+}
+
+// DecommissionResponse is where a departure stands, or what it would mean.
+type DecommissionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// member, decommissioning or decommissioned.
+	Membership string `protobuf:"bytes,1,opt,name=membership,proto3" json:"membership,omitempty"`
+	SinceNanos int64  `protobuf:"varint,2,opt,name=since_nanos,json=sinceNanos,proto3" json:"since_nanos,omitempty"`
+	// Replicas that the node still has.
+	Replicas int64 `protobuf:"varint,3,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	// Where they are going, as it looks now.
+	Plan          []*PlannedMoves `protobuf:"bytes,4,rep,name=plan,proto3" json:"plan,omitempty"`
+	Blockers      []*Blocker      `protobuf:"bytes,5,rep,name=blockers,proto3" json:"blockers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecommissionResponse) Reset() {
+	*x = DecommissionResponse{}
+	mi := &file_cluster_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecommissionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecommissionResponse) ProtoMessage() {}
+
+func (x *DecommissionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecommissionResponse.ProtoReflect.Descriptor instead.
+func (*DecommissionResponse) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DecommissionResponse) GetMembership() string {
+	if x != nil {
+		return x.Membership
+	}
+	return ""
+}
+
+func (x *DecommissionResponse) GetSinceNanos() int64 {
+	if x != nil {
+		return x.SinceNanos
+	}
+	return 0
+}
+
+func (x *DecommissionResponse) GetReplicas() int64 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+func (x *DecommissionResponse) GetPlan() []*PlannedMoves {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *DecommissionResponse) GetBlockers() []*Blocker {
+	if x != nil {
+		return x.Blockers
+	}
+	return nil
+}
+
+type PlannedMoves struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	To            uint32                 `protobuf:"varint,1,opt,name=to,proto3" json:"to,omitempty"`
+	Replicas      int64                  `protobuf:"varint,2,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedMoves) Reset() {
+	*x = PlannedMoves{}
+	mi := &file_cluster_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedMoves) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedMoves) ProtoMessage() {}
+
+func (x *PlannedMoves) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedMoves.ProtoReflect.Descriptor instead.
+func (*PlannedMoves) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PlannedMoves) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *PlannedMoves) GetReplicas() int64 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+// Blocker is why some replicas cannot go anywhere.
+type Blocker struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Why            string                 `protobuf:"bytes,1,opt,name=why,proto3" json:"why,omitempty"`
+	Ranges         int64                  `protobuf:"varint,2,opt,name=ranges,proto3" json:"ranges,omitempty"`
+	ExampleRangeId uint64                 `protobuf:"varint,3,opt,name=example_range_id,json=exampleRangeId,proto3" json:"example_range_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Blocker) Reset() {
+	*x = Blocker{}
+	mi := &file_cluster_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Blocker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Blocker) ProtoMessage() {}
+
+func (x *Blocker) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Blocker.ProtoReflect.Descriptor instead.
+func (*Blocker) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Blocker) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Blocker) GetRanges() int64 {
+	if x != nil {
+		return x.Ranges
+	}
+	return 0
+}
+
+func (x *Blocker) GetExampleRangeId() uint64 {
+	if x != nil {
+		return x.ExampleRangeId
+	}
+	return 0
+}
+
+type DrainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// shutdown ends the process when it is drained.
+	Shutdown      bool `protobuf:"varint,1,opt,name=shutdown,proto3" json:"shutdown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainRequest) Reset() {
+	*x = DrainRequest{}
+	mi := &file_cluster_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainRequest) ProtoMessage() {}
+
+func (x *DrainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
+func (*DrainRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DrainRequest) GetShutdown() bool {
+	if x != nil {
+		return x.Shutdown
+	}
+	return false
+}
+
+type DrainResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Leases that could not be handed over.
+	LeasesLeft    int64 `protobuf:"varint,1,opt,name=leases_left,json=leasesLeft,proto3" json:"leases_left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainResponse) Reset() {
+	*x = DrainResponse{}
+	mi := &file_cluster_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainResponse) ProtoMessage() {}
+
+func (x *DrainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
+func (*DrainResponse) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DrainResponse) GetLeasesLeft() int64 {
+	if x != nil {
+		return x.LeasesLeft
+	}
+	return 0
+}
+
 var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
@@ -1031,13 +1467,16 @@ const file_cluster_proto_rawDesc = "" +
 	"\tTimestamp\x12\x1d\n" +
 	"\n" +
 	"wall_nanos\x18\x01 \x01(\x03R\twallNanos\x12\x18\n" +
-	"\alogical\x18\x02 \x01(\x05R\alogical\"\x98\x01\n" +
+	"\alogical\x18\x02 \x01(\x05R\alogical\"\xd2\x01\n" +
 	"\vJoinRequest\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12(\n" +
 	"\x10max_offset_nanos\x18\x02 \x01(\x03R\x0emaxOffsetNanos\x12&\n" +
 	"\x03now\x18\x03 \x01(\v2\x14.cairn.rpc.TimestampR\x03now\x12\x1d\n" +
 	"\n" +
-	"cluster_id\x18\x04 \x01(\fR\tclusterId\"\xa0\x01\n" +
+	"cluster_id\x18\x04 \x01(\fR\tclusterId\x12\x17\n" +
+	"\anode_id\x18\x05 \x01(\rR\x06nodeId\x12\x1f\n" +
+	"\vrpc_address\x18\x06 \x01(\tR\n" +
+	"rpcAddress\"\xa0\x01\n" +
 	"\fJoinResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\fR\tclusterId\x12\x17\n" +
@@ -1069,7 +1508,7 @@ const file_cluster_proto_rawDesc = "" +
 	"high_water\x18\x04 \x03(\v2\x14.cairn.rpc.HighWaterR\thighWater\"\x0e\n" +
 	"\fNodesRequest\"6\n" +
 	"\rNodesResponse\x12%\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x0f.cairn.rpc.NodeR\x05nodes\"\x9a\x03\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x0f.cairn.rpc.NodeR\x05nodes\"\x98\x04\n" +
 	"\x04Node\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\rR\x06nodeId\x12\x1f\n" +
 	"\vrpc_address\x18\x02 \x01(\tR\n" +
@@ -1086,7 +1525,13 @@ const file_cluster_proto_rawDesc = "" +
 	" \x01(\x04R\rdiskUsedBytes\x120\n" +
 	"\x14disk_available_bytes\x18\v \x01(\x04R\x12diskAvailableBytes\x12\x1b\n" +
 	"\tdisk_full\x18\f \x01(\bR\bdiskFull\x12\x1a\n" +
-	"\bdraining\x18\r \x01(\bR\bdraining\"\x0f\n" +
+	"\bdraining\x18\r \x01(\bR\bdraining\x12\x1a\n" +
+	"\blocality\x18\x0e \x01(\tR\blocality\x12\x1e\n" +
+	"\n" +
+	"membership\x18\x0f \x01(\tR\n" +
+	"membership\x12,\n" +
+	"\x12batches_per_second\x18\x10 \x01(\x03R\x10batchesPerSecond\x12\x12\n" +
+	"\x04dead\x18\x11 \x01(\bR\x04dead\"\x0f\n" +
 	"\rRangesRequest\":\n" +
 	"\x0eRangesResponse\x12(\n" +
 	"\x06ranges\x18\x01 \x03(\v2\x10.cairn.rpc.RangeR\x06ranges\"\xb6\x02\n" +
@@ -1111,16 +1556,47 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\fR\x03key\"^\n" +
 	"\x12SplitRangeResponse\x12\"\n" +
 	"\rleft_range_id\x18\x01 \x01(\x04R\vleftRangeId\x12$\n" +
-	"\x0eright_range_id\x18\x02 \x01(\x04R\frightRangeId2\xb9\x01\n" +
+	"\x0eright_range_id\x18\x02 \x01(\x04R\frightRangeId\"\x88\x01\n" +
+	"\x13DecommissionRequest\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\rR\x06nodeId\x121\n" +
+	"\x02do\x18\x02 \x01(\x0e2!.cairn.rpc.DecommissionRequest.DoR\x02do\"%\n" +
+	"\x02Do\x12\b\n" +
+	"\x04LOOK\x10\x00\x12\t\n" +
+	"\x05BEGIN\x10\x01\x12\n" +
+	"\n" +
+	"\x06CANCEL\x10\x02\"\xd0\x01\n" +
+	"\x14DecommissionResponse\x12\x1e\n" +
+	"\n" +
+	"membership\x18\x01 \x01(\tR\n" +
+	"membership\x12\x1f\n" +
+	"\vsince_nanos\x18\x02 \x01(\x03R\n" +
+	"sinceNanos\x12\x1a\n" +
+	"\breplicas\x18\x03 \x01(\x03R\breplicas\x12+\n" +
+	"\x04plan\x18\x04 \x03(\v2\x17.cairn.rpc.PlannedMovesR\x04plan\x12.\n" +
+	"\bblockers\x18\x05 \x03(\v2\x12.cairn.rpc.BlockerR\bblockers\":\n" +
+	"\fPlannedMoves\x12\x0e\n" +
+	"\x02to\x18\x01 \x01(\rR\x02to\x12\x1a\n" +
+	"\breplicas\x18\x02 \x01(\x03R\breplicas\"]\n" +
+	"\aBlocker\x12\x10\n" +
+	"\x03why\x18\x01 \x01(\tR\x03why\x12\x16\n" +
+	"\x06ranges\x18\x02 \x01(\x03R\x06ranges\x12(\n" +
+	"\x10example_range_id\x18\x03 \x01(\x04R\x0eexampleRangeId\"*\n" +
+	"\fDrainRequest\x12\x1a\n" +
+	"\bshutdown\x18\x01 \x01(\bR\bshutdown\"0\n" +
+	"\rDrainResponse\x12\x1f\n" +
+	"\vleases_left\x18\x01 \x01(\x03R\n" +
+	"leasesLeft2\xb9\x01\n" +
 	"\aCluster\x127\n" +
 	"\x04Join\x12\x16.cairn.rpc.JoinRequest\x1a\x17.cairn.rpc.JoinResponse\x127\n" +
 	"\x04Init\x12\x16.cairn.rpc.InitRequest\x1a\x17.cairn.rpc.InitResponse\x12<\n" +
-	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\xcd\x01\n" +
+	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\xda\x02\n" +
 	"\x05Admin\x12:\n" +
 	"\x05Nodes\x12\x17.cairn.rpc.NodesRequest\x1a\x18.cairn.rpc.NodesResponse\x12=\n" +
 	"\x06Ranges\x12\x18.cairn.rpc.RangesRequest\x1a\x19.cairn.rpc.RangesResponse\x12I\n" +
 	"\n" +
-	"SplitRange\x12\x1c.cairn.rpc.SplitRangeRequest\x1a\x1d.cairn.rpc.SplitRangeResponseB-Z+github.com/cairndb/cairn/internal/rpc/rpcpbb\x06proto3"
+	"SplitRange\x12\x1c.cairn.rpc.SplitRangeRequest\x1a\x1d.cairn.rpc.SplitRangeResponse\x12O\n" +
+	"\fDecommission\x12\x1e.cairn.rpc.DecommissionRequest\x1a\x1f.cairn.rpc.DecommissionResponse\x12:\n" +
+	"\x05Drain\x12\x17.cairn.rpc.DrainRequest\x1a\x18.cairn.rpc.DrainResponseB-Z+github.com/cairndb/cairn/internal/rpc/rpcpbb\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -1134,50 +1610,65 @@ func file_cluster_proto_rawDescGZIP() []byte {
 	return file_cluster_proto_rawDescData
 }
 
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_cluster_proto_goTypes = []any{
-	(*Timestamp)(nil),          // 0: cairn.rpc.Timestamp
-	(*JoinRequest)(nil),        // 1: cairn.rpc.JoinRequest
-	(*JoinResponse)(nil),       // 2: cairn.rpc.JoinResponse
-	(*InitRequest)(nil),        // 3: cairn.rpc.InitRequest
-	(*InitResponse)(nil),       // 4: cairn.rpc.InitResponse
-	(*GossipInfo)(nil),         // 5: cairn.rpc.GossipInfo
-	(*HighWater)(nil),          // 6: cairn.rpc.HighWater
-	(*GossipMessage)(nil),      // 7: cairn.rpc.GossipMessage
-	(*NodesRequest)(nil),       // 8: cairn.rpc.NodesRequest
-	(*NodesResponse)(nil),      // 9: cairn.rpc.NodesResponse
-	(*Node)(nil),               // 10: cairn.rpc.Node
-	(*RangesRequest)(nil),      // 11: cairn.rpc.RangesRequest
-	(*RangesResponse)(nil),     // 12: cairn.rpc.RangesResponse
-	(*Range)(nil),              // 13: cairn.rpc.Range
-	(*SplitRangeRequest)(nil),  // 14: cairn.rpc.SplitRangeRequest
-	(*SplitRangeResponse)(nil), // 15: cairn.rpc.SplitRangeResponse
+	(DecommissionRequest_Do)(0),  // 0: cairn.rpc.DecommissionRequest.Do
+	(*Timestamp)(nil),            // 1: cairn.rpc.Timestamp
+	(*JoinRequest)(nil),          // 2: cairn.rpc.JoinRequest
+	(*JoinResponse)(nil),         // 3: cairn.rpc.JoinResponse
+	(*InitRequest)(nil),          // 4: cairn.rpc.InitRequest
+	(*InitResponse)(nil),         // 5: cairn.rpc.InitResponse
+	(*GossipInfo)(nil),           // 6: cairn.rpc.GossipInfo
+	(*HighWater)(nil),            // 7: cairn.rpc.HighWater
+	(*GossipMessage)(nil),        // 8: cairn.rpc.GossipMessage
+	(*NodesRequest)(nil),         // 9: cairn.rpc.NodesRequest
+	(*NodesResponse)(nil),        // 10: cairn.rpc.NodesResponse
+	(*Node)(nil),                 // 11: cairn.rpc.Node
+	(*RangesRequest)(nil),        // 12: cairn.rpc.RangesRequest
+	(*RangesResponse)(nil),       // 13: cairn.rpc.RangesResponse
+	(*Range)(nil),                // 14: cairn.rpc.Range
+	(*SplitRangeRequest)(nil),    // 15: cairn.rpc.SplitRangeRequest
+	(*SplitRangeResponse)(nil),   // 16: cairn.rpc.SplitRangeResponse
+	(*DecommissionRequest)(nil),  // 17: cairn.rpc.DecommissionRequest
+	(*DecommissionResponse)(nil), // 18: cairn.rpc.DecommissionResponse
+	(*PlannedMoves)(nil),         // 19: cairn.rpc.PlannedMoves
+	(*Blocker)(nil),              // 20: cairn.rpc.Blocker
+	(*DrainRequest)(nil),         // 21: cairn.rpc.DrainRequest
+	(*DrainResponse)(nil),        // 22: cairn.rpc.DrainResponse
 }
 var file_cluster_proto_depIdxs = []int32{
-	0,  // 0: cairn.rpc.JoinRequest.now:type_name -> cairn.rpc.Timestamp
-	0,  // 1: cairn.rpc.JoinResponse.now:type_name -> cairn.rpc.Timestamp
-	7,  // 2: cairn.rpc.JoinResponse.gossip:type_name -> cairn.rpc.GossipMessage
-	5,  // 3: cairn.rpc.GossipMessage.infos:type_name -> cairn.rpc.GossipInfo
-	6,  // 4: cairn.rpc.GossipMessage.high_water:type_name -> cairn.rpc.HighWater
-	10, // 5: cairn.rpc.NodesResponse.nodes:type_name -> cairn.rpc.Node
-	13, // 6: cairn.rpc.RangesResponse.ranges:type_name -> cairn.rpc.Range
-	1,  // 7: cairn.rpc.Cluster.Join:input_type -> cairn.rpc.JoinRequest
-	3,  // 8: cairn.rpc.Cluster.Init:input_type -> cairn.rpc.InitRequest
-	7,  // 9: cairn.rpc.Cluster.Gossip:input_type -> cairn.rpc.GossipMessage
-	8,  // 10: cairn.rpc.Admin.Nodes:input_type -> cairn.rpc.NodesRequest
-	11, // 11: cairn.rpc.Admin.Ranges:input_type -> cairn.rpc.RangesRequest
-	14, // 12: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
-	2,  // 13: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
-	4,  // 14: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
-	7,  // 15: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
-	9,  // 16: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
-	12, // 17: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
-	15, // 18: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	1,  // 0: cairn.rpc.JoinRequest.now:type_name -> cairn.rpc.Timestamp
+	1,  // 1: cairn.rpc.JoinResponse.now:type_name -> cairn.rpc.Timestamp
+	8,  // 2: cairn.rpc.JoinResponse.gossip:type_name -> cairn.rpc.GossipMessage
+	6,  // 3: cairn.rpc.GossipMessage.infos:type_name -> cairn.rpc.GossipInfo
+	7,  // 4: cairn.rpc.GossipMessage.high_water:type_name -> cairn.rpc.HighWater
+	11, // 5: cairn.rpc.NodesResponse.nodes:type_name -> cairn.rpc.Node
+	14, // 6: cairn.rpc.RangesResponse.ranges:type_name -> cairn.rpc.Range
+	0,  // 7: cairn.rpc.DecommissionRequest.do:type_name -> cairn.rpc.DecommissionRequest.Do
+	19, // 8: cairn.rpc.DecommissionResponse.plan:type_name -> cairn.rpc.PlannedMoves
+	20, // 9: cairn.rpc.DecommissionResponse.blockers:type_name -> cairn.rpc.Blocker
+	2,  // 10: cairn.rpc.Cluster.Join:input_type -> cairn.rpc.JoinRequest
+	4,  // 11: cairn.rpc.Cluster.Init:input_type -> cairn.rpc.InitRequest
+	8,  // 12: cairn.rpc.Cluster.Gossip:input_type -> cairn.rpc.GossipMessage
+	9,  // 13: cairn.rpc.Admin.Nodes:input_type -> cairn.rpc.NodesRequest
+	12, // 14: cairn.rpc.Admin.Ranges:input_type -> cairn.rpc.RangesRequest
+	15, // 15: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
+	17, // 16: cairn.rpc.Admin.Decommission:input_type -> cairn.rpc.DecommissionRequest
+	21, // 17: cairn.rpc.Admin.Drain:input_type -> cairn.rpc.DrainRequest
+	3,  // 18: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
+	5,  // 19: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
+	8,  // 20: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
+	10, // 21: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
+	13, // 22: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
+	16, // 23: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
+	18, // 24: cairn.rpc.Admin.Decommission:output_type -> cairn.rpc.DecommissionResponse
+	22, // 25: cairn.rpc.Admin.Drain:output_type -> cairn.rpc.DrainResponse
+	18, // [18:26] is the sub-list for method output_type
+	10, // [10:18] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -1190,13 +1681,14 @@ func file_cluster_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   16,
+			NumEnums:      1,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
 		GoTypes:           file_cluster_proto_goTypes,
 		DependencyIndexes: file_cluster_proto_depIdxs,
+		EnumInfos:         file_cluster_proto_enumTypes,
 		MessageInfos:      file_cluster_proto_msgTypes,
 	}.Build()
 	File_cluster_proto = out.File

@@ -2,6 +2,7 @@ package latch
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -13,6 +14,9 @@ import (
 
 // Manager holds the latches of one range. Its zero value is not usable.
 type Manager struct {
+	// Lost, if set, returns a channel that closes when those who wait should not
+	// wait any longer (ErrLost). It is asked by who has to wait only.
+	Lost  func() <-chan struct{}
 	waits atomic.Int64
 
 	mu struct {
@@ -60,6 +64,9 @@ func lessHeld(a, b *held) bool {
 	return a.seq < b.seq
 }
 
+// ErrLost says that whoever holds the latches may hold them for ever.
+var ErrLost = errors.New("latch: nobody should wait for this one")
+
 // Acquire waits until all latches are held, or until ctx ends, in which case
 // none is. The spans' keys must not change until Release.
 func (m *Manager) Acquire(ctx context.Context, latches []spanset.LatchSpan) (*Guard, error) {
@@ -70,12 +77,19 @@ func (m *Manager) Acquire(ctx context.Context, latches []spanset.LatchSpan) (*Gu
 		g.latches = make([]held, len(latches))
 	}
 	var room [4]chan struct{}
+	var lost <-chan struct{}
 	for i, ch := range m.insert(g, latches, room[:0]) {
 		if i == 0 {
 			m.waits.Add(1)
+			if m.Lost != nil {
+				lost = m.Lost()
+			}
 		}
 		select {
 		case <-ch:
+		case <-lost:
+			m.Release(g)
+			return nil, ErrLost
 		case <-ctx.Done():
 			m.Release(g)
 			return nil, context.Cause(ctx)

@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/cairndb/cairn/kv/keys"
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// A replica that was removed while it was away has nobody who tells it: its
+// range talks to it no more. So a replica that has reason to doubt reads its
+// range's descriptor, consistently, from whoever has it, and goes if it is not
+// named there. Only a removed replica can be left out of a descriptor of a
+// later generation.
+//
+//	reason to doubt                          looked at
+//	a voter without a leader                 on each turn of the replicate loop
+//	a learner, or one without data, that     every doubtEvery: Raft's learners
+//	has heard nothing since the last look    keep their leader for ever
+//	a voter that has heard nothing           every doubtVoterEvery: idle groups
+//	since the last look                      are silent when all is well
+type doubt struct {
+	mu    sync.Mutex
+	heard bool
+	next  time.Time
+	// start is a key of the range, as peers have told; for one without data.
+	start kvapi.Key
+}
+
+// note says that a peer has sent something.
+func (d *doubt) note(start kvapi.Key) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.heard = true
+	if d.start == nil && start != nil {
+		d.start = start.Clone()
+	}
+}
+
+// isDue reports whether it is time for a look.
+func (d *doubt) isDue(every time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if d.heard || d.next.IsZero() {
+		d.heard, d.next = false, now.Add(every)
+		return false
+	}
+	if now.Before(d.next) {
+		return false
+	}
+	d.next = now.Add(every)
+	return true
+}
+
+// startKey is a key of the range.
+func (d *doubt) startKey(desc *kvapi.RangeDescriptor) kvapi.Key {
+	if desc.IsInitialized() {
+		return desc.StartKey
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.start
+}
+
+// collectLoop looks for forgotten replicas. It has a goroutine of its own: what
+// it asks of a range without quorum waits.
+func (s *Store) collectLoop() {
+	t := time.NewTicker(replicateEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			s.collectPass(s.ctx)
+		case <-s.stopping:
+			return
+		}
+	}
+}
+
+// collectPass looks once at every replica that does not lead.
+func (s *Store) collectPass(ctx context.Context) {
+	if s.cfg.Txns == nil {
+		return
+	}
+	for _, r := range s.replicas.all() {
+		if s.isStopping() {
+			return
+		}
+		if r.leaseStatus(noTimestamp).IsValid() {
+			continue
+		}
+		cctx, cancel := context.WithTimeout(ctx, collectTimeout)
+		if err := r.maybeCollect(cctx); err != nil && !s.isStopping() {
+			s.cfg.Log.Debug("collect", "range", r.rangeID, "err", err)
+		}
+		cancel()
+	}
+}
+
+// maybeCollect removes a replica that its range has forgotten.
+func (r *Replica) maybeCollect(ctx context.Context) error {
+	r.mu.RLock()
+	desc, leaderless := r.mu.desc, r.mu.leader == 0
+	r.mu.RUnlock()
+	switch voter := r.own(desc).Type == kvapi.Voter && desc.IsInitialized(); {
+	case voter && leaderless:
+	case voter && r.doubt.isDue(doubtVoterEvery), !voter && r.doubt.isDue(doubtEvery):
+	default:
+		return nil
+	}
+	start := r.doubt.startKey(desc)
+	if start == nil {
+		return nil
+	}
+	var now kvapi.RangeDescriptor
+	found := false
+	err := r.store.cfg.Txns.RunTxn(ctx, "replica collection", func(ctx context.Context, txn Txn) error {
+		b, ok, err := txn.Get(ctx, keys.RangeDescriptor(start))
+		if err != nil || !ok {
+			return err
+		}
+		found = true
+		return now.UnmarshalWire(b)
+	})
+	if err != nil || !found || now.RangeID != r.rangeID || now.Generation <= desc.Generation || now.NextReplicaID <= r.replicaID {
+		return err
+	}
+	if _, ok := now.ReplicaByID(r.replicaID); ok {
+		return nil
+	}
+	next := now.NextReplicaID
+	if back, ok := now.Replica(r.store.ident.NodeID); ok {
+		next = back.ReplicaID // the range came back; a later tombstone would keep it out for ever
+	}
+	r.removeSoon.Store(uint64(next))
+	r.store.enqueue(r.rangeID)
+	return nil
+}
