@@ -54,6 +54,8 @@ type Config struct {
 	// ExpirationLeases are renewed by a command per range; the others stand on
 	// nodes that support each other (kv/liveness).
 	ExpirationLeases bool
+	// GCTTL is how long old versions are kept where the table does not say.
+	GCTTL time.Duration
 	// Ballast keeps a file in the store that is given up when the disk is full
 	// (storage.Space).
 	Ballast bool

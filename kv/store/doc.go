@@ -45,6 +45,10 @@
 //	    dead for its term once a transfer has begun (admin_transfer.go). What is
 //	    published of Raft's state is published before a peer can hear of it.
 //	I10 A replica sleeps, unticked, only while an event will wake it (quiesce.go).
+//	I11 Nothing is answered that was read where versions may be gone: a range's
+//	    threshold shows before any of them goes, is asked for after evaluation,
+//	    and never falls (gc.go, checkStill; TestAReadThatTheThresholdOvertakesFails,
+//	    TestTheThresholdStays, TestCollectionUnderFaults).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try
