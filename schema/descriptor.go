@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"time"
+
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/schema/usertype"
 )
@@ -113,13 +115,16 @@ type Table struct {
 	NextColumnID ColumnID `wire:"6"`
 	// RowCountEstimate is what ANALYZE last found, -1 if it never ran.
 	RowCountEstimate int64 `wire:"7"`
-	// Options are accepted storage parameters, name=value, kept for show.
+	// Options are the storage parameters, name=value, kept for show.
 	Options []string `wire:"8"`
 	// ForeignKeys are the references of this table's rows to others.
 	ForeignKeys []ForeignKey `wire:"9"`
 	// ReferencedBy are the tables, this one perhaps among them, that have a
 	// foreign key to this one. Whoever changes or removes rows looks there.
 	ReferencedBy []DescID `wire:"10"`
+	// GCTTL is how long its old versions stay readable, 0 for as long as the
+	// cluster's setting says. It is the storage parameter gc_ttl.
+	GCTTL time.Duration `wire:"20"`
 }
 
 // Type is a SQL type by Postgres's number and modifier; package sql/types

@@ -71,7 +71,8 @@
 //
 // What can go wrong: name resolution may be late by L in one case, a new
 // object that hides one of the same name further down the search path. Dropped
-// data is cleared after dropGrace; a statement that reads longer than that
+// data is cleared after dropGrace, whatever its gc_ttl: without its definition nobody
+// can read its past; a statement that reads longer than that
 // from a dropped table in a read-only transaction could miss rows, and fails
 // instead (Resolver.Check).
 //

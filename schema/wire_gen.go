@@ -5,6 +5,7 @@ package schema
 import (
 	"github.com/cairndb/cairn/internal/wire"
 	"github.com/cairndb/cairn/schema/usertype"
+	"time"
 )
 
 // AppendWire appends the encoded x to b.
@@ -1304,6 +1305,9 @@ func (x *Table) AppendWire(b []byte) []byte {
 	for i := range x.ReferencedBy {
 		b = wire.AppendUint(b, 10, uint64(x.ReferencedBy[i]))
 	}
+	if x.GCTTL != 0 {
+		b = wire.AppendInt(b, 20, int64(x.GCTTL))
+	}
 	return b
 }
 
@@ -1395,6 +1399,12 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.ReferencedBy[len(x.ReferencedBy)-1] = DescID(u)
+		case num == 20 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.GCTTL = time.Duration(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -160,7 +160,8 @@ func (v *vars) checkForCluster(name, value string) (string, error) {
 	if err := v.settable(name); err != nil {
 		return "", err
 	}
-	value, err := v.check(name, value)
+	d := varDefs[name]
+	value, err := v.checkValue(name, value, &d)
 	v.reapply(name)
 	return value, err
 }

@@ -90,9 +90,12 @@ func transactionError(err error, s *Session) *sqlerr.Error {
 			WithHint("Roll back the whole transaction.")
 	case errors.As(err, &old):
 		if s != nil && s.tx != nil && s.tx.past {
-			return sqlerr.New(sqlerr.SnapshotTooOld, "cannot read so far in the past").WithDetail("%s", old.Error())
+			return sqlerr.New(sqlerr.SnapshotTooOld, "cannot read so far in the past").WithDetail("%s", old.Error()).
+				WithHint("Old versions are kept for as long as the table's gc_ttl says, or else %s.", gcTTL)
 		}
-		return sqlerr.New(sqlerr.SerializationFailure, "snapshot too old").WithHint("Run the transaction again.")
+		return sqlerr.New(sqlerr.SerializationFailure, "snapshot too old").
+			WithDetail("The transaction reads as of a time that is further back than %s, or the table's gc_ttl, reaches.", gcTTL).
+			WithHint("Run the transaction again.")
 	case errors.As(err, &changed):
 		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "cannot read relation \"%s\" as of %s", changed.Name,
 			time.Unix(0, changed.At.WallTime).UTC().Format(time.RFC3339Nano)).

@@ -19,9 +19,11 @@ type varDef struct {
 	report string
 	// fixed parameters can be shown but not set; setting one to what it is, is allowed.
 	fixed bool
-	unit  string // ms: a duration
-	boole bool
-	apply func(s *Session, v string) (string, error)
+	// system: only ALTER SYSTEM sets it.
+	system bool
+	unit   string // ms: a duration
+	boole  bool
+	apply  func(s *Session, v string) (string, error)
 }
 
 // varDefs are the parameters that Cairn knows. What has no effect here but is set by clients as a
@@ -120,6 +122,7 @@ var varDefs = map[string]varDef{
 	"cairn.statement_mem":                 {},
 	"cairn.durable_locks":                 {def: "on", boole: true},
 	sharedRanges:                          {def: "off", boole: true},
+	gcTTL:                                 {def: "1h", unit: "ms", system: true, apply: applyGCTTL},
 }
 
 // sharedRanges lets tables that the session creates share a range
@@ -200,6 +203,15 @@ func (v *vars) check(name, value string) (string, error) {
 		}
 		return "", sqlerr.New(sqlerr.CantChangeRuntimeParam, "parameter \"%s\" cannot be changed", name)
 	}
+	if d.system {
+		return "", sqlerr.New(sqlerr.CantChangeRuntimeParam, "parameter \"%s\" cannot be changed now", name).
+			WithHint("ALTER SYSTEM SET changes it for the whole cluster.")
+	}
+	return v.checkValue(name, value, &d)
+}
+
+// checkValue checks a value of a parameter that may be set.
+func (v *vars) checkValue(name, value string, d *varDef) (string, error) {
 	if d.boole {
 		b, err := parseBool(name, value)
 		if err != nil {

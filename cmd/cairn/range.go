@@ -27,7 +27,10 @@ func newRangeLs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List the ranges of the cluster in key order",
-		Args:  cobra.NoArgs,
+		Long: `List the ranges of the cluster in key order. SIZE is of the newest values, OLD of
+older versions and deletions, which go when they are older than the table's gc_ttl,
+or else than cairn.gc_ttl.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
 				resp, err := rpcpb.NewAdminClient(conn).Ranges(ctx, &rpcpb.RangesRequest{})
@@ -35,10 +38,10 @@ func newRangeLs() *cobra.Command {
 					return err
 				}
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-				fmt.Fprintln(w, "RANGE\tSTART\tEND\tREPLICAS\tLEASE\tGEN\tROWS\tSIZE")
+				fmt.Fprintln(w, "RANGE\tSTART\tEND\tREPLICAS\tLEASE\tGEN\tROWS\tSIZE\tOLD")
 				for _, r := range resp.Ranges {
-					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", r.RangeId, r.StartPretty, r.EndPretty,
-						strings.Trim(fmt.Sprint(r.Replicas), "[]"), r.Leaseholder, r.Generation, r.LiveCount, sizeText(r.LiveBytes))
+					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", r.RangeId, r.StartPretty, r.EndPretty,
+						strings.Trim(fmt.Sprint(r.Replicas), "[]"), r.Leaseholder, r.Generation, r.LiveCount, sizeText(r.LiveBytes), sizeText(r.GarbageBytes))
 				}
 				return w.Flush()
 			})

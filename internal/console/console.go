@@ -58,6 +58,8 @@ type Range struct {
 	Generation  uint64   `json:"generation"`
 	Bytes       int64    `json:"bytes"`
 	Rows        int64    `json:"rows"`
+	// OldBytes are of versions that are not the newest, and deletions.
+	OldBytes int64 `json:"old_bytes"`
 }
 
 // Counter is a metric that only grows, or with Gauge one that moves.

@@ -63,6 +63,8 @@ type Config struct {
 	// DeadAfter is how long a node may be silent before its replicas are made
 	// anew elsewhere; the same on all nodes.
 	DeadAfter time.Duration
+	// GCTTL is how long old versions are kept where the table does not say.
+	GCTTL time.Duration
 	// Ballast keeps a file in the store that is given up when the disk is full
 	// (storage.Space).
 	Ballast bool

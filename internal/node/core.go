@@ -59,8 +59,11 @@ type CoreConfig struct {
 	DeadAfter time.Duration
 	// OnDecommissioned is called, once, when this node has left the cluster.
 	OnDecommissioned func()
-	Knobs            store.TestingKnobs
-	Log              *slog.Logger
+	// GCTTL is how long old versions of tables that do not say so are kept, 0
+	// for gc.DefaultTTL; GCInterval how often they are looked for.
+	GCTTL, GCInterval time.Duration
+	Knobs             store.TestingKnobs
+	Log               *slog.Logger
 	// Fatal ends the node before it can answer wrongly.
 	Fatal func(error)
 }
@@ -152,6 +155,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
 		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart,
 		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs,
+		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)

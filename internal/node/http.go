@@ -61,7 +61,7 @@ func (s consoleSource) Status(ctx context.Context) console.Status {
 	for _, r := range ranges {
 		row := console.Range{ID: uint64(r.Desc.RangeID), Start: r.StartPretty, End: r.EndPretty,
 			Leaseholder: uint32(r.Lease.Holder.NodeID), Generation: uint64(r.Desc.Generation),
-			Bytes: r.Stats.LiveBytes, Rows: r.Stats.LiveCount}
+			Bytes: r.Stats.LiveBytes, Rows: r.Stats.LiveCount, OldBytes: r.Stats.GarbageBytes()}
 		if tables != nil {
 			row.Table = tableOf(tables, r.Desc.StartKey)
 		}
@@ -119,6 +119,9 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("leases_followed_total", "Leases that moved to where requests come from.", &m.LeasesFollowed),
 		counter("range_breakers_opened_total", "Ranges that became unavailable: without quorum or hanging.", &m.BreakersOpened),
 		counter("txn_records_collected_total", "Records of transactions that nobody else ended.", &m.RecordsCollected),
+		counter("gc_passes_total", "Ranges that were searched for old versions to collect.", &m.GCPasses),
+		counter("gc_versions_total", "Old versions collected.", &m.VersionsCollected),
+		counter("gc_refused_total", "Commands refused because they would have removed what they must not.", &m.RemovalsRefused),
 		counter("batches_read_total", "Read-only batches evaluated.", &m.ReadBatches),
 		counter("batches_write_total", "Writing batches evaluated.", &m.WriteBatches),
 		counter("batches_ambiguous_total", "Batches whose outcome could not be told.", &m.Ambiguous),

@@ -139,7 +139,7 @@ func (s adminService) Ranges(ctx context.Context, _ *rpcpb.RangesRequest) (*rpcp
 func rangeToProto(r ClusterRange) *rpcpb.Range {
 	p := &rpcpb.Range{RangeId: uint64(r.Desc.RangeID), StartKey: r.Desc.StartKey, EndKey: r.Desc.EndKey,
 		Leaseholder: uint32(r.Lease.Holder.NodeID), Generation: uint64(r.Desc.Generation),
-		LiveBytes: r.Stats.LiveBytes, LiveCount: r.Stats.LiveCount, StartPretty: r.StartPretty, EndPretty: r.EndPretty}
+		LiveBytes: r.Stats.LiveBytes, LiveCount: r.Stats.LiveCount, GarbageBytes: r.Stats.GarbageBytes(), StartPretty: r.StartPretty, EndPretty: r.EndPretty}
 	for _, rep := range r.Desc.Replicas {
 		// A learner is not a replica that anybody may count on: with two voters
 		// and a learner, the loss of one node is too much.

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, readers-ignored, lease-unchecked, ack-before-sync, locks-in-memory, promises-ignored or withdrawn-early")
+	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, readers-ignored, lease-unchecked, ack-before-sync, threshold-forgotten, locks-in-memory, promises-ignored or withdrawn-early")
 	brokenSeeds = flag.Int("broken-seeds", 40, "within how many seeds a broken build must be caught")
 )
 
@@ -38,6 +38,7 @@ func brokenBuilds() []brokenBuild {
 		{"readers-ignored", store.TestingKnobs{IgnoreReaders: true}, workload.KV, nil, 1, store.ExpirationLeases},
 		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7, store.ExpirationLeases},
 		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5, store.ExpirationLeases},
+		{"threshold-forgotten", store.TestingKnobs{ForgetThreshold: true}, workload.KV, nil, 1, store.ExpirationLeases},
 		{"locks-in-memory", store.TestingKnobs{LocksInMemory: true}, workload.Mutex, nil, 6, store.ExpirationLeases},
 		{"promises-ignored", store.TestingKnobs{IgnorePromises: true}, workload.Register, nil, 1, store.LeaderLeases},
 		{"withdrawn-early", store.TestingKnobs{WithdrawEarly: 2 * time.Second}, workload.Register, nil, 1, store.LeaderLeases},

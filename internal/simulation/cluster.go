@@ -32,6 +32,9 @@ type Cluster struct {
 	deadAfter time.Duration
 	// crashes decides what a crash keeps; used by one goroutine at a time.
 	crashes *rand.Rand
+	// gcTTL is how long old versions are kept; removed are those that were not.
+	gcTTL   time.Duration
+	removed removedVersions
 
 	mu struct {
 		sync.Mutex
@@ -54,9 +57,10 @@ func normalLink() memnet.Faults {
 
 // NewCluster starts n nodes. Every range has a replica on three of them when
 // it returns.
-func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, knobs store.TestingKnobs, log *slog.Logger) (*Cluster, error) {
+func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, gcTTL time.Duration, knobs store.TestingKnobs, log *slog.Logger) (*Cluster, error) {
 	knobs.DisableTicks = true // a paused node does not tick; see Node.tick
-	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), deadAfter: deadAfter(seed), done: make(chan struct{})}
+	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), deadAfter: deadAfter(seed), gcTTL: gcTTL, done: make(chan struct{})}
+	c.knobs.Removed = c.removed.add
 	c.net.SetDefault(normalLink())
 	disks := seed.source("disks")
 	for i := range n {

@@ -131,8 +131,8 @@ func (n *Node) Start(ctx context.Context) error {
 		},
 		Bootstrap: n.c.addresses(), Exchange: n.c.exchange(n),
 		Describe:  func() gossip.NodeDescriptor { return gossip.NodeDescriptor{RPCAddress: n.address()} },
-		DeadAfter: n.c.deadAfter,
-		Leases:    n.c.leases, Knobs: knobs, Log: n.c.log.With("node", n.id.String()), Fatal: n.onFatal(l),
+		DeadAfter: n.c.deadAfter, GCTTL: n.c.gcTTL, GCInterval: gcInterval,
+		Leases: n.c.leases, Knobs: knobs, Log: n.c.log.With("node", n.id.String()), Fatal: n.onFatal(l),
 	})
 	if err != nil {
 		l.cancel()

@@ -32,7 +32,9 @@ type Options struct {
 	// Leases are those that stores take.
 	Leases store.LeaseMode
 	Knobs  store.TestingKnobs
-	Log    *slog.Logger
+	// GCTTL is how long old versions are kept, 0 to let the seed choose.
+	GCTTL time.Duration
+	Log   *slog.Logger
 	// Settle is how long replicas may take to agree; 0 for settleTimeout.
 	Settle time.Duration
 	// Pulse, if set, counts the run's virtual seconds.
@@ -44,7 +46,9 @@ type Result struct {
 	Schedule   []Fault
 	Operations map[workload.Name]int
 	// OK counts operations that succeeded.
-	OK         int64
+	OK int64
+	// Collected counts versions that were collected, twice some.
+	Collected  int
 	Virtual    time.Duration
 	Lost, Sent int64
 }
@@ -115,6 +119,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 			err = errors.Join(err, b)
 		}
 	}
+	if r.c != nil {
+		r.result.Collected = len(r.c.removed.all())
+	}
 	r.result.Virtual, r.result.OK = time.Since(began), r.ok.Load()
 	r.result.Operations = map[workload.Name]int{}
 	for _, w := range r.workloads {
@@ -139,7 +146,7 @@ func (r *run) all(ctx context.Context) error {
 func (r *run) start(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if r.c, err = NewCluster(ctx, r.Seed, r.Nodes, r.Leases, r.Knobs, r.Log); err != nil {
+	if r.c, err = NewCluster(ctx, r.Seed, r.Nodes, r.Leases, cmp.Or(r.GCTTL, chooseTTL(r.Seed)), r.Knobs, r.Log); err != nil {
 		return err
 	}
 	names := r.Workloads

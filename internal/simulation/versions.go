@@ -14,6 +14,9 @@ import (
 // checkVersions has workloads judged by what the disks hold. The replicas of
 // each range are known to be equal, and without locks, when it is called.
 func (r *run) checkVersions() error {
+	if err := r.c.checkKept(); err != nil {
+		return err
+	}
 	for _, w := range r.workloads {
 		v, ok := w.(workload.VersionChecker)
 		if !ok {
@@ -21,7 +24,7 @@ func (r *run) checkVersions() error {
 		}
 		versions, err := r.c.versions(v.VersionedSpan())
 		if err == nil {
-			err = v.CheckVersions(versions)
+			err = v.CheckVersions(sortVersions(append(versions, r.c.removed.of(v.VersionedSpan())...)))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.Name(), err)
@@ -45,9 +48,14 @@ func (c *Cluster) versions(sp kvapi.Span) ([]workload.Version, error) {
 			return nil, fmt.Errorf("%s: %w", n, err)
 		}
 	}
+	return sortVersions(all), nil
+}
+
+// sortVersions puts versions in order, the newest of a key last, each once.
+func sortVersions(vs []workload.Version) []workload.Version {
 	order := func(a, b workload.Version) int {
 		return cmp.Or(a.Key.Compare(b.Key), a.At.Compare(b.At), slices.Compare(a.Value, b.Value))
 	}
-	slices.SortFunc(all, order)
-	return slices.CompactFunc(all, func(a, b workload.Version) bool { return order(a, b) == 0 }), nil
+	slices.SortFunc(vs, order)
+	return slices.CompactFunc(vs, func(a, b workload.Version) bool { return order(a, b) == 0 })
 }

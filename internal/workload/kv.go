@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/cairndb/cairn/internal/testkit/check"
 	"github.com/cairndb/cairn/internal/testkit/history"
@@ -26,6 +28,9 @@ const (
 	// kvBufferMaxBytes holds the buffer of some transactions to one or two
 	// writes, so that they are flushed as intents before the commit.
 	kvBufferMaxBytes = 300
+	// kvPastMax is how far back some transactions read, beyond what some
+	// simulated clusters keep.
+	kvPastMax = 10 * time.Second
 )
 
 func newKV(m *history.Counter) *kv { return &kv{moments: m} }
@@ -93,6 +98,11 @@ func (c *kvClient) Do(ctx context.Context, g Gateway) error {
 		o.BufferMaxBytes = kvBufferMaxBytes
 	}
 	t := history.KVTxn{Op: begin(c.w.moments, c.id, g)}
+	if onlyReads(plan) && c.rng.IntN(2) == 0 {
+		// What it finds may be below a threshold of collection.
+		ago := time.Duration(c.rng.Int64N(int64(kvPastMax)))
+		o.ReadOnly, o.ReadTimestamp, t.Past = true, g.DB().Clock().Now().Timestamp().AddNanos(-int64(ago)), true
+	}
 	var last *txn.Txn
 	err := g.DB().Run(ctx, o, func(ctx context.Context, x *txn.Txn) error {
 		// What an attempt before this one wrote must be nowhere: it is not
@@ -106,6 +116,12 @@ func (c *kvClient) Do(ctx context.Context, g Gateway) error {
 	end(c.w.moments, &t.Op, g, err)
 	c.w.log.Add(t)
 	return err
+}
+
+func onlyReads(plan []history.KVStep) bool {
+	return !slices.ContainsFunc(plan, func(s history.KVStep) bool {
+		return s.Locked || s.Kind != history.KVGet && s.Kind != history.KVScan
+	})
 }
 
 // plan draws the steps.

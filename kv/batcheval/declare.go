@@ -22,6 +22,7 @@ import (
 //	                 may have an intent there already, at the lowest
 //	                 timestamp that may have, since that version is replaced
 //	records, locks   latches without timestamp
+//	garbage          write latch above all timestamps, which reads pass
 func DeclareSpans(ba *kvapi.BatchRequest, desc *kvapi.RangeDescriptor) spanset.Spans {
 	d := declarer{ba: ba, desc: desc, onePhase: isOnePhase(ba)}
 	d.out.Latches = make([]spanset.LatchSpan, 0, len(ba.Requests)+1)
@@ -98,6 +99,14 @@ func (d *declarer) request(r *kvapi.Request) {
 	case kvapi.ResolveIntent, kvapi.ResolveIntentRange, kvapi.Barrier, kvapi.ClearRange:
 		// At whatever timestamp the intents stand: all of them.
 		d.out.Latch(spanset.Write, r.Span(), emptyTS)
+	case kvapi.CollectGarbage:
+		// No read above the threshold sees any of it, and those below it are
+		// refused; but who writes, or resolves, finds the versions in order.
+		d.out.Latch(spanset.Write, r.Span(), hlc.MaxTimestamp)
+	case kvapi.RaiseGCThreshold:
+		d.out.Latch(spanset.Write, kvapi.Span{Key: keys.GCThreshold(d.desc.RangeID)}, emptyTS)
+	case kvapi.CheckProtection:
+		d.out.Latch(spanset.Read, kvapi.Span{Key: keys.GCThreshold(d.desc.RangeID)}, emptyTS)
 	case kvapi.RequestLease:
 		d.out.Latch(spanset.Write, kvapi.Span{Key: keys.Lease(d.desc.RangeID)}, emptyTS)
 	case kvapi.TruncateLog:

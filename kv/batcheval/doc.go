@@ -35,6 +35,9 @@
 //	    its locks were resolved before its record went (I7), or it was
 //	    committed in one phase. QueryCommit; parallel_commit_test.go.
 //	I9  Evaluation reads and writes only what DeclareSpans declared.
+//	I10  What is at or below the range's GC threshold is neither read nor written,
+//	    and nothing is proved by its absence (BelowThreshold); only it is
+//	    collected.
 //
 // What goes wrong: an error means that no write may be used. A replay of a
 // finished commit is told ErrTxnFinished or ErrAmbiguous, never to retry.

@@ -215,18 +215,11 @@ func (ev *evaluator) checkConflict(err *kvapi.Error) *kvapi.Error {
 
 // checkThreshold refuses reads and writes of versions that may be collected.
 func (ev *evaluator) checkThreshold() *kvapi.Error {
-	if ev.ec.GCThreshold.IsEmpty() || ev.at.read.IsEmpty() || ev.ec.GCThreshold.Less(ev.at.read) {
-		return nil
+	err := BelowThreshold(ev.ba, ev.at.read, ev.ec.GCThreshold)
+	if err != nil {
+		ev.index = int(err.Index)
 	}
-	for i := range ev.ba.Requests {
-		if k := ev.ba.Requests[i].Kind; k.IsRead() || k.IsIntentWrite() || k == kvapi.QueryCommit {
-			ev.index = i
-			e := kvapi.NewError(kvapi.ErrBelowGCThreshold, "%s is not above %s", ev.at.read, ev.ec.GCThreshold)
-			e.Timestamp = ev.ec.GCThreshold
-			return e
-		}
-	}
-	return nil
+	return err
 }
 
 func asKVError(err error) *kvapi.Error {
@@ -251,7 +244,7 @@ func (ev *evaluator) finish(err *kvapi.Error) *kvapi.Error {
 	}
 	switch err.Kind {
 	case kvapi.ErrWriteTooOld, kvapi.ErrConditionFailed, kvapi.ErrTxnRetry, kvapi.ErrUncertain,
-		kvapi.ErrDeadlineExceeded, kvapi.ErrRefreshFailed, kvapi.ErrInternal:
+		kvapi.ErrDeadlineExceeded, kvapi.ErrRefreshFailed, kvapi.ErrBelowGCThreshold, kvapi.ErrInternal:
 		a := kvapi.NewError(kvapi.ErrAmbiguous, "second attempt met: %v", err)
 		a.MaybeApplied, a.Index, a.Now, a.Key = true, err.Index, err.Now, err.Key
 		return a
@@ -301,6 +294,9 @@ var commands = [...]command{
 	kvapi.TruncateLog:        evalTruncateLog,
 	kvapi.LeaseInfo:          evalLeaseInfo,
 	kvapi.QueryCommit:        evalQueryCommit,
+	kvapi.RaiseGCThreshold:   evalRaiseGCThreshold,
+	kvapi.CollectGarbage:     evalCollectGarbage,
+	kvapi.CheckProtection:    evalCheckProtection,
 }
 
 // writeOptions are the options of a write of this batch: an intent in a

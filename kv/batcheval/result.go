@@ -34,6 +34,11 @@ type EvalContext struct {
 	// Lease is the one the batch evaluates under.
 	Lease       kvapi.Lease
 	GCThreshold hlc.Timestamp
+	// ProtectedAsOf is the highest timestamp of a record of protection that this
+	// node was asked about.
+	ProtectedAsOf hlc.Timestamp
+	// Removed, if set, is told of versions that are collected; for tests.
+	Removed mvcc.Removed
 	// Stats are the range's applied statistics.
 	Stats   kvapi.RangeStatistics
 	Records TxnRecords
@@ -90,6 +95,8 @@ type LocalResult struct {
 	// they must enter the timestamp cache at Timestamp, with no owner, before
 	// the reply and before latches are dropped.
 	MissingIntents []spanset.ReadSpan
+	// ProtectedAsOf must be in the EvalContext of later batches.
+	ProtectedAsOf hlc.Timestamp
 }
 
 // ReplicatedResult is applied with the batch on every replica.
@@ -104,6 +111,11 @@ type ReplicatedResult struct {
 	GCThreshold    hlc.Timestamp                `wire:"8"`
 	// WriteTimestamp is the highest version written.
 	WriteTimestamp hlc.Timestamp `wire:"9"`
+	// Removes spans the keys, or for local keys their addresses, of which
+	// versions are removed, outside of all transactions: those at or below
+	// RemovesUpTo, or if that is empty all.
+	Removes     *kvapi.Span   `wire:"10"`
+	RemovesUpTo hlc.Timestamp `wire:"11"`
 }
 
 // ReadOnly makes a reader a ReadWriter that refuses writes.

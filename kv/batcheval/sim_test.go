@@ -30,6 +30,8 @@ type sim struct {
 	finished map[kvapi.TxnID]hlc.Timestamp
 	minimum  map[kvapi.TxnID]hlc.Timestamp
 	res      Result
+	// threshold is the range's, protected what the node was asked about.
+	threshold, protected hlc.Timestamp
 	// known are finished transactions that evaluation may know of.
 	known knownTxns
 }
@@ -83,7 +85,8 @@ func (s *sim) send(ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) 
 		b = s.eng.NewIndexedBatch()
 	}
 	defer func() { _ = b.Close() }()
-	ec := &EvalContext{Desc: &s.desc, Stats: s.stats, NodeID: 1, Now: hlc.ClockTimestamp(ts(s.now)), Records: s, Finished: s.known}
+	ec := &EvalContext{Desc: &s.desc, Stats: s.stats, NodeID: 1, Now: hlc.ClockTimestamp(ts(s.now)), Records: s, Finished: s.known,
+		GCThreshold: s.threshold, ProtectedAsOf: s.protected, Lease: kvapi.Lease{Start: ts(1)}}
 	if ba.Txn != nil {
 		ec.Uncertainty = Uncertainty(ba, kvapi.Lease{}, 0)
 	}
@@ -105,6 +108,8 @@ func (s *sim) send(ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) 
 		s.t.Fatal(e)
 	}
 	s.stats.Add(res.Replicated.StatsDelta)
+	s.threshold.Forward(res.Replicated.GCThreshold)
+	s.protected.Forward(res.Local.ProtectedAsOf)
 	if counted, e := mvcc.Recompute(s.eng, s.desc.StartKey, s.desc.EndKey); e != nil || counted != s.stats {
 		s.t.Fatalf("statistics are %+v, counted %+v (%v) after %v", s.stats, counted, e, ba.Requests)
 	}
@@ -142,6 +147,10 @@ func (d *declared) GetRaw(k []byte) ([]byte, bool, error) {
 }
 func (d *declared) SetRaw(k, v []byte) error { d.check(k, true); return d.Batch.SetRaw(k, v) }
 func (d *declared) DeleteRaw(k []byte) error { d.check(k, true); return d.Batch.DeleteRaw(k) }
+func (d *declared) DeleteRangeRaw(lo, hi []byte) error {
+	d.check(lo, true)
+	return d.Batch.DeleteRangeRaw(lo, hi)
+}
 func (d *declared) AcquireIter(lo, hi []byte) (*pebble.Iterator, error) {
 	return d.Batch.AcquireIter(lo, hi)
 }

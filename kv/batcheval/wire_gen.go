@@ -54,6 +54,17 @@ func (x *ReplicatedResult) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Removes != nil {
+		b, at = wire.Begin(b, 10)
+		b = x.Removes.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 11)
+	if b = x.RemovesUpTo.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -137,6 +148,23 @@ func (x *ReplicatedResult) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.WriteTimestamp.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 10 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Removes = new(kvapi.Span)
+			if err = x.Removes.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 11 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.RemovesUpTo.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

@@ -79,6 +79,9 @@ var (
 	// RangeLogPrefix + wall time (8 bytes, big endian) + range id (8 bytes)
 	// holds a range event.
 	RangeLogPrefix = sys("rangelog/")
+	// ProtectionPrefix + a random id (16 bytes) holds a record that keeps old
+	// versions from being collected.
+	ProtectionPrefix = sys("protect/")
 )
 
 // RangeLog is the key of what happened to a range at a time. Entries sort by

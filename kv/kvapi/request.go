@@ -75,6 +75,16 @@ const (
 	// QueryCommit: Push (pushee only) → Pushee, committed, if the version of
 	// Key that it signed (Request.Sign) is there and no intent; else nil.
 	QueryCommit
+	// RaiseGCThreshold is internal to the replica: GC. Versions at or below the
+	// threshold may be removed from then on.
+	RaiseGCThreshold
+	// CollectGarbage is internal to the replica: removes versions of Key that
+	// no read above the range's threshold can see, as many as the batch's
+	// MaxKeys allow → Keys versions removed, Resume.
+	CollectGarbage
+	// CheckProtection (range): GC, with the protected timestamp as Threshold;
+	// fails with BelowGCThreshold if it is too late to protect it.
+	CheckProtection
 	kindEnd
 )
 
@@ -124,6 +134,9 @@ var kinds = [kindEnd]struct {
 	TruncateLog:         {"TruncateLog", flagWrite},
 	LeaseInfo:           {"LeaseInfo", 0},
 	QueryCommit:         {"QueryCommit", 0},
+	RaiseGCThreshold:    {"RaiseGCThreshold", flagWrite},
+	CollectGarbage:      {"CollectGarbage", flagWrite},
+	CheckProtection:     {"CheckProtection", flagRange},
 }
 
 // String prints the kind's name.
@@ -192,7 +205,8 @@ type Request struct {
 	Durable bool `wire:"24"`
 	// Sign leaves the transaction's mark on the version that this write makes,
 	// for QueryCommit.
-	Sign bool `wire:"25"`
+	Sign bool    `wire:"25"`
+	GC   *GCArgs `wire:"30"`
 }
 
 // IsWrite reports whether the request goes through Raft.
@@ -200,6 +214,15 @@ func (r *Request) IsWrite() bool { return r.Durable || r.Kind.IsWrite() }
 
 // Span returns the keys the request addresses.
 func (r *Request) Span() Span { return Span{Key: r.Key, EndKey: r.EndKey} }
+
+// GCArgs are of the collection of old versions.
+type GCArgs struct {
+	Threshold hlc.Timestamp `wire:"1"`
+	// ProtectedAsOf is the timestamp up to which records of protection are
+	// known: to whoever raises a threshold it is where they were read, to whoever
+	// protects it is where the record was written.
+	ProtectedAsOf hlc.Timestamp `wire:"2"`
+}
 
 // EndTxnArgs commits or aborts a transaction.
 type EndTxnArgs struct {
@@ -459,6 +482,10 @@ type RangeStatistics struct {
 	// LockCount counts durable locks. While it is zero nobody looks for any.
 	LockCount int64 `wire:"11"`
 }
+
+// GarbageBytes is what is kept beside the newest values: older versions, and
+// deletions.
+func (s *RangeStatistics) GarbageBytes() int64 { return s.KeyBytes + s.ValBytes - s.LiveBytes }
 
 // Add adds o to s.
 func (s *RangeStatistics) Add(o RangeStatistics) {

@@ -578,6 +578,59 @@ func (x *Error) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *GCArgs) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.Threshold.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 2)
+	if b = x.ProtectedAsOf.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *GCArgs) UnmarshalWire(b []byte) (err error) {
+	*x = GCArgs{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Threshold.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ProtectedAsOf.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Header) AppendWire(b []byte) []byte {
 	var at int
 	if x.Txn != nil {
@@ -1976,6 +2029,11 @@ func (x *Request) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 25, 0)
 		}
 	}
+	if x.GC != nil {
+		b, at = wire.Begin(b, 30)
+		b = x.GC.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -2169,6 +2227,15 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Sign = u != 0
+		case num == 30 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.GC = new(GCArgs)
+			if err = x.GC.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -1,6 +1,9 @@
 package mvcc
 
 import (
+	"bytes"
+	"time"
+
 	"fmt"
 	"testing"
 
@@ -118,5 +121,49 @@ func BenchmarkHotIntent(b *testing.B) {
 		}
 		_ = e.Commit(batch, false)
 		_ = batch.Close()
+	}
+}
+
+// BenchmarkCollectHotKey collects a key of very many versions by commands as
+// large as kv/store sends.
+func BenchmarkCollectHotKey(b *testing.B) {
+	const versions, perCommand = 200_000, 8192
+	for b.Loop() {
+		b.StopTimer()
+		e, err := storage.Open(storage.Options{FS: vfs.NewMem(), Dir: "s"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		batch := e.NewBatch()
+		key, value := kvapi.Key("hot"), bytes.Repeat([]byte("v"), 100)
+		for i := range int64(versions) {
+			v := value
+			if err := batch.SetRaw(storage.EncodeMVCCKey(nil, key, hlc.Timestamp{WallTime: i + 1}), append([]byte{0}, v...)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := e.Commit(batch, false); err != nil {
+			b.Fatal(err)
+		}
+		_ = batch.Close()
+		b.StartTimer()
+		var stats kvapi.RangeStatistics
+		var slowest time.Duration
+		for more := true; more; {
+			began := time.Now()
+			c := e.NewBatch()
+			if _, more, err = CollectGarbage(c, key, GCOptions{Threshold: hlc.Timestamp{WallTime: versions}, MaxVersions: perCommand, Stats: &stats}); err != nil {
+				b.Fatal(err)
+			}
+			slowest = max(slowest, time.Since(began))
+			if err := e.Commit(c, false); err != nil {
+				b.Fatal(err)
+			}
+			_ = c.Close()
+		}
+		b.StopTimer()
+		b.ReportMetric(float64(slowest.Microseconds()), "µs/slowest")
+		_ = e.Close()
+		b.StartTimer()
 	}
 }

@@ -32,6 +32,8 @@
 //	    Recompute sees (model test, after every operation).
 //	I5  Locks and versions are read from one state of the engine
 //	    (storage.Reader I5).
+//	I6  Collection at a threshold changes no read above it, whatever becomes of
+//	    the intents (gc.go; model test, TestCollectionIsInvisible).
 //
 // What goes wrong. A lock of another transaction is ErrLockConflict with the
 // locks found; a newer version under a write is ErrWriteTooOld; a version
@@ -53,7 +55,7 @@
 // to a point between the two is refused by the coordinator.
 //
 // Not here: which requests may run side by side (kv/concurrency), what a
-// transaction record says (kv/batcheval), garbage collection's policy.
+// transaction record says (kv/batcheval), when versions are collected (kv/gc).
 //
-// Read next: get.go, put.go, resolve.go.
+// Read next: get.go, put.go, resolve.go, gc.go.
 package mvcc

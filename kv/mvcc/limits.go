@@ -11,6 +11,10 @@ const (
 	// until the memtable is flushed, so a key colder than this gathers few.
 	hotWindow     = 10 * time.Second
 	coolingWindow = 10 * time.Minute
+	// rangeDeleteMin versions of a key and more are removed by one range deletion:
+	// every later read near it has to look at that, and with fewer the deletions
+	// one by one are less.
+	rangeDeleteMin = 64
 	// conflictsMax bounds the locks that one error carries; the rest are
 	// found when these are gone.
 	conflictsMax = 1000

@@ -214,7 +214,7 @@ func (s *scan) rest(last kvapi.Key) *kvapi.Span {
 
 func (s *scan) forward() error {
 	var key kvapi.Key
-	for ok := s.c.it.First(); ok && !s.full; ok = s.nextKey(key) {
+	for ok := s.c.it.First(); ok && !s.full; ok = s.c.nextKey(key) {
 		key = append(key[:0], s.c.userKey()...)
 		if !s.enter(key) {
 			continue
@@ -224,18 +224,6 @@ func (s *scan) forward() error {
 		}
 	}
 	return nil
-}
-
-// nextKey moves to the newest version of the first key after key.
-func (s *scan) nextKey(key kvapi.Key) bool {
-	if !s.c.it.Valid() {
-		return false
-	}
-	if !s.c.atKey(key) {
-		// visible stepped off the key already.
-		return true
-	}
-	return s.c.it.NextPrefix()
 }
 
 // backward steps from the oldest version of each key. Most keys have but one,

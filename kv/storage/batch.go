@@ -1,7 +1,10 @@
 package storage
 
 import (
+	"fmt"
+
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/batchrepr"
 )
 
 // Batch collects writes that the engine takes atomically. Its reads show the
@@ -89,4 +92,35 @@ func getRaw(src source, engineKey []byte) ([]byte, bool, error) {
 	}
 	out := append([]byte{}, v...)
 	return out, true, closer.Close()
+}
+
+// Op is one write of a batch. A DeleteRange has an End.
+type Op struct {
+	Set      bool
+	Key, End []byte
+}
+
+// EachOp calls f with every write of a batch's Repr, until it fails. What it is
+// given shares repr's memory.
+func EachOp(repr []byte, f func(Op) error) error {
+	r := batchrepr.Read(repr)
+	for {
+		kind, key, value, ok, err := r.Next()
+		if err != nil || !ok {
+			return err
+		}
+		op := Op{Key: key}
+		switch kind {
+		case pebble.InternalKeyKindSet:
+			op.Set = true
+		case pebble.InternalKeyKindDelete:
+		case pebble.InternalKeyKindRangeDelete:
+			op.End = value
+		default:
+			return fmt.Errorf("storage: a batch has a write of kind %s", kind)
+		}
+		if err := f(op); err != nil {
+			return err
+		}
+	}
 }

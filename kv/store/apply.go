@@ -68,7 +68,7 @@ func (a *applier) apply(e *raftgroup.Entry) error {
 			return err
 		}
 	}
-	effective := len(data) > 0 && a.r.takesEffect(&cmd.header, a.state)
+	effective := len(data) > 0 && a.r.takesEffect(&cmd.header, a.state) && a.mayRemove(&cmd)
 	if len(data) > 0 {
 		a.count(effective)
 	}
@@ -102,6 +102,20 @@ func (r *Replica) takesEffect(h *commandHeader, st appliedState) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return prev == r.mu.lease
+}
+
+// mayRemove reports whether a command removes nothing that it must not, the
+// same on every replica (checkRemoval).
+func (a *applier) mayRemove(cmd *command) bool {
+	if cmd.header.Removes == nil {
+		return true
+	}
+	err := checkRemoval(&cmd.header, cmd.batch, a.r.Desc(), a.r.gcThreshold())
+	if err != nil {
+		a.r.store.metrics.RemovalsRefused.Add(1)
+		a.r.store.cfg.Log.Error("a command was refused", "range", a.r.rangeID, "err", err)
+	}
+	return err == nil
 }
 
 // advance moves the applied state over an entry.
@@ -287,7 +301,7 @@ func (a *applier) applyLease(l kvapi.Lease) error {
 
 // applyGCThreshold raises the timestamp below which versions may be gone.
 func (a *applier) applyGCThreshold(h *commandHeader) error {
-	ts := h.GCThreshold
+	ts := h.GCThreshold.Max(a.r.gcThreshold())
 	if err := storage.PutUnversioned(a.batch, keys.GCThreshold(a.r.rangeID), ts.AppendWire(nil)); err != nil {
 		return err
 	}

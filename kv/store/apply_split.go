@@ -164,7 +164,7 @@ func (a *applier) votesOf(rangeID kvapi.RangeID, own kvapi.ReplicaDescriptor) (
 // forgets unreplicated locks; with each split.
 func (a *applier) rightState(s *splitResult) rangeState {
 	a.r.mu.RLock()
-	l := a.r.mu.lease
+	l, threshold := a.r.mu.lease, a.r.mu.gcThreshold
 	a.r.mu.RUnlock()
 	if rep, ok := s.Trigger.Right.Replica(l.Holder.NodeID); ok {
 		l.Holder = rep
@@ -175,6 +175,7 @@ func (a *applier) rightState(s *splitResult) rangeState {
 		lease: l,
 		applied: appliedState{Index: initialIndex, Term: initialTerm, LeaseSequence: l.Sequence,
 			Stats: s.RightStats},
+		gcThreshold: threshold,
 	}
 }
 

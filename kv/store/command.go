@@ -51,6 +51,10 @@ type commandHeader struct {
 	TruncateTo   kvapi.LogIndex `wire:"10"`
 	TruncateTerm kvapi.Term     `wire:"11"`
 	GCThreshold  hlc.Timestamp  `wire:"12"`
+	// Removes and RemovesUpTo say what versions a command removes outside of
+	// transactions, see batcheval.ReplicatedResult and checkRemoval.
+	Removes     *kvapi.Span   `wire:"20"`
+	RemovesUpTo hlc.Timestamp `wire:"21"`
 }
 
 // splitResult is a split trigger as evaluated.

@@ -93,7 +93,13 @@ type Config struct {
 	// Support is for how long nodes hold each other up, which is how long a node
 	// that dies is not missed; 0 means liveness.DefaultSupport.
 	Support time.Duration
-	Knobs   TestingKnobs
+	// GCPolicy says how long old versions are kept; nil keeps them for GCTTL, 0
+	// for gc.DefaultTTL. GCInterval is how often old ones are looked for, 0 for
+	// the default.
+	GCPolicy   GCPolicy
+	GCTTL      time.Duration
+	GCInterval time.Duration
+	Knobs      TestingKnobs
 }
 
 // LeaseMode says which leases a store takes. Stores of different modes work

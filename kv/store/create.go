@@ -1,7 +1,6 @@
 package store
 
 import (
-	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/raftgroup"
@@ -145,11 +144,4 @@ func listReplicas(r storage.Reader) ([]storedReplica, error) {
 		}
 		start = keys.RangeIDPrefix(id).PrefixEnd()
 	}
-}
-
-func loadGCThreshold(r storage.Reader, rep *Replica) error {
-	var ts hlc.Timestamp
-	_, err := loadRecord(r, keys.GCThreshold(rep.rangeID), &ts)
-	rep.mu.gcThreshold = ts
-	return err
 }

@@ -45,6 +45,10 @@
 //	    dead for its term once a transfer has begun (admin_transfer.go). What is
 //	    published of Raft's state is published before a peer can hear of it.
 //	I10 A replica sleeps, unticked, only while an event will wake it (quiesce.go).
+//	I11 Nothing is answered that was read where versions may be gone: a range's
+//	    threshold shows before any of them goes, is asked for after evaluation,
+//	    and never falls (gc.go, checkStill; TestAReadThatTheThresholdOvertakesFails,
+//	    TestTheThresholdStays, TestCollectionUnderFaults).
 //
 //	I9  The descriptor and Raft's configuration change by one entry; a swap of
 //	    voters goes through a joint configuration, and a voter is demoted before

@@ -588,7 +588,7 @@ func (r *Replica) fingerprint() (string, kvapi.LogIndex, error) {
 		return "", 0, err
 	}
 	r.mu.RLock()
-	inMemory := rangeState{desc: *r.mu.desc, lease: r.mu.lease, applied: r.mu.applied}
+	inMemory := rangeState{desc: *r.mu.desc, lease: r.mu.lease, applied: r.mu.applied, gcThreshold: r.mu.gcThreshold}
 	r.mu.RUnlock()
 	if !reflect.DeepEqual(disk, inMemory) {
 		return "", 0, fmt.Errorf("%s: on disk %+v, in memory %+v", r.rangeID, disk, inMemory)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/mvcc"
 )
 
 // TestingKnobs break the store on purpose, so that the tests which should see
@@ -48,6 +49,15 @@ type TestingKnobs struct {
 	// DisableReplicateLoop leaves changes of replicas, and leases that follow
 	// requests, to the test.
 	DisableReplicateLoop bool
+	// DisableGCLoop leaves the collection of old versions to the test
+	// (Store.CollectGarbage), and Removed is told what it removes.
+	DisableGCLoop bool
+	Removed       mvcc.Removed
+	// AfterAdmit is called before a batch evaluates, with its latches held.
+	AfterAdmit func(*kvapi.BatchRequest)
+	// ForgetThreshold answers reads of what may have been collected. Found by
+	// transactions that read the past.
+	ForgetThreshold bool
 }
 
 // inMemory is the batch with locks that are not durable, for LocksInMemory.

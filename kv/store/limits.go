@@ -157,6 +157,21 @@ const (
 	// refusedFor is how long a node is not asked again after a replica did not
 	// get there.
 	refusedFor = 30 * time.Second
+	// gcInterval is how often a store looks for ranges with old versions to
+	// collect: a walk over their statistics.
+	gcInterval = 10 * time.Second
+	// gcKeysMax keys with garbage go in one command, some 50 KB, and gcVersionsMax
+	// versions of them, which are read under latches: a few milliseconds.
+	// gcStepsMax keys are looked at in a row to find them, ten milliseconds or so.
+	gcKeysMax     = 512
+	gcVersionsMax = 8192
+	gcStepsMax    = 20000
+	// gcRest is how many times longer the collection rests than it works: it
+	// takes a sixth of one core at most. gcRestMin parts its commands.
+	gcRest    = 5
+	gcRestMin = 2 * time.Millisecond
+	// gcTimeout bounds one command; the pass ends then.
+	gcTimeout = 10 * time.Second
 	// replicateTimeout bounds the work on one range.
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.

@@ -30,4 +30,8 @@ type Metrics struct {
 	BreakersOpened atomic.Int64
 	// RecordsCollected are records of transactions that nobody else ended.
 	RecordsCollected atomic.Int64
+	// GCPasses are ranges that were searched for old versions, VersionsCollected
+	// those that went. RemovalsRefused are commands that would have removed what
+	// they must not: a bug, and harmless.
+	GCPasses, VersionsCollected, RemovalsRefused atomic.Int64
 }

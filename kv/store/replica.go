@@ -146,7 +146,7 @@ func newReplica(s *Store, st rangeState, id kvapi.ReplicaID) *Replica {
 	}
 	r.mgr = concurrency.New(cc)
 	desc := st.desc
-	r.mu.desc, r.mu.lease, r.mu.applied = &desc, st.lease, st.applied
+	r.mu.desc, r.mu.lease, r.mu.applied, r.mu.gcThreshold = &desc, st.lease, st.applied, st.gcThreshold
 	r.mu.minProposedAt = s.startedAt
 	r.mu.leaseChanged = make(chan struct{})
 	r.mu.pending = map[commandID]*proposal{}

@@ -57,6 +57,9 @@ func (r *Replica) admit(ctx context.Context, ba *kvapi.BatchRequest, ts hlc.Time
 	if removed {
 		return a, kvapi.NewError(kvapi.ErrRangeNotFound, "%s was removed", r.rangeID)
 	}
+	if f := r.store.cfg.Knobs.AfterAdmit; f != nil {
+		f(ba)
+	}
 	unchecked := r.store.cfg.Knobs.DisableLeaseCheck && st.Owned
 	if !unchecked && (!st.IsValid() || transferring) {
 		return a, errLeaseMoved
@@ -107,7 +110,7 @@ func (r *Replica) read(ctx context.Context, ba *kvapi.BatchRequest, g *concurren
 			return nil, err
 		}
 	}
-	if e := r.checkStill(a); e != nil {
+	if e := r.checkStill(&a, ba); e != nil {
 		return nil, e
 	}
 	r.rememberReads(batcheval.ReadSpans(ba, br, err))
@@ -116,24 +119,32 @@ func (r *Replica) read(ctx context.Context, ba *kvapi.BatchRequest, g *concurren
 	return br, err
 }
 
-// checkStill makes a read start over if the data was replaced below it: the
-// view may have been opened after that.
-func (r *Replica) checkStill(a admission) *kvapi.Error {
+// checkStill makes a read start over if the data was replaced below it, and
+// fail if what it read may have been collected: the view may have been opened
+// after that.
+func (r *Replica) checkStill(a *admission, ba *kvapi.BatchRequest) *kvapi.Error {
 	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if r.mu.removed || r.mu.dataEpoch != a.epoch {
+	moved := r.mu.removed || r.mu.dataEpoch != a.epoch
+	r.mu.RUnlock()
+	if moved {
 		return errLeaseMoved
 	}
-	return nil
+	if r.store.cfg.Knobs.ForgetThreshold {
+		return nil
+	}
+	return r.stillAbove(a, ba)
 }
 
 func (r *Replica) evalContext(ba *kvapi.BatchRequest, a admission, g *concurrency.Guard) *batcheval.EvalContext {
 	u := batcheval.Uncertainty(ba, a.lease, r.store.cfg.Clock.MaxOffset())
 	u.IgnoreLocal = r.store.cfg.Knobs.IgnoreLocalTimestamps
+	if r.store.cfg.Knobs.ForgetThreshold && ba.IsReadOnly() {
+		a.gc = hlc.Timestamp{}
+	}
 	return &batcheval.EvalContext{
 		Desc: a.desc, NodeID: r.store.ident.NodeID, Now: a.now, Lease: a.lease, GCThreshold: a.gc,
 		Stats: a.stats, Records: txnRecords{r}, Locks: heldLocks{g}, Finished: r.store.txns,
-		Uncertainty: u,
+		Uncertainty: u, ProtectedAsOf: r.store.protectedAsOf(), Removed: r.store.cfg.Knobs.Removed,
 	}
 }
 
@@ -169,6 +180,7 @@ func (r *Replica) onLocalResult(res *batcheval.Result) {
 		}
 		r.store.tscache.Add(s.Span, s.Timestamp, s.TxnID)
 	}
+	r.store.noteProtected(l.ProtectedAsOf)
 	for _, lock := range l.AcquiredLocks {
 		r.mgr.OnLockAcquired(lock)
 	}

@@ -89,7 +89,7 @@ func (r *Replica) evaluate(ctx context.Context, ba *kvapi.BatchRequest, g *concu
 	batch := r.newBatch(ba)
 	defer batch.Close()
 	br, res, err := batcheval.Evaluate(ctx, batch, r.evalContext(ba, a, g), ba)
-	if e := r.checkStill(a); e != nil {
+	if e := r.checkStill(&a, ba); e != nil {
 		return nil, e
 	}
 	r.rememberReads(batcheval.ReadSpans(ba, br, err))
@@ -121,7 +121,7 @@ func (r *Replica) makeCommand(ev *evaluated, a admission, batch *storage.Batch) 
 		LeaseSequence: a.lease.Sequence, Term: a.term, Proposer: r.replicaID,
 		StatsDelta: rep.StatsDelta, WriteTimestamp: rep.WriteTimestamp,
 		Desc: rep.ChangeReplicas, TruncateTo: rep.TruncateTo, TruncateTerm: rep.TruncateTerm,
-		GCThreshold: rep.GCThreshold,
+		GCThreshold: rep.GCThreshold, Removes: rep.Removes, RemovesUpTo: rep.RemovesUpTo,
 	}
 	var change *raftgroup.ConfChange
 	if rep.Split != nil {
@@ -142,6 +142,9 @@ func (r *Replica) makeCommand(ev *evaluated, a admission, batch *storage.Batch) 
 	var repr []byte
 	if !batch.Empty() {
 		repr = batch.Repr()
+	}
+	if err := checkRemoval(&h, repr, a.desc, a.gc); err != nil {
+		return kvapi.NewError(kvapi.ErrInternal, "%v", err)
 	}
 	if repr == nil && h.isTrivial() && h.TruncateTo == 0 && h.StatsDelta == (kvapi.RangeStatistics{}) {
 		return nil

@@ -240,7 +240,7 @@ func (r *Replica) reload(index kvapi.LogIndex) error {
 	r.store.replicas.resize(r, desc.Span(), func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.mu.desc, r.mu.lease, r.mu.applied = &desc, state.lease, state.applied
+		r.mu.desc, r.mu.lease, r.mu.applied, r.mu.gcThreshold = &desc, state.lease, state.applied, state.gcThreshold
 		r.leaseMovedLocked()
 	})
 	return nil

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/storage"
@@ -62,6 +63,8 @@ type rangeState struct {
 	desc    kvapi.RangeDescriptor
 	lease   kvapi.Lease
 	applied appliedState
+	// gcThreshold is where versions may be gone, and below.
+	gcThreshold hlc.Timestamp
 }
 
 // loadRangeState reads the replicated state of a range; an uninitialized
@@ -73,6 +76,9 @@ func loadRangeState(r storage.Reader, id kvapi.RangeID) (rangeState, error) {
 		return s, err
 	}
 	if _, err := loadRecord(r, keys.Lease(id), &s.lease); err != nil {
+		return s, err
+	}
+	if _, err := loadRecord(r, keys.GCThreshold(id), &s.gcThreshold); err != nil {
 		return s, err
 	}
 	if ok, err := loadRecord(r, keys.AppliedState(id), &s.applied); err != nil || !ok {
@@ -92,6 +98,11 @@ func writeRangeState(w storage.Writer, s rangeState) error {
 	}
 	if !s.lease.IsEmpty() {
 		if err := storage.PutUnversioned(w, keys.Lease(id), s.lease.AppendWire(nil)); err != nil {
+			return err
+		}
+	}
+	if !s.gcThreshold.IsEmpty() {
+		if err := storage.PutUnversioned(w, keys.GCThreshold(id), s.gcThreshold.AppendWire(nil)); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/concurrency/tscache"
 	"github.com/cairndb/cairn/kv/concurrency/txncache"
+	"github.com/cairndb/cairn/kv/gc"
 	"github.com/cairndb/cairn/kv/intents"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -53,6 +54,8 @@ type Store struct {
 	blocked blocked
 	// full holds the nodes whose disks take no new data; nil for none.
 	full atomic.Pointer[fullNodes]
+	// protected is protectedAsOf; nil for none.
+	protected atomic.Pointer[hlc.Timestamp]
 
 	// createMu is held by whoever makes a replica or a split's right side, so
 	// that the two do not make one range's replica at a time. It is taken after
@@ -157,6 +160,12 @@ func (s *Store) setDefaults() {
 	if c.RangeBytesMax == 0 {
 		c.RangeBytesMax = RangeBytesMaxDefault
 	}
+	if c.GCTTL == 0 {
+		c.GCTTL = gc.DefaultTTL
+	}
+	if c.GCInterval == 0 {
+		c.GCInterval = gcInterval
+	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }
 	}
@@ -180,9 +189,6 @@ func (s *Store) load() error {
 			return err
 		}
 		r := newReplica(s, state, it.replicaID)
-		if err := loadGCThreshold(s.cfg.Engine, r); err != nil {
-			return err
-		}
 		if err := r.startGroup(); err != nil {
 			return err
 		}
@@ -212,6 +218,9 @@ func (s *Store) Start() {
 	}
 	if s.resolver != nil {
 		s.background.Go(s.recordLoop)
+	}
+	if !s.cfg.Knobs.DisableGCLoop {
+		s.background.Go(s.gcLoop)
 	}
 	if !s.cfg.Knobs.DisableReplicateLoop {
 		s.background.Go(s.replicateLoop)

@@ -105,7 +105,8 @@ func (s *Store) validate(ba *kvapi.BatchRequest) *kvapi.Error {
 	}
 	for i := range ba.Requests {
 		k := ba.Requests[i].Kind
-		if !k.IsValid() || k == kvapi.RequestLease || k == kvapi.TruncateLog {
+		if !k.IsValid() || k == kvapi.RequestLease || k == kvapi.TruncateLog ||
+			k == kvapi.RaiseGCThreshold || k == kvapi.CollectGarbage {
 			return kvapi.NewError(kvapi.ErrInternal, "a batch with request %d (%s)", uint8(k), k)
 		}
 		if k.IsAdmin() && len(ba.Requests) > 1 {
@@ -143,10 +144,12 @@ type RangeReport struct {
 	// LeaseEnd is where its lease ends as far as this replica knows.
 	LeaseEnd hlc.Timestamp
 	// Awake says that the replica is ticked.
-	Awake       bool
-	Term        kvapi.Term
-	Applied     kvapi.LogIndex
-	Stats       kvapi.RangeStatistics
+	Awake   bool
+	Term    kvapi.Term
+	Applied kvapi.LogIndex
+	Stats   kvapi.RangeStatistics
+	// GCThreshold is where reads are refused, and below.
+	GCThreshold hlc.Timestamp
 	Concurrency concurrency.Metrics
 	// QPS is the batches a second that came here lately.
 	QPS float64
@@ -164,6 +167,7 @@ func (s *Store) RangeInfos() []RangeReport {
 			ReplicaID: r.replicaID, Leader: r.mu.leader, Leads: r.mu.leads, LeaseValid: st.IsValid(),
 			LeaseEnd: st.End, Awake: r.awake.Load(),
 			Term: r.mu.term, Applied: r.mu.applied.Index, Stats: r.mu.applied.Stats,
+			GCThreshold: r.mu.gcThreshold,
 			Concurrency: r.mgr.Metrics(),
 		})
 		r.mu.RUnlock()

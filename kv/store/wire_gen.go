@@ -330,6 +330,17 @@ func (x *commandHeader) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Removes != nil {
+		b, at = wire.Begin(b, 20)
+		b = x.Removes.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 21)
+	if b = x.RemovesUpTo.AppendWire(b); len(b) == at {
+		b = b[:at-3]
+	} else {
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -431,6 +442,23 @@ func (x *commandHeader) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.GCThreshold.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 20 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Removes = new(kvapi.Span)
+			if err = x.Removes.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 21 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.RemovesUpTo.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

@@ -176,9 +176,7 @@ func (a *alterer) command(ctx context.Context, c *pg.AlterTableCmd) error {
 	case pg.AlterTableType_AT_AddIdentity:
 		return a.addIdentity(ctx, c)
 	case pg.AlterTableType_AT_SetRelOptions:
-		opts, err := optionTexts(c.Def.GetList().GetItems())
-		a.t.Options = append(a.t.Options, opts...)
-		return err
+		return setOptions(a.t, c.Def.GetList().GetItems())
 	case pg.AlterTableType_AT_ChangeOwner:
 		name, err := a.roleName(ctx, c.Newowner)
 		if err == nil {
@@ -193,7 +191,7 @@ func (a *alterer) command(ctx context.Context, c *pg.AlterTableCmd) error {
 	case pg.AlterTableType_AT_ValidateConstraint:
 		return a.validate(c)
 	case pg.AlterTableType_AT_ResetRelOptions:
-		a.t.Options = nil
+		resetOptions(a.t, c.Def.GetList().GetItems())
 		return nil
 	case pg.AlterTableType_AT_SetStatistics, pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_ClusterOn,
 		pg.AlterTableType_AT_DropCluster, pg.AlterTableType_AT_ReplicaIdentity,

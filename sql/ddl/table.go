@@ -56,7 +56,7 @@ func (s *stmt) createTable(ctx context.Context, n *pg.CreateStmt) error {
 	if err != nil {
 		return err
 	}
-	if m.t.Options, err = optionTexts(n.Options); err != nil {
+	if err := setOptions(m.t, n.Options); err != nil {
 		return err
 	}
 	if err := m.elements(ctx, n); err != nil {
@@ -86,23 +86,6 @@ func (s *stmt) newTable(ctx context.Context, sc *schema.Schema, name string) (*t
 	t := &schema.Table{Header: h, NextColumnID: 1, RowCountEstimate: -1}
 	s.private(t.ID, 0)
 	return &tableMaker{stmt: s, sc: sc, t: t, taken: map[string]bool{name: true}}, nil
-}
-
-// optionTexts keeps storage parameters for show; none of them does anything.
-func optionTexts(opts []*pg.Node) ([]string, error) {
-	var out []string
-	for _, o := range opts {
-		d := o.GetDefElem()
-		if d == nil {
-			continue
-		}
-		v := defString(d)
-		if v == "" {
-			v = "true"
-		}
-		out = append(out, d.Defname+"="+v)
-	}
-	return out, nil
 }
 
 func (m *tableMaker) elements(ctx context.Context, n *pg.CreateStmt) error {

@@ -924,6 +924,7 @@ type Range struct {
 	LiveCount     int64                  `protobuf:"varint,8,opt,name=live_count,json=liveCount,proto3" json:"live_count,omitempty"`
 	StartPretty   string                 `protobuf:"bytes,9,opt,name=start_pretty,json=startPretty,proto3" json:"start_pretty,omitempty"`
 	EndPretty     string                 `protobuf:"bytes,10,opt,name=end_pretty,json=endPretty,proto3" json:"end_pretty,omitempty"`
+	GarbageBytes  int64                  `protobuf:"varint,11,opt,name=garbage_bytes,json=garbageBytes,proto3" json:"garbage_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1026,6 +1027,13 @@ func (x *Range) GetEndPretty() string {
 		return x.EndPretty
 	}
 	return ""
+}
+
+func (x *Range) GetGarbageBytes() int64 {
+	if x != nil {
+		return x.GarbageBytes
+	}
+	return 0
 }
 
 type SplitRangeRequest struct {
@@ -1534,7 +1542,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04dead\x18\x11 \x01(\bR\x04dead\"\x0f\n" +
 	"\rRangesRequest\":\n" +
 	"\x0eRangesResponse\x12(\n" +
-	"\x06ranges\x18\x01 \x03(\v2\x10.cairn.rpc.RangeR\x06ranges\"\xb6\x02\n" +
+	"\x06ranges\x18\x01 \x03(\v2\x10.cairn.rpc.RangeR\x06ranges\"\xdb\x02\n" +
 	"\x05Range\x12\x19\n" +
 	"\brange_id\x18\x01 \x01(\x04R\arangeId\x12\x1b\n" +
 	"\tstart_key\x18\x02 \x01(\fR\bstartKey\x12\x17\n" +
@@ -1551,7 +1559,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\fstart_pretty\x18\t \x01(\tR\vstartPretty\x12\x1d\n" +
 	"\n" +
 	"end_pretty\x18\n" +
-	" \x01(\tR\tendPretty\"%\n" +
+	" \x01(\tR\tendPretty\x12#\n" +
+	"\rgarbage_bytes\x18\v \x01(\x03R\fgarbageBytes\"%\n" +
 	"\x11SplitRangeRequest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\"^\n" +
 	"\x12SplitRangeResponse\x12\"\n" +

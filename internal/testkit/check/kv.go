@@ -9,7 +9,7 @@ import (
 )
 
 // KV compares transactions with all versions that the database holds in the
-// end (no version was collected):
+// end, and those that it has collected:
 //
 //   - what a committed transaction wrote last to each key is there, at its
 //     commit timestamp; what it overwrote or rolled back is nowhere;
@@ -276,7 +276,7 @@ func (c *kvCheck) stale(txns []history.KVTxn) *Violation {
 			}
 			for j := range txns {
 				r := &txns[j]
-				if r.Outcome != history.OK || !w.Before(&r.Op) || !r.At.Less(vs[i].At) {
+				if r.Outcome != history.OK || r.Past || !w.Before(&r.Op) || !r.At.Less(vs[i].At) {
 					continue
 				}
 				for n := range r.Steps {

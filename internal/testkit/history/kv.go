@@ -97,6 +97,8 @@ type KVTxn struct {
 	// At is where it committed, if its outcome is OK.
 	At    hlc.Timestamp
 	Steps []KVStep
+	// Past says that it asked to read At, in the past, and misses what came after.
+	Past bool
 }
 
 // String prints the transaction, a step a line.
@@ -105,6 +107,9 @@ func (t *KVTxn) String() string {
 	b.WriteString(t.head())
 	if t.Outcome == OK {
 		fmt.Fprintf(&b, " committed at %s", t.At)
+		if t.Past {
+			b.WriteString(", reading the past")
+		}
 	}
 	for i := range t.Steps {
 		fmt.Fprintf(&b, "\n      %d %s", i, &t.Steps[i])

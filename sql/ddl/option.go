@@ -1,0 +1,81 @@
+package ddl
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// Storage parameters of tables. Those of Postgres are kept for show, since they are in many scripts,
+// and do nothing. One is Cairn's own:
+//
+//	gc_ttl    how long what was updated or deleted stays readable in the past (cairn.read_as_of), and
+//	          takes space: an interval, at least gcTTLMin. Without, cairn.gc_ttl of the cluster counts.
+const gcTTLOption = "gc_ttl"
+
+// gcTTLMin is shorter than any use but a test's; with less, statements would overtake it.
+const gcTTLMin = time.Second
+
+// setOptions gives a table storage parameters, in place of those of the same name.
+func setOptions(t *schema.Table, opts []*pg.Node) error {
+	for _, o := range opts {
+		d := o.GetDefElem()
+		if d == nil {
+			continue
+		}
+		v := defString(d)
+		if v == "" {
+			v = "true"
+		}
+		if d.Defname == gcTTLOption {
+			ttl, err := parseGCTTL(v)
+			if err != nil {
+				return err
+			}
+			t.GCTTL = ttl
+		}
+		dropOption(t, d.Defname)
+		t.Options = append(t.Options, d.Defname+"="+v)
+	}
+	return nil
+}
+
+// resetOptions takes storage parameters away.
+func resetOptions(t *schema.Table, opts []*pg.Node) {
+	for _, o := range opts {
+		if d := o.GetDefElem(); d != nil {
+			dropOption(t, d.Defname)
+			if d.Defname == gcTTLOption {
+				t.GCTTL = 0
+			}
+		}
+	}
+}
+
+func dropOption(t *schema.Table, name string) {
+	t.Options = slices.DeleteFunc(slices.Clone(t.Options), func(o string) bool { return strings.HasPrefix(o, name+"=") })
+}
+
+func parseGCTTL(v string) (time.Duration, error) {
+	iv, err := types.ParseInterval(v)
+	// Nobody needs it to the day: a month has 30.
+	days := int64(iv.Months)*30 + int64(iv.Days)
+	const daysMax = math.MaxInt64 / int64(24*time.Hour) / 2
+	if err != nil || days < 0 || days > daysMax || iv.Micros < 0 || iv.Micros > daysMax*24*3600*1e6 {
+		return 0, sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for interval option \"%s\": %s", gcTTLOption, v).
+			WithHint("Give an interval as '10 minutes' or '2 days'.")
+	}
+	ttl := time.Duration(days)*24*time.Hour + time.Duration(iv.Micros)*time.Microsecond
+	if ttl < gcTTLMin {
+		return 0, sqlerr.New(sqlerr.InvalidParameterValue, "value %s out of bounds for option \"%s\"", v, gcTTLOption).
+			WithDetail("The shortest is %s.", gcTTLMin)
+	}
+	return ttl, nil
+}
