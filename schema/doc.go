@@ -1,5 +1,5 @@
 // Package schema keeps the catalog: versioned descriptors of databases,
-// schemas, tables, sequences, views, and the roles, as rows of the key space;
+// schemas, tables, sequences, views and types, and the roles, as rows of the key space;
 // each node's cached snapshot of it; and the protocol by which a change is
 // published to every node before it counts.
 //
@@ -62,6 +62,9 @@
 //	    left behind is never mistaken for another's (NewID, NextColumnID).
 //	I8  A transaction reads no earlier than the versions it uses were committed:
 //	    a new index is empty at earlier times (Resolver.acquire).
+//	I9  Whoever uses a type that a user made has a copy of its definition as it
+//	    was in the same version of the catalog: a change of the type holds all
+//	    its users and writes them anew (sql/ddl, holdType and putType).
 //
 // Rejected: asking gossip who is alive. It may be late, and one forgotten node
 // is enough to lose a write; the record of I3 costs one write per node and

@@ -23,6 +23,10 @@
 //	I2  after Bind no expression has type unknown, and no parameter either (coerce.go, bind.go)
 //	I3  every error names its place in the statement where Postgres does (errors.go)
 //
+//	I4  a statement asks for the privileges on every stored relation that it names, with the
+//	    columns that it reads or writes (privilege.go); Stmt.Check compares them with the catalog
+//	I5  no value becomes one of a domain but through a DomainCheck (domain.go)
+//
 // Errors inside this package travel as panics of one private type and become errors in Bind, as in
 // recursive-descent parsers: nearly every line can fail, and no state outlives the call.
 //

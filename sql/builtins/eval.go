@@ -88,6 +88,8 @@ type Catalog interface {
 	RelationSizeBytes(ctx context.Context, rel types.OID) (size int64, ok bool, err error)
 	// SerialSequence is the qualified name of the sequence owned by a column.
 	SerialSequence(ctx context.Context, table types.OID, column string) (name string, ok bool, err error)
+	// Expr is a stored expression of a table as the session has to write it.
+	Expr(ctx context.Context, text string, table types.OID) string
 	// Privilege says whether a role has a privilege (as has_table_privilege takes it: one or several
 	// with commas, perhaps WITH GRANT OPTION) on an object, or on a column of a table. Objects and
 	// roles are given by name or number; ok is false for a number that nothing has.

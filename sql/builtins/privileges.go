@@ -55,6 +55,22 @@ func privilegeFuncs() []Overload {
 	add("has_column_privilege", "column", "whether a role has a privilege on a column", []types.T{tx})
 	add("has_column_privilege", "column", "whether a role has a privilege on a column", []types.T{i2})
 	add("pg_has_role", "role", "whether a role is a member of another", nil)
+	out = append(out, catalogFn("acldefault", []types.T{types.Char, oid}, types.TextArray, "what may be done with an object of a kind before anything is granted",
+		func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
+			owner, ok, err := c.UserName(ec.ctx(), a[1].OID())
+			kind, known := defaultACLs[a[0].Str()]
+			if err != nil || !ok || !known {
+				return types.Null, false, err
+			}
+			var items []string
+			if kind.everyone != "" {
+				items = append(items, "="+kind.everyone+"/"+owner)
+			}
+			if kind.owner != "" {
+				items = append(items, owner+"="+kind.owner+"/"+owner)
+			}
+			return textArray(items), true, nil
+		}))
 	// What Cairn has no objects of, everyone may use, as in Postgres before a REVOKE.
 	yes := func(ectx, []datum) (datum, error) { return types.NewBool(true), nil }
 	for _, n := range []string{"function", "language", "tablespace", "foreign_data_wrapper", "server", "parameter"} {
@@ -67,4 +83,10 @@ func privilegeFuncs() []Overload {
 		}
 	}
 	return out
+}
+
+// defaultACLs are Postgres's, by the letters that acldefault knows.
+var defaultACLs = map[string]struct{ everyone, owner string }{
+	"c": {}, "r": {"", "arwdDxt"}, "s": {"", "rwU"}, "d": {"Tc", "CTc"}, "f": {"X", "X"}, "l": {"U", "U"}, "L": {"", "rw"},
+	"n": {"", "UC"}, "p": {"", "sA"}, "t": {"", "C"}, "F": {"", "U"}, "S": {"", "U"}, "T": {"U", "U"},
 }

@@ -22,7 +22,6 @@ func psqlFuncs() []Overload {
 		none("pg_get_function_result", oid), none("pg_get_function_arguments", oid), none("pg_get_functiondef", oid),
 		none("pg_get_function_identity_arguments", oid), none("pg_get_function_sqlbody", oid), none("pg_get_statisticsobjdef", oid),
 		none("pg_tablespace_location", oid),
-		none("acldefault", []types.T{types.Char, types.Oid}),
 		fn("pg_relation_is_publishable", []types.T{types.RegClass}, types.Bool, "False: there are no publications.",
 			func(ectx, []datum) (datum, error) { return types.NewBool(false), nil }).stable(),
 	}

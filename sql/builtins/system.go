@@ -109,7 +109,7 @@ func systemFuncs() []Overload {
 			if !a[1].IsNull() {
 				t.Mod = int32(a[1].Int())
 			}
-			return text(t.String())
+			return text(ec.env().NameOf(t))
 		}).lenient().stable(),
 		f1("pg_size_pretty", i8, tx, "bytes for people", func(_ ectx, a datum) (datum, error) { return text(sizePretty(a.Int())) }),
 		catalogFn("pg_get_userbyid", []types.T{oid}, nm, "name of a role", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
@@ -135,7 +135,12 @@ func systemFuncs() []Overload {
 			s, ok, err := c.ConstraintDef(ec.ctx(), a[0].OID())
 			return types.NewText(s), ok, err
 		}).defaults(1),
-		fn("pg_get_expr", []types.T{tx, oid, bo}, tx, "an expression's text, which is how catalogs keep it", func(_ ectx, a []datum) (datum, error) { return a[0], nil }).defaults(1).stable(),
+		fn("pg_get_expr", []types.T{tx, oid, bo}, tx, "an expression's text, which is how catalogs keep it", func(ec ectx, a []datum) (datum, error) {
+			if ec == nil || ec.Catalog == nil {
+				return a[0], nil
+			}
+			return text(ec.Catalog.Expr(ec.ctx(), a[0].Str(), a[1].OID()))
+		}).defaults(1).stable(),
 		catalogFn("pg_get_serial_sequence", []types.T{tx, tx}, tx, "sequence owned by a column", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
 			rel, err := types.ParseText(types.RegClass, a[0].Str(), ec.env())
 			if err != nil {

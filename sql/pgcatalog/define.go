@@ -392,6 +392,39 @@ func (n Names) TypeByOID(oid types.OID) (types.T, bool) {
 	return t, true
 }
 
+// TypeName implements types.RegResolver.
+func (n Names) TypeName(t types.T) string {
+	name := quoteIdent(t.User.Name)
+	if found, ok := n.TypeByName(name); !ok || found.User.OID != t.User.OID {
+		name = quoteIdent(t.User.Schema) + "." + name
+	}
+	if t.IsArray() && !t.IsDomain() {
+		name += "[]"
+	}
+	return name
+}
+
+// Expr implements builtins.Catalog: a stored expression of a table as it has to be written under the
+// session's search path. Of types only that of a literal that is a default is found.
+func (n Names) Expr(_ context.Context, text string, table types.OID) string {
+	t := n.Env.Contents.Table(schema.DescID(table))
+	if t == nil {
+		return text
+	}
+	for i := range t.Columns {
+		typ := typeOf(&t.Columns[i]).Base()
+		if typ.User == nil {
+			continue
+		}
+		for _, name := range []string{typ.String(), quoteIdent(typ.User.Schema) + "." + typ.String()} {
+			if literal, ok := strings.CutSuffix(text, "::"+name); ok && !strings.HasSuffix(literal, ".") {
+				return literal + "::" + n.TypeName(typ)
+			}
+		}
+	}
+	return text
+}
+
 // splitName cuts a qualified name at its dots; quoted parts are taken as they
 // are, others in lower case.
 func splitName(s string) ([]string, error) {

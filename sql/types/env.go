@@ -29,6 +29,9 @@ type RegResolver interface {
 	// TypeByName and TypeByOID find types that users made, and arrays of them.
 	TypeByName(name string) (T, bool)
 	TypeByOID(oid OID) (T, bool)
+	// TypeName prints the name of a user's type, or of an array of such, with its schema unless the
+	// search path finds it without.
+	TypeName(t T) string
 }
 
 func (e *Env) loc() *time.Location {
@@ -43,6 +46,14 @@ func (e *Env) now() time.Time {
 		return time.Now()
 	}
 	return e.Now
+}
+
+// NameOf is what format_type prints for a type.
+func (e *Env) NameOf(t T) string {
+	if t.User == nil || e == nil || e.Reg == nil {
+		return t.String()
+	}
+	return e.Reg.TypeName(t)
 }
 
 // TypeOf gives the type of a number, one made by a user too.

@@ -80,7 +80,7 @@ func regName(t T, oid OID, env *Env) string {
 	switch {
 	case t.OID == OIDRegType:
 		typ, known := env.TypeOf(oid)
-		name, ok = typ.String(), known
+		name, ok = env.NameOf(typ), known
 	case env == nil || env.Reg == nil:
 	case t.OID == OIDRegClass:
 		name, ok = env.Reg.RelationName(oid)
