@@ -131,3 +131,48 @@ func othersEvaluated(env *txntest.Env, p *kvapi.Transaction) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// A commit in one phase is on its way when its sender gives up, and arrives when
+// the user has been answered. Who only looks whether it has happened says no,
+// and then it happens.
+func TestSettlingByLookingIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if told, there := commitThatComesLate(t, txn.TestingKnobs{}); told == nil || txn.IsAmbiguous(told) || there {
+			t.Errorf("told %v, committed: %v", told, there)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		if told, there := commitThatComesLate(t, txn.TestingKnobs{SettleByLooking: true}); told == nil || !there {
+			t.Errorf("the broken coordinator is right: told %v, committed: %v", told, there)
+		}
+	})
+}
+
+func commitThatComesLate(t *testing.T, knobs txn.TestingKnobs) (told error, there bool) {
+	env := txntest.New(t)
+	ctx := context.Background()
+	db := txn.NewDB(txn.Config{Sender: env.Sender, Clock: env.Clock, NodeID: 1, Knobs: knobs})
+	t.Cleanup(func() { must(t, db.Close(ctx)) })
+	put(t, env, "a", "0")
+	type delivery struct {
+		node kvapi.NodeID
+		ba   *kvapi.BatchRequest
+	}
+	var late []delivery
+	env.Cluster.SetOnSend(func(_ context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
+		if end := ba.EndTxnRequest(); end != nil && end.Commit {
+			late = append(late, delivery{node, ba})
+			return memkv.Fault{Before: unreachable(true)}
+		}
+		return memkv.Fault{}
+	})
+	tx := db.Begin(txn.Options{})
+	must(t, tx.Put(ctx, k("a"), []byte("1")))
+	told = tx.Commit(ctx)
+	env.Cluster.SetOnSend(func(context.Context, kvapi.NodeID, *kvapi.BatchRequest) memkv.Fault { return memkv.Fault{} })
+	for _, d := range late {
+		_, _ = env.Cluster.Send(ctx, d.node, d.ba)
+	}
+	v, _ := env.Cluster.Value(k("a"))
+	return told, string(v) == "1"
+}

@@ -7,4 +7,8 @@ type TestingKnobs struct {
 	// ResendCommitWithWrites sends a commit that had effects again whole after
 	// a refresh, and not its writes first (I3; CockroachDB #46431).
 	ResendCommitWithWrites bool
+	// SettleByLooking has a coordinator that does not know what became of its
+	// commit look for its signature without keeping the commit from coming yet
+	// (I7).
+	SettleByLooking bool
 }
