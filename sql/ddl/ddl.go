@@ -130,6 +130,8 @@ func (s *stmt) statement(in parser.Stmt) runner {
 		return done("CREATE VIEW", func(ctx context.Context) error { return s.createView(ctx, n.ViewStmt) })
 	case *pg.Node_CommentStmt:
 		return done("COMMENT", func(ctx context.Context) error { return s.comment(ctx, n.CommentStmt) })
+	case *pg.Node_AlterObjectSchemaStmt:
+		return s.setSchema(n.AlterObjectSchemaStmt)
 	case *pg.Node_AlterOwnerStmt:
 		return s.alterOwner(n.AlterOwnerStmt)
 	}
