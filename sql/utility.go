@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/ddl"
@@ -207,7 +208,12 @@ func (e engine) Exec(ctx context.Context, query string) (int64, error) {
 
 // selectInto is CREATE TABLE AS under its older name.
 func (s *Session) selectInto(ctx context.Context, n *pg.SelectStmt, st parser.Stmt, w ResultWriter, o utilityOptions) error {
-	return sqlerr.Unsupported("SELECT INTO").WithHint("Use CREATE TABLE … AS SELECT ….")
+	q := proto.Clone(n).(*pg.SelectStmt)
+	q.IntoClause = nil
+	as := &pg.CreateTableAsStmt{Query: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: q}}, Into: n.IntoClause,
+		Objtype: pg.ObjectType_OBJECT_TABLE, IsSelectInto: true}
+	tree := &pg.Node{Node: &pg.Node_CreateTableAsStmt{CreateTableAsStmt: as}}
+	return s.ddl(ctx, parser.Stmt{Tree: tree, Query: st.Query, Text: st.Text}, w, o.alone)
 }
 
 func (s *Session) set(n *pg.VariableSetStmt, w ResultWriter) error {

@@ -50,7 +50,8 @@ func (s *stmt) moveRelation(ctx context.Context, n *pg.AlterObjectSchemaStmt) er
 		return sqlerr.New(sqlerr.FeatureNotSupported, "cannot move an owned sequence into another schema").
 			WithDetail("Sequence \"%s\" is linked to table \"%s\".", q.Name, owner.Name)
 	}
-	if err := s.checkViews(ctx, f.object); err != nil {
+	views, err := s.viewsOver(ctx, f)
+	if err != nil {
 		return err
 	}
 	for _, q := range c.Sequences(s.Database.ID) {
@@ -62,10 +63,13 @@ func (s *stmt) moveRelation(ctx context.Context, n *pg.AlterObjectSchemaStmt) er
 	for i, o := range objects {
 		ids[i] = o.Head().ID
 	}
-	if err := s.r.Hold(ctx, "SET SCHEMA", ids...); err != nil {
+	if err := s.r.Hold(ctx, "SET SCHEMA", append(views, ids...)...); err != nil {
 		return err
 	}
 	s.r.RequireSame(to.ID)
+	if err := s.renameInViews(ctx, views, f.object, pg.RangeVar{Schemaname: to.Name, Relname: f.object.Head().Name}); err != nil {
+		return err
+	}
 	for _, id := range ids {
 		if err := s.moveOne(ctx, id, to); err != nil {
 			return err
