@@ -36,7 +36,7 @@ func (s *stmt) moveRelation(ctx context.Context, n *pg.AlterObjectSchemaStmt) er
 	case !f.ok() && n.MissingOk:
 		return s.skipped("relation \"%s\" does not exist, skipping", n.Relation.Relname)
 	case !f.ok():
-		return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Relation)).WithPos(s.pos(n.Relation.Location))
+		return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Relation))
 	case f.index != nil:
 		return sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not a table, view, sequence, or foreign table", n.Relation.Relname)
 	case to == nil:
