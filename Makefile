@@ -85,8 +85,15 @@ acceptance: build ## real processes under faults; ACCEPTANCE_ARGS are passed on
 	$(GO) test -timeout 60m -v ./acceptance/... -args $(ACCEPTANCE_ARGS)
 
 .PHONY: test-long
-test-long: test race ## CI's tests, the race detector on everything, many seeds
+test-long: test race simulate-hours ## CI's tests, the race detector on everything, many seeds
 	$(MAKE) simulate SEEDS=5000
+
+WORKLOADS := register bank list-append mutex kv list-append-committed list-append-snapshot list-append-strict
+
+.PHONY: simulate-hours
+simulate-hours: ## an hour of a simulated cluster under faults for each of WORKLOADS
+	for w in $(WORKLOADS); do $(GO) test -tags $(TAGS) -timeout 60m ./internal/simulation -run 'TestSimulation$$' \
+		-args -workload $$w -seeds 12 -safety 5m || exit; done
 
 .PHONY: help
 help: ## this list

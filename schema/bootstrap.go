@@ -26,7 +26,7 @@ func InitialKeyValues() []kvapi.KeyValue {
 		put(namespaceKey(parent, h.Name), encodeName(nameValue{ID: h.ID}))
 	}
 	for i, name := range []string{DefaultDatabase, "postgres"} {
-		db := &Database{Header{ID: DescID(100 + 10*i), Version: 1, Name: name, Owner: RootUser}}
+		db := &Database{Header: Header{ID: DescID(100 + 10*i), Version: 1, Name: name, Owner: RootUser}}
 		putObject(0, db)
 		putObject(db.ID, &Schema{Header{ID: db.ID + 1, Version: 1, Name: PublicSchema,
 			DatabaseID: db.ID, Owner: RootUser}})

@@ -8,11 +8,14 @@ func (h Header) clone() Header {
 		c := *h.Change
 		h.Change = &c
 	}
+	h.ACL = slices.Clone(h.ACL)
 	return h
 }
 
 // Clone returns a deep copy.
-func (d *Database) Clone() *Database { return &Database{Header: d.Header.clone()} }
+func (d *Database) Clone() *Database {
+	return &Database{Header: d.Header.clone(), Extensions: slices.Clone(d.Extensions)}
+}
 
 // Clone returns a deep copy.
 func (s *Schema) Clone() *Schema { return &Schema{Header: s.Header.clone()} }
@@ -22,6 +25,9 @@ func (t *Table) Clone() *Table {
 	c := *t
 	c.Header = t.Header.clone()
 	c.Columns = slices.Clone(t.Columns)
+	for i := range c.Columns {
+		c.Columns[i].ACL = slices.Clone(c.Columns[i].ACL)
+	}
 	c.Primary = t.Primary.clone()
 	c.Indexes = slices.Clone(t.Indexes)
 	for i := range c.Indexes {
@@ -65,6 +71,11 @@ func (v *View) Clone() *View {
 	return &c
 }
 
+// Clone returns a deep copy.
+func (t *UserType) Clone() *UserType {
+	return &UserType{Header: t.Header.clone(), Def: *t.Def.Clone()}
+}
+
 // CloneObject implements Object.
 func (d *Database) CloneObject() Object { return d.Clone() }
 
@@ -79,3 +90,6 @@ func (s *Sequence) CloneObject() Object { return s.Clone() }
 
 // CloneObject implements Object.
 func (v *View) CloneObject() Object { return v.Clone() }
+
+// CloneObject implements Object.
+func (t *UserType) CloneObject() Object { return t.Clone() }

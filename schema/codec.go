@@ -46,6 +46,8 @@ func newObject(k Kind) Object {
 		return new(Sequence)
 	case KindView:
 		return new(View)
+	case KindType:
+		return new(UserType)
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package schema
 
-import "github.com/cairndb/cairn/hlc"
+import (
+	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/schema/usertype"
+)
 
 // Kind says what a descriptor describes.
 type Kind uint8
@@ -12,6 +15,7 @@ const (
 	KindTable
 	KindSequence
 	KindView
+	KindType
 )
 
 // String prints the word that error messages use.
@@ -27,6 +31,8 @@ func (k Kind) String() string {
 		return "sequence"
 	case KindView:
 		return "view"
+	case KindType:
+		return "type"
 	}
 	return "object"
 }
@@ -46,6 +52,9 @@ type Header struct {
 	// Change is set while a schema change holds the descriptor: nobody but
 	// the change's own transaction may use it (doc.go, "Publication").
 	Change *Change `wire:"8"`
+	// ACL is who may do what, if ACLSet; else what ACLOf says.
+	ACL    []Grant `wire:"12"`
+	ACLSet bool    `wire:"13"`
 }
 
 // Change marks a descriptor as held by a schema change.
@@ -58,8 +67,8 @@ type Change struct {
 	What string `wire:"3"`
 }
 
-// Object is any descriptor. *Database, *Schema, *Table, *Sequence and *View
-// implement it.
+// Object is any descriptor. *Database, *Schema, *Table, *Sequence, *View
+// and *UserType implement it.
 type Object interface {
 	Head() *Header
 	Kind() Kind
@@ -73,6 +82,15 @@ func (h *Header) Head() *Header { return h }
 // Database is a set of schemas. Its parent is 0.
 type Database struct {
 	Header `wire:"1"`
+	// Extensions are those that CREATE EXTENSION named.
+	Extensions []Extension `wire:"2"`
+}
+
+// Extension is an extension of Postgres whose functions are built in.
+type Extension struct {
+	OID   DescID `wire:"1"`
+	Name  string `wire:"2"`
+	Owner string `wire:"3"`
 }
 
 // Schema is a set of tables, sequences and views within a database.
@@ -105,10 +123,13 @@ type Table struct {
 }
 
 // Type is a SQL type by Postgres's number and modifier; package sql/types
-// gives it meaning: types.T{OID: types.OID(t.OID), Mod: t.Mod}.
+// gives it meaning (tablekv.TypeOf).
 type Type struct {
 	OID uint32 `wire:"1"`
 	Mod int32  `wire:"2"`
+	// User is the definition of a type made by a user, or of the elements of an
+	// array of such; nil for Postgres's own types.
+	User *usertype.Type `wire:"3"`
 }
 
 // Identity says how GENERATED … AS IDENTITY was declared.
@@ -138,6 +159,8 @@ type Column struct {
 	Comment string `wire:"9"`
 	// DefaultOID is the default's row in pg_attrdef, 0 without one.
 	DefaultOID DescID `wire:"10"`
+	// ACL is what was granted on the column alone.
+	ACL []Grant `wire:"14"`
 }
 
 // IndexState says what statements do with an index. Every index is Public
@@ -256,6 +279,14 @@ type View struct {
 	DependsOn []DescID `wire:"5"`
 }
 
+// UserType is an enum or a domain. Its name is bound apart from those of
+// relations (TypeName). Whoever uses the type has a copy of Def; a change of the
+// type changes all of them in the same transaction.
+type UserType struct {
+	Header `wire:"1"`
+	Def    usertype.Type `wire:"2"`
+}
+
 // Role is a user or group.
 type Role struct {
 	OID        DescID `wire:"1"`
@@ -289,3 +320,6 @@ func (*Sequence) Kind() Kind { return KindSequence }
 
 // Kind implements Object.
 func (*View) Kind() Kind { return KindView }
+
+// Kind implements Object.
+func (*UserType) Kind() Kind { return KindType }

@@ -103,6 +103,33 @@ func (c *Contents) Relation(schema DescID, name string) (Object, *Index) {
 	return o, nil
 }
 
+// TypeName is what a type's name is bound as. Relations and types may have the
+// same name; no identifier holds a NUL.
+func TypeName(name string) string { return "\x00" + name }
+
+// Type returns the type of a name in a schema, or nil.
+func (c *Contents) Type(schema DescID, name string) *UserType {
+	return as[*UserType](c.named(schema, TypeName(name)))
+}
+
+// TypeByOID returns the type of a number, that of an array of it too, or nil.
+func (c *Contents) TypeByOID(oid uint32) *UserType {
+	if t := as[*UserType](c.Object(DescID(oid))); t != nil {
+		return t
+	}
+	for _, e := range c.objects {
+		if t, ok := e.object.(*UserType); ok && t.Def.ArrayOID == oid {
+			return t
+		}
+	}
+	return nil
+}
+
+// Types lists the types of a database by schema and name.
+func (c *Contents) Types(db DescID) []*UserType {
+	return list[*UserType](c, func(h *Header) bool { return h.DatabaseID == db })
+}
+
 func (c *Contents) named(parent DescID, name string) Object {
 	return c.Object(c.names[nameKey{parent, name}].ID)
 }

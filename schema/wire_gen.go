@@ -4,6 +4,7 @@ package schema
 
 import (
 	"github.com/cairndb/cairn/internal/wire"
+	"github.com/cairndb/cairn/schema/usertype"
 )
 
 // AppendWire appends the encoded x to b.
@@ -179,6 +180,11 @@ func (x *Column) AppendWire(b []byte) []byte {
 	if x.DefaultOID != 0 {
 		b = wire.AppendUint(b, 10, uint64(x.DefaultOID))
 	}
+	for i := range x.ACL {
+		b, at = wire.Begin(b, 14)
+		b = x.ACL[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -254,6 +260,15 @@ func (x *Column) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.DefaultOID = DescID(u)
+		case num == 14 && typ == wire.Bytes:
+			x.ACL = append(x.ACL, *new(Grant))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ACL[len(x.ACL)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -270,6 +285,11 @@ func (x *Database) AppendWire(b []byte) []byte {
 	if b = x.Header.AppendWire(b); len(b) == at {
 		b = b[:at-2]
 	} else {
+		b = wire.End(b, at)
+	}
+	for i := range x.Extensions {
+		b, at = wire.Begin(b, 2)
+		b = x.Extensions[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
 	return b
@@ -291,6 +311,15 @@ func (x *Database) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Header.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			x.Extensions = append(x.Extensions, *new(Extension))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Extensions[len(x.Extensions)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -336,6 +365,57 @@ func (x *DrainRequest) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.IDs[len(x.IDs)-1] = DescID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *Extension) AppendWire(b []byte) []byte {
+	if x.OID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.OID))
+	}
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 2, x.Name)
+	}
+	if len(x.Owner) > 0 {
+		b = wire.AppendBytes(b, 3, x.Owner)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Extension) UnmarshalWire(b []byte) (err error) {
+	*x = Extension{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OID = DescID(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Owner = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -506,6 +586,66 @@ func (x *ForeignKey) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *Grant) AppendWire(b []byte) []byte {
+	if len(x.Role) > 0 {
+		b = wire.AppendBytes(b, 1, x.Role)
+	}
+	if len(x.Grantor) > 0 {
+		b = wire.AppendBytes(b, 2, x.Grantor)
+	}
+	if x.Has != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.Has))
+	}
+	if x.Grantable != 0 {
+		b = wire.AppendUint(b, 4, uint64(x.Grantable))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Grant) UnmarshalWire(b []byte) (err error) {
+	*x = Grant{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Role = string(body)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Grantor = string(body)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Has = Privileges(u)
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Grantable = Privileges(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Header) AppendWire(b []byte) []byte {
 	var at int
 	if x.ID != 0 {
@@ -533,6 +673,18 @@ func (x *Header) AppendWire(b []byte) []byte {
 		b, at = wire.Begin(b, 8)
 		b = x.Change.AppendWire(b)
 		b = wire.End(b, at)
+	}
+	for i := range x.ACL {
+		b, at = wire.Begin(b, 12)
+		b = x.ACL[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.ACLSet {
+		if x.ACLSet {
+			b = wire.AppendUint(b, 13, 1)
+		} else {
+			b = wire.AppendUint(b, 13, 0)
+		}
 	}
 	return b
 }
@@ -598,6 +750,21 @@ func (x *Header) UnmarshalWire(b []byte) (err error) {
 			if err = x.Change.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 12 && typ == wire.Bytes:
+			x.ACL = append(x.ACL, *new(Grant))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ACL[len(x.ACL)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 13 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ACLSet = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1239,11 +1406,17 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 
 // AppendWire appends the encoded x to b.
 func (x *Type) AppendWire(b []byte) []byte {
+	var at int
 	if x.OID != 0 {
 		b = wire.AppendUint(b, 1, uint64(x.OID))
 	}
 	if x.Mod != 0 {
 		b = wire.AppendInt(b, 2, int64(x.Mod))
+	}
+	if x.User != nil {
+		b, at = wire.Begin(b, 3)
+		b = x.User.AppendWire(b)
+		b = wire.End(b, at)
 	}
 	return b
 }
@@ -1270,6 +1443,68 @@ func (x *Type) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Mod = int32(n)
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.User = new(usertype.Type)
+			if err = x.User.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *UserType) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.Header.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 2)
+	if b = x.Def.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *UserType) UnmarshalWire(b []byte) (err error) {
+	*x = UserType{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Header.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Def.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

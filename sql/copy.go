@@ -134,13 +134,14 @@ func (s *Session) bindText(env bind.Env, text string, params []types.T) (*bind.S
 	if err != nil {
 		return nil, err
 	}
+	env.NoParams = len(params) == 0
 	b, err := bind.Bind(env, stmts[0], params)
 	if err != nil {
 		e := *sqlerr.From(err)
 		e.Position = 0 // it would point into this text, which the client has never seen
 		return nil, &e
 	}
-	return b, nil
+	return b, b.Check(env.Snap.Contents, s.user())
 }
 
 func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }

@@ -345,7 +345,7 @@ func (b *doRun) exec(ctx context.Context, text string, w ResultWriter) error {
 		case *pg.Node_CopyStmt:
 			return sqlerr.Unsupported("COPY in DO")
 		}
-		if err := b.s.execStatement(ctx, &prepared{stmt: st}, w, false); err != nil {
+		if err := b.s.execStatement(ctx, &prepared{stmt: st, noParams: true}, w, false); err != nil {
 			e := *sqlerr.From(mapError(err, b.s))
 			if isRetryable(err) {
 				return err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -13,7 +14,7 @@ import (
 // sessionInfo is what functions may ask of a session.
 type sessionInfo struct{ s *Session }
 
-func (i sessionInfo) User() string         { return i.s.args.User }
+func (i sessionInfo) User() string         { return i.s.user() }
 func (i sessionInfo) SessionUser() string  { return i.s.args.User }
 func (i sessionInfo) Database() string     { return i.s.db.Name }
 func (i sessionInfo) BackendPID() int32    { return i.s.args.BackendPID }
@@ -67,8 +68,17 @@ func (q sequences) find(ctx context.Context, oid types.OID) (*schema.Sequence, e
 	return nil, sqlerr.New(sqlerr.UndefinedTable, "could not open relation with OID %d", oid)
 }
 
-func (q sequences) Nextval(ctx context.Context, oid types.OID) (int64, error) {
+// findFor is find for a role that must have one of the privileges.
+func (q sequences) findFor(ctx context.Context, oid types.OID, any schema.Privileges) (*schema.Sequence, error) {
 	seq, err := q.find(ctx, oid)
+	if err == nil && q.s.pg.Contents.Granted(q.s.user(), seq, any) == 0 {
+		err = bind.Denied(seq)
+	}
+	return seq, err
+}
+
+func (q sequences) Nextval(ctx context.Context, oid types.OID) (int64, error) {
+	seq, err := q.findFor(ctx, oid, schema.PrivUsage|schema.PrivUpdate)
 	if err != nil {
 		return 0, err
 	}
@@ -81,7 +91,7 @@ func (q sequences) Nextval(ctx context.Context, oid types.OID) (int64, error) {
 }
 
 func (q sequences) Currval(ctx context.Context, oid types.OID) (int64, error) {
-	seq, err := q.find(ctx, oid)
+	seq, err := q.findFor(ctx, oid, schema.PrivUsage|schema.PrivSelect)
 	if err != nil {
 		return 0, err
 	}
@@ -94,7 +104,7 @@ func (q sequences) Currval(ctx context.Context, oid types.OID) (int64, error) {
 }
 
 func (q sequences) Setval(ctx context.Context, oid types.OID, v int64, called bool) error {
-	seq, err := q.find(ctx, oid)
+	seq, err := q.findFor(ctx, oid, schema.PrivUpdate)
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,11 @@ import (
 
 // explain shows a plan; with ANALYZE the statement runs and each operator is timed.
 func (s *Session) explain(ctx context.Context, n *pg.ExplainStmt, st parser.Stmt, w ResultWriter, o utilityOptions) error {
-	analyze, err := explainOptions(n)
+	opt, err := explainOptions(n)
 	if err != nil {
 		return err
 	}
+	start := time.Now()
 	q := n.Query
 	p := &prepared{stmt: parser.Stmt{Tree: q, Query: st.Query, Text: st.Text}}
 	if x := q.GetExecuteStmt(); x != nil {
@@ -38,67 +39,60 @@ func (s *Session) explain(ctx context.Context, n *pg.ExplainStmt, st parser.Stmt
 	if err != nil {
 		return err
 	}
+	if err := b.Check(snap.Contents, s.user()); err != nil {
+		return err
+	}
 	if ok, err := s.useTables(ctx, b); err != nil || !ok {
 		return err
 	}
 	opts := plan.Options{}
-	if analyze {
+	if opt.analyze && len(b.Params) > len(o.params) {
+		if q.GetExecuteStmt() != nil {
+			return sqlerr.Unsupported("EXPLAIN ANALYZE EXECUTE of a statement with parameters")
+		}
+		return sqlerr.New(sqlerr.UndefinedParameter, "there is no parameter $%d", len(o.params)+1)
+	}
+	if opt.analyze {
 		opts.Wrap = func(n exec.Node) exec.Node { return exec.NewTimed(n) }
 	}
 	pl, err := plan.Build(b, opts)
 	if err != nil {
 		return err
 	}
-	var lines []string
-	if analyze {
-		if lines, err = s.analyze(ctx, pl, o); err != nil {
+	run := explainRun{planning: time.Since(start)}
+	if opt.analyze {
+		if err = s.analyze(ctx, pl, o, &run); err != nil {
 			return err
 		}
 	}
-	e := &explainer{}
+	node := &pg.Node{Node: &pg.Node_ExplainStmt{ExplainStmt: n}}
+	if opt.format != "text" {
+		rows := [][]string{{structured(opt, pl, run).format(opt.format)}}
+		if err := s.textRows(node, w, o, rows); err != nil {
+			return err
+		}
+		return w.CommandComplete("EXPLAIN")
+	}
+	e := &explainer{timing: opt.timing}
 	e.node(pl.Root, 0)
 	for i, sub := range pl.Subplans {
 		e.lines = append(e.lines, fmt.Sprintf("  SubPlan %d", i+1))
 		e.node(sub, 2)
 	}
-	rows := make([][]string, 0, len(e.lines)+len(lines))
-	for _, l := range append(e.lines, lines...) {
+	rows := make([][]string, 0, len(e.lines)+3)
+	for _, l := range append(e.lines, run.lines(opt)...) {
 		rows = append(rows, []string{l})
 	}
-	node := &pg.Node{Node: &pg.Node_ExplainStmt{ExplainStmt: n}}
 	if err := s.textRows(node, w, o, rows); err != nil {
 		return err
 	}
 	return w.CommandComplete("EXPLAIN")
 }
 
-func explainOptions(n *pg.ExplainStmt) (analyze bool, err error) {
-	for _, o := range n.Options {
-		d := o.GetDefElem()
-		v := ""
-		if d.Arg != nil {
-			v = strings.ToLower(constText(d.Arg))
-		}
-		on := v == "" || v == "on" || v == "true" || v == "1"
-		switch d.Defname {
-		case "analyze":
-			analyze = on
-		case "format":
-			if v != "text" {
-				return false, sqlerr.Unsupported("EXPLAIN (FORMAT %s)", strings.ToUpper(v))
-			}
-		case "verbose", "costs", "buffers", "timing", "summary", "settings", "wal", "generic_plan":
-		default:
-			return false, sqlerr.New(sqlerr.SyntaxError, "unrecognized EXPLAIN option \"%s\"", d.Defname)
-		}
-	}
-	return analyze, nil
-}
-
 // analyze runs a plan and throws its rows away.
-func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions) ([]string, error) {
+func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, out *explainRun) error {
 	if err := s.allowed(pl.Stmt); err != nil {
-		return nil, err
+		return err
 	}
 	r := new(exec.Run)
 	r.Reset(pl.Slots, pl.States)
@@ -110,35 +104,52 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions) 
 	start := time.Now()
 	cur, err := pl.Root.Open(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer cur.Close()
 	for {
 		ok, err := cur.Next()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !ok {
 			break
 		}
 	}
 	if err := s.settle(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	return []string{
-		fmt.Sprintf("KV Calls: %d  KV Rows: %d  KV Round Trips: %d", r.KVCalls, r.KVRows, s.tx.t.Stats().Batches-before.Batches),
-		fmt.Sprintf("Execution Time: %.3f ms", float64(time.Since(start).Microseconds())/1000),
-	}, nil
+	out.kvCalls, out.kvRows, out.roundTrips = r.KVCalls, r.KVRows, int64(s.tx.t.Stats().Batches-before.Batches)
+	out.execution = time.Since(start)
+	return nil
 }
 
-type explainer struct{ lines []string }
+// lines are what the text format says of the whole statement.
+func (r explainRun) lines(o explainOpts) []string {
+	var out []string
+	if o.analyze {
+		out = append(out, fmt.Sprintf("KV Calls: %d  KV Rows: %d  KV Round Trips: %d", r.kvCalls, r.kvRows, r.roundTrips))
+	}
+	if o.summary {
+		out = append(out, fmt.Sprintf("Planning Time: %.3f ms", millisOf(r.planning)))
+	}
+	if o.summary && o.analyze {
+		out = append(out, fmt.Sprintf("Execution Time: %.3f ms", millisOf(r.execution)))
+	}
+	return out
+}
+
+type explainer struct {
+	lines  []string
+	timing bool
+}
 
 // node prints an operator and what is below it, as Postgres indents plans.
 func (e *explainer) node(n exec.Node, depth int) {
 	x := n.Explain()
 	actual := ""
 	if t, ok := n.(*exec.Timed); ok {
-		actual = t.Actual()
+		actual = t.Actual(e.timing)
 	}
 	pad, arrow := strings.Repeat(" ", max(depth*6-4, 0)), ""
 	if depth > 0 {

@@ -359,6 +359,9 @@ func (s *Session) executePortal(ctx context.Context, po *portal, w ResultWriter,
 }
 
 func (s *Session) closeStatement(ctx context.Context, w ResultWriter, name string) error {
+	if s.tx != nil && s.tx.history != nil && s.tx.history.named {
+		s.tx.history.off, s.tx.history.steps = true, nil
+	}
 	delete(s.statements, name)
 	return s.do(ctx, func(context.Context) error { return w.Ack(AckClose) })
 }

@@ -24,18 +24,21 @@ import (
 //
 // There is no way back (off) after
 //
-//   - a function with effects beyond the transaction (advisory locks, setval, pg_sleep, …), or a
-//     volatile one whose result may have been sent
-//   - a schema change, COPY, a portal that was left half read, an error that was shown
+//   - a function with effects beyond the transaction (advisory locks, setval, pg_sleep, …)
+//   - a schema change, COPY, a portal that was left half read, an error that was shown, DEALLOCATE
 //   - more than the limits below
 //
-// and never after an ambiguous commit, which is no conflict. now() stays what it was. What stays in
+// and never after an ambiguous commit, which is no conflict. now() stays what it was, and what was drawn
+// (nextval, random, gen_random_uuid, …) is handed out again in the same order, since the client may have
+// seen it: the first attempt, which drew it, has left nothing else behind. What stays in
 // the buffer until then, the results of the present query string or of the statement that failed, is
 // taken back without any comparison (simple.go, extended.go).
 type history struct {
 	steps []step
 	bytes int
 	off   bool
+	// named says that there is an EXECUTE among them, which finds its statement by name.
+	named bool
 	// undo is how many settings had been made before BEGIN.
 	undo int
 	seed maphash.Seed
@@ -47,6 +50,53 @@ type step struct {
 	p      *prepared
 	params []types.Datum
 	sum    uint64
+	// drawn is what volatile functions returned, in order.
+	drawn []drawn
+}
+
+// draws implements builtins.Draws for the statement that is watched.
+type draws struct {
+	on bool
+	// log is what has been drawn, again what to hand out once more.
+	log, again []drawn
+	// lost says that there was more than can be kept.
+	lost bool
+}
+
+type drawn struct {
+	function string
+	value    types.Datum
+}
+
+// begin watches a statement, with what it drew before.
+func (d *draws) begin(again []drawn) { *d = draws{on: true, again: again} }
+
+// end stops watching.
+func (d *draws) end() { *d = draws{} }
+
+// Watching implements builtins.Draws.
+func (d *draws) Watching() bool { return d.on }
+
+// Draw implements builtins.Draws. A statement that takes another course than the first time draws
+// anew; if that shows, its digest says so.
+func (d *draws) Draw(function string, draw func() (types.Datum, error)) (types.Datum, error) {
+	var (
+		v   types.Datum
+		err error
+	)
+	if len(d.again) > 0 && d.again[0].function == function {
+		v, d.again = d.again[0].value, d.again[1:]
+	} else if v, err = draw(); err != nil {
+		return v, err
+	} else {
+		d.again = nil
+	}
+	if d.lost = d.lost || len(d.log) >= historyRowsMax; d.lost {
+		d.log = nil
+		return v, nil
+	}
+	d.log = append(d.log, drawn{function, v})
+	return v, nil
 }
 
 // Limits of a history.
@@ -54,7 +104,10 @@ const (
 	historyStepsMax = 1000
 	historyBytesMax = 1 << 20
 	// historyRowsMax bounds the rows of one statement that are digested.
+	// and the numbers it draws.
 	historyRowsMax = 10_000
+	// drawnBytes is what each of these costs.
+	drawnBytes = 64
 )
 
 func newHistory(undo int) *history { return &history{undo: undo, seed: maphash.MakeSeed()} }
@@ -112,6 +165,7 @@ func (d *digest) CommandComplete(tag string) error {
 // watch returns a writer that sees what a statement writes, nil if nobody wants to know.
 func (s *Session) watch(p *prepared, w ResultWriter) *digest {
 	h := s.tx.history
+	s.draws.end()
 	if h == nil || h.off || isCommit(p.stmt.Tree) {
 		return nil
 	}
@@ -119,6 +173,7 @@ func (s *Session) watch(p *prepared, w ResultWriter) *digest {
 		h.steps = nil
 		return nil
 	}
+	s.draws.begin(nil)
 	d := &digest{ResultWriter: w, s: s, h: h}
 	d.hash.SetSeed(h.seed)
 	return d
@@ -134,8 +189,28 @@ func recordable(n *pg.Node) bool {
 		}
 		return false
 	}
-	return planned(n) || n.GetVariableSetStmt() != nil || n.GetVariableShowStmt() != nil || n.GetConstraintsSetStmt() != nil
+	if e := n.GetExecuteStmt(); e != nil {
+		for _, x := range e.Params {
+			if !isConstant(x) {
+				return false
+			}
+		}
+		return true
+	}
+	return planned(n) || n.GetVariableSetStmt() != nil || n.GetVariableShowStmt() != nil || n.GetPrepareStmt() != nil ||
+		n.GetConstraintsSetStmt() != nil
 }
+
+func isConstant(n *pg.Node) bool {
+	if t := n.GetTypeCast(); t != nil {
+		return isConstant(t.Arg)
+	}
+	return n.GetAConst() != nil || n.GetParamRef() != nil
+}
+
+// outlives says whether a statement's effect stays when its transaction does not: it is not to be
+// repeated.
+func outlives(n *pg.Node) bool { return n.GetPrepareStmt() != nil }
 
 // note keeps a statement that has run.
 func (d *digest) note(p *prepared, params []types.Datum) {
@@ -144,13 +219,21 @@ func (d *digest) note(p *prepared, params []types.Datum) {
 	for i := range params {
 		h.bytes += params[i].SizeBytes()
 	}
+	dr := d.s.draws
+	d.s.draws.end()
+	h.bytes += drawnBytes * len(dr.log)
 	st := p.plan
-	if st != nil && (st.Stmt.Effects || st.Stmt.Volatile && st.Stmt.Returning) ||
-		d.rows > historyRowsMax || len(h.steps) >= historyStepsMax || h.bytes > historyBytesMax {
+	if e := p.stmt.Tree.GetExecuteStmt(); e != nil {
+		h.named = true
+		if named := d.s.statements[e.Name]; named != nil {
+			st = named.plan
+		}
+	}
+	if st != nil && st.Stmt.Effects || dr.lost || d.rows > historyRowsMax || len(h.steps) >= historyStepsMax || h.bytes > historyBytesMax {
 		h.off, h.steps = true, nil
 		return
 	}
-	h.steps = append(h.steps, step{p: p, params: params, sum: d.hash.Sum64()})
+	h.steps = append(h.steps, step{p: p, params: params, sum: d.hash.Sum64(), drawn: dr.log})
 }
 
 // errDiffers says that a transaction that was run again would show something else.
@@ -185,7 +268,13 @@ func (s *Session) replayTxn(ctx context.Context, cause error) bool {
 
 func (s *Session) repeatSteps(ctx context.Context, steps []step) error {
 	for _, st := range steps {
+		if outlives(st.p.stmt.Tree) {
+			s.tx.history.steps = append(s.tx.history.steps, st)
+			s.tx.done++
+			continue
+		}
 		d := s.watch(st.p, nowhere{})
+		s.draws.begin(st.drawn)
 		s.beginStatement(st.p.stmt.Tree)
 		var err error
 		if planned(st.p.stmt.Tree) {

@@ -41,11 +41,15 @@ func TestATransactionThatHasShownResultsRunsAgain(t *testing.T) {
 			"update t set b = 2 where a = 1", "show timezone"}, true},
 		{"now", []string{"select now()", "update t set b = 2 where a = 1"}, true},
 		{"unseen numbers", []string{"insert into t (a, b) values (nextval('s') + 100, 1)"}, true},
-		{"a number that was seen", []string{"insert into t (a, b) values (nextval('s') + 100, 1) returning a"}, false},
-		{"something random that was seen", []string{"select random()", "update t set b = 2 where a = 1"}, false},
+		{"a number that was seen", []string{"insert into t (a, b) values (nextval('s') + 100, 1) returning a", "select currval('s')"}, true},
+		{"something random that was seen", []string{"select random(), gen_random_uuid() from t", "update t set b = 2 where a = 1"}, true},
+		{"the clock", []string{"select clock_timestamp()", "update t set b = 2 where a = 1"}, true},
 		{"an effect outside", []string{"select pg_sleep(0)", "update t set b = 2 where a = 1"}, false},
 		{"a schema change", []string{"create table u (a int primary key)", "insert into u values (1)"}, false},
-		{"prepared by name", []string{"prepare p as select 1", "update t set b = 2 where a = 1"}, false},
+		{"prepared by name", []string{"prepare p(int) as update t set b = $1 where a = 1 returning b, random()", "execute p(7)", "execute p(8)"}, true},
+		{"prepared with an effect", []string{"prepare p as select setval('s', 9)", "execute p", "update t set b = 2 where a = 1"}, false},
+		{"executed with a call", []string{"prepare p(int) as select $1", "execute p(nextval('s')::int)", "update t set b = 2 where a = 1"}, false},
+		{"a name that was given again", []string{"prepare p as select 1", "execute p", "deallocate p", "prepare p as select 1", "update t set b = 2 where a = 1"}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			env, srv := newTestServerEnv(t)
@@ -68,6 +72,31 @@ func TestATransactionThatHasShownResultsRunsAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a client was shown of a sequence is what is there after its transaction
+// ran again.
+func TestANumberThatWasShownIsKept(t *testing.T) {
+	env, srv := newTestServerEnv(t)
+	a := newTableSession(t, srv)
+	mustShow(t, a, "create table u (id serial primary key, k uuid default gen_random_uuid(), v int)", "CREATE TABLE")
+	mustShow(t, a, "begin", "BEGIN")
+	shown, err := query(t, a, "insert into u (v) values (1), (2) returning id, k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustShow(t, a, "update u set v = v + 1", "UPDATE 2")
+	conflictAtCommit(env, 2)
+	mustShow(t, a, "commit", "COMMIT")
+	if srv.contention.replays.Load() == 0 {
+		t.Error("it did not run again")
+	}
+	there, err := query(t, a, "select id, k from u order by id")
+	if want := strings.ReplaceAll(shown, "INSERT 0 2", "SELECT 2"); err != nil || there != want {
+		t.Errorf("there is %q, shown was %q; %v", there, shown, err)
+	}
+	mustShow(t, a, "insert into u (v) values (3) returning id", "3 INSERT 0 1")
+	mustShow(t, a, "select currval('u_id_seq')", "3 SELECT 1")
 }
 
 func TestATransactionThatWouldShowOtherDataDoesNotRunAgain(t *testing.T) {

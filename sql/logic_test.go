@@ -130,7 +130,7 @@ func runLogic(t *testing.T, file string) {
 }
 
 // timings are the numbers of EXPLAIN ANALYZE that differ from run to run.
-var timings = regexp.MustCompile(`(actual time=|Execution Time:) ?[0-9.]+`)
+var timings = regexp.MustCompile(`(actual time=|Planning Time:|Execution Time:) ?[0-9.]+`)
 
 func firstDifference(want, got string) string {
 	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")

@@ -29,6 +29,11 @@ type prepared struct {
 	stmt  parser.Stmt // Tree is nil for an empty query
 	hints []types.T
 	plan  *cachedPlan
+	// noParams: a simple query, which cannot give parameters their values.
+	noParams bool
+	// internal statements keep a foreign key: they need no privileges, as Postgres runs them with
+	// their table's owner's.
+	internal bool
 }
 
 // cachedPlan is a plan with what it depends on.
@@ -62,7 +67,7 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 			return nil, err
 		}
 		own := s.tx.r.ChangeCount() > 0
-		path := s.vars.get("search_path")
+		path := s.vars.get("search_path") + "\x00" + s.user()
 		c := p.plan
 		if c == nil || own || c.own || c.version != snap.Version || c.path != path {
 			if c, err = s.makePlan(ctx, p, snap, path); err != nil {
@@ -98,7 +103,12 @@ func (s *Session) useTables(ctx context.Context, st *bind.Stmt) (bool, error) {
 
 // makePlan binds and plans. A name that is not found may be new: then the catalog is read again.
 func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapshot, path string) (*cachedPlan, error) {
-	st, err := bind.Bind(s.bindEnv(snap), p.stmt, p.hints)
+	env := func() bind.Env {
+		e := s.bindEnv(snap)
+		e.NoParams = p.noParams
+		return e
+	}
+	st, err := bind.Bind(env(), p.stmt, p.hints)
 	if err != nil && maybeNew(err) && s.tx.r.ChangeCount() == 0 {
 		if err := s.tx.r.Refresh(ctx); err != nil {
 			return nil, err
@@ -106,10 +116,15 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 		if snap, err = s.tx.r.Snapshot(ctx); err != nil {
 			return nil, err
 		}
-		st, err = bind.Bind(s.bindEnv(snap), p.stmt, p.hints)
+		st, err = bind.Bind(env(), p.stmt, p.hints)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !p.internal {
+		if err := st.Check(snap.Contents, s.user()); err != nil {
+			return nil, err
+		}
 	}
 	pl, err := plan.Build(st, plan.Options{})
 	if err != nil {
@@ -122,11 +137,11 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 }
 
 func maybeNew(err error) bool {
-	return sqlerr.HasCode(err, sqlerr.UndefinedTable) || sqlerr.HasCode(err, sqlerr.UndefinedColumn)
+	return sqlerr.HasCode(err, sqlerr.UndefinedObject) || sqlerr.HasCode(err, sqlerr.UndefinedTable) || sqlerr.HasCode(err, sqlerr.UndefinedColumn)
 }
 
 func sameColumns(a, b []bind.ResultCol) bool {
-	return slices.EqualFunc(a, b, func(x, y bind.ResultCol) bool { return x.Type == y.Type && x.Name == y.Name })
+	return slices.EqualFunc(a, b, func(x, y bind.ResultCol) bool { return x.Type.Same(y.Type) && x.Name == y.Name })
 }
 
 // prepare parses and, where there is something to plan, finds parameters and columns.
@@ -194,7 +209,7 @@ func withFormats(cols []Column, formats []Format) []Column {
 func planColumns(st *bind.Stmt, formats []Format) []Column {
 	out := make([]Column, len(st.Cols))
 	for i, c := range st.Cols {
-		out[i] = Column{Name: c.Name, TableOID: c.TableOID, AttNum: c.AttNum, Type: c.Type, Format: formatAt(formats, i)}
+		out[i] = Column{Name: c.Name, TableOID: c.TableOID, AttNum: c.AttNum, Type: c.Type.Plain(), Format: formatAt(formats, i)}
 	}
 	return out
 }

@@ -298,7 +298,7 @@ func (s *Session) internal(ctx context.Context, st refStatement, params []types.
 		if err != nil {
 			return false, err
 		}
-		p = &prepared{stmt: stmts[0], hints: st.types}
+		p = &prepared{stmt: stmts[0], hints: st.types, internal: true}
 		if s.internalPlans == nil || len(s.internalPlans) >= internalPlansMax {
 			s.internalPlans = map[string]*prepared{}
 		}

@@ -82,6 +82,8 @@ func (s *Server) lookupRole(ctx context.Context, name string) (Role, bool, error
 type Session struct {
 	srv  *Server
 	args SessionArgs
+	// role is what SET ROLE named, "" for the user who connected.
+	role string
 	db   *schema.Database
 
 	env  *types.Env
@@ -114,6 +116,7 @@ type Session struct {
 	act     activity
 
 	causality causality
+	draws     draws
 
 	mu struct {
 		sync.Mutex
@@ -143,6 +146,10 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 		return nil, sqlerr.New(sqlerr.InvalidCatalogName, "database \"%s\" does not exist", args.Database).
 			WithSeverity(sqlerr.SeverityFatal)
 	}
+	if snap.Granted(args.User, db, schema.PrivConnect) == 0 {
+		return nil, sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for database \"%s\"", args.Database).
+			WithDetail("User does not have CONNECT privilege.").WithSeverity(sqlerr.SeverityFatal)
+	}
 	sess := &Session{srv: s, args: args, db: db, env: &types.Env{}, statements: map[string]*prepared{},
 		portals: map[string]*portal{}, currval: map[schema.DescID]int64{}, started: time.Now()}
 	sess.vars = newVars(sess)
@@ -165,7 +172,7 @@ func (s *Session) setUpEval(c *schema.Contents) {
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
-		Advisory: &s.advisory, Outcomes: s}
+		Advisory: &s.advisory, Outcomes: s, Draws: &s.draws}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.

@@ -77,7 +77,7 @@ func (s *Session) parseSimple(query string) ([]*prepared, error) {
 	}
 	out := make([]*prepared, len(parsed))
 	for i, st := range parsed {
-		out[i] = &prepared{stmt: st}
+		out[i] = &prepared{stmt: st, noParams: true}
 	}
 	if len(out) == 1 && planned(out[0].stmt.Tree) {
 		s.texts.put(query, out[0])

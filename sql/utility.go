@@ -78,6 +78,9 @@ func (s *Session) utilityColumns(n *pg.Node) []Column {
 		}
 		return []Column{text(showName(x.VariableShowStmt.Name))}
 	case *pg.Node_ExplainStmt:
+		if o, err := explainOptions(x.ExplainStmt); err == nil && o.format == "json" {
+			return []Column{{Name: "QUERY PLAN", Type: types.JSON}}
+		}
 		return []Column{text("QUERY PLAN")}
 	case *pg.Node_FetchStmt:
 		if c := s.cursors[x.FetchStmt.Portalname]; c != nil && !x.FetchStmt.Ismove {
@@ -136,7 +139,7 @@ func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone
 	var noticeErr error
 	tag, err := ddl.Exec(ctx, ddl.Env{
 		Catalog: s.srv.cfg.Catalog, Resolver: s.tx.r, Txn: s.tx.t, Store: s.srv.store,
-		Database: s.db, SearchPath: env.SearchPath, User: s.args.User,
+		Database: s.db, SearchPath: env.SearchPath, User: s.user(),
 		Explicit: s.tx.explicit || s.tx.done > 0 || !alone && !s.simpleDDL(),
 		Bind:     env, Engine: engine{s},
 		Notice: func(e *sqlerr.Error) {
@@ -180,7 +183,9 @@ func (e engine) Columns(ctx context.Context, st parser.Stmt) ([]bind.ResultCol, 
 	if err != nil {
 		return nil, err
 	}
-	b, err := bind.Bind(e.s.bindEnv(snap), st, nil)
+	env := e.s.bindEnv(snap)
+	env.NoParams = true
+	b, err := bind.Bind(env, st, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +200,7 @@ func (e engine) Exec(ctx context.Context, query string) (int64, error) {
 	}
 	var n int64
 	for _, st := range stmts {
-		po := &portal{p: &prepared{stmt: st}}
+		po := &portal{p: &prepared{stmt: st, noParams: true}}
 		if err := e.s.open(ctx, po, false); err != nil {
 			po.close(e.s)
 			return n, err
@@ -382,8 +387,13 @@ func (s *Session) prepareStmt(ctx context.Context, n *pg.PrepareStmt, st parser.
 		return sqlerr.New(sqlerr.DuplicatePreparedStatement, "prepared statement \"%s\" already exists", n.Name)
 	}
 	p := &prepared{name: n.Name, stmt: parser.Stmt{Tree: n.Query, Query: st.Query, Text: st.Text}}
+	snap, err := s.tx.r.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	env := s.bindEnv(snap)
 	for _, t := range n.Argtypes {
-		x, err := bind.TypeName(st.Query, t.GetTypeName())
+		x, err := bind.TypeName(env, st.Query, t.GetTypeName())
 		if err != nil {
 			return err
 		}

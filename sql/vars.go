@@ -265,12 +265,30 @@ func applyTimeout(field func(*Session) *time.Duration) func(*Session, string) (s
 	}
 }
 
-// applyRole: a session has the rights of the user who connected, and no others.
+// applyRole gives the session the rights of another role, of which its user must be a member.
 func applyRole(s *Session, v string) (string, error) {
-	if v != "none" && v != s.args.User {
-		return "", sqlerr.Unsupported("SET ROLE to another user").WithHint("Connect as that user.")
+	if v == "none" || v == s.args.User {
+		s.role = ""
+	} else {
+		c := s.pg.Contents
+		switch {
+		case c == nil || c.Role(v) == nil:
+			return "", sqlerr.New(sqlerr.InvalidParameterValue, "role \"%s\" does not exist", v)
+		case !c.IsSuperuser(s.args.User) && !c.IsMember(s.args.User, v):
+			return "", sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied to set role \"%s\"", v)
+		}
+		s.role = v
 	}
+	s.pg.User = s.user()
 	return v, nil
+}
+
+// user is the role whose rights the session has.
+func (s *Session) user() string {
+	if s.role != "" {
+		return s.role
+	}
+	return s.args.User
 }
 
 func applyEncoding(s *Session, v string) (string, error) {

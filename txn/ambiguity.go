@@ -78,7 +78,7 @@ func outcomeOfRecord(s kvapi.TxnStatus, real bool) outcome {
 func (t *Txn) sign(writes []kvapi.Request) {
 	if len(writes) > 0 {
 		writes[0].Sign = true
-		t.signed = writes[0].Key
+		t.signed, t.signedSeq = writes[0].Key, writes[0].Seq
 	}
 }
 

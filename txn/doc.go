@@ -79,10 +79,10 @@
 //	    timestamp since it was locked, and what is written since the
 //	    transaction read it (isolation.go). TestALostLock….
 //
-// Limits, all in limits.go: the buffer is flushed as intents at 4 MB, from
-// then on savepoints before the flush cannot be rolled back to; refresh and
-// lock spans are precise up to 1 MB and 256 KB and then condensed; a key with
-// its value has at most 32 MB.
+// Limits, all in limits.go: the buffer is flushed as intents at 4 MB; from then
+// on a savepoint can be rolled back to unless a key was flushed both before it
+// and after (savepoint.go); refresh and lock spans are precise up to 1 MB and
+// 256 KB and then condensed; a key with its value has at most 32 MB.
 //
 // What is not here: pipelining of intents and durable locks, ranged deletes; and the
 // idempotency key, which is a row as any other (package sql).

@@ -162,9 +162,9 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("transaction too large: %s exceed %d bytes", e.What, e.MaxBytes)
 }
 
-// RollbackUnsupportedError says that a savepoint lies below a flush of the
-// write buffer: its writes are intents already and cannot be taken back one
-// by one. The transaction can only be rolled back as a whole.
+// RollbackUnsupportedError says that what was flushed before a savepoint is not
+// there any more (savepoint.go), or that too many parts of the transaction were
+// rolled back. The transaction can only be rolled back as a whole.
 type RollbackUnsupportedError struct{ FlushedBytes int64 }
 
 // Error implements error.

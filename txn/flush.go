@@ -8,7 +8,7 @@ import (
 
 // flush sends the whole buffer as intents and waits until each is there, so
 // that the commit need not prove them. From then on the transaction's own
-// reads find them on the servers, and they cannot be taken back one by one.
+// reads find them on the servers, and are taken back otherwise (savepoint.go).
 // Keys that nobody else can know of are written aside instead (private.go).
 //
 // The batches go one after the other, each to all its ranges at once: a
@@ -21,6 +21,7 @@ func (t *Txn) flush(ctx context.Context) error {
 	t.db.metrics.Flushes.Add(1)
 	t.stats.Flushes++
 	t.flushedBytes += t.buf.bytes
+	t.replaced.noteBuffer(&t.buf)
 	// Intents are on disk: once there, they need no check.
 	t.held.set(t.held.without(&t.buf))
 	reqs, err := t.flushPrivate(ctx, t.refresher.readAt(t.buf.requests()))
@@ -34,9 +35,11 @@ func (t *Txn) flush(ctx context.Context) error {
 	t.sign(reqs)
 	for len(reqs) > 0 {
 		n := batchOf(reqs, flushBatchMaxBytes)
-		if _, err := t.refresher.send(ctx, &kvapi.BatchRequest{Requests: reqs[:n:n]}); err != nil {
+		br, err := t.refresher.send(ctx, &kvapi.BatchRequest{Requests: reqs[:n:n]})
+		if err != nil {
 			return t.breakOff(ctx, t.fail(ctx, err))
 		}
+		t.replaced.note(reqs[:n], br.Responses)
 		reqs = reqs[n:]
 	}
 	t.buf.reset()

@@ -42,6 +42,11 @@ const (
 	// backgroundMax bounds concurrent background commits and clean-ups of one
 	// DB; when all are busy a caller waits for its own.
 	backgroundMax = 128
+	// replacementsMax bounds the replaced intents that are remembered one by one,
+	// and ignoredMax the ranges of rolled-back writes, which go with each request
+	// of the transaction.
+	replacementsMax = 1000
+	ignoredMax      = 100
 	// settleMax is how long a coordinator tries to find out what became of
 	// its commit before it says that it does not know.
 	settleMax = 10 * time.Second

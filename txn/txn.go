@@ -62,6 +62,7 @@ type Txn struct {
 	// flushedBytes what was sent.
 	flushedSeq   kvapi.TxnSeq
 	flushedBytes int64
+	replaced     replacements
 	// privates are the spans of SetPrivate, asideSeq the last sequence
 	// written aside; privateOff says that there may be intents in them.
 	privates   []*private
@@ -75,7 +76,8 @@ type Txn struct {
 	outlives bool
 	// signed is the key of a write that carries the transaction's signature, in
 	// the last batch that it sent writes in; nil for none (ambiguity.go).
-	signed kvapi.Key
+	signed    kvapi.Key
+	signedSeq kvapi.TxnSeq
 	// recorded says that the transaction's record was written ahead.
 	recorded bool
 
@@ -237,33 +239,6 @@ func (t *Txn) write(ctx context.Context, key kvapi.Key, v version) error {
 	return nil
 }
 
-// Savepoint marks this moment.
-func (t *Txn) Savepoint() Savepoint {
-	p := t.snapshot()
-	return Savepoint{seq: t.seq, epoch: p.Epoch, id: p.ID}
-}
-
-// RollbackTo takes back all writes since sp; locks stay. It fails with a
-// RollbackUnsupportedError if some of them were flushed.
-func (t *Txn) RollbackTo(sp Savepoint) error {
-	if err := t.usable(); err != nil {
-		return err
-	}
-	p := t.snapshot()
-	if sp.id != p.ID || sp.epoch != p.Epoch {
-		return &RetryError{Reason: "the savepoint is from before a restart"}
-	}
-	if sp.seq < max(t.flushedSeq, t.asideSeq) {
-		return &RollbackUnsupportedError{FlushedBytes: t.flushedBytes}
-	}
-	t.held.regain(&t.buf, sp.seq)
-	t.buf.truncate(sp.seq)
-	return nil
-}
-
-// Release forgets a savepoint and keeps its writes.
-func (t *Txn) Release(Savepoint) error { return t.usable() }
-
 // Rollback ends the transaction without effect. Locks are released in the
 // background. It is a no-op on a finished transaction.
 func (t *Txn) Rollback(ctx context.Context) error {
@@ -307,7 +282,7 @@ func (t *Txn) PrepareForRetry(cause error) error {
 	t.held.reset()
 	t.seq, t.flushedSeq, t.flushedBytes = 0, 0, 0
 	t.privates, t.asideSeq, t.privateOff = nil, 0, false
-	t.signed = nil
+	t.signed, t.replaced = nil, replacements{}
 	return nil
 }
 
@@ -330,6 +305,7 @@ func (t *Txn) restart(cause error) {
 		p.Seq = 0
 		p.ReadTimestamp, p.WriteTimestamp = ts, ts
 		p.HasFlushed = false
+		p.IgnoredSeqNums = nil
 	})
 	t.mu.Lock()
 	t.mu.finishing = false

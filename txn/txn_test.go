@@ -190,17 +190,12 @@ func TestLargeTransactionFlushesAndCommits(t *testing.T) {
 	env.Cluster.Split(k("500"))
 	ctx := context.Background()
 	tx := env.DB.Begin(txn.Options{})
-	first := tx.Savepoint()
 	big := make([]byte, 16<<10)
 	for i := range 700 {
 		must(t, tx.PutIfAbsent(ctx, k(fmt.Sprintf("%03d", i)), big))
 	}
 	if tx.Stats().Flushes == 0 {
 		t.Fatal("nothing was flushed")
-	}
-	var r *txn.RollbackUnsupportedError
-	if err := tx.RollbackTo(first); !errors.As(err, &r) {
-		t.Fatalf("rollback to before the flush: %v", err)
 	}
 	rows, resume, err := tx.Scan(ctx, kvapi.Span{Key: k("0"), EndKey: k("9")}, txn.ScanOptions{})
 	if err != nil || resume != nil || len(rows) != 700 {
@@ -210,6 +205,76 @@ func TestLargeTransactionFlushesAndCommits(t *testing.T) {
 	if _, ok := env.Cluster.Value(k("699")); !ok || env.Cluster.Intents() != 0 {
 		t.Errorf("last row there: %v, intents %d", ok, env.Cluster.Intents())
 	}
+}
+
+// A savepoint holds past flushes: intents of what was rolled back count as
+// absent for the transaction, and go with its commit.
+func TestSavepointsHoldPastAFlush(t *testing.T) {
+	env := txntest.New(t)
+	env.Cluster.Split(k("m"))
+	put(t, env, "b", "old", "n", "old")
+	ctx := context.Background()
+	tx := env.DB.Begin(txn.Options{BufferMaxBytes: 1}) // every write is flushed
+	must(t, tx.Put(ctx, k("a"), []byte("1")))
+	sp := tx.Savepoint()
+	must(t, tx.Put(ctx, k("b"), []byte("2")))
+	must(t, tx.Delete(ctx, k("n")))
+	must(t, tx.PutIfAbsent(ctx, k("z"), []byte("2")))
+	must(t, tx.RollbackTo(sp))
+	for key, want := range map[string]string{"a": "1", "b": "old", "n": "old", "z": ""} {
+		if v, _, err := tx.Get(ctx, k(key), txn.GetOptions{}); err != nil || string(v) != want {
+			t.Errorf("%s reads as %q, %v", key, v, err)
+		}
+	}
+	must(t, tx.PutIfAbsent(ctx, k("z"), []byte("3")))
+	must(t, tx.RollbackTo(sp))
+	must(t, tx.PutIfAbsent(ctx, k("z"), []byte("4")))
+	must(t, tx.Commit(ctx))
+	must(t, env.DB.Close(ctx))
+	wantValue(t, env, "a", "1")
+	wantValue(t, env, "b", "old")
+	wantValue(t, env, "n", "old")
+	wantValue(t, env, "z", "4")
+	if n := env.Cluster.Intents(); n != 0 {
+		t.Errorf("%d intents are left", n)
+	}
+}
+
+// So is what a later value of the same flush replaced before it was sent.
+func TestAValueReplacedInTheBufferCannotBeRolledBackTo(t *testing.T) {
+	env := txntest.New(t)
+	ctx := context.Background()
+	tx := env.DB.Begin(txn.Options{BufferMaxBytes: 1000})
+	must(t, tx.Put(ctx, k("a"), []byte("1")))
+	sp := tx.Savepoint()
+	must(t, tx.Put(ctx, k("a"), []byte("2")))
+	must(t, tx.Put(ctx, k("b"), make([]byte, 1000)))
+	var u *txn.RollbackUnsupportedError
+	if err := tx.RollbackTo(sp); tx.Stats().Flushes != 1 || !errors.As(err, &u) {
+		t.Errorf("rolled back to what is gone: %v, %d flushes", err, tx.Stats().Flushes)
+	}
+	_ = tx.Rollback(ctx)
+}
+
+// What was flushed before a savepoint and replaced by a flush after it is gone.
+func TestAReplacedIntentCannotBeRolledBackTo(t *testing.T) {
+	env := txntest.New(t)
+	ctx := context.Background()
+	tx := env.DB.Begin(txn.Options{BufferMaxBytes: 1})
+	first := tx.Savepoint()
+	must(t, tx.Put(ctx, k("a"), []byte("1")))
+	sp := tx.Savepoint()
+	must(t, tx.Put(ctx, k("a"), []byte("2")))
+	var u *txn.RollbackUnsupportedError
+	if err := tx.RollbackTo(sp); !errors.As(err, &u) {
+		t.Errorf("rolled back to what is gone: %v", err)
+	}
+	must(t, tx.RollbackTo(first))
+	must(t, tx.Put(ctx, k("b"), []byte("3")))
+	must(t, tx.Commit(ctx))
+	must(t, env.DB.Close(ctx))
+	wantValue(t, env, "a", "")
+	wantValue(t, env, "b", "3")
 }
 
 func TestRollbackReleasesLocks(t *testing.T) {

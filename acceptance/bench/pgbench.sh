@@ -8,6 +8,8 @@
 # Cairn. Prints one line a run: server, script, clients, tps, mean latency (ms),
 # failed transactions. Only one server runs at a time.
 #
+# SCRIPTS names pgbench's own scripts, or counter.
+#
 # Needs postgresql-15 (with pgbench) and bin/cairn; run it as root, which runs
 # PostgreSQL as user postgres. Stops what it started.
 set -euo pipefail
@@ -87,8 +89,14 @@ pg_up() { # pg_up single|quorum
 
 up() { case $1 in cairn) cairn_up ;; pg-single) pg_up single ;; pg-quorum) pg_up quorum ;; esac; }
 
+# counter is one row that all clients add to.
+counter=$dir/counter.sql
+echo 'UPDATE counter SET n = n + 1 WHERE id = 1;' >"$counter"
+
 run() { # run SERVER SCRIPT CLIENTS
-  "$bin/pgbench" -n -M prepared -b "$2" -s "$scale" -c "$3" -j "$(($3 < 2 ? 1 : 2))" -T "$secs" --max-tries=10 >"$dir/out" 2>"$dir/err" ||
+  local what=(-b "$2")
+  [ "$2" != counter ] || what=(-f "$counter")
+  "$bin/pgbench" -n -M prepared "${what[@]}" -s "$scale" -c "$3" -j "$(($3 < 2 ? 1 : 2))" -T "$secs" --max-tries=10 >"$dir/out" 2>"$dir/err" ||
     tail -2 "$dir/err" >&2
   printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$(awk '/^tps = .*without/{print $3}' "$dir/out")" \
     "$(awk '/^latency average/{print $4}' "$dir/out")" "$(awk '/failed transactions/{print $5}' "$dir/out")"
@@ -99,6 +107,7 @@ for s in $servers; do
   up "$s"
   t=$(date +%s%N)
   "$bin/pgbench" -q -i -s "$scale" >/dev/null 2>"$dir/init.err" || { tail -3 "$dir/init.err" >&2; exit 1; }
+  "$bin/psql" -qc 'create table counter (id int primary key, n int); insert into counter values (1, 0)'
   printf '%s\tload\t1\t%s s\n' "$s" "$((($(date +%s%N) - t) / 1000000000))"
   stop_all
 done

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/txn"
 )
@@ -204,7 +206,7 @@ func TestDeadlockAcrossGatewaysNamesBothStatements(t *testing.T) {
 	sessions[0].exec("INSERT INTO d VALUES (1, 0), (2, 0)")
 	for i, s := range sessions {
 		s.exec("BEGIN")
-		s.exec("SELECT random()") // the gateway cannot run this again unseen
+		s.exec("SELECT pg_sleep(0)") // the gateway cannot run this again unseen
 		s.exec(fmt.Sprintf("UPDATE d SET v = 1 WHERE id = %d", i+1))
 	}
 	errs := make(chan error, 2)
@@ -228,5 +230,80 @@ func TestDeadlockAcrossGatewaysNamesBothStatements(t *testing.T) {
 	}
 	if err := <-errs; err != nil {
 		t.Errorf("the other did not go on: %v", err)
+	}
+}
+
+// spread makes each table's rows a range of their own, led by one node after
+// the other.
+func (c *cluster) spread(tables ...string) {
+	c.t.Helper()
+	ctx, db := c.t.Context(), c.nodes[0].Core().DB
+	for i, name := range tables {
+		var oid uint32
+		if err := c.client(0).conn.QueryRow(ctx, "SELECT '"+name+"'::regclass::oid").Scan(&oid); err != nil {
+			c.t.Fatal(err)
+		}
+		key := kvapi.Key(binary.BigEndian.AppendUint32(keys.TablePrefix.Clone(), oid))
+		if err := db.Split(ctx, key); err != nil {
+			c.t.Fatal(err)
+		}
+		ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.AdminTransferLease, Key: key, Target: kvapi.NodeID(i%len(c.nodes) + 1)})
+		if _, err := db.Send(ctx, ba); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// Rings of three to five transactions, on all gateways, over ranges of all
+// nodes: each time one of them is told, and the others go on.
+func TestDeadlocksOfManyHaveOneVictim(t *testing.T) {
+	c := startCluster(t, 3)
+	c.awaitReplicas()
+	tables := []string{"r0", "r1", "r2", "r3", "r4"}
+	first := c.client(0)
+	for _, name := range tables {
+		first.exec("CREATE TABLE " + name + " (id int PRIMARY KEY, v int)")
+		first.exec("INSERT INTO " + name + " VALUES (1, 0)")
+	}
+	c.spread(tables...)
+	for n := 3; n <= len(tables); n++ {
+		sessions := make([]*client, n)
+		for i := range sessions {
+			sessions[i] = c.client(i % len(c.nodes))
+			sessions[i].exec("BEGIN")
+			sessions[i].exec("SELECT pg_sleep(0)") // the gateway cannot run this again unseen
+			sessions[i].exec("UPDATE " + tables[i] + " SET v = v + 1 WHERE id = 1")
+		}
+		began := time.Now()
+		errs := make(chan error, n)
+		for i, s := range sessions {
+			go func() {
+				_, err := s.conn.Exec(t.Context(), "UPDATE "+tables[(i+1)%n]+" SET v = v + 1 WHERE id = 1")
+				if err != nil {
+					_, _ = s.conn.Exec(t.Context(), "ROLLBACK")
+				} else {
+					_, err = s.conn.Exec(t.Context(), "COMMIT")
+				}
+				errs <- err
+			}()
+		}
+		victims := 0
+		for range n {
+			err := <-errs
+			var e *pgconn.PgError
+			switch {
+			case errors.As(err, &e) && e.Code == "40P01":
+				if victims++; victims == 1 {
+					t.Logf("a deadlock of %d was found after %v", n, time.Since(began).Round(time.Millisecond))
+				}
+			case e != nil:
+				t.Errorf("ring of %d: %v %s %s", n, err, e.Detail, e.Hint)
+			case err != nil:
+				t.Errorf("ring of %d: %v", n, err)
+			}
+		}
+		if victims != 1 {
+			t.Errorf("ring of %d: %d victims", n, victims)
+		}
 	}
 }

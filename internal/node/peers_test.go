@@ -98,7 +98,7 @@ func TestAConflictNamesTheOtherApplication(t *testing.T) {
 	b.exec("SET application_name = 'shop'")
 	pid := b.rows("SELECT pg_backend_pid()")
 	a.exec("BEGIN ISOLATION LEVEL REPEATABLE READ")
-	a.exec("SELECT random(), v FROM fought")
+	a.exec("SELECT pg_sleep(0), v FROM fought")
 	b.exec("UPDATE fought SET v = 1 WHERE id = 1")
 	e := a.fails("40001", "UPDATE fought SET v = 2 WHERE id = 1")
 	want := regexp.MustCompile(`^The transaction might succeed if retried\. The conflict was in relation "fought", key \(id\)=\(1\), ` +

@@ -20,7 +20,7 @@ var (
 	seedFlag     = flag.Uint64("seed", 0, "run one seed and print its schedule of faults")
 	seedsFlag    = flag.Int("seeds", 10, "how many seeds to run")
 	firstFlag    = flag.Uint64("first", 1, "the first of -seeds")
-	workloadFlag = flag.String("workload", "", "one of register, bank, list-append, mutex, kv; empty for the first four at once")
+	workloadFlag = flag.String("workload", "", "one of register, bank, list-append, mutex, kv, list-append-committed, -snapshot, -strict; empty for the first four at once")
 	nodesFlag    = flag.Int("nodes", 0, "how many nodes; 0 lets the seed choose 3 or, rarely, 5")
 	safetyFlag   = flag.Duration("safety", 30*time.Second, "how long faults go on, in virtual time")
 	levelFlag    = flag.Int("level", 0, "with -log: -4 prints debugging too")

@@ -94,7 +94,7 @@ func (c *bankClient) transfer(ctx context.Context, g Gateway) error {
 	if c.rng.IntN(3) == 0 {
 		lock = txn.GetOptions{Lock: kvapi.LockNoKeyUpdate, Durable: c.rng.IntN(2) == 0}
 	}
-	err := run(ctx, g, "transfer", func(ctx context.Context, t *txn.Txn) error { return move(ctx, t, tr, lock) })
+	err := run(ctx, g, txn.Options{Name: "transfer"}, func(ctx context.Context, t *txn.Txn) error { return move(ctx, t, tr, lock) })
 	if errors.Is(err, errTooLittle) {
 		tr.Refused, err = true, nil
 	}
@@ -137,7 +137,7 @@ func balance(ctx context.Context, t *txn.Txn, a history.Account, lock txn.GetOpt
 
 func (c *bankClient) read(ctx context.Context, g Gateway, ledger bool) error {
 	r := history.BankRead{Op: begin(c.b.moments, c.id, g)}
-	err := run(ctx, g, "read all", func(ctx context.Context, t *txn.Txn) error {
+	err := run(ctx, g, txn.Options{Name: "read all"}, func(ctx context.Context, t *txn.Txn) error {
 		rows, err := scanAll(ctx, t, tableSpan(accountTable), txn.ScanOptions{MaxKeys: 3})
 		if err != nil {
 			return err

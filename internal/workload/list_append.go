@@ -13,8 +13,9 @@ import (
 	"github.com/cairndb/cairn/txn"
 )
 
-// listAppend runs transactions that read lists and append to them.
+// listAppend runs transactions that read lists and append to them, at a level.
 type listAppend struct {
+	variant
 	moments *history.Counter
 	log     history.Log[history.Txn]
 	mu      struct {
@@ -33,8 +34,25 @@ const (
 	listLengthMax = 24
 )
 
-func newListAppend(m *history.Counter) *listAppend {
-	l := &listAppend{moments: m}
+// variant is how listAppend runs, and what it is held to.
+type variant struct {
+	name      Name
+	table     uint32
+	isolation txn.Isolation
+	strict    bool
+	level     check.Level
+}
+
+// variants of listAppend, one for each level.
+var variants = [...]variant{
+	{name: ListAppend, table: listTable, isolation: txn.Serializable, level: check.Serializable},
+	{name: ListAppendCommitted, table: listCommittedTable, isolation: txn.ReadCommitted, level: check.ReadCommitted},
+	{name: ListAppendSnapshot, table: listSnapshotTable, isolation: txn.Snapshot, level: check.Snapshot},
+	{name: ListAppendStrict, table: listStrictTable, isolation: txn.Serializable, strict: true, level: check.Strict},
+}
+
+func newListAppend(m *history.Counter, v variant) *listAppend {
+	l := &listAppend{variant: v, moments: m}
 	l.mu.appended = map[history.Key]history.Value{}
 	for i := range l.mu.inUse {
 		l.makeLocked(i)
@@ -64,14 +82,14 @@ func (l *listAppend) pick(rng *rand.Rand, appends bool) (history.Key, history.Va
 	return k, l.mu.appended[k]
 }
 
-func (l *listAppend) Name() Name { return ListAppend }
+func (l *listAppend) Name() Name { return l.name }
 
 func (l *listAppend) Operations() int { return len(l.log.All()) }
 
 func (l *listAppend) Setup(context.Context, Gateway) error { return nil }
 
 func (l *listAppend) SplitKeys() []kvapi.Key {
-	return []kvapi.Key{key(listTable, ""), key(listTable, "l1"), key(listTable, "l2"), key(listTable, "l3"), key(listTable, "l4")}
+	return []kvapi.Key{key(l.table, ""), key(l.table, "l1"), key(l.table, "l2"), key(l.table, "l3"), key(l.table, "l4")}
 }
 
 // Finish reads every list there ever was.
@@ -92,7 +110,7 @@ func (l *listAppend) Finish(ctx context.Context, g Gateway) error {
 }
 
 func (l *listAppend) Check() error {
-	if v := check.ListAppend(l.log.All()); v != nil {
+	if v := check.ListAppendAt(l.level, l.log.All()); v != nil {
 		return v
 	}
 	return nil
@@ -127,9 +145,10 @@ func (c *listClient) Do(ctx context.Context, g Gateway) error {
 // execute runs the steps. lock is how appends read what they append to.
 func (l *listAppend) execute(ctx context.Context, g Gateway, id history.Client, t history.Txn, lock kvapi.LockStrength) error {
 	t.Op = begin(l.moments, id, g)
-	err := run(ctx, g, "lists", func(ctx context.Context, x *txn.Txn) error {
+	err := run(ctx, g, txn.Options{Name: string(l.name), Isolation: l.isolation}, func(ctx context.Context, x *txn.Txn) error {
+		x.SetStrict(l.strict)
 		for i := range t.Steps {
-			if err := step(ctx, x, &t.Steps[i], lock); err != nil {
+			if err := l.statement(ctx, x, &t.Steps[i], lock); err != nil {
 				return err
 			}
 		}
@@ -140,8 +159,23 @@ func (l *listAppend) execute(ctx context.Context, g Gateway, id history.Client, 
 	return err
 }
 
-func step(ctx context.Context, x *txn.Txn, m *history.Micro, lock kvapi.LockStrength) error {
-	k := key(listTable, string(m.Key))
+// statementTriesMax is how often a statement is tried before its transaction is.
+const statementTriesMax = 10
+
+// statement runs a step as SQL does: it begins at the present where the level
+// says so, and again if only it is in conflict.
+func (l *listAppend) statement(ctx context.Context, x *txn.Txn, m *history.Micro, lock kvapi.LockStrength) error {
+	for try := 1; ; try++ {
+		st := x.BeginStatement()
+		err := l.step(ctx, x, m, lock)
+		if err == nil || try == statementTriesMax || x.RetryStatement(st, err) != nil {
+			return err
+		}
+	}
+}
+
+func (l *listAppend) step(ctx context.Context, x *txn.Txn, m *history.Micro, lock kvapi.LockStrength) error {
+	k := key(l.table, string(m.Key))
 	if !m.Append {
 		lock = kvapi.LockNone
 	}

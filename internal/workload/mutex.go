@@ -78,7 +78,7 @@ func (m *mutex) hold(ctx context.Context, g Gateway, h history.Hold, d time.Dura
 		o.Lock = kvapi.LockShared
 	}
 	released := history.Never
-	err := run(ctx, g, "mutex", func(ctx context.Context, t *txn.Txn) error {
+	err := run(ctx, g, txn.Options{Name: "mutex"}, func(ctx context.Context, t *txn.Txn) error {
 		if _, _, err := t.Get(ctx, key(mutexTable, string(h.Key)), o); err != nil {
 			return err
 		}

@@ -32,10 +32,10 @@ func end(m *history.Counter, op *history.Op, g Gateway, err error) {
 }
 
 // run runs fn as one transaction under the client's patience.
-func run(ctx context.Context, g Gateway, name string, fn func(context.Context, *txn.Txn) error) error {
+func run(ctx context.Context, g Gateway, o txn.Options, fn func(context.Context, *txn.Txn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
-	return g.DB().Run(ctx, txn.Options{Name: name}, fn)
+	return g.DB().Run(ctx, o, fn)
 }
 
 // IsInternal reports whether err is one that no client should ever see.

@@ -100,7 +100,7 @@ func (c *registerClient) end(op history.RegisterOp, g Gateway, err error) error 
 
 func (c *registerClient) read(ctx context.Context, g Gateway, k string) error {
 	op := c.begin(g, history.Read, k)
-	err := run(ctx, g, "read", func(ctx context.Context, t *txn.Txn) (err error) {
+	err := run(ctx, g, txn.Options{Name: "read"}, func(ctx context.Context, t *txn.Txn) (err error) {
 		op.Value, err = readRegister(ctx, t, k)
 		return err
 	})
@@ -119,7 +119,7 @@ func readRegister(ctx context.Context, t *txn.Txn, k string) (history.Value, err
 func (c *registerClient) write(ctx context.Context, g Gateway, k string) error {
 	op := c.begin(g, history.Write, k)
 	op.Value = history.Value(c.r.values.Add(1))
-	return c.end(op, g, run(ctx, g, "write", func(ctx context.Context, t *txn.Txn) error {
+	return c.end(op, g, run(ctx, g, txn.Options{Name: "write"}, func(ctx context.Context, t *txn.Txn) error {
 		return t.Put(ctx, key(registerTable, k), encodeValue(op.Value))
 	}))
 }
@@ -133,7 +133,7 @@ func (c *registerClient) beginSwap(g Gateway, k string) history.RegisterOp {
 // swapAtCommit lets the server compare.
 func (c *registerClient) swapAtCommit(ctx context.Context, g Gateway, k string) error {
 	op := c.beginSwap(g, k)
-	err := run(ctx, g, "swap", func(ctx context.Context, t *txn.Txn) error {
+	err := run(ctx, g, txn.Options{Name: "swap"}, func(ctx context.Context, t *txn.Txn) error {
 		if op.Expected == history.Absent {
 			return t.PutIfAbsent(ctx, key(registerTable, k), encodeValue(op.Value))
 		}
@@ -149,7 +149,7 @@ func (c *registerClient) swapAtCommit(ctx context.Context, g Gateway, k string) 
 // swapByReading compares here.
 func (c *registerClient) swapByReading(ctx context.Context, g Gateway, k string) error {
 	op := c.beginSwap(g, k)
-	err := run(ctx, g, "swap", func(ctx context.Context, t *txn.Txn) error {
+	err := run(ctx, g, txn.Options{Name: "swap"}, func(ctx context.Context, t *txn.Txn) error {
 		now, err := readRegister(ctx, t, k)
 		if err != nil {
 			return err

@@ -74,10 +74,18 @@ const (
 	// KV is not among Names: it runs by itself, for its verdict needs the
 	// versions that the cluster keeps.
 	KV Name = "kv"
+	// The other levels of ListAppend; see Levels.
+	ListAppendCommitted Name = "list-append-committed"
+	ListAppendSnapshot  Name = "list-append-snapshot"
+	ListAppendStrict    Name = "list-append-strict"
 )
 
 // Names lists the workloads.
 func Names() []Name { return []Name{Register, Bank, ListAppend, Mutex} }
+
+// Levels lists ListAppend at each other level, held to what that promises: read
+// committed, snapshot isolation, strict serializability.
+func Levels() []Name { return []Name{ListAppendCommitted, ListAppendSnapshot, ListAppendStrict} }
 
 // New returns a workload that takes its moments from m.
 func New(n Name, m *history.Counter) (Workload, error) {
@@ -86,14 +94,17 @@ func New(n Name, m *history.Counter) (Workload, error) {
 		return newRegister(m), nil
 	case Bank:
 		return newBank(m), nil
-	case ListAppend:
-		return newListAppend(m), nil
 	case Mutex:
 		return newMutex(m), nil
 	case KV:
 		return newKV(m), nil
 	}
-	return nil, fmt.Errorf("no workload is called %q; there are %v and %s", n, Names(), KV)
+	for _, v := range variants {
+		if v.name == n {
+			return newListAppend(m, v), nil
+		}
+	}
+	return nil, fmt.Errorf("no workload is called %q; there are %v, %v and %s", n, Names(), Levels(), KV)
 }
 
 // operationTimeout is when a client gives up.
@@ -107,6 +118,10 @@ const (
 	listTable     = 1003
 	mutexTable    = 1005
 	kvTable       = 1004
+
+	listCommittedTable = 1006
+	listSnapshotTable  = 1007
+	listStrictTable    = 1008
 )
 
 // key is a workload's key in its table.

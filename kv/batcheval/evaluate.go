@@ -132,6 +132,8 @@ type evaluator struct {
 	// no limit.
 	keysLeft, bytesLeft int64
 	index               int
+	// replaced is what the write in work replaced.
+	replaced kvapi.TxnSeq
 }
 
 func newEvaluator(ctx context.Context, rw storage.ReadWriter, ec *EvalContext, ba *kvapi.BatchRequest, at timestamps) *evaluator {
@@ -177,12 +179,14 @@ func (ev *evaluator) run() (*kvapi.BatchResponse, *kvapi.Error) {
 		}
 		r, resp := &ev.ba.Requests[i], &br.Responses[i]
 		resp.Kind = r.Kind
+		ev.replaced = 0
 		if !r.Kind.IsValid() || commands[r.Kind] == nil {
 			return nil, kvapi.NewError(kvapi.ErrInternal, "%s cannot be evaluated", r.Kind)
 		}
 		if err := commands[r.Kind](ev, r, resp); err != nil {
 			return nil, ev.checkConflict(asKVError(err))
 		}
+		resp.Replaced = ev.replaced
 	}
 	if ev.copied || ev.txn != nil && writesIntents(ev.ba) {
 		// Also if nothing changed here: the timestamp cache may have moved the
@@ -305,7 +309,7 @@ func (ev *evaluator) writeOptions(r *kvapi.Request) mvcc.WriteOptions {
 	o := mvcc.WriteOptions{Seq: r.Seq, ReadAt: r.ReadAt, Now: ev.ec.Now, Stats: ev.stats(),
 		Finished: ev.ec.Finished, Resolved: &ev.res.Local.ResolvedLocks, NoLocks: ev.noLocks()}
 	if !ev.onePhase {
-		o.Txn = ev.txn
+		o.Txn, o.Replaced = ev.txn, &ev.replaced
 	}
 	if r.Sign && ev.txn != nil {
 		o.Sign = mvcc.SignatureOf(ev.txn.ID)

@@ -35,8 +35,9 @@ type Pusher interface {
 	// is the pusher's, for people.
 	PushTxn(ctx context.Context, pusher kvapi.TxnMeta, name string, pushee kvapi.TxnMeta, typ kvapi.PushType,
 		to hlc.Timestamp) (*kvapi.Transaction, *kvapi.Error)
-	// QueryTxn returns a transaction's record and who waits for it.
-	QueryTxn(ctx context.Context, txn kvapi.TxnMeta) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error)
+	// QueryTxn returns a transaction's record and who waits for it, unless
+	// known is zero when that has changed (kvapi.PushArgs.Known).
+	QueryTxn(ctx context.Context, txn kvapi.TxnMeta, known kvapi.WaitsSum) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error)
 	// ResolveIntents resolves replicated locks and returns when all are.
 	ResolveIntents(ctx context.Context, updates []kvapi.LockUpdate) *kvapi.Error
 }
@@ -88,7 +89,7 @@ func (alone) PushTxn(context.Context, kvapi.TxnMeta, string, kvapi.TxnMeta, kvap
 	return nil, kvapi.NewError(kvapi.ErrPushFailed, "no way to other ranges")
 }
 
-func (alone) QueryTxn(context.Context, kvapi.TxnMeta) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
+func (alone) QueryTxn(context.Context, kvapi.TxnMeta, kvapi.WaitsSum) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
 	return nil, nil, kvapi.NewError(kvapi.ErrUnavailable, "no way to other ranges")
 }
 

@@ -200,13 +200,18 @@ func (w *world) setTxn(txn *kvapi.Transaction) {
 	w.m.OnTxnUpdated(txn)
 }
 
-func (w *world) QueryTxn(ctx context.Context, meta kvapi.TxnMeta) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
-	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.QueryTxn, Push: &kvapi.PushArgs{Pushee: meta}})
-	w.mu.Lock()
-	br := &kvapi.BatchResponse{Responses: []kvapi.Response{{Pushee: w.txns[w.nameOf(meta.ID)].Clone()}}}
-	w.mu.Unlock()
-	_, err := w.m.AfterPush(ctx, ba, br, nil)
-	return br.Responses[0].Pushee, br.Responses[0].Waits, err
+func (w *world) QueryTxn(ctx context.Context, meta kvapi.TxnMeta, known kvapi.WaitsSum) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
+	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.QueryTxn, Push: &kvapi.PushArgs{Pushee: meta, Known: known}})
+	for {
+		w.mu.Lock()
+		br := &kvapi.BatchResponse{Responses: []kvapi.Response{{Pushee: w.txns[w.nameOf(meta.ID)].Clone()}}}
+		w.mu.Unlock()
+		again, err := w.m.AfterPush(ctx, ba, br, nil)
+		if again == nil {
+			return br.Responses[0].Pushee, br.Responses[0].Waits, err
+		}
+		ba = again
+	}
 }
 
 func (w *world) ResolveIntents(ctx context.Context, updates []kvapi.LockUpdate) *kvapi.Error {

@@ -45,9 +45,9 @@ func (r *Resolver) PushTxn(ctx context.Context, pusher kvapi.TxnMeta, name strin
 
 // QueryTxn returns a transaction's record and the edges of the wait-for graph
 // that lead to it.
-func (r *Resolver) QueryTxn(ctx context.Context, txn kvapi.TxnMeta) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
+func (r *Resolver) QueryTxn(ctx context.Context, txn kvapi.TxnMeta, known kvapi.WaitsSum) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
 	resp, err := r.sendOne(ctx, kvapi.Request{
-		Kind: kvapi.QueryTxn, Key: txn.AnchorKey, Push: &kvapi.PushArgs{Pushee: txn},
+		Kind: kvapi.QueryTxn, Key: txn.AnchorKey, Push: &kvapi.PushArgs{Pushee: txn, Known: known},
 	})
 	if err != nil {
 		return nil, nil, err

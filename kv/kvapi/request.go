@@ -1,6 +1,7 @@
 package kvapi
 
 import (
+	"hash/fnv"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
@@ -37,7 +38,7 @@ const (
 	HeartbeatTxn
 	// PushTxn: Push → Pushee. Key is the pushee's anchor.
 	PushTxn
-	// QueryTxn: Push (pushee only) → Pushee, Waiting.
+	// QueryTxn: Push (pushee, Known) → Pushee, Waiting, Waits.
 	QueryTxn
 	// RecoverTxn: Recover → Pushee.
 	RecoverTxn
@@ -264,6 +265,25 @@ type PushArgs struct {
 	Force bool `wire:"5"`
 	// Name is the pusher's, for people.
 	Name string `wire:"6"`
+	// Known, of a query that is alone in its batch, is what the asker knows of
+	// who waits: the answer may wait until there is something else to tell.
+	// Zero asks for an answer at once.
+	Known WaitsSum `wire:"7"`
+}
+
+// WaitsSum tells sets of waits apart; it is never zero.
+type WaitsSum uint64
+
+// SumOfWaits returns the sum of a set of waits, in any order.
+func SumOfWaits(waits []TxnWait) WaitsSum {
+	var s uint64
+	for i := range waits {
+		h := fnv.New64a()
+		h.Write(waits[i].Waiter[:])
+		h.Write(waits[i].Holder[:])
+		s += h.Sum64()
+	}
+	return WaitsSum(max(s, 1))
 }
 
 // RecoverArgs settles a staging transaction after its in-flight writes have
@@ -391,6 +411,10 @@ type Response struct {
 	// StagingTimestamp is set while the record is Staging: the commit holds
 	// if every in-flight write was written at or below it.
 	StagingTimestamp hlc.Timestamp `wire:"13"`
+	// Replaced is the sequence number of the transaction's own intent that a
+	// write took the place of, or a lower one; zero if there was none, or none
+	// that counts.
+	Replaced TxnSeq `wire:"15"`
 }
 
 // TxnWait is an edge of the wait-for graph: Waiter waits for Holder.

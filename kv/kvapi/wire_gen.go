@@ -1237,6 +1237,9 @@ func (x *PushArgs) AppendWire(b []byte) []byte {
 	if len(x.Name) > 0 {
 		b = wire.AppendBytes(b, 6, x.Name)
 	}
+	if x.Known != 0 {
+		b = wire.AppendUint(b, 7, uint64(x.Known))
+	}
 	return b
 }
 
@@ -1292,6 +1295,12 @@ func (x *PushArgs) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Name = string(body)
+		case num == 7 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Known = WaitsSum(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2241,6 +2250,9 @@ func (x *Response) AppendWire(b []byte) []byte {
 		b = x.Waits[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
+	if x.Replaced != 0 {
+		b = wire.AppendUint(b, 15, uint64(x.Replaced))
+	}
 	return b
 }
 
@@ -2357,6 +2369,12 @@ func (x *Response) UnmarshalWire(b []byte) (err error) {
 			if err = x.Waits[len(x.Waits)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 15 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Replaced = TxnSeq(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

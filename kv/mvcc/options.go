@@ -89,6 +89,10 @@ type WriteOptions struct {
 	// zero value means, or LockNoKeyUpdate. NoLocks says that the range has none.
 	Strength kvapi.LockStrength
 	NoLocks  bool
+	// Replaced takes the sequence number of an intent of this epoch that the
+	// write replaces, if that is none that was rolled back; of a write that was
+	// done before, which is not known any more, a lower one.
+	Replaced *kvapi.TxnSeq
 	// Sign, unless zero, is kept with the version.
 	Sign Signature
 }

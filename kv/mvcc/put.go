@@ -50,7 +50,11 @@ func write(rw storage.ReadWriter, key kvapi.Key, ts hlc.Timestamp, v value, cond
 		return ts, err
 	}
 	if t.owned {
-		if done, err := t.checkReplay(rw, v, o); done || err != nil {
+		done, err := t.checkReplay(rw, v, o)
+		if err == nil {
+			t.noteReplaced(o, done)
+		}
+		if done || err != nil {
 			return t.own.at(), err
 		}
 		// The intent may have been pushed above what its transaction knows.
@@ -139,6 +143,21 @@ func (t *target) broken(c *cursor, what string) error {
 		return err
 	}
 	panic(fmt.Sprintf("mvcc: the intent of %s on %s at %s has %s", t.own.txn.ID, t.key, t.own.at(), what))
+}
+
+// replaces reports whether the write takes the place of an intent that counts.
+func (t *target) replaces(o *WriteOptions) bool {
+	return t.owned && t.own.txn.Epoch == o.Txn.Epoch && !isIgnored(o.Txn.IgnoredSeqNums, t.own.txn.Seq)
+}
+
+func (t *target) noteReplaced(o *WriteOptions, done bool) {
+	switch {
+	case o.Replaced == nil:
+	case done && t.own.rewritten:
+		*o.Replaced = 1
+	case !done && t.replaces(o):
+		*o.Replaced = t.own.txn.Seq
+	}
 }
 
 // checkReplay tells a write that was done before (done) from a new one.
@@ -244,7 +263,7 @@ func (t *target) set(w storage.Writer, ts hlc.Timestamp, v value, o *WriteOption
 	}
 	l := lockRecord{txn: o.Txn.TxnMeta, valueLen: added.len, local: v.local}
 	l.txn.WriteTimestamp, l.txn.Seq = ts, o.Seq
-	l.rewritten = t.owned && t.own.txn.Epoch == o.Txn.Epoch
+	l.rewritten = t.replaces(o)
 	l.hot = isHot(t.committed, ts, t.own.vacant || t.own.hot)
 	if l.local.IsEmpty() {
 		l.local = ts

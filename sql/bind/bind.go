@@ -18,6 +18,8 @@ type Env struct {
 	Types      *types.Env
 	// Eval is used to fold expressions that depend on nothing.
 	Eval *builtins.EvalContext
+	// NoParams says that there are no parameters to come: $1 is an error.
+	NoParams bool
 	// Virtual finds a computed table; nil if there is none.
 	Virtual func(schema, name string) *VirtualTable
 }
@@ -62,6 +64,8 @@ type Stmt struct {
 	Virtual bool
 	// Tables are the descriptors it depends on.
 	Tables []*schema.Table
+	// needs are the privileges that Check asks for.
+	needs []*Need
 }
 
 type binder struct {
@@ -81,6 +85,11 @@ type binder struct {
 	writes  bool
 	// volatile and effects: see Stmt.
 	volatile, effects bool
+	// needs: see Stmt. asOwner is the owner of the view that is being bound.
+	needs   []*Need
+	asOwner string
+	// schemaAt is where the relation that is being bound was named with its schema, -1 if it was not.
+	schemaAt int32
 }
 
 // Bind resolves a SELECT, VALUES, INSERT, UPDATE or DELETE. paramTypes may be short, and hold
@@ -111,7 +120,8 @@ func catch(err *error) {
 }
 
 // BindExpr resolves an expression over the columns of one table (defaults, checks); column ordinal
-// i is register i. A nil table allows no columns.
+// i is register i. A nil table allows no columns; a nil n is what a column of type to is without a
+// default.
 func BindExpr(env Env, n *pg.Node, query string, table *schema.Table, to types.T) (e Expr, err error) {
 	b := &binder{env: env, query: query, tables: map[schema.DescID]*schema.Table{}}
 	defer catch(&err)
@@ -120,6 +130,9 @@ func BindExpr(env Env, n *pg.Node, query string, table *schema.Table, to types.T
 		base := b.newCols(len(table.Columns))
 		sc.addTable(b.tableRef(table, table.Name, "", base))
 		sc.clause = "check constraints"
+	}
+	if n == nil { // no default of its own: a domain's, or NULL
+		return b.defaultExpr(&schema.Column{Type: schema.Type{OID: uint32(to.OID), Mod: to.Mod, User: to.User}}), nil
 	}
 	e = b.expr(sc, n)
 	if to.OID != 0 {
@@ -141,6 +154,7 @@ func (b *binder) finish(st *Stmt) {
 	st.NumCols = int(b.next)
 	st.Virtual, st.Writes = b.virtual, b.writes
 	st.Volatile, st.Effects = b.volatile, b.effects
+	st.needs = b.needs
 	for _, t := range b.tables {
 		st.Tables = append(st.Tables, t)
 	}
@@ -188,8 +202,13 @@ func markUsed(st *Stmt) {
 	WalkRel(st.Rel, func(r Rel) {
 		RelRefs(r, func(id ColID) { st.Used[id] = true })
 	}, func(e Expr) {
-		if c, ok := e.(*Col); ok {
-			st.Used[c.ID] = true
+		switch e := e.(type) {
+		case *Col:
+			st.Used[e.ID] = true
+		case *Subquery: // what it yields, where nothing compares it
+			for _, c := range e.Cols {
+				st.Used[c.ID] = true
+			}
 		}
 	})
 }

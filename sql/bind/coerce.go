@@ -18,6 +18,19 @@ func (b *binder) coerce(e Expr, to types.T, ctx types.CastContext, pos int32) Ex
 		}
 		return e
 	}
+	if to.IsDomain() && from.OID != to.OID {
+		in := b.coerceToBase(e, to, ctx, pos)
+		if in == nil {
+			return nil
+		}
+		return b.toDomain(in, to)
+	}
+	if from.IsDomain() && from.OID != to.OID {
+		e = &Cast{E: e, To: from.Plain(), Relabel: true}
+		if from = from.Plain(); from.OID == to.OID && (from.Mod == to.Mod || to.Mod < 0) {
+			return e
+		}
+	}
 	if unknown(e) {
 		return b.coerceUnknown(e, to, ctx, pos)
 	}
@@ -34,6 +47,24 @@ func (b *binder) coerce(e Expr, to types.T, ctx types.CastContext, pos int32) Ex
 		return nil
 	}
 	return b.cast(e, to, ctx == types.CastExplicit)
+}
+
+// coerceToBase brings an expression to what a domain is based on. A parameter is announced to the
+// client with the domain's type.
+func (b *binder) coerceToBase(e Expr, to types.T, ctx types.CastContext, pos int32) Expr {
+	p, ok := e.(*Param)
+	if _, lit := e.(*Const); lit && unknown(e) && to.Plain().Mod >= 0 { // too long is said without a place
+		e = b.coerceUnknown(e, to.Plain().Base(), ctx, pos)
+		return b.cast(e, to.Plain(), ctx == types.CastExplicit)
+	}
+	if !ok || !unknown(e) {
+		return b.coerce(e, to.Plain(), ctx, pos)
+	}
+	if b.params[p.Idx] == types.Unknown {
+		b.params[p.Idx] = to
+	}
+	p.T = b.params[p.Idx].Plain()
+	return b.coerce(p, to.Plain(), ctx, pos)
 }
 
 // coerceUnknown gives a literal or parameter its type.
@@ -62,7 +93,7 @@ func (b *binder) coerceUnknown(e Expr, to types.T, ctx types.CastContext, pos in
 		if b.params[e.Idx] == types.Unknown {
 			b.params[e.Idx] = to.Base()
 		}
-		e.T = b.params[e.Idx]
+		e.T = b.params[e.Idx].Plain()
 		return b.coerce(e, to, ctx, pos)
 	}
 	return b.cast(e, to, true)

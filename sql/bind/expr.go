@@ -109,7 +109,7 @@ func (b *binder) number(s string, pos int32) Expr {
 
 func (b *binder) param(p *pg.ParamRef) Expr {
 	n := int(p.Number)
-	if n < 1 || n > ParamsMax {
+	if n < 1 || n > ParamsMax || b.env.NoParams {
 		b.failf(p.Location, sqlerr.UndefinedParameter, "there is no parameter $%d", n)
 	}
 	for len(b.params) < n {
@@ -119,7 +119,7 @@ func (b *binder) param(p *pg.ParamRef) Expr {
 		b.named = append(b.named, false)
 	}
 	b.named[n-1] = true
-	return &Param{Idx: n - 1, T: b.params[n-1], Pos: p.Location}
+	return &Param{Idx: n - 1, T: b.params[n-1].Plain(), Pos: p.Location}
 }
 
 func (b *binder) columnRef(sc *scope, c *pg.ColumnRef) Expr {
@@ -142,6 +142,9 @@ func (b *binder) columnRef(sc *scope, c *pg.ColumnRef) Expr {
 }
 
 func (b *binder) simpleColumn(sc *scope, name string, pos int32) Expr {
+	if sc.domain != nil && name == "value" {
+		return sc.domain
+	}
 	if col := sc.lookup(name, pos); col != nil {
 		return col.expr(pos)
 	}

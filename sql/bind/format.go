@@ -35,6 +35,10 @@ func (f *formatter) text(e Expr) string {
 			return f.text(e.E)
 		}
 		return "(" + f.text(e.E) + ")::" + e.To.String()
+	case *DomainCheck:
+		return "(" + f.text(e.E) + ")::" + e.T.String()
+	case *DomainValue:
+		return "VALUE"
 	case *And:
 		return "(" + f.list(e.Args, " AND ") + ")"
 	case *Or:

@@ -95,6 +95,7 @@ func (b *binder) rangeVar(sc *scope, rv *pg.RangeVar) Rel {
 		s := b.scan(o, rv.Relname)
 		t := b.tableRef(o, rv.Relname, rv.Schemaname, s.Base)
 		t.scan = s
+		b.read(t, o)
 		b.add(sc, t, rv.Alias)
 		if rv.Alias != nil {
 			s.Alias = rv.Alias.Aliasname
@@ -103,6 +104,7 @@ func (b *binder) rangeVar(sc *scope, rv *pg.RangeVar) Rel {
 	case *schema.View:
 		return b.view(sc, o, rv)
 	case *schema.Sequence:
+		b.need(o, schema.PrivSelect)
 		return b.virtualScan(sc, &VirtualTable{Schema: rv.Schemaname, Name: o.Name, OID: types.OID(o.ID),
 			Columns: sequenceColumns, Impl: o}, rv)
 	}
@@ -135,7 +137,9 @@ func (b *binder) relation(rv *pg.RangeVar) (schema.Object, *VirtualTable) {
 				rv.Catalogname, rv.Schemaname, rv.Relname)
 		}
 	}
+	b.schemaAt = 0
 	if rv.Schemaname != "" {
+		b.schemaAt = rv.Location
 		if vt := b.virtualTable(rv.Schemaname, rv.Relname); vt != nil {
 			return nil, vt
 		}
@@ -194,7 +198,9 @@ func (b *binder) virtualScan(sc *scope, vt *VirtualTable, rv *pg.RangeVar) Rel {
 func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	stmts, err := parser.Parse(v.Query)
 	b.check(rv.Location, err)
-	savedPath, savedQuery := b.env.SearchPath, b.query
+	b.need(v, schema.PrivSelect)
+	savedPath, savedQuery, savedOwner := b.env.SearchPath, b.query, b.asOwner
+	b.asOwner = v.Owner
 	if len(v.SearchPath) > 0 {
 		b.env.SearchPath = v.SearchPath
 	}
@@ -202,7 +208,7 @@ func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	b.inView++
 	q := b.query_(nil, stmts[0].Tree.GetSelectStmt(), queryOptions{})
 	b.inView--
-	b.env.SearchPath, b.query = savedPath, savedQuery
+	b.env.SearchPath, b.query, b.asOwner = savedPath, savedQuery, savedOwner
 	t := &tableRef{name: rv.Relname, schema: rv.Schemaname, derived: "a view"}
 	for i, c := range q.cols {
 		col := &scopeCol{name: c.name, id: c.id, t: c.t, table: t, oid: types.OID(v.ID), att: int16(i + 1)}
@@ -234,15 +240,16 @@ func (b *binder) rangeSubselect(sc *scope, rs *pg.RangeSubselect) Rel {
 }
 
 func (b *binder) rangeFunction(sc *scope, rf *pg.RangeFunction) Rel {
-	if len(rf.Coldeflist) > 0 {
-		b.unsupported(-1, "a column definition list in FROM")
-	}
 	fsc := sc.forSubquery()
 	fsc.clause, fsc.noAgg = "functions in FROM", true
 	fs := &FuncScan{Ord: -1}
 	t := &tableRef{}
 	for _, n := range rf.Functions {
-		b.fromFunc(fsc, fs, t, n.GetList().Items[0], rf)
+		if items := n.GetList().Items; len(rf.Coldeflist) > 0 || jsonRecord(items[0]) {
+			b.recordFunc(fsc, fs, t, items[0].GetFuncCall(), rf)
+		} else {
+			b.fromFunc(fsc, fs, t, items[0], rf)
+		}
 	}
 	if rf.Ordinality {
 		fs.Ord = b.newCols(1)
@@ -250,6 +257,50 @@ func (b *binder) rangeFunction(sc *scope, rf *pg.RangeFunction) Rel {
 	}
 	b.add(sc, t, rf.Alias)
 	return fs
+}
+
+// jsonRecord says whether a call needs a column definition list.
+func jsonRecord(n *pg.Node) bool {
+	parts := stringList(n.GetFuncCall().GetFuncname())
+	return len(parts) > 0 && builtins.JSONRecord(parts[len(parts)-1], nil) != nil
+}
+
+// recordFunc binds f(…) AS r(a int, …): the columns are the query's, not the function's.
+func (b *binder) recordFunc(sc *scope, fs *FuncScan, t *tableRef, fc *pg.FuncCall, rf *pg.RangeFunction) {
+	if fc == nil {
+		b.failf(-1, sqlerr.SyntaxError, "a column definition list is only allowed for functions returning \"record\"")
+	}
+	name := b.funcName(fc)
+	if len(rf.Coldeflist) == 0 {
+		b.failf(fc.Location, sqlerr.SyntaxError, "a column definition list is required for functions returning \"record\"")
+	}
+	var cols []builtins.Column
+	for _, n := range rf.Coldeflist {
+		d := n.GetColumnDef()
+		c := builtins.Column{Name: d.Colname, Type: b.typeName(d.TypeName)}
+		if c.Type.IsDomain() {
+			b.unsupported(d.TypeName.Location, "a domain in a column definition list")
+		}
+		cols = append(cols, c)
+	}
+	o := builtins.JSONRecord(name, cols)
+	if o == nil {
+		b.failf(rf.Coldeflist[0].GetColumnDef().Location, sqlerr.SyntaxError, "a column definition list is only allowed for functions returning \"record\"")
+	}
+	args := b.exprs(sc, fc.Args)
+	if len(args) != 1 {
+		_, err := builtins.ResolveFunc(name, exprTypes(args))
+		b.check(fc.Location, err)
+	}
+	m := builtins.Match{Overload: o, CastTo: o.Args, Ret: types.Record}
+	f := b.tableFunc(m, b.castArgs(m, args, fc.Location))
+	fs.Funcs = append(fs.Funcs, f)
+	if t.name == "" {
+		t.name = name
+	}
+	for i, c := range cols {
+		t.cols = append(t.cols, &scopeCol{name: c.Name, id: f.Cols[i], t: c.Type, table: t})
+	}
 }
 
 func (b *binder) fromFunc(sc *scope, fs *FuncScan, t *tableRef, n *pg.Node, rf *pg.RangeFunction) {

@@ -52,14 +52,10 @@ func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
 	return b.call(m, args, fc.Location)
 }
 
-// idle are the volatile functions that may be called once more than the user sees: numbers are not
-// given back anyway, and the others leave nothing.
-var idle = map[string]bool{"nextval": true, "unique_rowid": true, "random": true, "gen_random_uuid": true, "clock_timestamp": true}
-
 func (b *binder) noteVolatile(m builtins.Match) {
 	if m.Vol == builtins.Volatile {
 		b.volatile = true
-		b.effects = b.effects || !idle[m.Name]
+		b.effects = b.effects || !m.Overload.IsDraw()
 	}
 }
 
@@ -145,24 +141,47 @@ func (b *binder) aggregate(sc *scope, name string, fc *pg.FuncCall) Expr {
 	if sc.inAgg {
 		b.failf(fc.Location, sqlerr.GroupingError, "aggregate function calls cannot be nested")
 	}
-	if fc.AggWithinGroup {
-		b.unsupported(fc.Location, "WITHIN GROUP")
-	}
 	inner := *sc
 	inner.inAgg, inner.srf, inner.win = true, nil, nil
 	c := AggCall{Star: fc.AggStar, Distinct: fc.AggDistinct}
 	args := b.exprs(&inner, fc.Args)
+	if fc.AggWithinGroup {
+		args = append(args, b.withinGroup(&inner, &c, fc)...)
+	}
 	m, err := builtins.ResolveFunc(name, exprTypes(args))
 	b.check(fc.Location, err)
+	switch {
+	case m.Ordered && !fc.AggWithinGroup:
+		b.failf(fc.Location, sqlerr.WrongObjectType, "WITHIN GROUP is required for ordered-set aggregate %s", name)
+	case !m.Ordered && fc.AggWithinGroup:
+		b.failf(fc.Location, sqlerr.WrongObjectType, "%s is not an ordered-set aggregate, so it cannot have WITHIN GROUP", name)
+	}
 	c.M, c.Args = m, b.castArgs(m, args, fc.Location)
 	if fc.AggFilter != nil {
 		f := inner.in("FILTER", true)
 		c.Filter = b.boolean(b.expr(f, fc.AggFilter), "FILTER", b.pos(fc.AggFilter))
 	}
 	for _, o := range fc.AggOrder {
+		if fc.AggWithinGroup {
+			break
+		}
 		c.Order = append(c.Order, b.aggOrder(&inner, o.GetSortBy()))
 	}
 	return b.addAgg(sc, c, fc.Location)
+}
+
+// withinGroup binds WITHIN GROUP (ORDER BY …): what is ordered by are arguments too.
+func (b *binder) withinGroup(sc *scope, c *AggCall, fc *pg.FuncCall) []Expr {
+	if fc.AggDistinct {
+		b.failf(fc.Location, sqlerr.SyntaxError, "cannot use DISTINCT with WITHIN GROUP")
+	}
+	var out []Expr
+	for _, o := range fc.AggOrder {
+		k := b.aggOrder(sc, o.GetSortBy())
+		c.Order = append(c.Order, k)
+		out = append(out, b.defaultUnknown(b.expr(sc, o.GetSortBy().Node)))
+	}
+	return out
 }
 
 // aggScope finds the query an aggregate belongs to: this one.

@@ -15,13 +15,17 @@ func (b *binder) insertIn(parent *scope, s *pg.InsertStmt) *Stmt {
 	parent, with := b.maybeWith(parent, s.WithClause)
 	t := b.targetTable(s.Relation, "insert into")
 	targets := b.insertColumns(t, s)
+	n := b.need(t, schema.PrivInsert)
+	for _, i := range targets {
+		n.Columns[t.Columns[i].ID] = true
+	}
 	ins := &Insert{Table: t}
 	b.insertSource(parent, ins, s, targets)
 	ins.New = b.newCols(len(t.Columns))
 	ins.Final = b.newCols(len(t.Columns))
 	ins.Checks = b.checks(t, ins.Final)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "RETURNING"}
-	b.add(sc, b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, ins.Final), s.Relation.Alias)
+	b.add(sc, b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, ins.Final), t), s.Relation.Alias)
 	if s.OnConflictClause != nil {
 		b.onConflict(parent, ins, s)
 	}
@@ -185,7 +189,7 @@ func (b *binder) onConflict(parent *scope, ins *Insert, s *pg.InsertStmt) {
 	out.Update = true
 	out.Old = b.newCols(len(ins.Table.Columns))
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "ON CONFLICT DO UPDATE", noAgg: true}
-	b.add(sc, b.tableRef(ins.Table, s.Relation.Relname, s.Relation.Schemaname, out.Old), s.Relation.Alias)
+	b.add(sc, b.readBack(b.tableRef(ins.Table, s.Relation.Relname, s.Relation.Schemaname, out.Old), ins.Table), s.Relation.Alias)
 	// EXCLUDED is visible by qualified names only.
 	sc.tables = append(sc.tables, b.tableRef(ins.Table, "excluded", "", ins.New))
 	out.Set = b.setList(sc, ins.Table, oc.TargetList)

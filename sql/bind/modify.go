@@ -102,10 +102,17 @@ func (b *binder) defaultExpr(c *schema.Column) Expr {
 		oid := &Const{D: types.NewOID(types.OID(c.Sequence)), T: types.RegClass, Pos: -1}
 		return b.assign(b.callByName("nextval", []Expr{oid}, -1), t, c.Name, -1)
 	}
-	if c.Default == "" {
+	text := c.Default
+	if text == "" {
+		text = domainDefault(t)
+	}
+	switch {
+	case text == "" && t.IsDomain():
+		return b.toDomain(&Const{T: t.Plain(), Pos: -1}, t)
+	case text == "":
 		return &Const{T: t, Pos: -1}
 	}
-	return b.assign(b.textExpr(&scope{b: b, clause: "DEFAULT expressions", noAgg: true}, c.Default), t, c.Name, -1)
+	return b.assign(b.textExpr(&scope{b: b, clause: "DEFAULT expressions", noAgg: true}, text), t, c.Name, -1)
 }
 
 // textExpr binds the text of a stored expression.
@@ -156,7 +163,7 @@ func (b *binder) updateIn(parent *scope, s *pg.UpdateStmt) *Stmt {
 	scan := b.scan(t, refName(s.Relation))
 	lockRows(scan)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "UPDATE"}
-	b.add(sc, b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), s.Relation.Alias)
+	b.add(sc, b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), t), s.Relation.Alias)
 	rel := b.joinFrom(sc, scan, s.FromClause)
 	if s.WhereClause != nil {
 		rel = &Filter{In: rel, Pred: b.where(sc, s.WhereClause, "WHERE")}
@@ -208,7 +215,7 @@ func (b *binder) joinFrom(sc *scope, rel Rel, items []*pg.Node) Rel {
 // returningScope is the statement's scope with the table's new row in place of the old one.
 func (b *binder) returningScope(sc *scope, t *schema.Table, rv *pg.RangeVar, base ColID) *scope {
 	out := &scope{b: b, parent: sc.parent, outer: sc.outer}
-	b.add(out, b.tableRef(t, rv.Relname, rv.Schemaname, base), rv.Alias)
+	b.add(out, b.readBack(b.tableRef(t, rv.Relname, rv.Schemaname, base), t), rv.Alias)
 	for _, o := range sc.tables[1:] {
 		out.tables = append(out.tables, o)
 		out.cols = append(out.cols, o.cols...)
@@ -221,6 +228,7 @@ func (b *binder) setList(sc *scope, t *schema.Table, list []*pg.Node) []SetCol {
 	var out []SetCol
 	seen := map[int]bool{}
 	multi := map[*pg.Node][]Expr{}
+	need := b.need(t, schema.PrivUpdate)
 	for _, n := range list {
 		r := n.GetResTarget()
 		if len(r.Indirection) > 0 {
@@ -231,6 +239,7 @@ func (b *binder) setList(sc *scope, t *schema.Table, list []*pg.Node) []SetCol {
 			b.failf(-1, sqlerr.SyntaxError, "multiple assignments to same column \"%s\"", r.Name)
 		}
 		seen[i] = true
+		need.Columns[t.Columns[i].ID] = true
 		out = append(out, SetCol{Ordinal: i, E: b.setValue(sc, t, i, r, multi)})
 	}
 	return out
@@ -295,7 +304,8 @@ func (b *binder) deleteIn(parent *scope, s *pg.DeleteStmt) *Stmt {
 	scan := b.scan(t, refName(s.Relation))
 	lockRows(scan)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "DELETE"}
-	b.add(sc, b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), s.Relation.Alias)
+	b.need(t, schema.PrivDelete)
+	b.add(sc, b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), t), s.Relation.Alias)
 	rel := b.joinFrom(sc, scan, s.UsingClause)
 	if s.WhereClause != nil {
 		rel = &Filter{In: rel, Pred: b.where(sc, s.WhereClause, "WHERE")}

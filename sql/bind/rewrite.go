@@ -25,6 +25,10 @@ func Rewrite(e Expr, f func(Expr) Expr) Expr {
 		c := *e
 		c.E = one(e.E)
 		return &c
+	case *DomainCheck:
+		c := *e
+		c.E = one(e.E)
+		return &c
 	case *And:
 		return &And{Args: all(e.Args)}
 	case *Or:

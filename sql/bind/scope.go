@@ -23,6 +23,8 @@ type scope struct {
 	agg    *aggState
 	srf    *[]TableFunc // where set-returning functions of a target list go; nil forbids them
 	win    *winState
+	// domain is what VALUE stands for in a domain's CHECK.
+	domain *DomainValue
 	// outer is what a FROM item that is not lateral sees.
 	outer *scope
 }
@@ -34,6 +36,8 @@ type tableRef struct {
 	cols   []*scopeCol
 	desc   *schema.Table
 	scan   *Scan
+	// need collects the columns that are read, nil where nobody asks.
+	need *Need
 	// derived says what the rows were computed by, where there is no scan to lock.
 	derived string
 }
@@ -49,6 +53,9 @@ type scopeCol struct {
 }
 
 func (c *scopeCol) expr(pos int32) *Col {
+	if c.table != nil && c.table.need != nil && c.att > 0 && !c.hidden {
+		c.table.need.Columns[schema.ColumnID(c.att)] = true
+	}
 	n := c.name
 	if c.table != nil && c.table.name != "" {
 		n = c.table.name + "." + c.name

@@ -542,6 +542,7 @@ func (st *selectState) lockClause(lr *LockRows, lc *pg.LockingClause) {
 				st.b.unsupported(-1, clauseName(lc)+" of "+t.derived)
 			}
 			lr.mark(t.scan, lc)
+			st.b.needLock(t)
 		}
 		return
 	}
@@ -557,6 +558,7 @@ func (st *selectState) lockClause(lr *LockRows, lc *pg.LockingClause) {
 			st.b.failf(rv.Location, sqlerr.FeatureNotSupported, "%s cannot be applied to \"%s\", which is no table", clauseName(lc), rv.Relname)
 		}
 		lr.mark(t.scan, lc)
+		st.b.needLock(t)
 	}
 }
 

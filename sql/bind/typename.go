@@ -10,8 +10,8 @@ import (
 )
 
 // TypeName resolves a type name of the grammar.
-func TypeName(query string, tn *pg.TypeName) (t types.T, err error) {
-	b := &binder{query: query}
+func TypeName(env Env, query string, tn *pg.TypeName) (t types.T, err error) {
+	b := &binder{env: env, query: query}
 	defer catch(&err)
 	return b.typeName(tn), nil
 }
@@ -22,8 +22,14 @@ func (b *binder) typeName(tn *pg.TypeName) types.T {
 		b.unsupported(tn.Location, "this type name")
 	}
 	name := names[len(names)-1]
-	t, ok := types.ByTypName(name)
-	if !ok || len(names) > 1 && names[0] != "pg_catalog" {
+	t, ok := types.T{}, false
+	if len(names) == 1 || names[0] == "pg_catalog" {
+		t, ok = types.ByTypName(name)
+	}
+	if !ok {
+		t, ok = b.userType(names)
+	}
+	if !ok {
 		b.failf(tn.Location, sqlerr.UndefinedObject, "type \"%s\" does not exist", strings.Join(names, "."))
 	}
 	t = b.withMods(t, tn)
@@ -35,6 +41,38 @@ func (b *binder) typeName(tn *pg.TypeName) types.T {
 		t = a
 	}
 	return t
+}
+
+// userType finds a type that users made, along the search path or in the schema that names it.
+func (b *binder) userType(names []string) (types.T, bool) {
+	path, name := b.env.SearchPath, names[len(names)-1]
+	if len(names) > 1 {
+		path = names[len(names)-2 : len(names)-1]
+	}
+	if b.env.Snap == nil {
+		return types.T{}, false
+	}
+	name, array := strings.CutPrefix(name, "_")
+	for _, p := range path {
+		sc := b.env.Snap.Schema(b.env.Database, p)
+		if sc == nil {
+			continue
+		}
+		if array {
+			if ut := b.env.Snap.Type(sc.ID, "_"+name); ut != nil {
+				return types.OfUser(&ut.Def), true
+			}
+		}
+		ut := b.env.Snap.Type(sc.ID, name)
+		switch {
+		case ut == nil:
+		case array:
+			return types.OfUser(&ut.Def).Array()
+		default:
+			return types.OfUser(&ut.Def), true
+		}
+	}
+	return types.T{}, false
 }
 
 func (b *binder) withMods(t types.T, tn *pg.TypeName) types.T {

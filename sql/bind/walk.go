@@ -8,6 +8,8 @@ func Children(e Expr) []Expr {
 		return e.Args
 	case *Cast:
 		return []Expr{e.E}
+	case *DomainCheck:
+		return []Expr{e.E}
 	case *And:
 		return e.Args
 	case *Or:

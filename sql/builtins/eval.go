@@ -29,7 +29,27 @@ type EvalContext struct {
 	Catalog   Catalog
 	Advisory  Advisory
 	Outcomes  Outcomes
+	// Draws, if set, sees what draws return, or decides it.
+	Draws Draws
 }
+
+// Draws remembers what the draws of a statement returned, to hand it out again when the statement
+// must run once more.
+type Draws interface {
+	// Watching says whether Draw is to be called.
+	Watching() bool
+	// Draw returns what draw, of a function, returns or returned.
+	Draw(function string, draw func() (types.Datum, error)) (types.Datum, error)
+}
+
+// draws are the volatile functions that may be called once more than the user sees: numbers are not
+// given back anyway, and the others leave nothing.
+var draws = map[string]bool{"nextval": true, "currval": true, "lastval": true, "unique_rowid": true, "random": true,
+	"gen_random_uuid": true, "clock_timestamp": true}
+
+// IsDraw reports whether a volatile function has no effect that anybody could miss, or see twice: all
+// that matters is what it returned.
+func (o *Overload) IsDraw() bool { return o.Vol == Volatile && draws[o.Name] }
 
 // Outcomes tells what became of transactions with an idempotency key.
 type Outcomes interface {
@@ -68,8 +88,28 @@ type Catalog interface {
 	RelationSizeBytes(ctx context.Context, rel types.OID) (size int64, ok bool, err error)
 	// SerialSequence is the qualified name of the sequence owned by a column.
 	SerialSequence(ctx context.Context, table types.OID, column string) (name string, ok bool, err error)
+	// Privilege says whether a role has a privilege (as has_table_privilege takes it: one or several
+	// with commas, perhaps WITH GRANT OPTION) on an object, or on a column of a table. Objects and
+	// roles are given by name or number; ok is false for a number that nothing has.
+	Privilege(ctx context.Context, q PrivilegeQuestion) (has, ok bool, err error)
 	// Comment is the comment on an object, or on a column when column is not 0.
 	Comment(ctx context.Context, object types.OID, column int) (text string, ok bool, err error)
+}
+
+// PrivilegeQuestion is what has_table_privilege and its relatives ask.
+type PrivilegeQuestion struct {
+	// Role is a name, or the number RoleOID if ByOID; Me is the session's role.
+	Me      bool
+	Role    string
+	RoleOID types.OID
+	// Kind is table, schema, database, sequence, type, column, any_column or role (membership).
+	Kind string
+	// Object is a name, or the number ObjectOID if that is not 0. Column may be "".
+	Object    string
+	ObjectOID types.OID
+	Column    string
+	ColumnNum int
+	Privilege string
 }
 
 func (ec *EvalContext) env() *types.Env {

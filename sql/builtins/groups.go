@@ -6,6 +6,8 @@ func allGroups() [][]Overload {
 		comparisonOps(), intOps(), floatOps(), numericOps(), dateOps(), stringOps(),
 		mathFuncs(), stringFuncs(), encodingFuncs(), regexFuncs(), dateFuncs(),
 		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(), outcomeFuncs(), asOfFuncs(),
-		aggregates(), bitAggregates(), jsonEdits(), seriesFuncs(), rowIDFuncs(), psqlFuncs(), advisoryFuncs(),
+		aggregates(), bitAggregates(), jsonEdits(), seriesFuncs(), rowIDFuncs(), psqlFuncs(), enumFuncs(), advisoryFuncs(),
+		shapeFuncs(), nameFuncs(), numberFormats(), dateParseFuncs(), regexFinds(), degreeFuncs(), byteFuncs(),
+		regressionAggs(), jsonObjects(), jsonDeletes(), orderedSets(), rareFuncs(), jsonPathFuncs(), cryptoFuncs(),
 	}
 }

@@ -32,7 +32,7 @@ func comparablePairs() [][2]types.T {
 	var ps [][2]types.T
 	for _, t := range []types.T{types.Bool, types.Int2, types.Int4, types.Int8, types.Float4, types.Float8,
 		types.Numeric, types.Text, types.BPChar, types.Char, types.Name, types.Bytea, types.UUID, types.Date, types.Time,
-		types.Timestamp, types.TimestampTZ, types.Interval, types.Oid, types.JSONB, types.AnyArray, types.Record} {
+		types.Timestamp, types.TimestampTZ, types.Interval, types.Oid, types.JSONB, types.AnyArray, types.Record, types.AnyEnum} {
 		ps = append(ps, [2]types.T{t, t})
 	}
 	for _, family := range [][]types.T{{types.Int2, types.Int4, types.Int8}, {types.Float4, types.Float8}} {
@@ -81,7 +81,7 @@ func (te test) fn(p [2]types.T) Fn2 {
 
 func isCount(k types.Kind) bool {
 	switch k {
-	case types.KindBool, types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ:
+	case types.KindBool, types.KindEnum, types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ:
 		return true
 	}
 	return false

@@ -57,13 +57,6 @@ func sleepFunc() Overload {
 	return Overload{Name: "pg_sleep", Class: Scalar, Args: []types.T{types.Float8}, Ret: types.Void, Vol: Volatile,
 		Strict: true, Doc: "Waits for so many seconds.",
 		Fn1: func(ec *EvalContext, a types.Datum) (types.Datum, error) {
-			t := time.NewTimer(time.Duration(a.Float() * float64(time.Second)))
-			defer t.Stop()
-			select {
-			case <-t.C:
-				return types.NewText(""), nil
-			case <-ec.ctx().Done():
-				return types.Null, ec.ctx().Err()
-			}
+			return sleep(ec, time.Duration(a.Float()*float64(time.Second)))
 		}}
 }

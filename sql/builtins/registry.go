@@ -70,7 +70,9 @@ type Overload struct {
 	Vol    Volatility
 	Strict bool // NULL in, NULL out, without a call
 	Op     bool // an operator, not a function
-	Doc    string
+	// Ordered is an ordered-set aggregate: called only WITHIN GROUP.
+	Ordered bool
+	Doc     string
 
 	// One or more of these is set; Call picks.
 	Fn  Fn

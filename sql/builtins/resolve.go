@@ -35,6 +35,7 @@ func ResolveOp(op string, left, right types.T) (Match, error) {
 	if op == "!=" {
 		op = "<>"
 	}
+	left, right = left.Plain(), right.Plain()
 	args := []types.T{left, right}
 	if left.OID == 0 {
 		args = args[1:]
@@ -209,9 +210,14 @@ func fit(o *Overload, args []types.T) (candidate, bool) {
 		return c, false
 	}
 	for i, a := range args {
+		a = a.Plain()
 		p := o.Args[min(i, n-1)]
 		c.params = append(c.params, p)
 		switch {
+		case p.OID == types.OIDAnyEnum:
+			if !a.IsEnum() && a.OID != types.OIDUnknown {
+				return c, false
+			}
 		case p.OID == types.OIDAnyArray:
 			if !a.IsArray() && a.OID != types.OIDUnknown {
 				return c, false
@@ -233,14 +239,14 @@ func fit(o *Overload, args []types.T) (candidate, bool) {
 // element finds what anyelement stands for; ok is false if arguments disagree.
 func (c candidate) element(args []types.T) (elem types.T, ok bool) {
 	for i, p := range c.params {
-		a := args[i]
+		a := args[i].Plain()
 		if a.OID == types.OIDUnknown {
 			continue
 		}
 		switch p.OID {
 		case types.OIDAnyArray:
 			a, _ = a.Elem()
-		case types.OIDAnyElement:
+		case types.OIDAnyElement, types.OIDAnyEnum:
 		default:
 			continue
 		}
@@ -268,7 +274,7 @@ func (c candidate) match(args []types.T) Match {
 				return types.Text
 			}
 			return actual
-		case types.OIDAnyElement:
+		case types.OIDAnyElement, types.OIDAnyEnum:
 			return elem
 		case types.OIDAnyArray:
 			a, _ := elem.Array()
@@ -321,7 +327,11 @@ func (o *Overload) bind(args []types.T) Fn {
 // 10.5 says. context names the construct for the error message ("CASE").
 func CommonType(context string, ts []types.T) (types.T, error) {
 	out := types.T{OID: types.OIDUnknown, Mod: -1}
+	plain := differ(ts)
 	for i, t := range ts {
+		if plain {
+			t = t.Plain()
+		}
 		switch {
 		case t.OID == types.OIDUnknown:
 			continue
@@ -353,4 +363,14 @@ func CommonType(context string, ts []types.T) (types.T, error) {
 		return types.Text, nil
 	}
 	return out, nil
+}
+
+// differ says whether the types are more than one: then domains count as what they are based on.
+func differ(ts []types.T) bool {
+	for _, t := range ts {
+		if t.OID != ts[0].OID {
+			return true
+		}
+	}
+	return false
 }

@@ -98,16 +98,19 @@ func systemFuncs() []Overload {
 			}
 			return text("")
 		}),
-		fn("format_type", []types.T{oid, i4}, tx, "name of a type with its modifier", func(_ ectx, a []datum) (datum, error) {
+		fn("format_type", []types.T{oid, i4}, tx, "name of a type with its modifier", func(ec ectx, a []datum) (datum, error) {
 			if a[0].IsNull() {
 				return types.Null, nil
 			}
-			t := types.T{OID: a[0].OID(), Mod: -1}
+			t, ok := ec.env().TypeOf(a[0].OID())
+			if !ok {
+				return text("???")
+			}
 			if !a[1].IsNull() {
 				t.Mod = int32(a[1].Int())
 			}
 			return text(t.String())
-		}).lenient(),
+		}).lenient().stable(),
 		f1("pg_size_pretty", i8, tx, "bytes for people", func(_ ectx, a datum) (datum, error) { return text(sizePretty(a.Int())) }),
 		catalogFn("pg_get_userbyid", []types.T{oid}, nm, "name of a role", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
 			s, ok, err := c.UserName(ec.ctx(), a[0].OID())
@@ -225,22 +228,4 @@ func settingFuncs() []Overload {
 			return types.NewText(a[1].Str()), ec.Session.SetSetting(a[0].Str(), a[1].Str(), a[2].Bool())
 		}).lenient().volatile(),
 	}
-}
-
-// privilegeFuncs answer true: there are no privileges yet.
-func privilegeFuncs() []Overload {
-	tx, oid, bo := types.Text, types.Oid, types.Bool
-	yes := func(ectx, []datum) (datum, error) { return types.NewBool(true), nil }
-	var out []Overload
-	for _, n := range []string{"table", "schema", "database", "sequence", "function", "language", "tablespace", "type"} {
-		name := "has_" + n + "_privilege"
-		for _, who := range []types.T{tx, oid} {
-			out = append(out, fn(name, []types.T{who, tx}, bo, "always true", yes).stable())
-			for _, what := range []types.T{tx, oid} {
-				out = append(out, fn(name, []types.T{who, what, tx}, bo, "always true", yes).stable())
-			}
-		}
-	}
-	return append(out, fn("pg_has_role", []types.T{oid, tx}, bo, "always true", yes).stable(), fn("pg_has_role", []types.T{tx, tx}, bo, "always true", yes).stable(),
-		fn("has_any_column_privilege", []types.T{oid, tx}, bo, "always true", yes).stable())
 }

@@ -181,7 +181,12 @@ func (a *alterer) command(ctx context.Context, c *pg.AlterTableCmd) error {
 		return err
 	case pg.AlterTableType_AT_ChangeOwner:
 		name, err := a.roleName(ctx, c.Newowner)
-		a.t.Owner = name
+		if err == nil {
+			err = a.mayGive(ctx, a.t, name)
+		}
+		if err == nil {
+			giveTo(a.t, name)
+		}
 		return err
 	case pg.AlterTableType_AT_AlterConstraint:
 		return a.alterConstraint(c)
@@ -241,6 +246,9 @@ func (a *alterer) fillColumn(ctx context.Context, col schema.Column, d *pg.Colum
 	if col.Sequence != 0 {
 		return a.fillFromSequence(ctx, col)
 	}
+	if col.Default == "" && typeOf(&col).IsDomain() {
+		return a.fillFromDomain(ctx, col)
+	}
 	if col.Default == "" {
 		return nil
 	}
@@ -263,6 +271,25 @@ func (a *alterer) fillColumn(ctx context.Context, col schema.Column, d *pg.Colum
 		}
 		return eval(ctx, nil)
 	}
+	return a.rebuildAll(ctx)
+}
+
+// fillFromDomain gives the rows that exist the domain's default, or lets it object to NULL.
+func (a *alterer) fillFromDomain(ctx context.Context, col schema.Column) error {
+	e, err := a.bindFor(nil, "", nil, typeOf(&col))
+	if err != nil {
+		return err
+	}
+	if _, plain := e.(*bind.Cast); plain && col.Default == "" {
+		if c, ok := e.(*bind.Cast).E.(*bind.Const); ok && c.D.IsNull() {
+			return nil
+		}
+	}
+	eval, err := a.Engine.Compile(e)
+	if err != nil {
+		return err
+	}
+	a.w.fill[col.ID] = func(ctx context.Context, _ types.Datum) (types.Datum, error) { return eval(ctx, nil) }
 	return a.rebuildAll(ctx)
 }
 
@@ -531,7 +558,7 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 	}
 	d := c.Def.GetColumnDef()
 	from := typeOf(col)
-	to, err := bind.TypeName(a.query, d.TypeName)
+	to, err := a.typeName(ctx, d.TypeName)
 	if err != nil || from == to && d.RawDefault == nil {
 		return err
 	}
@@ -541,6 +568,10 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 	}
 	if !storable(to) {
 		return sqlerr.New(sqlerr.InvalidTableDefinition, "column \"%s\" has pseudo-type %s", col.Name, to)
+	}
+	if to.IsDomain() && (to.User.NotNull || len(to.User.Checks) > 0) {
+		return sqlerr.Unsupported("changing a column's type to a domain with constraints").
+			WithHint("Add a new column of the domain, fill it by UPDATE, and drop the old one.")
 	}
 	env := a.Bind.Types
 	if d.RawDefault != nil {

@@ -8,7 +8,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/schema"
-	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
@@ -57,7 +56,7 @@ func (m *tableMaker) columnDef(ctx context.Context, t *schema.Table, d *pg.Colum
 	typ, serial := serialType(d.TypeName)
 	if !serial {
 		var err error
-		if typ, err = bind.TypeName(m.query, d.TypeName); err != nil {
+		if typ, err = m.typeName(ctx, d.TypeName); err != nil {
 			return col, nil, err
 		}
 	}

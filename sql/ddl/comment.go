@@ -27,6 +27,23 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 			return err
 		}
 		return s.commentOn(ctx, rv, items[last].GetString_().GetSval(), n.Comment)
+	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
+		t, err := s.findType(ctx, n.Object.GetTypeName().GetNames(), false)
+		if err != nil {
+			return err
+		}
+		if err := s.hold(ctx, "COMMENT", t.ID); err != nil {
+			return err
+		}
+		o, err := s.copyOf(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		o.Head().Comment = n.Comment
+		s.r.Put(o)
+		return nil
+	case pg.ObjectType_OBJECT_EXTENSION:
+		return nil // pg_dump says what everyone knows
 	case pg.ObjectType_OBJECT_SCHEMA, pg.ObjectType_OBJECT_DATABASE:
 		return s.commentOnParent(ctx, n)
 	}
@@ -38,7 +55,7 @@ func (s *stmt) commentOn(ctx context.Context, rv *pg.RangeVar, column, text stri
 	if err != nil {
 		return err
 	}
-	if err := s.r.Hold(ctx, "COMMENT", f.object.Head().ID); err != nil {
+	if err := s.hold(ctx, "COMMENT", f.object.Head().ID); err != nil {
 		return err
 	}
 	o, err := s.copyOf(ctx, f.object.Head().ID)

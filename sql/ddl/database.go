@@ -19,6 +19,9 @@ func (s *stmt) createDatabase(ctx context.Context, n *pg.CreatedbStmt) error {
 	if err != nil {
 		return err
 	}
+	if me := c.Role(s.User); me == nil || !me.Superuser && !me.CreateDB {
+		return sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied to create database")
+	}
 	if c.Database(n.Dbname) != nil {
 		return sqlerr.New(sqlerr.DuplicateDatabase, "database \"%s\" already exists", n.Dbname)
 	}
@@ -66,6 +69,9 @@ func (s *stmt) dropDatabase(ctx context.Context, n *pg.DropdbStmt) error {
 		return sqlerr.New(sqlerr.InvalidCatalogName, "database \"%s\" does not exist", n.Dbname)
 	case db.ID == s.Database.ID:
 		return sqlerr.New(sqlerr.ObjectInUse, "cannot drop the currently open database")
+	}
+	if err := s.mustOwn(ctx, db.ID); err != nil {
+		return err
 	}
 	var ids []schema.DescID
 	for _, o := range c.Objects() {
@@ -132,6 +138,11 @@ func (s *stmt) createSchema(ctx context.Context, n *pg.CreateSchemaStmt) error {
 		}
 		return sqlerr.New(sqlerr.DuplicateSchema, "schema \"%s\" already exists", name)
 	}
+	if db := c.DatabaseByID(s.Database.ID); db != nil {
+		if err := s.may(ctx, db, schema.PrivCreate); err != nil {
+			return err
+		}
+	}
 	id, err := s.Catalog.NewID(ctx)
 	if err != nil {
 		return err
@@ -165,11 +176,28 @@ func (s *stmt) dropSchema(ctx context.Context, name string, n *pg.DropStmt) erro
 	case sc == nil:
 		return sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", name)
 	}
+	if err := s.mustOwn(ctx, sc.ID); err != nil {
+		return err
+	}
 	rm := &removal{stmt: s, cascade: n.Behavior == pg.DropBehavior_DROP_CASCADE}
 	for _, o := range c.Objects() {
 		if h := o.Head(); h.SchemaID == sc.ID {
 			rm.ids = append(rm.ids, h.ID)
 			rm.extra = append(rm.extra, o.Kind().String()+" "+name+"."+h.Name)
+		}
+	}
+	for _, id := range rm.ids {
+		t, ok := c.Object(id).(*schema.UserType)
+		if !ok {
+			continue
+		}
+		users, err := s.usersOf(ctx, uint32(id))
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(users, func(u schema.DescID) bool { return !slices.Contains(rm.ids, u) }); i >= 0 {
+			return sqlerr.Unsupported("DROP SCHEMA of a type that %s uses outside of it", usesInWords(c.Object(users[i]), uint32(id))[0]).
+				WithHint("Drop the columns of type %s first.", t.Name)
 		}
 	}
 	if len(rm.ids) > 0 && !rm.cascade {
@@ -195,11 +223,26 @@ func (s *stmt) renameSchema(ctx context.Context, n *pg.RenameStmt) error {
 	if sc == nil {
 		return sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", n.Subname)
 	}
+	if err := s.mustOwn(ctx, sc.ID); err != nil {
+		return err
+	}
 	if c.Schema(s.Database.ID, n.Newname) != nil {
 		return sqlerr.New(sqlerr.DuplicateSchema, "schema \"%s\" already exists", n.Newname)
 	}
 	if len(c.Views(s.Database.ID)) > 0 {
 		return sqlerr.Unsupported("ALTER SCHEMA RENAME in a database with views").WithHint("Drop the views first.")
+	}
+	for _, t := range c.Types(s.Database.ID) {
+		if t.SchemaID != sc.ID {
+			continue
+		}
+		if t, err = s.holdType(ctx, "ALTER SCHEMA", t); err != nil {
+			return err
+		}
+		t.Def.Schema = n.Newname
+		if err := s.putType(ctx, t); err != nil {
+			return err
+		}
 	}
 	sc = sc.Clone()
 	s.r.Unbind(s.Database.ID, sc.Name)
@@ -222,6 +265,9 @@ func (s *stmt) renameDatabase(ctx context.Context, n *pg.RenameStmt) error {
 		return sqlerr.New(sqlerr.FeatureNotSupported, "current database cannot be renamed")
 	case c.Database(n.Newname) != nil:
 		return sqlerr.New(sqlerr.DuplicateDatabase, "database \"%s\" already exists", n.Newname)
+	}
+	if err := s.mustOwn(ctx, db.ID); err != nil {
+		return err
 	}
 	db = db.Clone()
 	s.r.Unbind(0, db.Name)

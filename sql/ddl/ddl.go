@@ -27,7 +27,7 @@ type Env struct {
 	User       string
 	// Explicit says that the transaction holds other statements than this one.
 	Explicit bool
-	// Bind is what expressions are bound against; its snapshot is not used.
+	// Bind is what expressions and type names are bound against; Exec sets its snapshot.
 	Bind bind.Env
 	// Notice sends a notice to the client.
 	Notice func(*sqlerr.Error)
@@ -96,6 +96,9 @@ func Exec(ctx context.Context, env Env, in parser.Stmt) (tag string, err error) 
 	if env.Explicit {
 		s.r.InBlock()
 	}
+	if s.Bind.Snap, err = s.r.Snapshot(ctx); err != nil {
+		return "", err
+	}
 	return run(ctx)
 }
 
@@ -130,10 +133,13 @@ func (s *stmt) statement(in parser.Stmt) runner {
 		return done("CREATE VIEW", func(ctx context.Context) error { return s.createView(ctx, n.ViewStmt) })
 	case *pg.Node_CommentStmt:
 		return done("COMMENT", func(ctx context.Context) error { return s.comment(ctx, n.CommentStmt) })
-	case *pg.Node_AlterObjectSchemaStmt:
-		return s.setSchema(n.AlterObjectSchemaStmt)
 	case *pg.Node_AlterOwnerStmt:
 		return s.alterOwner(n.AlterOwnerStmt)
+	case *pg.Node_AlterObjectSchemaStmt:
+		return s.setSchema(n.AlterObjectSchemaStmt)
+	}
+	if run := s.typeStatement(in.Tree); run != nil {
+		return run
 	}
 	return s.globalStatement(in.Tree)
 }
@@ -151,6 +157,20 @@ func (s *stmt) globalStatement(tree *pg.Node) runner {
 		return done("CREATE ROLE", func(ctx context.Context) error { return s.createRole(ctx, n.CreateRoleStmt) })
 	case *pg.Node_AlterRoleStmt:
 		return done("ALTER ROLE", func(ctx context.Context) error { return s.alterRole(ctx, n.AlterRoleStmt) })
+	case *pg.Node_GrantStmt:
+		tag := "REVOKE"
+		if n.GrantStmt.IsGrant {
+			tag = "GRANT"
+		}
+		return done(tag, func(ctx context.Context) error { return s.grant(ctx, n.GrantStmt) })
+	case *pg.Node_GrantRoleStmt:
+		tag := "REVOKE ROLE"
+		if n.GrantRoleStmt.IsGrant {
+			tag = "GRANT ROLE"
+		}
+		return done(tag, func(ctx context.Context) error { return s.grantRole(ctx, n.GrantRoleStmt) })
+	case *pg.Node_CreateExtensionStmt:
+		return done("CREATE EXTENSION", func(ctx context.Context) error { return s.createExtension(ctx, n.CreateExtensionStmt) })
 	case *pg.Node_DropRoleStmt:
 		return done("DROP ROLE", func(ctx context.Context) error { return s.dropRole(ctx, n.DropRoleStmt) })
 	}
@@ -173,8 +193,6 @@ func (s *stmt) withoutChange(tree *pg.Node) runner {
 		return done("CHECKPOINT", nothing)
 	case *pg.Node_ReindexStmt:
 		return done("REINDEX", nothing)
-	case *pg.Node_GrantStmt:
-		return nil
 	}
 	return nil
 }

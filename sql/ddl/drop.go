@@ -27,6 +27,12 @@ func (s *stmt) drop(n *pg.DropStmt) runner {
 		return done("DROP "+k.word, func(ctx context.Context) error { return s.dropRelations(ctx, n, k.kind) })
 	}
 	switch n.RemoveType {
+	case pg.ObjectType_OBJECT_TYPE:
+		return done("DROP TYPE", func(ctx context.Context) error { return s.dropTypes(ctx, n) })
+	case pg.ObjectType_OBJECT_DOMAIN:
+		return done("DROP DOMAIN", func(ctx context.Context) error { return s.dropTypes(ctx, n) })
+	case pg.ObjectType_OBJECT_EXTENSION:
+		return done("DROP EXTENSION", func(ctx context.Context) error { return s.dropExtensions(ctx, n) })
 	case pg.ObjectType_OBJECT_INDEX:
 		return done("DROP INDEX", func(ctx context.Context) error { return s.dropIndexes(ctx, n) })
 	case pg.ObjectType_OBJECT_SCHEMA:
@@ -80,7 +86,7 @@ func (s *stmt) findToDrop(ctx context.Context, rv *pg.RangeVar, kind schema.Kind
 		return nil, sqlerr.New(sqlerr.UndefinedTable, "%s \"%s\" does not exist", kind, nameOf(rv))
 	}
 	if f.index == nil && f.object.Kind() == kind {
-		return f.object, nil
+		return f.object, s.mustOwn(ctx, f.object.Head().ID)
 	}
 	e := sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not %s", rv.Relname, article(kind.String()))
 	is := f.object.Kind().String()
@@ -278,7 +284,11 @@ func (rm *removal) addOwned(ctx context.Context) error {
 
 func (s *stmt) remove(o schema.Object) {
 	h := o.Head()
-	s.r.Unbind(h.SchemaID, h.Name)
+	if o.Kind() == schema.KindType {
+		s.r.Unbind(h.SchemaID, schema.TypeName(h.Name))
+	} else {
+		s.r.Unbind(h.SchemaID, h.Name)
+	}
 	if t, ok := o.(*schema.Table); ok {
 		for _, ix := range t.AllIndexes() {
 			if ix.Name != "" {
@@ -353,7 +363,11 @@ func (s *stmt) removeIndex(t *schema.Table, id schema.IndexID) {
 
 // holdTable takes a table out of use and returns a copy to change.
 func (s *stmt) holdTable(ctx context.Context, what string, id schema.DescID) (*schema.Table, error) {
-	if err := s.r.Hold(ctx, what, id); err != nil {
+	hold := s.hold
+	if what == "TRUNCATE" { // needs a privilege, not ownership
+		hold = s.r.Hold
+	}
+	if err := hold(ctx, what, id); err != nil {
 		return nil, err
 	}
 	c, err := s.r.Contents(ctx)
@@ -370,6 +384,9 @@ func (s *stmt) truncate(ctx context.Context, n *pg.TruncateStmt) error {
 	for _, r := range n.Relations {
 		t, err := s.findTable(ctx, r.GetRangeVar())
 		if err != nil {
+			return err
+		}
+		if err := s.may(ctx, t, schema.PrivTruncate); err != nil {
 			return err
 		}
 		if !slices.Contains(ids, t.ID) {

@@ -10,12 +10,15 @@ import (
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
-// setSchema is ALTER TABLE, VIEW or SEQUENCE … SET SCHEMA.
+// setSchema is ALTER … SET SCHEMA.
 func (s *stmt) setSchema(n *pg.AlterObjectSchemaStmt) runner {
 	switch n.ObjectType {
 	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE:
 		tag := "ALTER " + strings.TrimPrefix(n.ObjectType.String(), "OBJECT_")
 		return done(tag, func(ctx context.Context) error { return s.moveRelation(ctx, n) })
+	}
+	if k := n.ObjectType; k == pg.ObjectType_OBJECT_TYPE || k == pg.ObjectType_OBJECT_DOMAIN {
+		return done("ALTER "+strings.TrimPrefix(k.String(), "OBJECT_"), func(ctx context.Context) error { return s.moveType(ctx, n) })
 	}
 	return nil
 }
@@ -62,6 +65,12 @@ func (s *stmt) moveRelation(ctx context.Context, n *pg.AlterObjectSchemaStmt) er
 	ids := make([]schema.DescID, len(objects))
 	for i, o := range objects {
 		ids[i] = o.Head().ID
+	}
+	if err := s.mustOwn(ctx, f.object.Head().ID); err != nil {
+		return err
+	}
+	if err := s.may(ctx, to, schema.PrivCreate); err != nil {
+		return err
 	}
 	if err := s.r.Hold(ctx, "SET SCHEMA", append(views, ids...)...); err != nil {
 		return err

@@ -141,6 +141,9 @@ func (s *stmt) target(ctx context.Context, rv *pg.RangeVar) (*schema.Schema, err
 		return nil, sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", name).WithPos(s.pos(rv.Location))
 	}
 	s.r.RequireSame(sc.ID)
+	if err := s.may(ctx, sc, schema.PrivCreate); err != nil {
+		return nil, sqlerr.From(err).WithPos(s.pos(rv.Location))
+	}
 	return sc, nil
 }
 

@@ -18,6 +18,10 @@ func (s *stmt) rename(n *pg.RenameStmt) runner {
 		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameColumn(ctx, n) })
 	case pg.ObjectType_OBJECT_TABCONSTRAINT:
 		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameConstraint(ctx, n) })
+	case pg.ObjectType_OBJECT_TYPE:
+		return done("ALTER TYPE", func(ctx context.Context) error { return s.renameType(ctx, n) })
+	case pg.ObjectType_OBJECT_DOMAIN:
+		return done("ALTER DOMAIN", func(ctx context.Context) error { return s.renameType(ctx, n) })
 	case pg.ObjectType_OBJECT_SCHEMA:
 		return done("ALTER SCHEMA", func(ctx context.Context) error { return s.renameSchema(ctx, n) })
 	case pg.ObjectType_OBJECT_DATABASE:
@@ -51,6 +55,9 @@ func (s *stmt) renameRelation(ctx context.Context, n *pg.RenameStmt) error {
 	}
 	views, err := s.viewsOver(ctx, f)
 	if err != nil {
+		return err
+	}
+	if err := s.mustOwn(ctx, f.object.Head().ID); err != nil {
 		return err
 	}
 	if err := s.r.Hold(ctx, "RENAME", append(views, f.object.Head().ID)...); err != nil {
@@ -195,6 +202,15 @@ func (s *stmt) alterOwner(n *pg.AlterOwnerStmt) runner {
 	switch n.ObjectType {
 	case pg.ObjectType_OBJECT_DATABASE:
 		return done("ALTER DATABASE", func(ctx context.Context) error { return s.ownDatabase(ctx, name, n.Newowner) })
+	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
+		tag := "ALTER " + n.ObjectType.String()[len("OBJECT_"):]
+		return done(tag, func(ctx context.Context) error {
+			t, err := s.findType(ctx, n.Object.GetList().GetItems(), false)
+			if err != nil {
+				return err
+			}
+			return s.changeOwner(ctx, t, n.Newowner)
+		})
 	case pg.ObjectType_OBJECT_SCHEMA:
 		return done("ALTER SCHEMA", func(ctx context.Context) error { return s.ownSchema(ctx, name, n.Newowner) })
 	}
@@ -207,15 +223,44 @@ func (s *stmt) changeOwner(ctx context.Context, o schema.Object, owner *pg.RoleS
 	if err != nil {
 		return err
 	}
+	if err := s.mayGive(ctx, o, name); err != nil {
+		return err
+	}
 	if k := o.Kind(); k != schema.KindDatabase && k != schema.KindSchema {
-		if err := s.r.Hold(ctx, "OWNER TO", o.Head().ID); err != nil {
+		if err := s.hold(ctx, "OWNER TO", o.Head().ID); err != nil {
 			return err
 		}
 	}
 	if o, err = s.copyOf(ctx, o.Head().ID); err != nil {
 		return err
 	}
-	o.Head().Owner = name
+	giveTo(o, name)
 	s.r.Put(o)
 	return nil
+}
+
+// mayGive asks that the session's role may make another the owner of an object.
+func (s *stmt) mayGive(ctx context.Context, o schema.Object, to string) error {
+	if err := s.mustOwn(ctx, o.Head().ID); err != nil {
+		return err
+	}
+	c, err := s.r.Contents(ctx)
+	if err == nil && !c.IsSuperuser(s.User) && !c.IsMember(s.User, to) {
+		err = sqlerr.New(sqlerr.InsufficientPrivilege, "must be member of role \"%s\"", to)
+	}
+	return err
+}
+
+// giveTo changes the owner; what the old one had and gave is the new one's.
+func giveTo(o schema.Object, name string) {
+	h := o.Head()
+	for i := range h.ACL {
+		g := &h.ACL[i]
+		for _, r := range []*string{&g.Role, &g.Grantor} {
+			if *r == h.Owner {
+				*r = name
+			}
+		}
+	}
+	h.Owner = name
 }

@@ -212,13 +212,36 @@ func (s *stmt) dropRole(ctx context.Context, n *pg.DropRoleStmt) error {
 		case name == schema.RootUser:
 			return sqlerr.New(sqlerr.ObjectInUse, "cannot drop role %s because it is required by the database system", name)
 		}
+		var uses []string
 		for _, o := range c.Objects() {
 			if o.Head().Owner == name {
-				return sqlerr.New(sqlerr.DependentObjectsStillExist, "role \"%s\" cannot be dropped because some objects depend on it", name).
-					WithDetail("owner of %s %s", o.Kind(), o.Head().Name)
+				uses = append(uses, fmt.Sprintf("owner of %s %s", o.Kind(), o.Head().Name))
+			} else if granted(o, name) {
+				uses = append(uses, fmt.Sprintf("privileges for %s %s", o.Kind(), o.Head().Name))
+			}
+		}
+		if len(uses) > 0 {
+			return sqlerr.New(sqlerr.DependentObjectsStillExist, "role \"%s\" cannot be dropped because some objects depend on it", name).
+				WithDetail("%s", strings.Join(uses, "\n"))
+		}
+		for _, r := range c.Roles() { // memberships end with the role
+			if slices.Contains(r.MemberOf, name) {
+				m := *r
+				m.MemberOf = slices.DeleteFunc(slices.Clone(r.MemberOf), func(g string) bool { return g == name })
+				s.r.PutRole(&m)
 			}
 		}
 		s.r.RemoveRole(name)
 	}
 	return nil
+}
+
+// granted reports whether a grant on an object names a role.
+func granted(o schema.Object, role string) bool {
+	names := func(g schema.Grant) bool { return g.Role == role || g.Grantor == role }
+	if slices.ContainsFunc(o.Head().ACL, names) {
+		return true
+	}
+	t, ok := o.(*schema.Table)
+	return ok && slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return slices.ContainsFunc(c.ACL, names) })
 }

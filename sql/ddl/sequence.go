@@ -8,7 +8,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/schema"
-	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -65,7 +64,7 @@ func (m *tableMaker) sequenceOptions(ctx context.Context, q *schema.Sequence, op
 		d := o.GetDefElem()
 		switch d.Defname {
 		case "as":
-			t, err := bind.TypeName(m.query, d.Arg.GetTypeName())
+			t, err := m.typeName(ctx, d.Arg.GetTypeName())
 			if err != nil {
 				return err
 			}
@@ -179,7 +178,7 @@ func (s *stmt) alterSequence(ctx context.Context, n *pg.AlterSeqStmt) error {
 	if !ok {
 		return sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not a sequence", n.Sequence.Relname)
 	}
-	if err := s.r.Hold(ctx, "ALTER SEQUENCE", q.ID); err != nil {
+	if err := s.hold(ctx, "ALTER SEQUENCE", q.ID); err != nil {
 		return err
 	}
 	o, err := s.copyOf(ctx, q.ID)

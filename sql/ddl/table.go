@@ -218,7 +218,9 @@ func (s *stmt) newIndex(ctx context.Context, name string) (schema.Index, error) 
 	return schema.Index{ID: schema.IndexID(id), OID: id, Name: name}, err
 }
 
-func schemaType(t types.T) schema.Type { return schema.Type{OID: uint32(t.OID), Mod: t.Mod} }
+func schemaType(t types.T) schema.Type {
+	return schema.Type{OID: uint32(t.OID), Mod: t.Mod, User: t.User}
+}
 
 // createTableAs makes a table of a query's columns and fills it.
 func (s *stmt) createTableAs(ctx context.Context, n *pg.CreateTableAsStmt) (string, error) {

@@ -81,12 +81,12 @@ func (s *stmt) replaceView(ctx context.Context, old, v *schema.View) error {
 		if c.Name != n.Name {
 			return sqlerr.New(sqlerr.InvalidTableDefinition, "cannot change name of view column \"%s\" to \"%s\"", c.Name, n.Name)
 		}
-		if c.Type != n.Type {
+		if !typeOf(&c).Same(typeOf(n)) {
 			return sqlerr.New(sqlerr.InvalidTableDefinition, "cannot change data type of view column \"%s\" from %s to %s",
 				c.Name, typeOf(&c), typeOf(n))
 		}
 	}
-	if err := s.r.Hold(ctx, "CREATE OR REPLACE VIEW", old.ID); err != nil {
+	if err := s.hold(ctx, "CREATE OR REPLACE VIEW", old.ID); err != nil {
 		return err
 	}
 	o, err := s.copyOf(ctx, old.ID)

@@ -36,6 +36,10 @@ func (c *Compiler) Compile(e bind.Expr) (Eval, error) {
 		return c.call(e)
 	case *bind.Cast:
 		return c.cast(e)
+	case *bind.DomainCheck:
+		return c.domainCheck(e)
+	case *bind.DomainValue:
+		return func(r *Run) (types.Datum, error) { return r.domain, nil }, nil
 	case *bind.And:
 		return c.and(e)
 	case *bind.Or:
@@ -88,6 +92,20 @@ func (c *Compiler) CompileAll(es []bind.Expr) ([]Eval, error) {
 }
 
 func (c *Compiler) call(e *bind.Call) (Eval, error) {
+	f, err := c.callFunction(e)
+	if err != nil || !e.M.Overload.IsDraw() {
+		return f, err
+	}
+	name := e.M.Name
+	return func(r *Run) (types.Datum, error) {
+		if r.EC == nil || r.EC.Draws == nil || !r.EC.Draws.Watching() {
+			return f(r)
+		}
+		return r.EC.Draws.Draw(name, func() (types.Datum, error) { return f(r) })
+	}, nil
+}
+
+func (c *Compiler) callFunction(e *bind.Call) (Eval, error) {
 	args, err := c.CompileAll(e.Args)
 	if err != nil {
 		return nil, err

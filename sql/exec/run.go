@@ -59,7 +59,9 @@ type Run struct {
 	held  int64
 	ticks int
 	stack []types.Datum
-	state []any // per subquery and CTE, by number
+	// domain is VALUE while a domain's condition is computed.
+	domain types.Datum
+	state  []any // per subquery and CTE, by number
 }
 
 // Rows is a source of rows from outside, as computed tables.

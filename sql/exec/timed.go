@@ -16,10 +16,16 @@ type Timed struct {
 // NewTimed wraps an operator.
 func NewTimed(n Node) *Timed { return &Timed{Node: n} }
 
-// Actual prints the counts.
-func (t *Timed) Actual() string {
+// Counts are the rows and runs of the operator, and the time spent in it and below.
+func (t *Timed) Counts() (rows, loops int64, spent time.Duration) { return t.rows, t.loops, t.spent }
+
+// Actual prints the counts, the time among them if it was asked for.
+func (t *Timed) Actual(timing bool) string {
 	if t.loops == 0 {
 		return " (never executed)"
+	}
+	if !timing {
+		return fmt.Sprintf(" (actual rows=%d loops=%d)", t.rows, t.loops)
 	}
 	return fmt.Sprintf(" (actual time=%.3f rows=%d loops=%d)", float64(t.spent.Microseconds())/1000, t.rows, t.loops)
 }

@@ -123,6 +123,13 @@ func (n Names) ConstraintDef(_ context.Context, oid types.OID) (string, bool, er
 			}
 		}
 	}
+	for _, ut := range n.Env.Contents.Types(n.Env.Database.ID) {
+		for _, ck := range ut.Def.Checks {
+			if types.OID(ck.OID) == oid {
+				return "CHECK (" + ck.Expr + ")", true, nil
+			}
+		}
+	}
 	return "", false, nil
 }
 
@@ -342,6 +349,47 @@ func (n Names) NamespaceName(oid types.OID) (string, bool) {
 		return quoteIdent(s.Name), true
 	}
 	return "", false
+}
+
+// TypeByName implements types.RegResolver: a type made by a user, or, with [] behind its name, the
+// arrays of it.
+func (n Names) TypeByName(name string) (types.T, bool) {
+	elem, array := strings.CutSuffix(strings.TrimSpace(name), "[]")
+	parts, err := splitName(elem)
+	if err != nil || len(parts) > 2 {
+		return types.T{}, false
+	}
+	path := n.Env.SearchPath
+	if len(parts) == 2 {
+		path = parts[:1]
+	}
+	for _, p := range path {
+		sc := n.Env.Contents.Schema(n.Env.Database.ID, p)
+		if sc == nil {
+			continue
+		}
+		if ut := n.Env.Contents.Type(sc.ID, parts[len(parts)-1]); ut != nil {
+			t := types.OfUser(&ut.Def)
+			if array {
+				return t.Array()
+			}
+			return t, true
+		}
+	}
+	return types.T{}, false
+}
+
+// TypeByOID implements types.RegResolver.
+func (n Names) TypeByOID(oid types.OID) (types.T, bool) {
+	ut := n.Env.Contents.TypeByOID(uint32(oid))
+	if ut == nil {
+		return types.T{}, false
+	}
+	t := types.OfUser(&ut.Def)
+	if t.OID != oid {
+		return t.Array()
+	}
+	return t, true
 }
 
 // splitName cuts a qualified name at its dots; quoted parts are taken as they

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/builtins"
 )
 
 // Catalogs that pg_depend's rows point into.
@@ -19,7 +20,17 @@ const (
 // pg_dump takes the extension, and with it all of the schema, to be there.
 const extensionCairn = 13200
 
-func fillExtension(_ context.Context, _ *Env, w *writer) error {
+func fillExtension(_ context.Context, env *Env, w *writer) error {
+	db := env.Contents.DatabaseByID(env.Database.ID)
+	for i := 0; db != nil && i < len(db.Extensions); i++ {
+		e := db.Extensions[i]
+		public := env.Contents.Schema(env.Database.ID, schema.PublicSchema)
+		c := cells{"oid": e.OID, "extname": e.Name, "extowner": ownerOID(env, e.Owner), "extrelocatable": true, "extversion": builtins.Extensions()[e.Name]}
+		if public != nil {
+			c["extnamespace"] = public.ID
+		}
+		w.add(c)
+	}
 	w.add(cells{"oid": extensionCairn, "extname": "cairn", "extowner": 10, "extnamespace": oidCairn, "extversion": "1.0"})
 	return nil
 }

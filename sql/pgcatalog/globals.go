@@ -12,7 +12,7 @@ import (
 
 func fillDatabase(_ context.Context, env *Env, w *writer) error {
 	for _, d := range env.Contents.Databases() {
-		w.add(cells{"oid": d.ID, "datname": d.Name, "datdba": ownerOID(env, d.Owner), "encoding": 6, "datlocprovider": "c",
+		w.add(cells{"oid": d.ID, "datname": d.Name, "datdba": ownerOID(env, d.Owner), "datacl": aclOf(d), "encoding": 6, "datlocprovider": "c",
 			"datallowconn": true, "datconnlimit": -1, "dattablespace": oidTablespace, "datcollate": "C.UTF-8", "datctype": "C.UTF-8"})
 	}
 	return nil
@@ -80,7 +80,7 @@ func fillOpclass(_ context.Context, _ *Env, w *writer) error {
 	return nil
 }
 
-func fillType(_ context.Context, _ *Env, w *writer) error {
+func fillType(_ context.Context, env *Env, w *writer) error {
 	for _, t := range types.All() {
 		kind := "b"
 		if t.Category() == types.CategoryPseudo || t.OID == types.OIDUnknown {
@@ -99,6 +99,46 @@ func fillType(_ context.Context, _ *Env, w *writer) error {
 			}
 		}
 		w.add(c)
+	}
+	for _, ut := range env.Contents.Types(env.Database.ID) {
+		addUserType(env, ut, w)
+	}
+	return nil
+}
+
+// addUserType adds a user's type and that of arrays of it.
+func addUserType(env *Env, ut *schema.UserType, w *writer) {
+	t := types.OfUser(&ut.Def)
+	base := func(t types.T) cells {
+		return cells{"oid": t.OID, "typname": t.TypeName(), "typnamespace": ut.SchemaID, "typowner": ownerOID(env, ut.Owner),
+			"typlen": t.Len(), "typbyval": t.ByVal(), "typtype": "b", "typcategory": string(rune(t.Category())), "typisdefined": true, "typacl": aclOf(ut),
+			"typdelim": ",", "typalign": align(t), "typstorage": storage(t), "typtypmod": -1, "typcollation": collation(t.Plain())}
+	}
+	c := base(t)
+	switch {
+	case t.IsEnum():
+		c["typtype"], c["typcollation"] = "e", 0
+	case t.IsDomain():
+		c["typtype"], c["typbasetype"], c["typtypmod"] = "d", int64(ut.Def.BaseOID), ut.Def.BaseMod
+		c["typnotnull"], c["typdefault"] = ut.Def.NotNull, orNull(ut.Def.Default)
+	}
+	arr, ok := t.Array()
+	if ok {
+		c["typarray"] = arr.OID
+	}
+	w.add(c)
+	if ok {
+		c := base(arr)
+		c["typelem"], c["typcollation"] = t.OID, 0
+		w.add(c)
+	}
+}
+
+func fillEnum(_ context.Context, env *Env, w *writer) error {
+	for _, ut := range env.Contents.Types(env.Database.ID) {
+		for i, l := range ut.Def.Labels {
+			w.add(cells{"oid": int64(l.OID), "enumtypid": ut.ID, "enumsortorder": i + 1, "enumlabel": l.Name})
+		}
 	}
 	return nil
 }

@@ -105,6 +105,19 @@ func infoColumn(env *Env, sc, table string, num int, name string, t types.T) cel
 		"ordinal_position": num, "is_nullable": "YES", "data_type": t.Base().String(), "udt_catalog": env.Database.Name,
 		"udt_schema": "pg_catalog", "udt_name": t.TypeName(), "dtd_identifier": strconv.Itoa(num), "is_self_referencing": "NO",
 		"is_identity": "NO", "identity_cycle": "NO", "is_generated": "NEVER", "is_updatable": "NO"}
+	if t.User != nil {
+		c["udt_schema"], c["data_type"] = t.User.Schema, "USER-DEFINED"
+	}
+	if t.IsDomain() { // shown by what it is based on
+		c["domain_catalog"], c["domain_schema"], c["domain_name"] = env.Database.Name, t.User.Schema, t.User.Name
+		u := t.User
+		if t = (types.T{OID: types.OID(u.BaseOID), Mod: u.BaseMod, User: u.Base}); t.User != nil {
+			c["udt_schema"], c["udt_name"] = t.User.Schema, t.User.Name
+		} else {
+			c["udt_schema"], c["udt_name"], c["data_type"] = "pg_catalog", t.TypeName(), t.Base().String()
+		}
+		t = t.Plain()
+	}
 	if t.IsArray() {
 		c["data_type"] = "ARRAY"
 		return c

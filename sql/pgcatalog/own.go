@@ -48,6 +48,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_description":   fillDescription,
 		"pg_catalog.pg_shdescription": fillShDescription,
 		"pg_catalog.pg_extension":     fillExtension,
+		"pg_catalog.pg_enum":          fillEnum,
 		"pg_catalog.pg_group":         fillGroup,
 		"pg_catalog.pg_index":         fillIndex,
 		"pg_catalog.pg_indexes":       fillIndexes,
@@ -73,6 +74,10 @@ func fillers() map[string]filler {
 
 		"information_schema.check_constraints":               infoChecks,
 		"information_schema.referential_constraints":         infoReferences,
+		"information_schema.column_privileges":               infoColumnGrants,
+		"information_schema.role_column_grants":              infoColumnGrants,
+		"information_schema.role_table_grants":               infoTableGrants,
+		"information_schema.table_privileges":                infoTableGrants,
 		"information_schema.columns":                         infoColumns,
 		"information_schema.constraint_column_usage":         infoColumnUsage,
 		"information_schema.information_schema_catalog_name": infoCatalogName,

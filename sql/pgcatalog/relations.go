@@ -54,7 +54,7 @@ func fillNamespace(_ context.Context, env *Env, w *writer) error {
 		w.add(cells{"oid": fixedNamespace(name), "nspname": name, "nspowner": 10})
 	}
 	for _, s := range env.Contents.Schemas(env.Database.ID) {
-		w.add(cells{"oid": s.ID, "nspname": s.Name, "nspowner": ownerOID(env, s.Owner)})
+		w.add(cells{"oid": s.ID, "nspname": s.Name, "nspowner": ownerOID(env, s.Owner), "nspacl": aclOf(s)})
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func fillClass(_ context.Context, env *Env, w *writer) error {
 	}
 	for _, t := range env.Contents.Tables(env.Database.ID) {
 		c := relation(env, &t.Header, "r", len(t.VisibleColumns()))
-		c["relam"], c["relreplident"] = oidHeap, "d"
+		c["relam"], c["relreplident"], c["relacl"] = oidHeap, "d", aclOf(t)
 		c["reltuples"], c["relchecks"] = t.RowCountEstimate, len(t.Checks)
 		c["relhasindex"] = len(namedIndexes(t)) > 0
 		// The triggers by which Postgres keeps foreign keys; psql asks for keys only where there are some.
@@ -85,11 +85,13 @@ func fillClass(_ context.Context, env *Env, w *writer) error {
 	}
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		c := relation(env, &v.Header, "v", len(v.Columns))
-		c["relfilenode"], c["relhasrules"] = 0, true
+		c["relfilenode"], c["relhasrules"], c["relacl"] = 0, true, aclOf(v)
 		w.add(c)
 	}
 	for _, q := range env.Contents.Sequences(env.Database.ID) {
-		w.add(relation(env, &q.Header, "S", 3))
+		c := relation(env, &q.Header, "S", 3)
+		c["relacl"] = aclOf(q)
+		w.add(c)
 	}
 	return nil
 }
@@ -133,6 +135,7 @@ func sequenceColumns() []builtins.Column {
 func tableAttributes(w *writer, t *schema.Table) {
 	for _, c := range t.VisibleColumns() {
 		cl := attribute(t.ID, int(c.ID), c.Name, typeOf(&c))
+		cl["attacl"] = aclItems(c.ACL)
 		cl["attnotnull"], cl["atthasdef"] = c.NotNull, c.Default != ""
 		switch c.Identity {
 		case schema.IdentityAlways:
@@ -295,6 +298,13 @@ func fillConstraint(_ context.Context, env *Env, w *writer) error {
 			w.add(c)
 		}
 	}
+	for _, ut := range env.Contents.Types(env.Database.ID) {
+		for _, ck := range ut.Def.Checks {
+			w.add(cells{"oid": int64(ck.OID), "conname": ck.Name, "connamespace": ut.SchemaID, "contype": "c", "convalidated": true,
+				"contypid": ut.ID, "conislocal": true, "conbin": ck.Expr,
+				"confupdtype": " ", "confdeltype": " ", "confmatchtype": " "})
+		}
+	}
 	return nil
 }
 
@@ -338,6 +348,10 @@ func fillDescription(_ context.Context, env *Env, w *writer) error {
 		}
 		if o.Kind() == schema.KindSchema {
 			put(h.ID, 2615, 0, h.Comment)
+			continue
+		}
+		if o.Kind() == schema.KindType {
+			put(h.ID, 1247, 0, h.Comment)
 			continue
 		}
 		put(h.ID, 1259, 0, h.Comment)

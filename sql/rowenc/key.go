@@ -68,7 +68,7 @@ func complement(b []byte) {
 
 func appendAsc(b []byte, d types.Datum) []byte {
 	switch d.Kind() {
-	case types.KindInt, types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ:
+	case types.KindInt, types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ, types.KindEnum:
 		return appendKeyInt(b, d.Int())
 	case types.KindText, types.KindBytes:
 		return appendKeyBytes(b, d.Str())
@@ -226,7 +226,17 @@ func decodeRare(b []byte, t types.T) (types.Datum, []byte, error) {
 		hi := int64(binary.BigEndian.Uint64(b[1:]) ^ 1<<63)
 		return types.NewInterval(types.IntervalOfSpan(hi, binary.BigEndian.Uint64(b[9:]))), b[17:], nil
 	case types.KindArray:
-		return decodeKeyArray(b, t)
+		return decodeKeyArray(b, t.Plain())
+	case types.KindEnum:
+		n, rest, err := decodeKeyInt(b)
+		if err != nil {
+			return types.Null, b, err
+		}
+		d, ok := t.Plain().EnumAt(n)
+		if !ok {
+			return types.Null, b, corrupt("no label of the enum")
+		}
+		return d, rest, nil
 	}
 	return types.Null, b, sqlerr.Unsupported("a key of type %s", t)
 }

@@ -51,7 +51,7 @@ func AppendRow(b []byte, ids []ColumnID, ts []types.T, row []types.Datum) []byte
 
 func appendColumn(b []byte, head uint64, d types.Datum) []byte {
 	switch d.Kind() {
-	case types.KindInt, types.KindDate:
+	case types.KindInt, types.KindDate, types.KindEnum:
 		return binary.AppendVarint(binary.AppendUvarint(b, head|wireVarint), d.Int())
 	case types.KindTime, types.KindTimestamp, types.KindTimestampTZ:
 		return binary.BigEndian.AppendUint64(binary.AppendUvarint(b, head|wireFixed8), uint64(d.Int()))
@@ -223,6 +223,12 @@ func decodeColumn(wire uint64, b []byte, t types.T) (types.Datum, error) {
 			return types.Null, badRow("integer")
 		}
 		return types.NewCount(k, n), nil
+	case wire == wireVarint && k == types.KindEnum:
+		n, size := binary.Varint(b)
+		if d, ok := t.Plain().EnumAt(n); ok && size > 0 {
+			return d, nil
+		}
+		return types.Null, badRow("no label of the enum")
 	case wire == wireFixed8 && k == types.KindFloat:
 		return types.NewFloat(math.Float64frombits(binary.BigEndian.Uint64(b))), nil
 	case wire == wireFixed8 && (k == types.KindTime || k == types.KindTimestamp || k == types.KindTimestampTZ):

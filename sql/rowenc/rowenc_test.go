@@ -8,13 +8,20 @@ import (
 	"github.com/cockroachdb/apd/v3"
 	"pgregory.net/rapid"
 
+	"github.com/cairndb/cairn/schema/usertype"
 	"github.com/cairndb/cairn/sql/types"
 )
 
 // keyTypes are the types under the property tests; a generator per kind follows.
 var keyTypes = []types.T{types.Bool, types.Int2, types.Int8, types.Float8, types.Numeric, types.NumericPS(30, 4),
 	types.Text, types.CharN(6), types.Bytea, types.UUID, types.Date, types.TimestampTZ, types.Interval,
-	types.TextArray, types.Int8Array}
+	types.TextArray, types.Int8Array, enumType()}
+
+// enumType has labels whose positions are far apart and on both sides of zero.
+func enumType() types.T {
+	return types.OfUser(&usertype.Type{Kind: usertype.Enum, OID: 20000, ArrayOID: 20001, Name: "e", Labels: []usertype.Label{
+		{Name: "low", Position: -1 << 40}, {Name: "zero"}, {Name: "one", Position: 1}, {Name: "high", Position: 1 << 40}}})
+}
 
 func draw(t *rapid.T, typ types.T, label string) types.Datum {
 	if rapid.IntRange(0, 9).Draw(t, label+" null") == 0 {
@@ -40,6 +47,8 @@ func draw(t *rapid.T, typ types.T, label string) types.Datum {
 		return types.NewBytes(string(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 0xff, 'a'}), 0, 5).Draw(t, label)))
 	case types.KindUUID:
 		return types.NewUUID([16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, label)))
+	case types.KindEnum:
+		return types.NewEnum(&typ.User.Labels[rapid.IntRange(0, 3).Draw(t, label)])
 	case types.KindInterval:
 		return types.NewInterval(types.IntervalValue{Months: rapid.Int32().Draw(t, label), Days: rapid.Int32().Draw(t, label+" d"), Micros: rapid.Int64().Draw(t, label+" us")})
 	case types.KindArray:

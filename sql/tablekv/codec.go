@@ -52,7 +52,7 @@ type valueCol struct {
 }
 
 // TypeOf turns a descriptor's type into a types.T.
-func TypeOf(t schema.Type) types.T { return types.T{OID: types.OID(t.OID), Mod: t.Mod} }
+func TypeOf(t schema.Type) types.T { return types.T{OID: types.OID(t.OID), Mod: t.Mod, User: t.User} }
 
 // NewCodec prepares a table's encodings.
 func NewCodec(t *schema.Table) *Codec {
@@ -125,7 +125,7 @@ func (ic *IndexCodec) addSecondaryValues(c *Codec, inKey map[int]bool) {
 func lossy(t types.T) bool {
 	switch t.Kind() {
 	case types.KindInt, types.KindBool, types.KindText, types.KindBytes, types.KindUUID,
-		types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ:
+		types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ, types.KindEnum:
 		return false
 	}
 	return true

@@ -13,6 +13,7 @@ import (
 // AppendBinary writes the wire's binary format of a non-null value.
 func AppendBinary(dst []byte, t T, d Datum) []byte {
 	be := binary.BigEndian
+	t = t.Plain()
 	switch d.k {
 	case KindInt:
 		switch t.Len() {
@@ -51,6 +52,8 @@ func AppendBinary(dst []byte, t T, d Datum) []byte {
 		return appendBinaryArray(dst, t, d.Array())
 	case KindRecord:
 		return appendBinaryRecord(dst, d.Record())
+	case KindEnum:
+		return append(dst, d.Label().Name...)
 	}
 	return dst
 }
@@ -171,6 +174,10 @@ func badBinary(t T) error {
 
 // ParseBinary reads the wire's binary format; t's modifier is enforced as by an assignment.
 func ParseBinary(t T, b []byte) (Datum, error) {
+	t = t.Plain()
+	if t.IsEnum() {
+		return parseEnum(t, string(b))
+	}
 	d, err := parseBinary(t, b)
 	if err != nil || t.Mod < 0 {
 		return d, err
@@ -301,7 +308,7 @@ func parseBinaryArray(t T, b []byte) (Datum, error) {
 	dims, oid := be.Uint32(b), OID(be.Uint32(b[8:]))
 	if oid != elem.OID {
 		return Null, sqlerr.New(sqlerr.DatatypeMismatch, "binary data has array element type %d (%s) instead of expected %d (%s)",
-			oid, T{oid, -1}, elem.OID, elem.Base())
+			oid, T{OID: oid, Mod: -1}, elem.OID, elem.Base())
 	}
 	if dims == 0 {
 		return NewArray(elem.Base(), nil), nil

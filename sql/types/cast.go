@@ -85,6 +85,10 @@ func buildCasts() map[castPair]CastContext {
 // CanCast says how a type may be turned into another, as pg_cast and the rules of the manual's
 // section 10.4 do: anything to a string by assignment, a string to anything by an explicit cast.
 func CanCast(from, to T) CastContext {
+	if from.OID == to.OID {
+		return CastImplicit
+	}
+	from, to = from.Plain(), to.Plain()
 	if from.OID == to.OID || from.OID == OIDUnknown || to.OID == OIDAny {
 		return CastImplicit
 	}
@@ -112,6 +116,7 @@ func Cast(d Datum, from, to T, explicit bool, env *Env) (Datum, error) {
 	if d.IsNull() || from == to {
 		return d, nil
 	}
+	from, to = from.Plain(), to.Plain()
 	out, err := d, error(nil)
 	if from.OID != to.OID {
 		out, err = castBase(d, from, to, explicit, env)
@@ -355,6 +360,7 @@ func castElems(d Datum, from, to T, explicit bool, env *Env) (Datum, error) {
 // Coerce enforces t's modifier on a value of its base type: as an explicit cast, which cuts, or as
 // an assignment, which refuses.
 func Coerce(d Datum, t T, explicit bool) (Datum, error) {
+	t = t.Plain()
 	if t.Mod < 0 || d.IsNull() {
 		return d, nil
 	}

@@ -14,7 +14,7 @@ import (
 func Compare(a, b Datum) int {
 	if a.k == b.k {
 		switch a.k {
-		case KindInt, KindBool, KindDate, KindTime, KindTimestamp, KindTimestampTZ:
+		case KindInt, KindBool, KindDate, KindTime, KindTimestamp, KindTimestampTZ, KindEnum:
 			return cmp.Compare(a.n, b.n)
 		case KindText, KindBytes, KindUUID, KindJSON:
 			return strings.Compare(a.Str(), b.Str())
@@ -150,7 +150,7 @@ func CompareNulls(a, b Datum) int {
 func Equal(a, b Datum) bool {
 	if a.k == b.k {
 		switch a.k {
-		case KindInt, KindBool, KindDate, KindTime, KindTimestamp, KindTimestampTZ:
+		case KindInt, KindBool, KindDate, KindTime, KindTimestamp, KindTimestampTZ, KindEnum:
 			return a.n == b.n
 		case KindText, KindBytes, KindUUID:
 			return a.Str() == b.Str()
@@ -220,7 +220,7 @@ func Hash(seed uint64, d Datum) uint64 {
 	switch d.k {
 	case KindNull:
 		return mix(seed, hashNull)
-	case KindInt, KindBool, KindTime, KindTimestamp, KindTimestampTZ:
+	case KindInt, KindBool, KindTime, KindTimestamp, KindTimestampTZ, KindEnum:
 		return mix(seed, uint64(d.n))
 	case KindDate:
 		return mix(seed, uint64(dateToMicros(d.n)))

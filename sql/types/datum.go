@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"github.com/cockroachdb/apd/v3"
+
+	"github.com/cairndb/cairn/schema/usertype"
 )
 
 // Kind says how a Datum holds its value. Several SQL types share a kind.
@@ -30,6 +32,7 @@ const (
 	KindJSONB            // the canonical text
 	KindArray            // p is *ArrayValue
 	KindRecord           // p is *RecordValue
+	KindEnum             // p is *usertype.Label, n its position
 )
 
 // Datum is one SQL value, or NULL. It is 24 bytes and holds no interface, so that rows of ints
@@ -143,13 +146,25 @@ func NewRecord(names []string, ts []T, vals []Datum) Datum {
 	return Datum{p: unsafe.Pointer(&RecordValue{Names: names, Types: ts, Vals: vals}), k: KindRecord}
 }
 
+// NewEnum makes a value of an enum.
+func NewEnum(l *usertype.Label) Datum {
+	return Datum{p: unsafe.Pointer(l), n: l.Position, k: KindEnum}
+}
+
+// Label is an enum's value.
+func (d Datum) Label() *usertype.Label {
+	d.must(KindEnum)
+	return (*usertype.Label)(d.p)
+}
+
 // IsNull says whether the value is NULL.
 func (d Datum) IsNull() bool { return d.k == KindNull }
 
 // Kind says how the value is held.
 func (d Datum) Kind() Kind { return d.k }
 
-// Int is an integer's value, an oid, or the count inside a date, time or timestamp.
+// Int is an integer's value, an oid, the count inside a date, time or timestamp, or the position of
+// an enum's label.
 func (d Datum) Int() int64 { return d.n }
 
 // Bool is a bool's value; NULL is false.

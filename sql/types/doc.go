@@ -25,7 +25,11 @@
 // What goes wrong: a Datum whose kind is not that of its column's type panics at the first accessor
 // rather than returning another value's memory.
 //
-// Not here: arrays of more than one dimension (refused), collations other than C, enums and inet.
+// Types that users made come with their definition (T.User, package usertype). A value of an enum
+// holds a pointer to its label; one of a domain is a value of the type below (T.Plain), and whoever
+// makes it one of the domain checks it (bind.DomainCheck).
+//
+// Not here: arrays of more than one dimension (refused), collations other than C, inet.
 //
 // Read next: rowenc for values in keys and rows, builtins for what is computed with them; the
 // Postgres manual, chapters 8 and 10.

@@ -26,6 +26,9 @@ type RegResolver interface {
 	// NamespaceByName and NamespaceName do the same for schemas.
 	NamespaceByName(name string) (OID, error)
 	NamespaceName(oid OID) (name string, ok bool)
+	// TypeByName and TypeByOID find types that users made, and arrays of them.
+	TypeByName(name string) (T, bool)
+	TypeByOID(oid OID) (T, bool)
 }
 
 func (e *Env) loc() *time.Location {
@@ -40,4 +43,15 @@ func (e *Env) now() time.Time {
 		return time.Now()
 	}
 	return e.Now
+}
+
+// TypeOf gives the type of a number, one made by a user too.
+func (e *Env) TypeOf(oid OID) (T, bool) {
+	if t, ok := Of(oid); ok {
+		return t, true
+	}
+	if e == nil || e.Reg == nil {
+		return T{}, false
+	}
+	return e.Reg.TypeByOID(oid)
 }

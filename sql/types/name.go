@@ -14,7 +14,7 @@ func ByTypName(name string) (T, bool) {
 		return Char, true
 	}
 	oid, ok := catalog.byName[name]
-	return T{oid, -1}, ok
+	return T{OID: oid, Mod: -1}, ok
 }
 
 // ParseName finds a type by the text of a type name: numeric(10,2), int[], timestamp with time zone.
@@ -40,7 +40,7 @@ func ParseName(s string) (T, error) {
 	if !ok {
 		return T{}, undefined
 	}
-	t := T{oid, -1}
+	t := T{OID: oid, Mod: -1}
 	if name == "character" || name == "char" || name == "nchar" {
 		t = CharN(1)
 	}

@@ -39,7 +39,9 @@ const (
 	OIDVoid         OID = 2278
 	OIDAnyElement   OID = 2283
 	OIDUUID         OID = 2950
+	OIDAnyEnum      OID = 3500
 	OIDJSONB        OID = 3802
+	OIDJSONPath     OID = 4072
 	OIDRegNamespace OID = 4089
 )
 
@@ -88,8 +90,10 @@ var typeInfos = []info{
 	{OIDAny, "any", `"any"`, 4, true, CategoryPseudo, false, 0, KindNull},
 	{OIDAnyArray, "anyarray", "anyarray", -1, false, CategoryPseudo, false, 0, KindArray},
 	{OIDAnyElement, "anyelement", "anyelement", 4, true, CategoryPseudo, false, 0, KindNull},
+	{OIDAnyEnum, "anyenum", "anyenum", 4, true, CategoryPseudo, false, 0, KindEnum},
 	{OIDVoid, "void", "void", 4, true, CategoryPseudo, false, 0, KindText},
 	{OIDUUID, "uuid", "uuid", 16, false, CategoryUser, false, 2951, KindUUID},
+	{OIDJSONPath, "jsonpath", "jsonpath", -1, false, CategoryUser, false, 4073, KindText},
 	{OIDJSONB, "jsonb", "jsonb", -1, false, CategoryUser, false, 3807, KindJSONB},
 }
 
@@ -107,6 +111,7 @@ const (
 	CategoryArray    Category = 'A'
 	CategoryBool     Category = 'B'
 	CategoryDateTime Category = 'D'
+	CategoryEnum     Category = 'E'
 	CategoryNumeric  Category = 'N'
 	CategoryPseudo   Category = 'P'
 	CategoryString   Category = 'S'

@@ -12,12 +12,13 @@ import (
 
 // ParseText reads a value as Postgres's input function of the type does, modifier included.
 func ParseText(t T, s string, env *Env) (Datum, error) {
+	t = t.Plain()
 	switch t.OID {
 	case OIDInt4:
 		return parseInt(s, math.MinInt32, math.MaxInt32, "integer")
 	case OIDInt8:
 		return parseInt(s, math.MinInt64, math.MaxInt64, "bigint")
-	case OIDText, OIDUnknown, OIDVoid:
+	case OIDText, OIDUnknown, OIDVoid, OIDJSONPath:
 		return parseString(s)
 	}
 	d, err := parseBase(t, s, env)
@@ -82,8 +83,11 @@ func parseRare(t T, s string, env *Env) (Datum, error) {
 	case OIDRegClass, OIDRegType, OIDRegNamespace, OIDRegProc:
 		return parseReg(t, s, env)
 	}
-	if t.IsArray() {
+	switch {
+	case t.IsArray():
 		return parseArray(t, s, env)
+	case t.IsEnum():
+		return parseEnum(t, s)
 	}
 	if t.OID == OIDRecord {
 		return Null, sqlerr.New(sqlerr.FeatureNotSupported, "input of anonymous composite types is not implemented")
@@ -291,6 +295,11 @@ func parseReg(t T, s string, env *Env) (Datum, error) {
 		return parseOID(s)
 	}
 	if t.OID == OIDRegType {
+		if env != nil && env.Reg != nil {
+			if typ, ok := env.Reg.TypeByName(s); ok {
+				return NewOID(typ.OID), nil
+			}
+		}
 		typ, err := ParseName(s)
 		return NewOID(typ.OID), err
 	}

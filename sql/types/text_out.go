@@ -9,6 +9,7 @@ import (
 
 // AppendText writes a value as Postgres's output function of the type does. NULL writes nothing.
 func AppendText(dst []byte, t T, d Datum, env *Env) []byte {
+	t = t.Plain()
 	switch d.k {
 	case KindInt:
 		return appendInt(dst, t, d, env)
@@ -47,6 +48,8 @@ func appendTextRare(dst []byte, t T, d Datum, env *Env) []byte {
 		return appendArray(dst, t, d.Array(), env)
 	case KindRecord:
 		return appendRecord(dst, d.Record(), env)
+	case KindEnum:
+		return append(dst, d.Label().Name...)
 	}
 	return dst
 }
@@ -76,7 +79,7 @@ func regName(t T, oid OID, env *Env) string {
 	name, ok := "", false
 	switch {
 	case t.OID == OIDRegType:
-		typ, known := Of(oid)
+		typ, known := env.TypeOf(oid)
 		name, ok = typ.String(), known
 	case env == nil || env.Reg == nil:
 	case t.OID == OIDRegClass:

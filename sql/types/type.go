@@ -1,6 +1,10 @@
 package types
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/cairndb/cairn/schema/usertype"
+)
 
 // T is a SQL type: Postgres's number of it and its modifier. It is small and comparable.
 type T struct {
@@ -8,71 +12,85 @@ type T struct {
 	// Mod is Postgres's typmod: -1 for none; length+4 for char types; ((p<<16)|s)+4 for numeric;
 	// digits of a second for times. It belongs to the element in an array type.
 	Mod int32
+	// User is the definition of a type made by a user (for an array of such, the
+	// elements'); nil for Postgres's own types. Two copies of one definition are
+	// equal types with unequal pointers: compare with Same.
+	User *usertype.Type
 }
+
+// Same says whether two types are the same, whatever copy of a definition they hold.
+func (t T) Same(u T) bool { return t.OID == u.OID && t.Mod == u.Mod }
 
 // Types without a modifier.
 var (
-	Bool         = T{OIDBool, -1}
-	Bytea        = T{OIDBytea, -1}
-	Char         = T{OIDChar, -1} // the one-byte type "char" of the catalogs
-	Name         = T{OIDName, -1}
-	Int8         = T{OIDInt8, -1}
-	Int2         = T{OIDInt2, -1}
-	Int4         = T{OIDInt4, -1}
-	Text         = T{OIDText, -1}
-	Oid          = T{OIDOid, -1}
-	JSON         = T{OIDJSON, -1}
-	Float4       = T{OIDFloat4, -1}
-	Float8       = T{OIDFloat8, -1}
-	Unknown      = T{OIDUnknown, -1}
-	BPChar       = T{OIDBPChar, -1}
-	Varchar      = T{OIDVarchar, -1}
-	Date         = T{OIDDate, -1}
-	Time         = T{OIDTime, -1}
-	Timestamp    = T{OIDTimestamp, -1}
-	TimestampTZ  = T{OIDTimestampTZ, -1}
-	Interval     = T{OIDInterval, -1}
-	Numeric      = T{OIDNumeric, -1}
-	RegClass     = T{OIDRegClass, -1}
-	RegType      = T{OIDRegType, -1}
-	RegProc      = T{OIDRegProc, -1}
-	RegNamespace = T{OIDRegNamespace, -1}
-	Record       = T{OIDRecord, -1}
-	Any          = T{OIDAny, -1}
-	AnyArray     = T{OIDAnyArray, -1}
-	AnyElement   = T{OIDAnyElement, -1}
-	Void         = T{OIDVoid, -1}
-	UUID         = T{OIDUUID, -1}
-	JSONB        = T{OIDJSONB, -1}
-	TextArray    = T{1009, -1}
-	Int4Array    = T{1007, -1}
-	Int8Array    = T{1016, -1}
+	Bool         = T{OID: OIDBool, Mod: -1}
+	Bytea        = T{OID: OIDBytea, Mod: -1}
+	Char         = T{OID: OIDChar, Mod: -1} // the one-byte type "char" of the catalogs
+	Name         = T{OID: OIDName, Mod: -1}
+	Int8         = T{OID: OIDInt8, Mod: -1}
+	Int2         = T{OID: OIDInt2, Mod: -1}
+	Int4         = T{OID: OIDInt4, Mod: -1}
+	Text         = T{OID: OIDText, Mod: -1}
+	Oid          = T{OID: OIDOid, Mod: -1}
+	JSON         = T{OID: OIDJSON, Mod: -1}
+	Float4       = T{OID: OIDFloat4, Mod: -1}
+	Float8       = T{OID: OIDFloat8, Mod: -1}
+	Unknown      = T{OID: OIDUnknown, Mod: -1}
+	BPChar       = T{OID: OIDBPChar, Mod: -1}
+	Varchar      = T{OID: OIDVarchar, Mod: -1}
+	Date         = T{OID: OIDDate, Mod: -1}
+	Time         = T{OID: OIDTime, Mod: -1}
+	Timestamp    = T{OID: OIDTimestamp, Mod: -1}
+	TimestampTZ  = T{OID: OIDTimestampTZ, Mod: -1}
+	Interval     = T{OID: OIDInterval, Mod: -1}
+	Numeric      = T{OID: OIDNumeric, Mod: -1}
+	RegClass     = T{OID: OIDRegClass, Mod: -1}
+	RegType      = T{OID: OIDRegType, Mod: -1}
+	RegProc      = T{OID: OIDRegProc, Mod: -1}
+	RegNamespace = T{OID: OIDRegNamespace, Mod: -1}
+	Record       = T{OID: OIDRecord, Mod: -1}
+	Any          = T{OID: OIDAny, Mod: -1}
+	AnyArray     = T{OID: OIDAnyArray, Mod: -1}
+	AnyEnum      = T{OID: OIDAnyEnum, Mod: -1}
+	AnyElement   = T{OID: OIDAnyElement, Mod: -1}
+	Void         = T{OID: OIDVoid, Mod: -1}
+	UUID         = T{OID: OIDUUID, Mod: -1}
+	JSONB        = T{OID: OIDJSONB, Mod: -1}
+	JSONPath     = T{OID: OIDJSONPath, Mod: -1}
+	TextArray    = T{OID: 1009, Mod: -1}
+	Int4Array    = T{OID: 1007, Mod: -1}
+	Int8Array    = T{OID: 1016, Mod: -1}
 )
 
 // Of gives the type of a number, without modifier; ok is false for a number not known here.
 func Of(oid OID) (t T, ok bool) {
 	_, ok = catalog.byOID[oid]
-	return T{oid, -1}, ok
+	return T{OID: oid, Mod: -1}, ok
 }
 
 // VarcharN is character varying(n).
-func VarcharN(n int32) T { return T{OIDVarchar, n + 4} }
+func VarcharN(n int32) T { return T{OID: OIDVarchar, Mod: n + 4} }
 
 // CharN is character(n).
-func CharN(n int32) T { return T{OIDBPChar, n + 4} }
+func CharN(n int32) T { return T{OID: OIDBPChar, Mod: n + 4} }
 
 // NumericPS is numeric(precision, scale).
 func NumericPS(precision, scale int32) T {
-	return T{OIDNumeric, precision<<16 | scale&0x7ff + 4}
+	return T{OID: OIDNumeric, Mod: precision<<16 | scale&0x7ff + 4}
 }
 
 // WithMod returns the type with another modifier.
-func (t T) WithMod(mod int32) T { return T{t.OID, mod} }
+func (t T) WithMod(mod int32) T { return T{t.OID, mod, t.User} }
 
 // Base returns the type without modifier.
-func (t T) Base() T { return T{t.OID, -1} }
+func (t T) Base() T { return T{t.OID, -1, t.User} }
 
-func (t T) info() *info { return catalog.byOID[t.OID] }
+func (t T) info() *info {
+	if t.User != nil {
+		return t.userInfo()
+	}
+	return catalog.byOID[t.OID]
+}
 
 // Valid says whether the type is one this package knows.
 func (t T) Valid() bool { return t.info() != nil }
@@ -84,6 +102,15 @@ func (t T) Kind() Kind {
 		return KindInt
 	case OIDText, OIDVarchar:
 		return KindText
+	}
+	switch {
+	case t.User == nil:
+	case t.IsDomain():
+		return t.Plain().Kind()
+	case t.IsEnum():
+		return KindEnum
+	default:
+		return KindArray
 	}
 	if in := t.info(); in != nil {
 		return in.kind
@@ -125,12 +152,15 @@ func (t T) TypeName() string {
 }
 
 // IsArray says whether the type is an array.
-func (t T) IsArray() bool { _, ok := catalog.elem[t.OID]; return ok }
+func (t T) IsArray() bool { _, ok := t.Elem(); return ok }
 
 // Elem is the type of an array's elements; ok is false for other types.
 func (t T) Elem() (elem T, ok bool) {
+	if t.User != nil {
+		return t.userElem()
+	}
 	oid, ok := catalog.elem[t.OID]
-	return T{oid, t.Mod}, ok
+	return T{OID: oid, Mod: t.Mod}, ok
 }
 
 // Array is the type of arrays of t; ok is false where there is none (unknown, void, arrays).
@@ -139,7 +169,7 @@ func (t T) Array() (array T, ok bool) {
 	if in == nil || in.array == 0 {
 		return T{}, false
 	}
-	return T{in.array, t.Mod}, true
+	return T{in.array, t.Mod, t.User}, true
 }
 
 // IsString says whether values are texts to the user: text, varchar, char, name.
@@ -150,21 +180,21 @@ func (t T) IsNumeric() bool { return t.Category() == CategoryNumeric }
 
 // IsPolymorphic says whether the type stands for one found at the call.
 func (t T) IsPolymorphic() bool {
-	return t.OID == OIDAny || t.OID == OIDAnyElement || t.OID == OIDAnyArray
+	return t.OID == OIDAny || t.OID == OIDAnyElement || t.OID == OIDAnyArray || t.OID == OIDAnyEnum
 }
 
 // All lists every known type, scalars first, for pg_type.
 func All() []T {
 	var out []T
 	for i := range typeInfos {
-		out = append(out, T{typeInfos[i].oid, -1})
+		out = append(out, T{OID: typeInfos[i].oid, Mod: -1})
 	}
 	for i := range vectorInfos {
-		out = append(out, T{vectorInfos[i].oid, -1})
+		out = append(out, T{OID: vectorInfos[i].oid, Mod: -1})
 	}
 	for i := range typeInfos {
 		if a := typeInfos[i].array; a != 0 {
-			out = append(out, T{a, -1})
+			out = append(out, T{OID: a, Mod: -1})
 		}
 	}
 	return out

@@ -76,13 +76,10 @@ SELECT count(*) FILTER (WHERE n > 15), sum(DISTINCT n) FROM a;
 SELECT string_agg(label, ',' ORDER BY id) FROM b;
 SELECT array_agg(id ORDER BY id DESC) FROM a;
 SELECT array_agg(grp ORDER BY id) FROM a;
--- differs everything: not there yet: ORDER BY specified, but json_object_agg is not an aggregate function
 SELECT json_agg(id ORDER BY id), jsonb_agg(grp ORDER BY id), json_object_agg(id, n ORDER BY id) FROM a;
 SELECT stddev(n), variance(n), stddev_pop(n), var_pop(n) FROM a;
--- differs everything: not there yet: function corr(double precision, integer) does not exist
 SELECT stddev(x), variance(x), corr(x, n), covar_pop(x, n) FROM a;
 SELECT bit_and(id), bit_or(id) FROM a;
--- differs everything: not there yet: ORDER BY specified, but percentile_cont is not an aggregate function
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY n), percentile_disc(0.5) WITHIN GROUP (ORDER BY n), mode() WITHIN GROUP (ORDER BY grp) FROM a;
 -- differs everything: not there yet: GROUPING SETS, ROLLUP or CUBE is not supported
 SELECT grp, n, sum(id) FROM a GROUP BY ROLLUP (grp, n) ORDER BY grp, n;

@@ -47,8 +47,18 @@ func each(t *testing.T, dir string, judge func(text string) (*Violation, error))
 func TestListAppend(t *testing.T) {
 	each(t, "listappend", func(text string) (*Violation, error) {
 		txns, err := history.ParseTxns(text)
-		return ListAppend(txns), err
+		return ListAppendAt(levelOf(text), txns), err
 	})
+}
+
+// levelOf reads "# level: …" of a history.
+func levelOf(text string) Level {
+	for name, l := range map[string]Level{"read committed": ReadCommitted, "snapshot": Snapshot, "strict": Strict} {
+		if strings.Contains(text, "# level: "+name+"\n") {
+			return l
+		}
+	}
+	return Serializable
 }
 
 func TestMutex(t *testing.T) {
@@ -105,8 +115,10 @@ func serialTxns(rng *rand.Rand, n int) []history.Txn {
 func TestListAppendAcceptsSerialHistories(t *testing.T) {
 	for seed := range uint64(50) {
 		txns := serialTxns(rand.New(rand.NewPCG(seed, 1)), 300)
-		if v := ListAppend(txns); v != nil {
-			t.Fatalf("seed %d: %v", seed, v)
+		for _, l := range []Level{ReadCommitted, Snapshot, Strict} {
+			if v := ListAppendAt(l, txns); v != nil {
+				t.Fatalf("seed %d, level %d: %v", seed, l, v)
+			}
 		}
 	}
 }

@@ -12,14 +12,15 @@ import (
 type dependency uint8
 
 // Dependencies: a write over a write, a read of a write, a write over what was
-// read.
+// read, a beginning after an end.
 const (
 	ww dependency = 1 << iota
 	wr
 	rw
+	rt
 )
 
-var dependencyNames = map[dependency]string{ww: "ww", wr: "wr", rw: "rw"}
+var dependencyNames = map[dependency]string{ww: "ww", wr: "wr", rw: "rw", rt: "rt"}
 
 // edge goes from a transaction to one that must come later.
 type edge struct {
@@ -95,11 +96,24 @@ func (c *listChecker) cycles() *Violation {
 	if path := g.shortest(ww|wr, 0); path != nil {
 		return c.cycle(G1c, path)
 	}
+	if c.level == ReadCommitted {
+		return nil
+	}
 	if path := g.shortest(ww|wr, rw); path != nil {
 		return c.cycle(GSingle, path)
 	}
+	if c.level == Snapshot {
+		return nil
+	}
 	if path := g.shortest(ww|wr|rw, 0); path != nil {
 		return c.cycle(G2, path)
+	}
+	if c.level == Serializable {
+		return nil
+	}
+	c.realTime(g)
+	if path := g.shortest(ww|wr|rw|rt, 0); path != nil {
+		return c.cycle(GRealTime, path)
 	}
 	return nil
 }

@@ -13,8 +13,11 @@ import (
 // was read. The first anomaly of this order is told: a transaction at odds
 // with itself, impossible values, orders that disagree, lost and stale data,
 // cycles from G0 to G2.
-func ListAppend(txns []history.Txn) *Violation {
-	c := &listChecker{txns: txns, writer: map[element]int{}, final: map[element]bool{}, order: map[history.Key][]history.Value{},
+func ListAppend(txns []history.Txn) *Violation { return ListAppendAt(Serializable, txns) }
+
+// ListAppendAt is ListAppend for a history of another level.
+func ListAppendAt(level Level, txns []history.Txn) *Violation {
+	c := &listChecker{level: level, txns: txns, writer: map[element]int{}, final: map[element]bool{}, order: map[history.Key][]history.Value{},
 		longest: map[history.Key]int{}}
 	for _, step := range []func() *Violation{c.indexAppends, c.internal, c.values, c.orders, c.recency, c.cycles} {
 		if v := step(); v != nil {
@@ -32,7 +35,8 @@ type element struct {
 }
 
 type listChecker struct {
-	txns []history.Txn
+	level Level
+	txns  []history.Txn
 	// writer is who appended an element; final marks the last append of a
 	// transaction to a key.
 	writer map[element]int
@@ -64,7 +68,8 @@ func (c *listChecker) indexAppends() *Violation {
 }
 
 // internal compares each transaction with itself: a read shows the last read
-// of the key with the own appends since.
+// of the key with the own appends since. Below snapshot isolation only what it
+// appended itself must stay.
 func (c *listChecker) internal() *Violation {
 	for _, t := range c.txns {
 		if t.Outcome != history.OK {
@@ -72,8 +77,16 @@ func (c *listChecker) internal() *Violation {
 		}
 		known := map[history.Key][]history.Value{}
 		seen := map[history.Key]bool{}
+		wrote := map[history.Key]bool{}
 		for _, m := range t.Steps {
+			if c.level == ReadCommitted && !m.Append && !wrote[m.Key] {
+				known[m.Key], seen[m.Key] = m.List, true
+				continue
+			}
 			switch {
+			case m.Append && c.level == ReadCommitted && !wrote[m.Key]:
+				// It read the list anew.
+				known[m.Key], seen[m.Key], wrote[m.Key] = []history.Value{m.Value}, false, true
 			case m.Append:
 				known[m.Key] = append(slices.Clone(known[m.Key]), m.Value)
 			case seen[m.Key] && !slices.Equal(known[m.Key], m.List), !hasSuffix(m.List, known[m.Key]):

@@ -34,6 +34,7 @@ const (
 	G1c               Anomaly = "G1c (circular information flow)"
 	GSingle           Anomaly = "G-single (read skew)"
 	G2                Anomaly = "G2 (anti-dependency cycle)"
+	GRealTime         Anomaly = "cycle through real time"
 )
 
 // Violation is a broken promise and its proof.

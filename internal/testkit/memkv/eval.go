@@ -126,6 +126,7 @@ func (e *eval) request(r *kvapi.RangeInfo, q *kvapi.Request, resp *kvapi.Respons
 	case kvapi.Scan, kvapi.ReverseScan:
 		return e.scan(q, resp)
 	case kvapi.Put, kvapi.Delete, kvapi.ConditionalPut:
+		resp.Replaced = e.replacedBy(q)
 		return e.put(q)
 	case kvapi.EndTxn:
 		return e.endTxn(q, resp)
@@ -178,7 +179,7 @@ func (e *eval) readCell(c *cell, q *kvapi.Request) (val []byte, found, skip bool
 				}
 				return nil, false, false, e.conflictWith(kvapi.Lock{Key: c.key, Txn: in.txn, Strength: kvapi.LockIntent}, q.Wait)
 			}
-		} else if in.txn.Epoch == e.txn.Epoch {
+		} else if in.txn.Epoch == e.txn.Epoch && !isIgnored(e.txn.IgnoredSeqNums, in.txn.Seq) {
 			return in.value, !in.tombstone, false, nil
 		}
 	}
@@ -379,6 +380,18 @@ func (e *eval) checkCondition(c *cell, q *kvapi.Request) *kvapi.Error {
 	f := kvapi.NewError(kvapi.ErrConditionFailed, "key %s", c.key)
 	f.Key, f.Actual, f.ActualExists = c.key, v, ok
 	return f
+}
+
+// replacedBy is the own intent that a write will take the place of.
+func (e *eval) replacedBy(q *kvapi.Request) kvapi.TxnSeq {
+	in := e.c.cellAt(q.Key).intent
+	switch {
+	case in == nil || in.txn.ID != e.id() || in.txn.Epoch != e.txn.Epoch || isIgnored(e.txn.IgnoredSeqNums, in.txn.Seq):
+		return 0
+	case in.txn.Seq >= q.Seq:
+		return 1 // a replay: it may have replaced another
+	}
+	return in.txn.Seq
 }
 
 func (e *eval) set(c *cell, q *kvapi.Request) {

@@ -104,7 +104,7 @@ func (c *Cluster) finish(t *kvapi.Transaction, spans []kvapi.Span) {
 	delete(c.mu.records, t.ID)
 	c.mu.finished[t.ID] = t.Status
 	for _, sp := range spans {
-		c.resolve(sp, kvapi.LockUpdate{Txn: t.TxnMeta, Status: t.Status})
+		c.resolve(sp, kvapi.LockUpdate{Txn: t.TxnMeta, Status: t.Status, IgnoredSeqNums: t.IgnoredSeqNums})
 	}
 	c.wakeAll()
 }
@@ -112,6 +112,15 @@ func (c *Cluster) finish(t *kvapi.Transaction, spans []kvapi.Span) {
 func (c *Cluster) wakeAll() {
 	close(c.mu.wake)
 	c.mu.wake = make(chan struct{})
+}
+
+func isIgnored(ranges []kvapi.SeqRange, seq kvapi.TxnSeq) bool {
+	for _, r := range ranges {
+		if r.Start <= seq && seq <= r.End {
+			return true
+		}
+	}
+	return false
 }
 
 // resolve ends the locks of a finished transaction in a span.
@@ -128,7 +137,7 @@ func (c *Cluster) resolve(sp kvapi.Span, u kvapi.LockUpdate) {
 			continue
 		}
 		e.intent = nil
-		if u.Status == kvapi.Committed && in.txn.Epoch == u.Txn.Epoch {
+		if u.Status == kvapi.Committed && in.txn.Epoch == u.Txn.Epoch && !isIgnored(u.IgnoredSeqNums, in.txn.Seq) {
 			e.versions = append([]version{{u.Txn.WriteTimestamp, in.value, in.tombstone, in.signed}}, e.versions...)
 		}
 	}

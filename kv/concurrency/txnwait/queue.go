@@ -11,9 +11,9 @@ import (
 )
 
 // Querier asks for a transaction's record, and who waits for it, wherever
-// that is.
+// that is; unless known is zero, when there is something else to tell.
 type Querier interface {
-	QueryTxn(ctx context.Context, txn kvapi.TxnMeta) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error)
+	QueryTxn(ctx context.Context, txn kvapi.TxnMeta, known kvapi.WaitsSum) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error)
 }
 
 // Queue holds the waiting pushes of one range. All methods are safe for
@@ -28,6 +28,9 @@ type Queue struct {
 		// waiters is by pushee.
 		waiters map[kvapi.TxnID]map[*waiter]struct{}
 		count   int64
+		// listeners are the queries that wait for the edges that lead to a
+		// transaction to change, or for its record to.
+		listeners map[kvapi.TxnID]map[*listener]struct{}
 	}
 }
 
@@ -44,10 +47,14 @@ type waiter struct {
 	seen    int
 }
 
+// listener is one query that waits.
+type listener struct{ news chan struct{} }
+
 // New returns an empty queue.
 func New(txns *txncache.Cache, querier Querier, clock *hlc.Clock) *Queue {
 	q := &Queue{txns: txns, querier: querier, clock: clock}
 	q.mu.waiters = make(map[kvapi.TxnID]map[*waiter]struct{})
+	q.mu.listeners = make(map[kvapi.TxnID]map[*listener]struct{})
 	return q
 }
 
@@ -78,12 +85,16 @@ func (q *Queue) MaybeAnswer(ba *kvapi.BatchRequest) *kvapi.BatchResponse {
 }
 
 // After follows the evaluation of pushes and queries. It adds the waiters to
-// answered queries. A failed push waits here until it makes sense to evaluate
+// answered queries, which wait while they have nothing new to tell. A failed
+// push waits here until it makes sense to evaluate
 // the batch it returns (ba itself, or one that pushes by force). With neither
 // batch nor error, evaluation's answer stands.
 func (q *Queue) After(ctx context.Context, ba *kvapi.BatchRequest, br *kvapi.BatchResponse,
 	pErr *kvapi.Error) (*kvapi.BatchRequest, *kvapi.Error) {
 	if pErr == nil {
+		if again, err := q.listen(ctx, ba); again != nil || err != nil {
+			return again, err
+		}
 		q.addWaiters(ba, br)
 		return nil, nil
 	}
@@ -106,6 +117,60 @@ func (q *Queue) addWaiters(ba *kvapi.BatchRequest, br *kvapi.BatchResponse) {
 		resp.Waits = q.edgesTo(ba.Requests[i].Push.Pushee.ID)
 		for _, e := range resp.Waits {
 			resp.Waiting = append(resp.Waiting, e.Waiter)
+		}
+	}
+}
+
+// listen holds up a query while it would say what its asker knows. It returns
+// the query to evaluate then: what is to be told may be in the record.
+func (q *Queue) listen(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchRequest, *kvapi.Error) {
+	if len(ba.Requests) != 1 || ba.Requests[0].Kind != kvapi.QueryTxn || ba.Requests[0].Push.Known == 0 {
+		return nil, nil
+	}
+	id, known := ba.Requests[0].Push.Pushee.ID, ba.Requests[0].Push.Known
+	l := &listener{news: make(chan struct{}, 1)}
+	q.addListener(id, l)
+	defer q.removeListener(id, l)
+	end := time.NewTimer(waitMax)
+	defer end.Stop()
+	for kvapi.SumOfWaits(q.edgesTo(id)) == known && q.txns.GetFinal(id) == nil {
+		select {
+		case <-l.news:
+			continue
+		case <-end.C:
+		case <-ctx.Done():
+			return nil, kvapi.NewError(kvapi.ErrCanceled, "waiting for news of transaction %s: %v", id.Short(), context.Cause(ctx))
+		}
+		break
+	}
+	push := *ba.Requests[0].Push
+	push.Known = 0
+	return withPush(ba, &push), nil
+}
+
+func (q *Queue) addListener(id kvapi.TxnID, l *listener) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.mu.listeners[id] == nil {
+		q.mu.listeners[id] = make(map[*listener]struct{})
+	}
+	q.mu.listeners[id][l] = struct{}{}
+}
+
+func (q *Queue) removeListener(id kvapi.TxnID, l *listener) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if delete(q.mu.listeners[id], l); len(q.mu.listeners[id]) == 0 {
+		delete(q.mu.listeners, id)
+	}
+}
+
+// tellLocked wakes those who listen for news of a transaction.
+func (q *Queue) tellLocked(id kvapi.TxnID) {
+	for l := range q.mu.listeners[id] {
+		select {
+		case l.news <- struct{}{}:
+		default:
 		}
 	}
 }
@@ -143,6 +208,7 @@ func (q *Queue) OnTxnUpdated(id kvapi.TxnID) {
 	for w := range q.mu.waiters[id] {
 		w.signal()
 	}
+	q.tellLocked(id)
 }
 
 // Clear wakes all: the lease or the range has changed.
@@ -153,6 +219,9 @@ func (q *Queue) Clear() {
 		for w := range set {
 			w.signal()
 		}
+	}
+	for id := range q.mu.listeners {
+		q.tellLocked(id)
 	}
 }
 
@@ -178,6 +247,7 @@ func (q *Queue) enter(w *waiter) {
 	}
 	q.mu.waiters[w.pushee][w] = struct{}{}
 	q.mu.count++
+	q.tellLocked(w.pushee)
 }
 
 func (q *Queue) leave(w *waiter) {
@@ -187,6 +257,7 @@ func (q *Queue) leave(w *waiter) {
 		delete(q.mu.waiters, w.pushee)
 	}
 	q.mu.count--
+	q.tellLocked(w.pushee)
 }
 
 // changedSince reports whether the push may do better than when it failed.
@@ -210,7 +281,7 @@ func (q *Queue) wait(ctx context.Context, ba *kvapi.BatchRequest, push *kvapi.Pu
 	var polls <-chan poll
 	if !w.pusher.ID.IsZero() && len(w.pusher.AnchorKey) > 0 {
 		// A pusher that never locked anything cannot be waited for.
-		polls = q.pollPusher(ctx, w.pusher)
+		polls = q.pollPusher(ctx, w)
 	}
 	for {
 		select {
@@ -229,27 +300,38 @@ func (q *Queue) wait(ctx context.Context, ba *kvapi.BatchRequest, push *kvapi.Pu
 	}
 }
 
-// poll is the pusher's own record and the edges that lead to it.
+// poll is the pusher's own record, the edges that lead to it, and the cycle
+// that they close.
 type poll struct {
 	txn   *kvapi.Transaction
 	edges []kvapi.TxnWait
+	cycle []member
 }
 
-// pollPusher polls until ctx ends.
-func (q *Queue) pollPusher(ctx context.Context, pusher kvapi.TxnMeta) <-chan poll {
+// pollPusher asks until ctx ends. The answers wait for news; only while they
+// show a cycle, or do not come, is there a pause, after which an answer is
+// asked for whatever it says.
+func (q *Queue) pollPusher(ctx context.Context, w *waiter) <-chan poll {
 	ch := make(chan poll)
 	go func() {
+		var known kvapi.WaitsSum
 		for {
-			txn, edges, err := q.querier.QueryTxn(ctx, pusher)
+			pause := pollInterval
+			txn, edges, err := q.querier.QueryTxn(ctx, w.pusher, known)
+			known = 0
 			if err == nil {
+				p := poll{txn: txn, edges: edges, cycle: findCycle(member{id: w.pusher.ID, priority: w.pusher.Priority, name: w.name}, w.pushee, edges)}
+				if p.cycle == nil {
+					known, pause = kvapi.SumOfWaits(edges), pollPause
+				}
 				select {
-				case ch <- poll{txn: txn, edges: edges}:
+				case ch <- p:
 				case <-ctx.Done():
 					return
 				}
 			}
 			select {
-			case <-time.After(pollInterval):
+			case <-time.After(pause):
 			case <-ctx.Done():
 				return
 			}
@@ -266,9 +348,12 @@ func (q *Queue) onPoll(w *waiter, ba *kvapi.BatchRequest, p poll) (*kvapi.BatchR
 		return nil, e
 	}
 	q.mu.Lock()
+	if kvapi.SumOfWaits(w.edges) != kvapi.SumOfWaits(p.edges) {
+		q.tellLocked(w.pushee)
+	}
 	w.edges = p.edges
 	q.mu.Unlock()
-	return q.onCycle(w, ba, findCycle(member{id: w.pusher.ID, priority: w.pusher.Priority, name: w.name}, w.pushee, p.edges))
+	return q.onCycle(w, ba, p.cycle)
 }
 
 // onCycle acts on the cycle that a poll showed, or nil. The victim ends its
@@ -300,8 +385,12 @@ func (q *Queue) onCycle(w *waiter, ba *kvapi.BatchRequest, cycle []member) (*kva
 func forced(ba *kvapi.BatchRequest) *kvapi.BatchRequest {
 	push := *ba.Requests[0].Push
 	push.Force = true
-	next := &kvapi.BatchRequest{Header: ba.Header}
+	return withPush(ba, &push)
+}
+
+// withPush returns a batch of one request with other arguments.
+func withPush(ba *kvapi.BatchRequest, push *kvapi.PushArgs) *kvapi.BatchRequest {
 	r := ba.Requests[0]
-	r.Push = &push
-	return next.Add(r)
+	r.Push = push
+	return (&kvapi.BatchRequest{Header: ba.Header}).Add(r)
 }

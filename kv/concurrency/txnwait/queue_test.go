@@ -24,11 +24,14 @@ type cluster struct {
 	caches map[kvapi.TxnID]*txncache.Cache
 	// mute transactions cannot ask for their own record.
 	mute map[kvapi.TxnID]bool
+	// ended is when transactions were finished.
+	ended map[kvapi.TxnID]time.Time
 }
 
 func newCluster(priorities ...kvapi.Priority) *cluster {
 	c := &cluster{queues: map[kvapi.TxnID]*Queue{}, txns: map[kvapi.TxnID]*kvapi.Transaction{},
-		caches: map[kvapi.TxnID]*txncache.Cache{}, mute: map[kvapi.TxnID]bool{}}
+		caches: map[kvapi.TxnID]*txncache.Cache{}, mute: map[kvapi.TxnID]bool{},
+		ended: map[kvapi.TxnID]time.Time{}}
 	for i, p := range priorities {
 		txn := &kvapi.Transaction{}
 		txn.ID, txn.AnchorKey, txn.Priority = id(i), kvapi.Key("a"), p
@@ -41,18 +44,23 @@ func newCluster(priorities ...kvapi.Priority) *cluster {
 
 func id(i int) kvapi.TxnID { return kvapi.TxnID{byte(i + 1)} }
 
-func (c *cluster) QueryTxn(ctx context.Context, txn kvapi.TxnMeta) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
+func (c *cluster) QueryTxn(ctx context.Context, txn kvapi.TxnMeta, known kvapi.WaitsSum) (*kvapi.Transaction, []kvapi.TxnWait, *kvapi.Error) {
 	if c.mute[txn.ID] {
 		return nil, nil, kvapi.NewError(kvapi.ErrUnavailable, "mute")
 	}
-	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.QueryTxn, Push: &kvapi.PushArgs{Pushee: txn}})
+	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.QueryTxn, Push: &kvapi.PushArgs{Pushee: txn, Known: known}})
 	q := c.queues[txn.ID]
-	if br := q.MaybeAnswer(ba); br != nil {
-		return br.Responses[0].Pushee, nil, nil
+	for {
+		if br := q.MaybeAnswer(ba); br != nil {
+			return br.Responses[0].Pushee, nil, nil
+		}
+		br := &kvapi.BatchResponse{Responses: []kvapi.Response{{Pushee: c.txn(txn.ID).Clone()}}}
+		again, err := q.After(ctx, ba, br, nil)
+		if again == nil {
+			return br.Responses[0].Pushee, br.Responses[0].Waits, err
+		}
+		ba = again
 	}
-	br := &kvapi.BatchResponse{Responses: []kvapi.Response{{Pushee: c.txn(txn.ID).Clone()}}}
-	_, err := q.After(ctx, ba, br, nil)
-	return br.Responses[0].Pushee, br.Responses[0].Waits, err
 }
 
 func (c *cluster) txn(id kvapi.TxnID) *kvapi.Transaction {
@@ -66,6 +74,7 @@ func (c *cluster) finish(txn kvapi.TxnID, status kvapi.TxnStatus) {
 	t.Status = status
 	c.mu.Lock()
 	c.txns[txn] = t
+	c.ended[txn] = time.Now()
 	c.mu.Unlock()
 	c.caches[txn].Add(t)
 	c.queues[txn].OnTxnUpdated(txn)
@@ -96,7 +105,8 @@ func (c *cluster) push(ctx context.Context, pusher, pushee int) *kvapi.Error {
 
 // TestDeadlock: rings of random sizes and priorities, entered in random order,
 // with bystanders that wait for a member. Exactly one member must end, within
-// a second: the lowest priority, then the smallest id.
+// one pollInterval and some milliseconds of the last wait: the lowest
+// priority, then the smallest id.
 func TestDeadlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(noDeadline{t}, func(t *rapid.T) {
@@ -114,13 +124,19 @@ func TestDeadlock(t *testing.T) {
 			c.mute[id(want)] = mute
 			ctx, cancel := context.WithCancel(context.Background())
 			ended := map[int]*kvapi.Error{}
-			start := time.Now()
+			var start time.Time // when the ring closed
+			entered := 0
 			order := make([]int, total)
 			for i := range order {
 				order[i] = i
 			}
 			for _, i := range rapid.Permutation(order).Draw(t, "order") {
 				target := (i + 1) % n
+				if i < n {
+					if entered++; entered == n {
+						start = time.Now()
+					}
+				}
 				go func() {
 					if err := c.push(ctx, i, target); err != nil && ctx.Err() == nil {
 						c.mu.Lock()
@@ -131,18 +147,19 @@ func TestDeadlock(t *testing.T) {
 				}()
 				time.Sleep(time.Duration(rapid.IntRange(0, 30).Draw(t, "pause")) * time.Millisecond)
 			}
-			for c.txn(id(want)).Status != kvapi.Aborted && time.Since(start) < 3*time.Second {
-				time.Sleep(10 * time.Millisecond)
-			}
-			took := time.Since(start)
-			time.Sleep(time.Second)
+			time.Sleep(3 * time.Second)
 			synctest.Wait()
+			took := c.ended[id(want)].Sub(start)
 			for i := range total {
 				if aborted := c.txn(id(i)).Status == kvapi.Aborted; aborted != (i == want) {
 					t.Fatalf("transaction %d aborted: %t; the victim should be %d", i, aborted, want)
 				}
 			}
-			if took > time.Second+200*time.Millisecond {
+			most := pollInterval + time.Duration(2*total)*pollPause
+			if mute {
+				most += seenToForce * pollInterval
+			}
+			if took > most {
 				t.Fatalf("took %s", took)
 			}
 			if err := ended[want]; !mute && (err == nil || err.Kind != kvapi.ErrDeadlock) {
@@ -195,7 +212,7 @@ func TestWaits(t *testing.T) {
 	}{
 		{"pushee commits: evaluate again", func(c *cluster, _ context.CancelFunc) { c.finish(id(1), kvapi.Committed) }, "again after 0s"},
 		{"nothing happens: the push failed", func(*cluster, context.CancelFunc) {}, "failed after 1s"},
-		{"pusher is aborted", func(c *cluster, _ context.CancelFunc) { c.finish(id(0), kvapi.Aborted) }, "transaction aborted after 50ms"},
+		{"pusher is aborted", func(c *cluster, _ context.CancelFunc) { c.finish(id(0), kvapi.Aborted) }, "transaction aborted after 2ms"},
 		{"client goes away", func(_ *cluster, cancel context.CancelFunc) { cancel() }, "canceled after 0s"},
 		{"lease changes: evaluate again", func(c *cluster, _ context.CancelFunc) { c.queues[id(1)].Clear() }, "again after 0s"},
 	} {

@@ -1,0 +1,21 @@
+CREATE EXTENSION pgcrypto;
+CREATE EXTENSION pgcrypto;
+CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public;
+CREATE EXTENSION IF NOT EXISTS "uuid-ossp";
+CREATE EXTENSION IF NOT EXISTS plpgsql;
+SELECT extname, extversion, extnamespace::regnamespace::text FROM pg_extension WHERE extname IN ('pgcrypto', 'uuid-ossp') ORDER BY 1;
+SELECT digest('abc', 'sha1'), digest('abc'::bytea, 'md5'), hmac('data', 'key', 'sha256'), encode(digest('x', 'sha512'), 'hex');
+SELECT digest('abc', 'nothing');
+SELECT length(gen_random_bytes(8)), gen_random_uuid() <> gen_random_uuid() AS differ, length(uuid_generate_v4()::text), uuid_nil(), uuid_ns_dns();
+SELECT uuid_generate_v5(uuid_ns_url(), 'http://x'), uuid_generate_v3(uuid_ns_dns(), 'x.org');
+CREATE TABLE ids (id uuid PRIMARY KEY DEFAULT uuid_generate_v4(), n int);
+INSERT INTO ids (n) VALUES (1), (2);
+SELECT count(DISTINCT id) FROM ids;
+DROP TABLE ids;
+COMMENT ON EXTENSION pgcrypto IS 'cryptographic functions';
+DROP EXTENSION "uuid-ossp";
+DROP EXTENSION "uuid-ossp";
+DROP EXTENSION IF EXISTS "uuid-ossp";
+SELECT extname FROM pg_extension WHERE extname IN ('pgcrypto', 'uuid-ossp') ORDER BY 1;
+-- differs detail hint: Cairn names those that it has
+CREATE EXTENSION nosuch;
