@@ -76,7 +76,7 @@ func (s *stmt) moveRelation(ctx context.Context, n *pg.AlterObjectSchemaStmt) er
 		return err
 	}
 	s.r.RequireSame(to.ID)
-	if err := s.renameInViews(ctx, views, f.object, pg.RangeVar{Schemaname: to.Name, Relname: f.object.Head().Name}); err != nil {
+	if err := s.renameInViews(ctx, views, f.object, &pg.RangeVar{Schemaname: to.Name, Relname: f.object.Head().Name}); err != nil {
 		return err
 	}
 	for _, id := range ids {

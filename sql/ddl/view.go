@@ -134,14 +134,14 @@ func (s *stmt) viewsOver(ctx context.Context, f found) ([]schema.DescID, error) 
 
 // renameInViews has views, which are held, read a relation under the name that
 // it is about to get.
-func (s *stmt) renameInViews(ctx context.Context, views []schema.DescID, o schema.Object, to pg.RangeVar) error {
+func (s *stmt) renameInViews(ctx context.Context, views []schema.DescID, o schema.Object, to *pg.RangeVar) error {
 	for _, id := range views {
 		c, err := s.copyOf(ctx, id)
 		if err != nil {
 			return err
 		}
 		v := c.(*schema.View)
-		if err := s.renameInView(ctx, v, o, &to); err != nil {
+		if err := s.renameInView(ctx, v, o, to); err != nil {
 			return err
 		}
 		s.r.Put(v)
