@@ -56,6 +56,9 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	if err := f.findColumns(names); err != nil {
 		return err
 	}
+	if err := s.readCursors(ctx); err != nil {
+		return err
+	}
 	in, err := w.CopyIn(f.wire(), len(ts))
 	if err != nil {
 		return err

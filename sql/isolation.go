@@ -94,10 +94,8 @@ func (s *Session) beginStatement(n *pg.Node) {
 	if tx.failed || n.GetTransactionStmt() != nil || n.GetVariableSetStmt() != nil || n.GetVariableShowStmt() != nil {
 		return
 	}
-	for _, po := range s.portals {
-		if po.cur != nil {
-			return
-		}
+	if s.halfRead() {
+		return
 	}
 	tx.stmt = statement{st: tx.t.BeginStatement(), undo: len(tx.undo), refs: tx.refs.mark(), again: tx.level != serializable}
 }

@@ -74,6 +74,11 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	if err := s.allowed(pl.Stmt); err != nil {
 		return err
 	}
+	if pl.Stmt.Writes {
+		if err := s.readCursors(ctx); err != nil {
+			return err
+		}
+	}
 	po.plan = pl
 	r := &s.run
 	if s.running {

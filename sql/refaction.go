@@ -69,11 +69,8 @@ func (s *Session) sqlName(ctx context.Context, t *schema.Table) (string, error) 
 // beforeActs makes sure that what is found is all there is, where plain reads do
 // not promise that (references).
 func (s *Session) beforeActs(ctx context.Context, events []refEvent) error {
-	switch s.tx.level {
-	case serializable:
+	if s.tx.level == serializable {
 		return nil
-	case "repeatable read":
-		return s.makeSerializable(ctx)
 	}
 	var keys []kvapi.Key
 	for i := range events {
@@ -85,13 +82,13 @@ func (s *Session) beforeActs(ctx context.Context, events []refEvent) error {
 	}
 	for len(keys) > 0 {
 		n := min(len(keys), refBatch)
-		if _, err := s.kv().GetMany(ctx, keys[:n], txn.GetOptions{Lock: kvapi.LockExclusive, Durable: true}); err != nil {
+		if _, err := s.kv().GetMany(ctx, keys[:n], txn.GetOptions{Lock: kvapi.LockExclusive}); err != nil {
 			return err
 		}
 		keys = keys[n:]
 	}
-	s.tx.t.BeginStatement()
-	return nil
+	s.tx.t.BeginStatement() // read committed looks at the present
+	return s.makeSerializable(ctx)
 }
 
 // refAct is what is done to the rows that refer to a key.

@@ -31,11 +31,12 @@ import (
 //
 //   - serializable: what either has read must hold until its commit, so one of
 //     them fails. A plain read is enough.
-//   - read committed: the one locks the key for KEY SHARE, the other exclusively
-//     before it looks for rows, and then looks at the present. Both locks are
-//     durable: nothing else would notice that one was lost.
-//   - repeatable read: as above, but a transaction that removes a key cannot
-//     look at the present. From there on it is serializable.
+//   - below: the one locks the key for KEY SHARE. What is locked must hold until
+//     the commit at every level. The other locks it exclusively, which makes it
+//     wait, and is serializable from there on: that there were no rows must hold
+//     too, also against those of a serializable transaction, which lock nothing.
+//     (Locks alone would do only if serializable transactions took them as well,
+//     and durable ones, for a round of consensus each.)
 //
 // Invariants:
 //
@@ -419,7 +420,7 @@ func (s *Session) lookUp(ctx context.Context, keys []kvapi.Key, absent map[strin
 	}
 	var o txn.GetOptions
 	if s.tx.level != serializable {
-		o = txn.GetOptions{Lock: kvapi.LockKeyShare, Durable: true}
+		o = txn.GetOptions{Lock: kvapi.LockKeyShare}
 	}
 	vals, err := s.kv().GetMany(ctx, keys, o)
 	if err != nil {

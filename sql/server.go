@@ -107,6 +107,9 @@ type Session struct {
 	// internalPlans are those of the acts of foreign keys, by text.
 	internalPlans map[string]*prepared
 
+	cursors     map[string]*cursor
+	cursorCount int
+
 	currval map[schema.DescID]int64
 	lastSeq schema.DescID
 	started time.Time
@@ -165,7 +168,7 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 // setUpEval connects functions with the session.
 func (s *Session) setUpEval(c *schema.Contents) {
 	s.pg = pgcatalog.Env{Contents: c, Database: s.db, User: s.args.User, Settings: s.vars.settings,
-		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks}
+		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks, Cursors: s.cursorList}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,

@@ -103,7 +103,7 @@ func (s *Session) savepoint(name string, w ResultWriter) error {
 		return err
 	}
 	s.tx.savepoints = append(s.tx.savepoints, savepoint{name: name, sp: s.tx.t.Savepoint(), undo: len(s.tx.undo),
-		changes: s.tx.r.ChangeCount(), refs: s.tx.refs.mark()})
+		changes: s.tx.r.ChangeCount(), refs: s.tx.refs.mark(), cursors: s.cursorCount})
 	return w.CommandComplete("SAVEPOINT")
 }
 
@@ -150,6 +150,7 @@ func (s *Session) rollbackTo(name string, w ResultWriter) error {
 		return err
 	}
 	s.tx.refs.rewind(sp.refs)
+	s.endCursorsAfter(sp.cursors)
 	s.undoVars(s.tx.undo[sp.undo:], false)
 	s.tx.undo = s.tx.undo[:sp.undo]
 	s.tx.savepoints = s.tx.savepoints[:i+1]

@@ -51,6 +51,7 @@ type savepoint struct {
 	undo    int
 	changes int // schema changes before it
 	refs    refMark
+	cursors int // cursors declared before it
 }
 
 func (s *Session) txnStatus() TxnStatus {
@@ -141,6 +142,7 @@ func (s *Session) startOver(ctx context.Context, cause error, o origin) bool {
 	}
 	s.noteConflict(cause, conflictRetried)
 	s.closePortalCursors()
+	s.endCursors(false)
 	s.advisory.endTxn(ctx, true)
 	// A schema change works through side transactions too, which the locks of
 	// an attempt that failed would block.
@@ -196,6 +198,9 @@ func (s *Session) commit(ctx context.Context) error {
 		err = s.settle(ctx)
 	}
 	if err == nil {
+		err = s.holdCursors(ctx)
+	}
+	if err == nil {
 		err = tx.r.PrepareCommit(ctx)
 	}
 	if err == nil {
@@ -239,6 +244,7 @@ func (s *Session) rollback(ctx context.Context) {
 func (s *Session) finish(ctx context.Context, committed bool) {
 	tx := s.tx
 	s.closePortals()
+	s.endCursors(committed)
 	tx.r.Finish(ctx, committed)
 	s.noteCausality(tx)
 	s.advisory.endTxn(ctx, false)

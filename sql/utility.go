@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/ddl"
@@ -49,8 +50,12 @@ func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o ut
 		return s.selectInto(ctx, n.SelectStmt, p.stmt, w, o)
 	case *pg.Node_ConstraintsSetStmt:
 		return s.setConstraints(ctx, n.ConstraintsSetStmt, w)
-	case *pg.Node_DeclareCursorStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt:
-		return sqlerr.Unsupported("a cursor (DECLARE, FETCH, MOVE, CLOSE)").WithHint("Use a portal of the extended protocol with a row limit.")
+	case *pg.Node_DeclareCursorStmt:
+		return s.declare(ctx, n.DeclareCursorStmt, p, w, o)
+	case *pg.Node_FetchStmt:
+		return s.fetchStmt(ctx, n.FetchStmt, w, o)
+	case *pg.Node_ClosePortalStmt:
+		return s.closeCursor(n.ClosePortalStmt, w)
 	case *pg.Node_ListenStmt, *pg.Node_NotifyStmt:
 		return sqlerr.Unsupported("LISTEN / NOTIFY")
 	case *pg.Node_UnlistenStmt:
@@ -77,6 +82,10 @@ func (s *Session) utilityColumns(n *pg.Node) []Column {
 			return []Column{{Name: "QUERY PLAN", Type: types.JSON}}
 		}
 		return []Column{text("QUERY PLAN")}
+	case *pg.Node_FetchStmt:
+		if c := s.cursors[x.FetchStmt.Portalname]; c != nil && !x.FetchStmt.Ismove {
+			return append([]Column{}, c.cols...)
+		}
 	case *pg.Node_ExecuteStmt:
 		if p := s.statements[x.ExecuteStmt.Name]; p != nil {
 			return s.columns(p, nil)
@@ -114,6 +123,9 @@ func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone
 		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot change the schema in a read-only transaction")
 	}
 	if err := s.pendingChecks(st.Tree); err != nil {
+		return err
+	}
+	if err := s.readCursors(ctx); err != nil {
 		return err
 	}
 	if err := s.makeSerializable(ctx); err != nil {
@@ -202,7 +214,12 @@ func (e engine) Exec(ctx context.Context, query string) (int64, error) {
 
 // selectInto is CREATE TABLE AS under its older name.
 func (s *Session) selectInto(ctx context.Context, n *pg.SelectStmt, st parser.Stmt, w ResultWriter, o utilityOptions) error {
-	return sqlerr.Unsupported("SELECT INTO").WithHint("Use CREATE TABLE … AS SELECT ….")
+	q := proto.Clone(n).(*pg.SelectStmt)
+	q.IntoClause = nil
+	as := &pg.CreateTableAsStmt{Query: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: q}}, Into: n.IntoClause,
+		Objtype: pg.ObjectType_OBJECT_TABLE, IsSelectInto: true}
+	tree := &pg.Node{Node: &pg.Node_CreateTableAsStmt{CreateTableAsStmt: as}}
+	return s.ddl(ctx, parser.Stmt{Tree: tree, Query: st.Query, Text: st.Text}, w, o.alone)
 }
 
 func (s *Session) set(n *pg.VariableSetStmt, w ResultWriter) error {
@@ -450,6 +467,9 @@ func (s *Session) discard(ctx context.Context, n *pg.DiscardStmt, w ResultWriter
 		}
 		clear(s.statements)
 		clear(s.currval)
+		for name := range s.cursors {
+			s.endCursor(name)
+		}
 		return w.CommandComplete("DISCARD ALL")
 	case pg.DiscardMode_DISCARD_SEQUENCES:
 		clear(s.currval)

@@ -555,16 +555,14 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 		return err
 	}
 	d := c.Def.GetColumnDef()
-	if d.RawDefault != nil {
-		return sqlerr.Unsupported("ALTER COLUMN TYPE … USING")
-	}
 	from := typeOf(col)
 	to, err := a.typeName(ctx, d.TypeName)
-	if err != nil || from == to {
+	if err != nil || from == to && d.RawDefault == nil {
 		return err
 	}
-	if from.Base() != to.Base() && types.CanCast(from, to) < types.CastAssignment {
-		return sqlerr.New(sqlerr.DatatypeMismatch, "column \"%s\" cannot be cast automatically to type %s", col.Name, to)
+	if d.RawDefault == nil && from.Base() != to.Base() && types.CanCast(from, to) < types.CastAssignment {
+		return sqlerr.New(sqlerr.DatatypeMismatch, "column \"%s\" cannot be cast automatically to type %s", col.Name, to).
+			WithHint("You might need to specify \"USING %s::%s\".", quoteIdent(col.Name), to)
 	}
 	if !storable(to) {
 		return sqlerr.New(sqlerr.InvalidTableDefinition, "column \"%s\" has pseudo-type %s", col.Name, to)
@@ -574,11 +572,17 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 			WithHint("Add a new column of the domain, fill it by UPDATE, and drop the old one.")
 	}
 	env := a.Bind.Types
-	a.w.fill[col.ID] = func(_ context.Context, v types.Datum) (types.Datum, error) {
-		if v.IsNull() {
-			return v, nil
+	if d.RawDefault != nil {
+		if err := a.using(col, d.RawDefault, to); err != nil {
+			return err
 		}
-		return types.Cast(v, from, to, false, env)
+	} else {
+		a.w.fill[col.ID] = func(_ context.Context, v types.Datum) (types.Datum, error) {
+			if v.IsNull() {
+				return v, nil
+			}
+			return types.Cast(v, from, to, false, env)
+		}
 	}
 	id := col.ID
 	col.Type = schemaType(to)
@@ -594,6 +598,24 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 		}
 	}
 	return a.recheckTypes(ctx, id)
+}
+
+// using has a column computed by an expression over the row as it was.
+func (a *alterer) using(col *schema.Column, n *pg.Node, to types.T) error {
+	e, err := a.bindFor(n, a.query, a.w.old, types.T{})
+	if err != nil {
+		return err
+	}
+	from := e.Type()
+	if from.OID != types.OIDUnknown && types.CanCast(from, to) < types.CastAssignment {
+		return sqlerr.New(sqlerr.DatatypeMismatch, "result of USING clause for column \"%s\" cannot be cast automatically to type %s", col.Name, to).
+			WithHint("You might need to add an explicit cast.")
+	}
+	if e, err = a.bindFor(n, a.query, a.w.old, to); err != nil {
+		return err
+	}
+	a.w.using[col.ID], err = a.Engine.Compile(e)
+	return err
 }
 
 func (a *alterer) checkIndexed(ix *schema.Index, col *schema.Column) error {

@@ -136,12 +136,7 @@ func (s *stmt) statement(in parser.Stmt) runner {
 	case *pg.Node_AlterOwnerStmt:
 		return s.alterOwner(n.AlterOwnerStmt)
 	case *pg.Node_AlterObjectSchemaStmt:
-		switch n.AlterObjectSchemaStmt.ObjectType {
-		case pg.ObjectType_OBJECT_TYPE:
-			return done("ALTER TYPE", func(ctx context.Context) error { return s.moveType(ctx, n.AlterObjectSchemaStmt) })
-		case pg.ObjectType_OBJECT_DOMAIN:
-			return done("ALTER DOMAIN", func(ctx context.Context) error { return s.moveType(ctx, n.AlterObjectSchemaStmt) })
-		}
+		return s.setSchema(n.AlterObjectSchemaStmt)
 	}
 	if run := s.typeStatement(in.Tree); run != nil {
 		return run

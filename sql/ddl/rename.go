@@ -53,7 +53,14 @@ func (s *stmt) renameRelation(ctx context.Context, n *pg.RenameStmt) error {
 	} else if used {
 		return alreadyExists(name)
 	}
-	if err := s.hold(ctx, "RENAME", f.object.Head().ID); err != nil {
+	views, err := s.viewsOver(ctx, f)
+	if err != nil {
+		return err
+	}
+	if err := s.mustOwn(ctx, f.object.Head().ID); err != nil {
+		return err
+	}
+	if err := s.r.Hold(ctx, "RENAME", append(views, f.object.Head().ID)...); err != nil {
 		return err
 	}
 	o, err := s.copyOf(ctx, f.object.Head().ID)
@@ -63,7 +70,7 @@ func (s *stmt) renameRelation(ctx context.Context, n *pg.RenameStmt) error {
 	if f.index != nil {
 		return s.renameIndex(o.(*schema.Table), f.index.ID, name)
 	}
-	if err := s.checkViews(ctx, o); err != nil {
+	if err := s.renameInViews(ctx, views, o, &pg.RangeVar{Schemaname: f.schema.Name, Relname: name}); err != nil {
 		return err
 	}
 	h := o.Head()

@@ -39,6 +39,8 @@ type rewrite struct {
 	notNull []schema.ColumnID
 	checks  []schema.Check
 	fill    map[schema.ColumnID]filler
+	// using computes columns of new from the whole row of old.
+	using map[schema.ColumnID]Eval
 
 	oldCodec, newCodec *tablekv.Codec
 	decoder            *tablekv.Decoder
@@ -46,8 +48,9 @@ type rewrite struct {
 	bound              []Eval
 	// from[i] is where the i-th column of new is in old, -1 if nowhere.
 	from []int
-	// after is what each column of a decoded row becomes.
-	fillAt []filler
+	// fillAt and usingAt say what each column of a decoded row becomes.
+	fillAt  []filler
+	usingAt []Eval
 }
 
 // filler computes a column from the value it had (NULL if it is new).
@@ -65,7 +68,7 @@ const (
 )
 
 func (s *stmt) newRewrite(old, new *schema.Table) *rewrite {
-	return &rewrite{stmt: s, old: old, new: new, fill: map[schema.ColumnID]filler{}}
+	return &rewrite{stmt: s, old: old, new: new, fill: map[schema.ColumnID]filler{}, using: map[schema.ColumnID]Eval{}}
 }
 
 // idle reports whether there is nothing to read the rows for.
@@ -104,6 +107,7 @@ func (w *rewrite) prepare() error {
 		c := &w.new.Columns[i]
 		w.from = append(w.from, w.old.ColumnOrdinal(c.ID))
 		w.fillAt = append(w.fillAt, w.fill[c.ID])
+		w.usingAt = append(w.usingAt, w.using[c.ID])
 	}
 	for _, ck := range w.checks {
 		n, query, err := parseExpr(ck.Expr)
@@ -277,6 +281,11 @@ func (w *rewrite) convert(ctx context.Context, in, out types.Row) (err error) {
 		out[i] = types.Null
 		if from >= 0 {
 			out[i] = in[from]
+		}
+		if f := w.usingAt[i]; f != nil {
+			if out[i], err = f(ctx, in); err != nil {
+				return err
+			}
 		}
 		if f := w.fillAt[i]; f != nil {
 			if out[i], err = f(ctx, out[i]); err != nil {

@@ -2,9 +2,11 @@ package ddl
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/parser"
@@ -112,4 +114,75 @@ func (s *stmt) dependencies(ctx context.Context, n *pg.Node) ([]schema.DescID, e
 	})
 	slices.Sort(out)
 	return out, err
+}
+
+// viewsOver lists the views that read a relation.
+func (s *stmt) viewsOver(ctx context.Context, f found) ([]schema.DescID, error) {
+	if f.index != nil {
+		return nil, nil
+	}
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []schema.DescID
+	for _, v := range dependentViews(c, f.object) {
+		out = append(out, v.ID)
+	}
+	return out, nil
+}
+
+// renameInViews has views, which are held, read a relation under the name that
+// it is about to get.
+func (s *stmt) renameInViews(ctx context.Context, views []schema.DescID, o schema.Object, to *pg.RangeVar) error {
+	for _, id := range views {
+		c, err := s.copyOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		v := c.(*schema.View)
+		if err := s.renameInView(ctx, v, o, to); err != nil {
+			return err
+		}
+		s.r.Put(v)
+	}
+	return nil
+}
+
+// renameInView changes the names in a view's text that mean the relation. Its
+// columns may be named after it there, so it goes on under its old name as an
+// alias.
+func (s *stmt) renameInView(ctx context.Context, v *schema.View, o schema.Object, to *pg.RangeVar) error {
+	q, err := parseOne(v.Query)
+	if err != nil {
+		return err
+	}
+	old := o.Head().Name
+	shadowed := false
+	parser.Walk(q.Tree, func(m proto.Message) {
+		if cte, ok := m.(*pg.CommonTableExpr); ok && cte.Ctename == old {
+			shadowed = true
+		}
+	})
+	if shadowed {
+		return sqlerr.Unsupported("renaming \"%s\", whose name view \"%s\" also gives to a WITH query,", old, v.Name).
+			WithHint("Drop the view and create it again.")
+	}
+	inner := *s
+	inner.SearchPath = v.SearchPath
+	walkRangeVars(q.Tree, func(rv *pg.RangeVar) {
+		f, lerr := inner.lookup(ctx, rv)
+		if err = errors.Join(err, lerr); lerr != nil || f.index != nil || !f.ok() || f.object.Head().ID != o.Head().ID {
+			return
+		}
+		if rv.Alias == nil {
+			rv.Alias = &pg.Alias{Aliasname: old}
+		}
+		rv.Schemaname, rv.Relname = to.Schemaname, to.Relname
+	})
+	if err != nil {
+		return err
+	}
+	v.Query, err = stmtText(q.Tree)
+	return err
 }

@@ -276,6 +276,17 @@ func fillGroup(_ context.Context, env *Env, w *writer) error {
 	return nil
 }
 
+func fillCursors(_ context.Context, env *Env, w *writer) error {
+	if env.Cursors == nil {
+		return nil
+	}
+	for _, c := range env.Cursors() {
+		w.add(cells{"name": c.Name, "statement": c.Statement, "is_holdable": c.Holdable, "is_binary": c.Binary,
+			"is_scrollable": c.Scrollable, "creation_time": types.NewTimestampTZ(types.StampOfTime(c.Created))})
+	}
+	return nil
+}
+
 func fillSettings(_ context.Context, env *Env, w *writer) error {
 	if env.Settings == nil {
 		return nil

@@ -63,6 +63,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_sequence":      fillSequence,
 		"pg_catalog.pg_sequences":     fillSequences,
 		"pg_catalog.pg_settings":      fillSettings,
+		"pg_catalog.pg_cursors":       fillCursors,
 		"pg_catalog.pg_shadow":        fillShadow,
 		"pg_catalog.pg_stat_activity": fillActivity,
 		"pg_catalog.pg_tables":        fillTables,

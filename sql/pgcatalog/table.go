@@ -46,8 +46,17 @@ type Env struct {
 	// Contention are the conflicts that cost this node's sessions most; nil:
 	// none are known.
 	Contention func() []Conflict
+	// Cursors are the session's cursors, for pg_cursors; nil: none.
+	Cursors func() []Cursor
 	// Locks are the locks of all nodes, and the waits for them; nil: none.
 	Locks func(ctx context.Context) ([]Lock, error)
+}
+
+// Cursor is a row of pg_cursors.
+type Cursor struct {
+	Name, Statement              string
+	Holdable, Binary, Scrollable bool
+	Created                      time.Time
 }
 
 // Lock is a row of pg_locks and of cairn.locks: a lock on a row or, if

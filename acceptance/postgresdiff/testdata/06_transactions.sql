@@ -166,21 +166,13 @@ SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE;
 SET TRANSACTION READ ONLY;
 DISCARD ALL;
 BEGIN;
--- differs everything: not there yet: a cursor (DECLARE, FETCH, MOVE, CLOSE) is not supported
 DECLARE c CURSOR FOR SELECT * FROM generate_series(1, 5) g;
--- differs everything: follows from the statement before
 FETCH 2 FROM c;
--- differs everything: follows from the statement before
 FETCH ALL FROM c;
--- differs everything: follows from the statement before
 CLOSE c;
--- differs tag: follows from the cursor above
 COMMIT;
--- differs everything: not there yet: a cursor (DECLARE, FETCH, MOVE, CLOSE) is not supported
 DECLARE c CURSOR FOR SELECT 1;
--- differs everything: not there yet: a cursor (DECLARE, FETCH, MOVE, CLOSE) is not supported
 FETCH c;
--- differs everything: not there yet: a cursor (DECLARE, FETCH, MOVE, CLOSE) is not supported
 CLOSE nosuch;
 -- differs everything: not there yet: LISTEN / NOTIFY is not supported
 LISTEN ch;
