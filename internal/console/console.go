@@ -58,6 +58,8 @@ type Range struct {
 	Generation  uint64   `json:"generation"`
 	Bytes       int64    `json:"bytes"`
 	Rows        int64    `json:"rows"`
+	// Rate is how many batches a second the range has been sent lately.
+	Rate float64 `json:"batches_per_second"`
 }
 
 // Counter is a metric that only grows, or with Gauge one that moves.

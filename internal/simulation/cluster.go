@@ -26,6 +26,8 @@ type Cluster struct {
 	leases store.LeaseMode
 	log    *slog.Logger
 	began  time.Time
+	// rangeBytesMax is the size at which ranges split; 0 is the default.
+	rangeBytesMax int64
 	// crashes decides what a crash keeps; used by one goroutine at a time.
 	crashes *rand.Rand
 
@@ -53,6 +55,9 @@ func normalLink() memnet.Faults {
 func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, knobs store.TestingKnobs, log *slog.Logger) (*Cluster, error) {
 	knobs.DisableTicks = true // a paused node does not tick; see Node.tick
 	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), done: make(chan struct{})}
+	if seed.source("range size").IntN(2) == 0 {
+		c.rangeBytesMax = smallRanges
+	}
 	c.net.SetDefault(normalLink())
 	disks := seed.source("disks")
 	for i := range n {

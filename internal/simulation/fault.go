@@ -23,6 +23,8 @@ type Fault struct {
 	// Loss is a share of messages, Offset a clock's.
 	Loss   float64
 	Offset time.Duration
+	// Seed decides what a storm does.
+	Seed uint64
 }
 
 // FaultKind names what goes wrong.
@@ -47,6 +49,8 @@ const (
 	ClocksApart   FaultKind = "clocks apart"
 	TransferCrash FaultKind = "transfer lease, then crash"
 	SplitStorm    FaultKind = "split storm"
+	// Merge is what storms do (storm.go).
+	Merge FaultKind = "merge"
 )
 
 // String prints the fault on a line.
@@ -63,10 +67,12 @@ func (f Fault) String() string {
 		return s + fmt.Sprintf(" n%d - n%d", f.A+1, f.B+1)
 	case Clock:
 		return s + fmt.Sprintf(" of n%d to %s", f.A+1, f.Offset.Round(time.Millisecond))
-	case Split, SplitStorm:
+	case Split, SplitStorm, Merge, RangeStorm:
 		return s + fmt.Sprintf(" at %s", f.Key)
 	case ClocksApart:
 		return s + fmt.Sprintf(": n%d before n%d", f.A+1, f.B+1)
+	case MergeCrash:
+		return s + fmt.Sprintf(" at %s, crash of n%d", f.Key, f.victim()+1)
 	case TransferCrash:
 		return s + fmt.Sprintf(": %s to n%d, crash of n%d", f.Key, f.A+1, f.victim()+1)
 	case Transfer:
@@ -188,6 +194,12 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 		defer c.restart(ctx, crashed)
 	case SplitStorm:
 		c.splitStorm(ctx, f)
+	case RangeStorm:
+		c.rangeStorm(ctx, f)
+		return
+	case MergeCrash:
+		crashed := c.mergeAndCrash(ctx, f)
+		defer c.restart(ctx, crashed)
 	default:
 		c.administer(ctx, f)
 	}
@@ -286,6 +298,8 @@ func (c *Cluster) administer(ctx context.Context, f Fault) {
 	switch f.Kind {
 	case Split:
 		q.Kind = kvapi.AdminSplit
+	case Merge:
+		q.Kind, q.Key, q.Value = kvapi.AdminMerge, below(f.Key), f.Key
 	case Transfer:
 		q.Kind, q.Target = kvapi.AdminTransferLease, c.nodes[f.A].id
 	case Rereplica:

@@ -130,8 +130,9 @@ func (n *Node) Start(ctx context.Context) error {
 			return n.c.net.Attach(n.id, clock, mux)
 		},
 		Bootstrap: n.c.addresses(), Exchange: n.c.exchange(n),
-		Describe: func() gossip.NodeDescriptor { return gossip.NodeDescriptor{RPCAddress: n.address()} },
-		Leases:   n.c.leases, Knobs: knobs, Log: n.c.log.With("node", n.id.String()), Fatal: n.onFatal(l),
+		Describe:      func() gossip.NodeDescriptor { return gossip.NodeDescriptor{RPCAddress: n.address()} },
+		RangeBytesMax: n.c.rangeBytesMax,
+		Leases:        n.c.leases, Knobs: knobs, Log: n.c.log.With("node", n.id.String()), Fatal: n.onFatal(l),
 	})
 	if err != nil {
 		l.cancel()

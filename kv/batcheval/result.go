@@ -37,6 +37,8 @@ type EvalContext struct {
 	// Stats are the range's applied statistics.
 	Stats   kvapi.RangeStatistics
 	Records TxnRecords
+	// Rate is how many batches a second the range gets.
+	Rate float64
 	// Locks may be nil if no request of the batch skips locked keys.
 	Locks HeldLocks
 	// Finished is what the store knows of transactions that have ended; nil
@@ -103,7 +105,8 @@ type ReplicatedResult struct {
 	TruncateTerm   kvapi.Term                   `wire:"7"`
 	GCThreshold    hlc.Timestamp                `wire:"8"`
 	// WriteTimestamp is the highest version written.
-	WriteTimestamp hlc.Timestamp `wire:"9"`
+	WriteTimestamp hlc.Timestamp       `wire:"9"`
+	Merge          *kvapi.MergeTrigger `wire:"10"`
 }
 
 // ReadOnly makes a reader a ReadWriter that refuses writes.

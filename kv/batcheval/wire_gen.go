@@ -54,6 +54,11 @@ func (x *ReplicatedResult) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Merge != nil {
+		b, at = wire.Begin(b, 10)
+		b = x.Merge.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -137,6 +142,15 @@ func (x *ReplicatedResult) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.WriteTimestamp.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 10 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Merge = new(kvapi.MergeTrigger)
+			if err = x.Merge.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

@@ -76,16 +76,17 @@ var (
 	// OutcomePrefix + a hash (32 bytes) holds what became of the transaction
 	// with an idempotency key.
 	OutcomePrefix = sys("outcome/")
-	// RangeLogPrefix + wall time (8 bytes, big endian) + range id (8 bytes)
-	// holds a range event.
+	// RangeLogPrefix + wall time (8 bytes, big endian) + the ids of the range
+	// and of the other one (8 bytes each) holds a range event.
 	RangeLogPrefix = sys("rangelog/")
 )
 
-// RangeLog is the key of what happened to a range at a time. Entries sort by
-// time.
-func RangeLog(wallNanos int64, id kvapi.RangeID) Key {
+// RangeLog is the key of what happened to a range, and maybe another, at a time.
+// Entries sort by time.
+func RangeLog(wallNanos int64, id, other kvapi.RangeID) Key {
 	b := binary.BigEndian.AppendUint64(RangeLogPrefix.Clone(), uint64(wallNanos))
-	return binary.BigEndian.AppendUint64(b, uint64(id))
+	b = binary.BigEndian.AppendUint64(b, uint64(id))
+	return binary.BigEndian.AppendUint64(b, uint64(other))
 }
 
 // Advisory is the key of an advisory lock, AdvisoryToken of its fencing token.

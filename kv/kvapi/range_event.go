@@ -7,6 +7,8 @@ type RangeEventKind string
 const (
 	EventSplit RangeEventKind = "split"
 	EventMerge RangeEventKind = "merge"
+	// EventHotKey: a range is busy with one key, which no split can divide.
+	EventHotKey RangeEventKind = "hot key"
 )
 
 // RangeEvent is an entry of the range log: what was done to a range, and why.

@@ -58,13 +58,14 @@ const (
 	// ClearRange (range): removes all versions, not transactional; only for
 	// spans nothing refers to any more (dropped tables).
 	ClearRange
-	// AdminSplit: Key is where to split. Not part of a transaction.
+	// AdminSplit: Key is where to split, StickyUntil until when no merge undoes
+	// it by itself. Not part of a transaction.
 	AdminSplit
 	// AdminTransferLease: Target.
 	AdminTransferLease
 	// AdminChangeReplicas: Change.
 	AdminChangeReplicas
-	// RangeStats: → Info, Stats of the range that holds Key.
+	// RangeStats: → Info, Stats, Rate of the range that holds Key.
 	RangeStats
 	// RequestLease is internal to the replica.
 	RequestLease
@@ -75,6 +76,12 @@ const (
 	// QueryCommit: Push (pushee only) → Pushee, committed, if the version of
 	// Key that it signed (Request.Sign) is there and no intent; else nil.
 	QueryCommit
+	// AdminMerge: Value is the boundary between the range of Key and its right
+	// neighbour, which it swallows. Not part of a transaction.
+	AdminMerge
+	// WaitApplied: AppliedTo. Any replica answers it, with or without the
+	// lease: when it has applied its log so far, durably.
+	WaitApplied
 	kindEnd
 )
 
@@ -124,6 +131,8 @@ var kinds = [kindEnd]struct {
 	TruncateLog:         {"TruncateLog", flagWrite},
 	LeaseInfo:           {"LeaseInfo", 0},
 	QueryCommit:         {"QueryCommit", 0},
+	AdminMerge:          {"AdminMerge", flagAdmin},
+	WaitApplied:         {"WaitApplied", 0},
 }
 
 // String prints the kind's name.
@@ -193,6 +202,10 @@ type Request struct {
 	// Sign leaves the transaction's mark on the version that this write makes,
 	// for QueryCommit.
 	Sign bool `wire:"25"`
+	// StickyUntil keeps a boundary (AdminSplit).
+	StickyUntil hlc.Timestamp `wire:"30"`
+	// AppliedTo is a log index to wait for (WaitApplied).
+	AppliedTo LogIndex `wire:"31"`
 }
 
 // IsWrite reports whether the request goes through Raft.
@@ -221,6 +234,8 @@ type EndTxnArgs struct {
 	Split *SplitTrigger `wire:"7"`
 	// ChangeReplicas is the trigger of a replica change.
 	ChangeReplicas *ChangeReplicasTrigger `wire:"8"`
+	// Merge is the trigger of a merge.
+	Merge *MergeTrigger `wire:"10"`
 	// Poison leaves a mark that refuses later requests of the transaction.
 	Poison bool `wire:"9"`
 }
@@ -229,6 +244,17 @@ type EndTxnArgs struct {
 type SplitTrigger struct {
 	Left  RangeDescriptor `wire:"1"`
 	Right RangeDescriptor `wire:"2"`
+}
+
+// MergeTrigger makes one range of two when its transaction commits. The right
+// one was frozen before, by the command at FrozenAt of its log.
+type MergeTrigger struct {
+	// Merged is the left range as it becomes, Right the right one as it was.
+	Merged   RangeDescriptor `wire:"1"`
+	Right    RangeDescriptor `wire:"2"`
+	FrozenAt LogIndex        `wire:"3"`
+	// ReadsUntil is above everything that was read in the right range.
+	ReadsUntil hlc.Timestamp `wire:"4"`
 }
 
 // ChangeReplicasTrigger changes a range's replicas when its transaction commits.
@@ -415,6 +441,8 @@ type Response struct {
 	// write took the place of, or a lower one; zero if there was none, or none
 	// that counts.
 	Replaced TxnSeq `wire:"15"`
+	// Rate is how many batches a second the range has been sent lately.
+	Rate float64 `wire:"20"`
 }
 
 // TxnWait is an edge of the wait-for graph: Waiter waits for Holder.

@@ -51,6 +51,10 @@ type commandHeader struct {
 	TruncateTo   kvapi.LogIndex `wire:"10"`
 	TruncateTerm kvapi.Term     `wire:"11"`
 	GCThreshold  hlc.Timestamp  `wire:"12"`
+	// Freeze stops the range for a merge, Thaw undoes the freeze at an index.
+	Freeze *freeze        `wire:"20"`
+	Thaw   kvapi.LogIndex `wire:"21"`
+	Merge  *mergeResult   `wire:"22"`
 }
 
 // splitResult is a split trigger as evaluated.
@@ -60,9 +64,18 @@ type splitResult struct {
 	RightStats kvapi.RangeStatistics `wire:"2"`
 }
 
+// mergeResult is a merge trigger as evaluated.
+type mergeResult struct {
+	Trigger kvapi.MergeTrigger `wire:"1"`
+	// RightStats and RightGCThreshold are the frozen right range's.
+	RightStats       kvapi.RangeStatistics `wire:"2"`
+	RightGCThreshold hlc.Timestamp         `wire:"3"`
+}
+
 // isTrivial reports whether the command may share an engine batch with others.
 func (h *commandHeader) isTrivial() bool {
-	return h.Split == nil && h.Desc == nil && h.Lease == nil && h.GCThreshold.IsEmpty()
+	return h.Split == nil && h.Desc == nil && h.Lease == nil && h.GCThreshold.IsEmpty() &&
+		h.Freeze == nil && h.Thaw == 0 && h.Merge == nil
 }
 
 const (

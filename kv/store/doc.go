@@ -45,6 +45,14 @@
 //	    dead for its term once a transfer has begun (admin_transfer.go). What is
 //	    published of Raft's state is published before a peer can hear of it.
 //	I10 A replica sleeps, unticked, only while an event will wake it (quiesce.go).
+//	I11 A merge commits only when every replica of the right range has applied
+//	    its freeze, durably; from the freeze on nothing but leases and a thaw has
+//	    effect there. A replica that applies the merge finds the right one so,
+//	    or stops (admin_merge.go, freeze.go; asserted in apply_merge.go).
+//	I12 A range is thawed only when its merge can never commit (settleFreeze).
+//	I13 Of the descriptors that a key has been under, each has a higher generation
+//	    than the one before; so a snapshot takes the place of replicas within its
+//	    span that have a lower one, and of no others (subsume.go).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try
@@ -53,12 +61,14 @@
 // answers. A disk that fills refuses data long before it fails (space.go).
 //
 // Ranges that grow too large split by themselves, and take no new data while
-// they are far too large (split_queue.go).
+// they are far too large (split_queue.go); those that are too busy split where
+// that divides the load (load.go); small ones that nobody uses are merged
+// (merge_queue.go). The range log says what was done, and why.
 //
 // Not here: what requests mean (kv/batcheval), who waits for whom
-// (kv/concurrency), routing (rangecache), merges, and where replicas should be
+// (kv/concurrency), routing (rangecache), and where replicas should be
 // beyond a simple count (allocation).
 //
-// Read next: replica.go, replica_write.go, apply.go, apply_split.go; then
+// Read next: replica.go, replica_write.go, apply.go, apply_split.go, admin_merge.go; then
 // D. Ongaro, "Consensus: Bridging Theory and Practice", 2014, chapters 3-6.
 package store

@@ -167,8 +167,14 @@ func (r *Replica) maybeCollect(ctx context.Context) error {
 		found = true
 		return now.UnmarshalWire(b)
 	})
-	if err != nil || !found || now.RangeID != desc.RangeID || now.Generation <= desc.Generation {
+	if err != nil {
 		return err
+	}
+	if !found || now.RangeID != desc.RangeID {
+		return r.collectMerged(ctx)
+	}
+	if now.Generation <= desc.Generation {
+		return nil
 	}
 	if _, ok := now.ReplicaByID(r.replicaID); ok {
 		return nil

@@ -57,11 +57,18 @@ func descriptorKey(id kvapi.RangeID) kvapi.Key {
 	return append(keys.RangeIDReplicatedPrefix(id), "desc"...)
 }
 
+// freezeKey holds the freeze of a range that is being merged: replicated state.
+func freezeKey(id kvapi.RangeID) kvapi.Key {
+	return append(keys.RangeIDReplicatedPrefix(id), "freeze"...)
+}
+
 // rangeState is what a replica loads at its start and keeps in memory.
 type rangeState struct {
 	desc    kvapi.RangeDescriptor
 	lease   kvapi.Lease
 	applied appliedState
+	// freeze is nil unless the range is being merged into its left neighbour.
+	freeze *freeze
 }
 
 // loadRangeState reads the replicated state of a range; an uninitialized
@@ -81,6 +88,11 @@ func loadRangeState(r storage.Reader, id kvapi.RangeID) (rangeState, error) {
 		}
 		return s, err
 	}
+	var f freeze
+	if ok, err := loadRecord(r, freezeKey(id), &f); err != nil || !ok {
+		return s, err
+	}
+	s.freeze = &f
 	return s, nil
 }
 

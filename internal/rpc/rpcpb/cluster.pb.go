@@ -812,19 +812,21 @@ func (x *RangesResponse) GetRanges() []*Range {
 }
 
 type Range struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RangeId       uint64                 `protobuf:"varint,1,opt,name=range_id,json=rangeId,proto3" json:"range_id,omitempty"`
-	StartKey      []byte                 `protobuf:"bytes,2,opt,name=start_key,json=startKey,proto3" json:"start_key,omitempty"`
-	EndKey        []byte                 `protobuf:"bytes,3,opt,name=end_key,json=endKey,proto3" json:"end_key,omitempty"`
-	Replicas      []uint32               `protobuf:"varint,4,rep,packed,name=replicas,proto3" json:"replicas,omitempty"`
-	Leaseholder   uint32                 `protobuf:"varint,5,opt,name=leaseholder,proto3" json:"leaseholder,omitempty"`
-	Generation    uint64                 `protobuf:"varint,6,opt,name=generation,proto3" json:"generation,omitempty"`
-	LiveBytes     int64                  `protobuf:"varint,7,opt,name=live_bytes,json=liveBytes,proto3" json:"live_bytes,omitempty"`
-	LiveCount     int64                  `protobuf:"varint,8,opt,name=live_count,json=liveCount,proto3" json:"live_count,omitempty"`
-	StartPretty   string                 `protobuf:"bytes,9,opt,name=start_pretty,json=startPretty,proto3" json:"start_pretty,omitempty"`
-	EndPretty     string                 `protobuf:"bytes,10,opt,name=end_pretty,json=endPretty,proto3" json:"end_pretty,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	RangeId     uint64                 `protobuf:"varint,1,opt,name=range_id,json=rangeId,proto3" json:"range_id,omitempty"`
+	StartKey    []byte                 `protobuf:"bytes,2,opt,name=start_key,json=startKey,proto3" json:"start_key,omitempty"`
+	EndKey      []byte                 `protobuf:"bytes,3,opt,name=end_key,json=endKey,proto3" json:"end_key,omitempty"`
+	Replicas    []uint32               `protobuf:"varint,4,rep,packed,name=replicas,proto3" json:"replicas,omitempty"`
+	Leaseholder uint32                 `protobuf:"varint,5,opt,name=leaseholder,proto3" json:"leaseholder,omitempty"`
+	Generation  uint64                 `protobuf:"varint,6,opt,name=generation,proto3" json:"generation,omitempty"`
+	LiveBytes   int64                  `protobuf:"varint,7,opt,name=live_bytes,json=liveBytes,proto3" json:"live_bytes,omitempty"`
+	LiveCount   int64                  `protobuf:"varint,8,opt,name=live_count,json=liveCount,proto3" json:"live_count,omitempty"`
+	StartPretty string                 `protobuf:"bytes,9,opt,name=start_pretty,json=startPretty,proto3" json:"start_pretty,omitempty"`
+	EndPretty   string                 `protobuf:"bytes,10,opt,name=end_pretty,json=endPretty,proto3" json:"end_pretty,omitempty"`
+	// batches_per_second is what the range has been asked for lately.
+	BatchesPerSecond float64 `protobuf:"fixed64,11,opt,name=batches_per_second,json=batchesPerSecond,proto3" json:"batches_per_second,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Range) Reset() {
@@ -927,16 +929,122 @@ func (x *Range) GetEndPretty() string {
 	return ""
 }
 
-type SplitRangeRequest struct {
+func (x *Range) GetBatchesPerSecond() float64 {
+	if x != nil {
+		return x.BatchesPerSecond
+	}
+	return 0
+}
+
+type MergeRangesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// key is where the right one of the two ranges begins.
+	Key           []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeRangesRequest) Reset() {
+	*x = MergeRangesRequest{}
+	mi := &file_cluster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeRangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeRangesRequest) ProtoMessage() {}
+
+func (x *MergeRangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeRangesRequest.ProtoReflect.Descriptor instead.
+func (*MergeRangesRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MergeRangesRequest) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+type MergeRangesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	RangeId       uint64                 `protobuf:"varint,1,opt,name=range_id,json=rangeId,proto3" json:"range_id,omitempty"`
+	MergedRangeId uint64                 `protobuf:"varint,2,opt,name=merged_range_id,json=mergedRangeId,proto3" json:"merged_range_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeRangesResponse) Reset() {
+	*x = MergeRangesResponse{}
+	mi := &file_cluster_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeRangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeRangesResponse) ProtoMessage() {}
+
+func (x *MergeRangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeRangesResponse.ProtoReflect.Descriptor instead.
+func (*MergeRangesResponse) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MergeRangesResponse) GetRangeId() uint64 {
+	if x != nil {
+		return x.RangeId
+	}
+	return 0
+}
+
+func (x *MergeRangesResponse) GetMergedRangeId() uint64 {
+	if x != nil {
+		return x.MergedRangeId
+	}
+	return 0
+}
+
+type SplitRangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// sticky_nanos is for how long no merge undoes it by itself; 0 for ever.
+	StickyNanos   int64 `protobuf:"varint,2,opt,name=sticky_nanos,json=stickyNanos,proto3" json:"sticky_nanos,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SplitRangeRequest) Reset() {
 	*x = SplitRangeRequest{}
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1056,7 @@ func (x *SplitRangeRequest) String() string {
 func (*SplitRangeRequest) ProtoMessage() {}
 
 func (x *SplitRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1069,7 @@ func (x *SplitRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRangeRequest.ProtoReflect.Descriptor instead.
 func (*SplitRangeRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{14}
+	return file_cluster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SplitRangeRequest) GetKey() []byte {
@@ -969,6 +1077,13 @@ func (x *SplitRangeRequest) GetKey() []byte {
 		return x.Key
 	}
 	return nil
+}
+
+func (x *SplitRangeRequest) GetStickyNanos() int64 {
+	if x != nil {
+		return x.StickyNanos
+	}
+	return 0
 }
 
 type SplitRangeResponse struct {
@@ -981,7 +1096,7 @@ type SplitRangeResponse struct {
 
 func (x *SplitRangeResponse) Reset() {
 	*x = SplitRangeResponse{}
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1108,7 @@ func (x *SplitRangeResponse) String() string {
 func (*SplitRangeResponse) ProtoMessage() {}
 
 func (x *SplitRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1121,7 @@ func (x *SplitRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRangeResponse.ProtoReflect.Descriptor instead.
 func (*SplitRangeResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{15}
+	return file_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SplitRangeResponse) GetLeftRangeId() uint64 {
@@ -1089,7 +1204,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\bdraining\x18\r \x01(\bR\bdraining\"\x0f\n" +
 	"\rRangesRequest\":\n" +
 	"\x0eRangesResponse\x12(\n" +
-	"\x06ranges\x18\x01 \x03(\v2\x10.cairn.rpc.RangeR\x06ranges\"\xb6\x02\n" +
+	"\x06ranges\x18\x01 \x03(\v2\x10.cairn.rpc.RangeR\x06ranges\"\xe4\x02\n" +
 	"\x05Range\x12\x19\n" +
 	"\brange_id\x18\x01 \x01(\x04R\arangeId\x12\x1b\n" +
 	"\tstart_key\x18\x02 \x01(\fR\bstartKey\x12\x17\n" +
@@ -1106,21 +1221,29 @@ const file_cluster_proto_rawDesc = "" +
 	"\fstart_pretty\x18\t \x01(\tR\vstartPretty\x12\x1d\n" +
 	"\n" +
 	"end_pretty\x18\n" +
-	" \x01(\tR\tendPretty\"%\n" +
+	" \x01(\tR\tendPretty\x12,\n" +
+	"\x12batches_per_second\x18\v \x01(\x01R\x10batchesPerSecond\"&\n" +
+	"\x12MergeRangesRequest\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\"X\n" +
+	"\x13MergeRangesResponse\x12\x19\n" +
+	"\brange_id\x18\x01 \x01(\x04R\arangeId\x12&\n" +
+	"\x0fmerged_range_id\x18\x02 \x01(\x04R\rmergedRangeId\"H\n" +
 	"\x11SplitRangeRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\fR\x03key\"^\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12!\n" +
+	"\fsticky_nanos\x18\x02 \x01(\x03R\vstickyNanos\"^\n" +
 	"\x12SplitRangeResponse\x12\"\n" +
 	"\rleft_range_id\x18\x01 \x01(\x04R\vleftRangeId\x12$\n" +
 	"\x0eright_range_id\x18\x02 \x01(\x04R\frightRangeId2\xb9\x01\n" +
 	"\aCluster\x127\n" +
 	"\x04Join\x12\x16.cairn.rpc.JoinRequest\x1a\x17.cairn.rpc.JoinResponse\x127\n" +
 	"\x04Init\x12\x16.cairn.rpc.InitRequest\x1a\x17.cairn.rpc.InitResponse\x12<\n" +
-	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\xcd\x01\n" +
+	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\x9b\x02\n" +
 	"\x05Admin\x12:\n" +
 	"\x05Nodes\x12\x17.cairn.rpc.NodesRequest\x1a\x18.cairn.rpc.NodesResponse\x12=\n" +
 	"\x06Ranges\x12\x18.cairn.rpc.RangesRequest\x1a\x19.cairn.rpc.RangesResponse\x12I\n" +
 	"\n" +
-	"SplitRange\x12\x1c.cairn.rpc.SplitRangeRequest\x1a\x1d.cairn.rpc.SplitRangeResponseB-Z+github.com/cairndb/cairn/internal/rpc/rpcpbb\x06proto3"
+	"SplitRange\x12\x1c.cairn.rpc.SplitRangeRequest\x1a\x1d.cairn.rpc.SplitRangeResponse\x12L\n" +
+	"\vMergeRanges\x12\x1d.cairn.rpc.MergeRangesRequest\x1a\x1e.cairn.rpc.MergeRangesResponseB-Z+github.com/cairndb/cairn/internal/rpc/rpcpbb\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -1134,24 +1257,26 @@ func file_cluster_proto_rawDescGZIP() []byte {
 	return file_cluster_proto_rawDescData
 }
 
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_cluster_proto_goTypes = []any{
-	(*Timestamp)(nil),          // 0: cairn.rpc.Timestamp
-	(*JoinRequest)(nil),        // 1: cairn.rpc.JoinRequest
-	(*JoinResponse)(nil),       // 2: cairn.rpc.JoinResponse
-	(*InitRequest)(nil),        // 3: cairn.rpc.InitRequest
-	(*InitResponse)(nil),       // 4: cairn.rpc.InitResponse
-	(*GossipInfo)(nil),         // 5: cairn.rpc.GossipInfo
-	(*HighWater)(nil),          // 6: cairn.rpc.HighWater
-	(*GossipMessage)(nil),      // 7: cairn.rpc.GossipMessage
-	(*NodesRequest)(nil),       // 8: cairn.rpc.NodesRequest
-	(*NodesResponse)(nil),      // 9: cairn.rpc.NodesResponse
-	(*Node)(nil),               // 10: cairn.rpc.Node
-	(*RangesRequest)(nil),      // 11: cairn.rpc.RangesRequest
-	(*RangesResponse)(nil),     // 12: cairn.rpc.RangesResponse
-	(*Range)(nil),              // 13: cairn.rpc.Range
-	(*SplitRangeRequest)(nil),  // 14: cairn.rpc.SplitRangeRequest
-	(*SplitRangeResponse)(nil), // 15: cairn.rpc.SplitRangeResponse
+	(*Timestamp)(nil),           // 0: cairn.rpc.Timestamp
+	(*JoinRequest)(nil),         // 1: cairn.rpc.JoinRequest
+	(*JoinResponse)(nil),        // 2: cairn.rpc.JoinResponse
+	(*InitRequest)(nil),         // 3: cairn.rpc.InitRequest
+	(*InitResponse)(nil),        // 4: cairn.rpc.InitResponse
+	(*GossipInfo)(nil),          // 5: cairn.rpc.GossipInfo
+	(*HighWater)(nil),           // 6: cairn.rpc.HighWater
+	(*GossipMessage)(nil),       // 7: cairn.rpc.GossipMessage
+	(*NodesRequest)(nil),        // 8: cairn.rpc.NodesRequest
+	(*NodesResponse)(nil),       // 9: cairn.rpc.NodesResponse
+	(*Node)(nil),                // 10: cairn.rpc.Node
+	(*RangesRequest)(nil),       // 11: cairn.rpc.RangesRequest
+	(*RangesResponse)(nil),      // 12: cairn.rpc.RangesResponse
+	(*Range)(nil),               // 13: cairn.rpc.Range
+	(*MergeRangesRequest)(nil),  // 14: cairn.rpc.MergeRangesRequest
+	(*MergeRangesResponse)(nil), // 15: cairn.rpc.MergeRangesResponse
+	(*SplitRangeRequest)(nil),   // 16: cairn.rpc.SplitRangeRequest
+	(*SplitRangeResponse)(nil),  // 17: cairn.rpc.SplitRangeResponse
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,  // 0: cairn.rpc.JoinRequest.now:type_name -> cairn.rpc.Timestamp
@@ -1166,15 +1291,17 @@ var file_cluster_proto_depIdxs = []int32{
 	7,  // 9: cairn.rpc.Cluster.Gossip:input_type -> cairn.rpc.GossipMessage
 	8,  // 10: cairn.rpc.Admin.Nodes:input_type -> cairn.rpc.NodesRequest
 	11, // 11: cairn.rpc.Admin.Ranges:input_type -> cairn.rpc.RangesRequest
-	14, // 12: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
-	2,  // 13: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
-	4,  // 14: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
-	7,  // 15: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
-	9,  // 16: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
-	12, // 17: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
-	15, // 18: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
+	16, // 12: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
+	14, // 13: cairn.rpc.Admin.MergeRanges:input_type -> cairn.rpc.MergeRangesRequest
+	2,  // 14: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
+	4,  // 15: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
+	7,  // 16: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
+	9,  // 17: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
+	12, // 18: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
+	17, // 19: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
+	15, // 20: cairn.rpc.Admin.MergeRanges:output_type -> cairn.rpc.MergeRangesResponse
+	14, // [14:21] is the sub-list for method output_type
+	7,  // [7:14] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -1191,7 +1318,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

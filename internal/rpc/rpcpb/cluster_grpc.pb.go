@@ -216,9 +216,10 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Admin_Nodes_FullMethodName      = "/cairn.rpc.Admin/Nodes"
-	Admin_Ranges_FullMethodName     = "/cairn.rpc.Admin/Ranges"
-	Admin_SplitRange_FullMethodName = "/cairn.rpc.Admin/SplitRange"
+	Admin_Nodes_FullMethodName       = "/cairn.rpc.Admin/Nodes"
+	Admin_Ranges_FullMethodName      = "/cairn.rpc.Admin/Ranges"
+	Admin_SplitRange_FullMethodName  = "/cairn.rpc.Admin/SplitRange"
+	Admin_MergeRanges_FullMethodName = "/cairn.rpc.Admin/MergeRanges"
 )
 
 // AdminClient is the client API for Admin service.
@@ -230,6 +231,7 @@ type AdminClient interface {
 	Nodes(ctx context.Context, in *NodesRequest, opts ...grpc.CallOption) (*NodesResponse, error)
 	Ranges(ctx context.Context, in *RangesRequest, opts ...grpc.CallOption) (*RangesResponse, error)
 	SplitRange(ctx context.Context, in *SplitRangeRequest, opts ...grpc.CallOption) (*SplitRangeResponse, error)
+	MergeRanges(ctx context.Context, in *MergeRangesRequest, opts ...grpc.CallOption) (*MergeRangesResponse, error)
 }
 
 type adminClient struct {
@@ -270,6 +272,16 @@ func (c *adminClient) SplitRange(ctx context.Context, in *SplitRangeRequest, opt
 	return out, nil
 }
 
+func (c *adminClient) MergeRanges(ctx context.Context, in *MergeRangesRequest, opts ...grpc.CallOption) (*MergeRangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MergeRangesResponse)
+	err := c.cc.Invoke(ctx, Admin_MergeRanges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -279,6 +291,7 @@ type AdminServer interface {
 	Nodes(context.Context, *NodesRequest) (*NodesResponse, error)
 	Ranges(context.Context, *RangesRequest) (*RangesResponse, error)
 	SplitRange(context.Context, *SplitRangeRequest) (*SplitRangeResponse, error)
+	MergeRanges(context.Context, *MergeRangesRequest) (*MergeRangesResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -297,6 +310,9 @@ func (UnimplementedAdminServer) Ranges(context.Context, *RangesRequest) (*Ranges
 }
 func (UnimplementedAdminServer) SplitRange(context.Context, *SplitRangeRequest) (*SplitRangeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SplitRange not implemented")
+}
+func (UnimplementedAdminServer) MergeRanges(context.Context, *MergeRangesRequest) (*MergeRangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MergeRanges not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -373,6 +389,24 @@ func _Admin_SplitRange_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_MergeRanges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MergeRangesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).MergeRanges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_MergeRanges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).MergeRanges(ctx, req.(*MergeRangesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -391,6 +425,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SplitRange",
 			Handler:    _Admin_SplitRange_Handler,
+		},
+		{
+			MethodName: "MergeRanges",
+			Handler:    _Admin_MergeRanges_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
