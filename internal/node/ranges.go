@@ -13,7 +13,7 @@ import (
 // ClusterRange is a range as the addressing records and its leaseholder tell.
 type ClusterRange struct {
 	kvapi.RangeInfo
-	Stats                  kvapi.RangeStatistics
+	Stats kvapi.RangeStatistics
 	// Rate is how many batches a second it has been sent lately.
 	Rate                   float64
 	StartPretty, EndPretty string
