@@ -15,14 +15,14 @@ func (s *Store) logEvent(ctx context.Context, txn Txn, e kvapi.RangeEvent) error
 	return txn.Put(ctx, keys.RangeLog(e.WallNanos, e.RangeID, e.Other), e.AppendWire(nil))
 }
 
-// trimRangeLog forgets entries older than rangeLogKept, on the node that leads
-// the range they are in.
-func (s *Store) trimRangeLog(ctx context.Context) error {
+// trimRangeLog forgets entries older than kept, on the node that leads the range
+// they are in.
+func (s *Store) trimRangeLog(ctx context.Context, kept time.Duration) error {
 	r := s.replicas.lookup(keys.RangeLogPrefix)
 	if r == nil || s.cfg.Sender == nil || !r.leaseStatus(noTimestamp).IsValid() {
 		return nil
 	}
-	until := s.cfg.Clock.Now().WallTime - int64(rangeLogKept)
+	until := s.cfg.Clock.Now().WallTime - int64(kept)
 	ba := &kvapi.BatchRequest{Header: kvapi.Header{MaxKeys: rangeLogTrimMax}}
 	ba.Add(kvapi.Request{Kind: kvapi.DeleteRange, Key: keys.RangeLogPrefix, EndKey: keys.RangeLog(until, 0, 0)})
 	_, err := s.cfg.Sender.Send(ctx, ba)
@@ -37,7 +37,7 @@ func (s *Store) maybeTrimRangeLog(last *time.Time) {
 	*last = time.Now()
 	ctx, cancel := context.WithTimeout(s.ctx, splitTimeout)
 	defer cancel()
-	if err := s.trimRangeLog(ctx); err != nil && !s.isStopping() {
+	if err := s.trimRangeLog(ctx, rangeLogKept); err != nil && !s.isStopping() {
 		s.cfg.Log.Info("old entries of the range log stay for now", "err", err)
 	}
 }
