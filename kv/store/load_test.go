@@ -97,9 +97,9 @@ func TestALoadOfScansIsNotSplit(t *testing.T) {
 	})
 }
 
-// mergeScan lets a minute pass, and every store look for neighbours to merge.
+// mergeScan lets every store look for neighbours to merge.
 func (c *cluster) mergeScan() {
-	time.Sleep(mergeScanEvery)
+	time.Sleep(time.Second)
 	for id := range c.nodes {
 		if n := c.up(id); n != nil {
 			n.store.MergeOnce(context.Background())
@@ -120,7 +120,7 @@ func TestSmallNeighboursMerge(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		sticky := kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("k"), StickyUntil: c.clockNow().AddNanos(int64(7 * time.Minute))}
+		sticky := kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("k"), StickyUntil: c.clockNow().AddNanos(int64(time.Minute))}
 		if err := c.admin(sticky); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestSmallNeighboursMerge(t *testing.T) {
 		if got := fmt.Sprintf("%q", starts()); got != `["" "e" "g" "k"]` {
 			t.Errorf("ranges begin at %s", got)
 		}
-		time.Sleep(2 * time.Minute)
+		time.Sleep(time.Minute)
 		for range 4 {
 			c.mergeScan()
 		}
