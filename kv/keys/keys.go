@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -76,17 +77,17 @@ var (
 	// OutcomePrefix + a hash (32 bytes) holds what became of the transaction
 	// with an idempotency key.
 	OutcomePrefix = sys("outcome/")
-	// RangeLogPrefix + wall time (8 bytes, big endian) + the ids of the range
-	// and of the other one (8 bytes each) holds a range event.
+	// RangeLogPrefix + a clock's reading (8 and 4 bytes, big endian) + range id
+	// (8 bytes) holds a range event.
 	RangeLogPrefix = sys("rangelog/")
 )
 
-// RangeLog is the key of what happened to a range, and maybe another, at a time.
-// Entries sort by time.
-func RangeLog(wallNanos int64, id, other kvapi.RangeID) Key {
-	b := binary.BigEndian.AppendUint64(RangeLogPrefix.Clone(), uint64(wallNanos))
-	b = binary.BigEndian.AppendUint64(b, uint64(id))
-	return binary.BigEndian.AppendUint64(b, uint64(other))
+// RangeLog is the key of what happened to a range at a time. Entries sort by
+// time.
+func RangeLog(at hlc.Timestamp, id kvapi.RangeID) Key {
+	b := binary.BigEndian.AppendUint64(RangeLogPrefix.Clone(), uint64(at.WallTime))
+	b = binary.BigEndian.AppendUint32(b, uint32(at.Logical))
+	return binary.BigEndian.AppendUint64(b, uint64(id))
 }
 
 // Advisory is the key of an advisory lock, AdvisoryToken of its fencing token.

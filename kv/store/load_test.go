@@ -120,7 +120,7 @@ func TestSmallNeighboursMerge(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		sticky := kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("k"), StickyUntil: c.clockNow().AddNanos(int64(time.Minute))}
+		sticky := kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("k"), StickyUntil: c.clockNow().AddNanos(int64(2 * time.Minute))}
 		if err := c.admin(sticky); err != nil {
 			t.Fatal(err)
 		}
@@ -133,6 +133,7 @@ func TestSmallNeighboursMerge(t *testing.T) {
 			}
 			return out
 		}
+		time.Sleep(30 * time.Second) // until nothing of this counts as load
 		c.mergeScan()
 		if got := starts(); len(got) != 5 {
 			t.Errorf("after one look: %q", got)
@@ -143,7 +144,7 @@ func TestSmallNeighboursMerge(t *testing.T) {
 		if got := fmt.Sprintf("%q", starts()); got != `["" "e" "g" "k"]` {
 			t.Errorf("ranges begin at %s", got)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(2 * time.Minute)
 		for range 4 {
 			c.mergeScan()
 		}

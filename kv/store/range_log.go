@@ -11,8 +11,9 @@ import (
 // logEvent writes an entry of the range log in the transaction that does what
 // the entry says.
 func (s *Store) logEvent(ctx context.Context, txn Txn, e kvapi.RangeEvent) error {
-	e.WallNanos, e.NodeID = s.cfg.Clock.Now().WallTime, s.ident.NodeID
-	return txn.Put(ctx, keys.RangeLog(e.WallNanos, e.RangeID, e.Other), e.AppendWire(nil))
+	now := s.cfg.Clock.Now().Timestamp()
+	e.WallNanos, e.NodeID = now.WallTime, s.ident.NodeID
+	return txn.Put(ctx, keys.RangeLog(now, e.RangeID), e.AppendWire(nil))
 }
 
 // trimRangeLog forgets entries older than kept, on the node that leads the range
@@ -22,9 +23,9 @@ func (s *Store) trimRangeLog(ctx context.Context, kept time.Duration) error {
 	if r == nil || s.cfg.Sender == nil || !r.leaseStatus(noTimestamp).IsValid() {
 		return nil
 	}
-	until := s.cfg.Clock.Now().WallTime - int64(kept)
+	until := s.cfg.Clock.Now().Timestamp().AddNanos(-int64(kept))
 	ba := &kvapi.BatchRequest{Header: kvapi.Header{MaxKeys: rangeLogTrimMax}}
-	ba.Add(kvapi.Request{Kind: kvapi.DeleteRange, Key: keys.RangeLogPrefix, EndKey: keys.RangeLog(until, 0, 0)})
+	ba.Add(kvapi.Request{Kind: kvapi.DeleteRange, Key: keys.RangeLogPrefix, EndKey: keys.RangeLog(until, 0)})
 	_, err := s.cfg.Sender.Send(ctx, ba)
 	return err.AsError()
 }
