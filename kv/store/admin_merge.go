@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -103,7 +104,7 @@ func (r *Replica) adminMerge(ctx context.Context, boundary kvapi.Key, why string
 		return fmt.Errorf("%s and %s: %w", left, right, errReplicasDiffer)
 	}
 	for _, x := range []*Replica{r, rr} {
-		if err := x.allUpToDate(); err != nil {
+		if err := x.awaitUpToDate(ctx); err != nil {
 			return err
 		}
 	}
@@ -148,6 +149,24 @@ func (s *Store) bringLease(ctx context.Context, r *Replica) error {
 		return fmt.Errorf("bring the lease of %s here: %w", r.rangeID, err)
 	}
 	return nil
+}
+
+// awaitUpToDate gives a leader that has just come to be a moment to find out
+// where its followers are.
+func (r *Replica) awaitUpToDate(ctx context.Context) error {
+	t := time.NewTicker(learnerPoll)
+	defer t.Stop()
+	for deadline := time.Now().Add(upToDateWaitMax); ; {
+		err := r.allUpToDate()
+		if err == nil || !errors.Is(err, errFollowersBehind) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // allUpToDate reports, on the leader, what is wrong with the followers' logs.

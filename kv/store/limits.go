@@ -104,6 +104,9 @@ const (
 	// freezeWaitMax is how long all replicas of a range may take to apply its
 	// freeze, before the merge is given up: they were up to date just before.
 	freezeWaitMax = 3 * time.Second
+	// upToDateWaitMax is how long a merge waits for followers to be up to date
+	// before it begins.
+	upToDateWaitMax = time.Second
 	// settleTimeout bounds one attempt to find out how a merge ended.
 	settleTimeout = 5 * time.Second
 	// thawWaitMax is how long a request waits for the end of a merge: for the

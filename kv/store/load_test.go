@@ -138,14 +138,14 @@ func TestSmallNeighboursMerge(t *testing.T) {
 		if got := starts(); len(got) != 5 {
 			t.Errorf("after one look: %q", got)
 		}
-		for range 4 {
+		for range 10 {
 			c.mergeScan()
 		}
 		if got := fmt.Sprintf("%q", starts()); got != `["" "e" "g" "k"]` {
 			t.Errorf("ranges begin at %s", got)
 		}
 		time.Sleep(2 * time.Minute)
-		for range 4 {
+		for range 10 {
 			c.mergeScan()
 		}
 		if got := fmt.Sprintf("%q", starts()); got != `["" "e" "g"]` {
