@@ -144,7 +144,7 @@ func (c *committer) endTxn(writes []kvapi.Request) kvapi.Request {
 		t.becomeLocking(t.triggerKey())
 	}
 	args := &kvapi.EndTxnArgs{Commit: true, LockSpans: spans, CanCommitOnePhase: onePhase,
-		Deadline: t.deadline, Split: t.split, ChangeReplicas: t.changeReplicas}
+		Deadline: t.deadline, Split: t.split, ChangeReplicas: t.changeReplicas, Merge: t.merge}
 	if !c.hasTrigger() && len(writes) <= inFlightMax {
 		args.InFlightWrites = inFlight(writes)
 	}
@@ -158,6 +158,8 @@ func (t *Txn) triggerKey() kvapi.Key {
 		return t.split.Left.StartKey
 	case t.changeReplicas != nil:
 		return t.changeReplicas.Desc.StartKey
+	case t.merge != nil:
+		return t.merge.Merged.StartKey
 	}
 	return nil
 }

@@ -164,6 +164,10 @@ type TriggerTxn interface {
 	ConditionalPut(ctx context.Context, key kvapi.Key, value, expected []byte) error
 	SetSplitTrigger(*kvapi.SplitTrigger)
 	SetChangeReplicas(*kvapi.ChangeReplicasTrigger)
+	SetMerge(*kvapi.MergeTrigger)
+	// Flush writes intents for all that was put so far, and returns what they
+	// say of the transaction.
+	Flush(ctx context.Context) (kvapi.TxnMeta, error)
 }
 
 // RunTxn is Run in the words of the store: it lets internal/node hand a DB to
@@ -179,6 +183,14 @@ type triggerTxn struct{ *Txn }
 // Get implements TriggerTxn.
 func (t triggerTxn) Get(ctx context.Context, key kvapi.Key) ([]byte, bool, error) {
 	return t.Txn.Get(ctx, key, GetOptions{})
+}
+
+// Flush implements TriggerTxn.
+func (t triggerTxn) Flush(ctx context.Context) (kvapi.TxnMeta, error) {
+	if err := t.flush(ctx); err != nil {
+		return kvapi.TxnMeta{}, err
+	}
+	return t.snapshot().TxnMeta, nil
 }
 
 // tasks runs what nobody waits for: explicit commits and clean-up.

@@ -86,6 +86,7 @@ type Txn struct {
 	lockTimeout    time.Duration
 	split          *kvapi.SplitTrigger
 	changeReplicas *kvapi.ChangeReplicasTrigger
+	merge          *kvapi.MergeTrigger
 	commitTS       hlc.Timestamp
 	stats          Stats
 }
@@ -276,7 +277,7 @@ func (t *Txn) PrepareForRetry(cause error) error {
 	} else {
 		t.restart(cause)
 	}
-	t.failed, t.deadline, t.split, t.changeReplicas = nil, hlc.Timestamp{}, nil, nil
+	t.failed, t.deadline, t.split, t.changeReplicas, t.merge = nil, hlc.Timestamp{}, nil, nil, nil
 	t.buf.reset()
 	t.refresher.reset()
 	t.held.reset()
@@ -373,6 +374,10 @@ func (t *Txn) SetSplitTrigger(s *kvapi.SplitTrigger) { t.split = s }
 // SetChangeReplicas makes the commit change a range's replicas; see
 // SetSplitTrigger.
 func (t *Txn) SetChangeReplicas(c *kvapi.ChangeReplicasTrigger) { t.changeReplicas = c }
+
+// SetMerge makes the commit merge two ranges; see SetSplitTrigger. It may be
+// set again, for the same left range.
+func (t *Txn) SetMerge(m *kvapi.MergeTrigger) { t.merge = m }
 
 // Commit commits. A nil error is a durable commit; AmbiguousError may be one;
 // after any other error nothing was committed. Only after a retryable error

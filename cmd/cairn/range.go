@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -17,8 +18,8 @@ import (
 )
 
 func newRange() *cobra.Command {
-	cmd := &cobra.Command{Use: "range", Short: "Look at ranges, and split them"}
-	cmd.AddCommand(newRangeLs(), newRangeSplit())
+	cmd := &cobra.Command{Use: "range", Short: "Look at ranges, split and merge them"}
+	cmd.AddCommand(newRangeLs(), newRangeSplit(), newRangeMerge())
 	return cmd
 }
 
@@ -38,10 +39,10 @@ or else than cairn.gc_ttl.`,
 					return err
 				}
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-				fmt.Fprintln(w, "RANGE\tSTART\tEND\tREPLICAS\tLEASE\tGEN\tROWS\tSIZE\tOLD")
+				fmt.Fprintln(w, "RANGE\tSTART\tEND\tREPLICAS\tLEASE\tGEN\tROWS\tSIZE\tOLD\tBATCHES/S")
 				for _, r := range resp.Ranges {
-					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", r.RangeId, r.StartPretty, r.EndPretty,
-						strings.Trim(fmt.Sprint(r.Replicas), "[]"), r.Leaseholder, r.Generation, r.LiveCount, sizeText(r.LiveBytes), sizeText(r.GarbageBytes))
+					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%.1f\n", r.RangeId, r.StartPretty, r.EndPretty,
+						strings.Trim(fmt.Sprint(r.Replicas), "[]"), r.Leaseholder, r.Generation, r.LiveCount, sizeText(r.LiveBytes), sizeText(r.GarbageBytes), r.BatchesPerSecond)
 				}
 				return w.Flush()
 			})
@@ -53,6 +54,7 @@ or else than cairn.gc_ttl.`,
 
 func newRangeSplit() *cobra.Command {
 	f := &adminFlags{}
+	var sticky time.Duration
 	cmd := &cobra.Command{
 		Use:   "split KEY",
 		Short: "Make a key the start of a range",
@@ -61,7 +63,10 @@ func newRangeSplit() *cobra.Command {
 the row whose first key column is the integer N.
 
 ID and INDEX are what Postgres calls oids:
-  SELECT 'accounts'::regclass::oid, 'accounts_pkey'::regclass::oid`,
+  SELECT 'accounts'::regclass::oid, 'accounts_pkey'::regclass::oid
+
+The split stays until "cairn range merge" undoes it, or, with --for, may be undone
+after that time by the cluster, which merges small ranges that nobody uses.`,
 		Example: "  cairn range split /table/16384/16385/=500000",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,11 +75,41 @@ ID and INDEX are what Postgres calls oids:
 				return err
 			}
 			return f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
-				resp, err := rpcpb.NewAdminClient(conn).SplitRange(ctx, &rpcpb.SplitRangeRequest{Key: key})
+				resp, err := rpcpb.NewAdminClient(conn).SplitRange(ctx, &rpcpb.SplitRangeRequest{Key: key, StickyNanos: int64(sticky)})
 				if err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "range %d now ends and range %d begins at %s\n", resp.LeftRangeId, resp.RightRangeId, args[0])
+				return nil
+			})
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().DurationVar(&sticky, "for", 0, "how long the split is kept; 0 until it is merged by hand")
+	return cmd
+}
+
+func newRangeMerge() *cobra.Command {
+	f := &adminFlags{}
+	cmd := &cobra.Command{
+		Use:   "merge KEY",
+		Short: "Join the range that begins at a key to its left neighbour",
+		Long: `Join the range that begins at KEY to its left neighbour: what "cairn range split
+KEY" did is undone. KEY is written as there. Both ranges must have replicas on
+the same nodes, all of them up and up to date.`,
+		Example: "  cairn range merge /table/16384/16385/=500000",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := parseTableKey(args[0])
+			if err != nil {
+				return err
+			}
+			return f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
+				resp, err := rpcpb.NewAdminClient(conn).MergeRanges(ctx, &rpcpb.MergeRangesRequest{Key: key})
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "range %d now holds what range %d held\n", resp.RangeId, resp.MergedRangeId)
 				return nil
 			})
 		},

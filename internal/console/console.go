@@ -60,6 +60,8 @@ type Range struct {
 	Rows        int64    `json:"rows"`
 	// OldBytes are of versions that are not the newest, and deletions.
 	OldBytes int64 `json:"old_bytes"`
+	// Rate is how many batches a second the range has been sent lately.
+	Rate float64 `json:"batches_per_second"`
 }
 
 // Counter is a metric that only grows, or with Gauge one that moves.

@@ -141,19 +141,19 @@ func (c *Core) startGossip(mux *rpc.Mux) {
 // sender sends to the store), which the small adapters close.
 func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	local := &lateSender{}
+	batches := &kvTransport{self: c.Ident.NodeID, local: local, net: &c.Transport}
 	c.Sender = rangecache.NewSender(rangecache.Config{
-		NodeID: c.Ident.NodeID, Clock: c.Clock, FirstRange: firstRange{c},
-		Transport: &kvTransport{self: c.Ident.NodeID, local: local, net: &c.Transport},
-		Alive:     c.Gossip.Live, Go: c.workers.Go,
+		NodeID: c.Ident.NodeID, Clock: c.Clock, FirstRange: firstRange{c}, Transport: batches,
+		Alive: c.Gossip.Live, Go: c.workers.Go,
 	})
 	c.Intents = intents.New(intents.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID, Go: c.workers.Go})
 	c.DB = txn.NewDB(txn.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID,
 		Recoverer: c.Intents, Logger: c.cfg.Log, Go: c.workers.Go})
 	s, err := store.Open(ctx, store.Config{
 		Engine: c.cfg.Engine, Clock: c.Clock, Transport: &raftTransport{net: &c.Transport},
-		Txns: &txnRunner{c.DB}, Sender: c.Sender, Nodes: c.liveNodes(), Log: c.cfg.Log,
+		Txns: &txnRunner{c.DB}, Sender: c.Sender, Peers: batches, Nodes: c.liveNodes(), Log: c.cfg.Log,
 		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
-		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart,
+		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart, KeepBoundary: c.keepBoundary,
 		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs,
 		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval,
 	})
@@ -172,6 +172,17 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	c.tellFirstRange()
 	c.replicateToNewNodes()
 	return nil
+}
+
+// keepBoundary reports whether a key is the start of a table that exists
+// (store.Config.KeepBoundary). When in doubt it is.
+func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
+	id, ok := tablekv.TableOf(k)
+	if !ok || !k.Equal(keys.Table(uint32(id))) {
+		return false
+	}
+	snap, err := c.Catalog.Snapshot(ctx)
+	return err != nil || snap.Table(id) != nil
 }
 
 // replicateToNewNodes makes the store look for missing replicas as soon as a

@@ -61,7 +61,7 @@ func (s consoleSource) Status(ctx context.Context) console.Status {
 	for _, r := range ranges {
 		row := console.Range{ID: uint64(r.Desc.RangeID), Start: r.StartPretty, End: r.EndPretty,
 			Leaseholder: uint32(r.Lease.Holder.NodeID), Generation: uint64(r.Desc.Generation),
-			Bytes: r.Stats.LiveBytes, Rows: r.Stats.LiveCount, OldBytes: r.Stats.GarbageBytes()}
+			Bytes: r.Stats.LiveBytes, Rows: r.Stats.LiveCount, OldBytes: r.Stats.GarbageBytes(), Rate: r.Rate}
 		if tables != nil {
 			row.Table = tableOf(tables, r.Desc.StartKey)
 		}
@@ -114,6 +114,8 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("range_splits_total", "Splits applied.", &m.Splits),
 		counter("range_size_splits_total", "Ranges that were split here because they were too large.", &m.SizeSplits),
 		counter("range_crowded_waits_total", "Batches that waited for the split of a range that was far too large.", &m.CrowdedWaits),
+		counter("range_merges_total", "Merges applied.", &m.Merges),
+		counter("range_thaws_total", "Freezes of ranges for merges that came to nothing.", &m.Thaws),
 		counter("snapshots_sent_total", "Snapshots sent to followers.", &m.SnapshotsSent),
 		counter("snapshots_applied_total", "Snapshots received and applied.", &m.SnapshotsApplied),
 		counter("leases_followed_total", "Leases that moved to where requests come from.", &m.LeasesFollowed),

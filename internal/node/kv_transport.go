@@ -38,6 +38,11 @@ func (t *kvTransport) Send(ctx context.Context, to kvapi.NodeID, ba *kvapi.Batch
 	return br, nil
 }
 
+// SendTo implements store.PeerSender.
+func (t *kvTransport) SendTo(ctx context.Context, to kvapi.NodeID, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	return t.Send(ctx, to, ba)
+}
+
 // batchError says in the words of the KV layer why a call brought no answer.
 func batchError(err error) *kvapi.Error {
 	var e *rpc.Error

@@ -13,7 +13,9 @@ import (
 // ClusterRange is a range as the addressing records and its leaseholder tell.
 type ClusterRange struct {
 	kvapi.RangeInfo
-	Stats                  kvapi.RangeStatistics
+	Stats kvapi.RangeStatistics
+	// Rate is how many batches a second it has been sent lately.
+	Rate                   float64
 	StartPretty, EndPretty string
 }
 
@@ -69,6 +71,7 @@ func (c *Core) askRange(ctx context.Context, r *ClusterRange) {
 	if s := br.Responses[0].Stats; s != nil {
 		r.Stats = *s
 	}
+	r.Rate = br.Responses[0].Rate
 	if i := br.Responses[0].Info; i != nil {
 		r.Lease = i.Lease
 	}

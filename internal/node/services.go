@@ -139,7 +139,8 @@ func (s adminService) Ranges(ctx context.Context, _ *rpcpb.RangesRequest) (*rpcp
 func rangeToProto(r ClusterRange) *rpcpb.Range {
 	p := &rpcpb.Range{RangeId: uint64(r.Desc.RangeID), StartKey: r.Desc.StartKey, EndKey: r.Desc.EndKey,
 		Leaseholder: uint32(r.Lease.Holder.NodeID), Generation: uint64(r.Desc.Generation),
-		LiveBytes: r.Stats.LiveBytes, LiveCount: r.Stats.LiveCount, GarbageBytes: r.Stats.GarbageBytes(), StartPretty: r.StartPretty, EndPretty: r.EndPretty}
+		LiveBytes: r.Stats.LiveBytes, LiveCount: r.Stats.LiveCount, GarbageBytes: r.Stats.GarbageBytes(), StartPretty: r.StartPretty, EndPretty: r.EndPretty,
+		BatchesPerSecond: r.Rate}
 	for _, rep := range r.Desc.Replicas {
 		// A learner is not a replica that anybody may count on: with two voters
 		// and a learner, the loss of one node is too much.
@@ -160,7 +161,12 @@ func (s adminService) SplitRange(ctx context.Context, req *rpcpb.SplitRangeReque
 	if at.Less(keys.MetaMax) || !at.Less(keys.Max) {
 		return nil, status.Error(codes.InvalidArgument, "ranges can be split at system and table keys only")
 	}
-	if err := c.DB.Split(ctx, at); err != nil {
+	until := hlc.MaxTimestamp
+	if req.StickyNanos > 0 {
+		until = c.Clock.Now().Timestamp().AddNanos(req.StickyNanos)
+	}
+	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.AdminSplit, Key: at, StickyUntil: until})
+	if _, err := c.DB.Send(ctx, ba); err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	resp := &rpcpb.SplitRangeResponse{}
@@ -177,6 +183,31 @@ func (s adminService) SplitRange(ctx context.Context, req *rpcpb.SplitRangeReque
 		}
 	}
 	return resp, nil
+}
+
+// MergeRanges implements rpcpb.AdminServer.
+func (s adminService) MergeRanges(ctx context.Context, req *rpcpb.MergeRangesRequest) (*rpcpb.MergeRangesResponse, error) {
+	c := s.n.core.Load()
+	if c == nil {
+		return nil, errStarting
+	}
+	at := kvapi.Key(req.Key)
+	descs, err := c.rangeDescriptors(ctx)
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	for i := 1; i < len(descs); i++ {
+		if !descs[i].StartKey.Equal(at) {
+			continue
+		}
+		left := descs[i-1]
+		ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.AdminMerge, Key: left.StartKey, Value: at})
+		if _, err := c.DB.Send(ctx, ba); err != nil {
+			return nil, status.Error(codes.FailedPrecondition, err.Error())
+		}
+		return &rpcpb.MergeRangesResponse{RangeId: uint64(left.RangeID), MergedRangeId: uint64(descs[i].RangeID)}, nil
+	}
+	return nil, status.Errorf(codes.NotFound, "no range begins at %s", prettyKey(at))
 }
 
 // Decommission implements rpcpb.AdminServer.

@@ -37,6 +37,9 @@ func (t rangeTxn) SetChangeReplicasTrigger(_ kvapi.Key, c *kvapi.ChangeReplicasT
 	t.TriggerTxn.SetChangeReplicas(c)
 }
 
+// SetMergeTrigger implements store.Txn.
+func (t rangeTxn) SetMergeTrigger(_ kvapi.Key, m *kvapi.MergeTrigger) { t.SetMerge(m) }
+
 // nextID draws a number from an id generator; the first is first.
 func nextID(ctx context.Context, db *txn.DB, generator kvapi.Key, first uint64) (id uint64, err error) {
 	err = db.Run(ctx, txn.Options{Name: "draw id"}, func(ctx context.Context, t *txn.Txn) error {

@@ -30,6 +30,8 @@ type Cluster struct {
 	splits []kvapi.Key
 	// deadAfter is how long a node may be silent.
 	deadAfter time.Duration
+	// rangeBytesMax is the size at which ranges split; 0 is the default.
+	rangeBytesMax int64
 	// crashes decides what a crash keeps; used by one goroutine at a time.
 	crashes *rand.Rand
 	// gcTTL is how long old versions are kept; removed are those that were not.
@@ -61,6 +63,9 @@ func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, g
 	knobs.DisableTicks = true // a paused node does not tick; see Node.tick
 	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), deadAfter: deadAfter(seed), gcTTL: gcTTL, done: make(chan struct{})}
 	c.knobs.Removed = c.removed.add
+	if seed.source("range size").IntN(2) == 0 {
+		c.rangeBytesMax = smallRanges
+	}
 	c.net.SetDefault(normalLink())
 	disks := seed.source("disks")
 	for i := range n {

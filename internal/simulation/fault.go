@@ -23,6 +23,8 @@ type Fault struct {
 	// Loss is a share of messages, Offset a clock's.
 	Loss   float64
 	Offset time.Duration
+	// Seed decides what a storm does.
+	Seed uint64
 }
 
 // FaultKind names what goes wrong.
@@ -52,6 +54,8 @@ const (
 	MoveStorm    FaultKind = "move storm"
 	MoveCrash    FaultKind = "move replica, then crash"
 	Decommission FaultKind = "decommission"
+	// Merge is what storms do (storm.go).
+	Merge FaultKind = "merge"
 )
 
 // String prints the fault on a line.
@@ -68,10 +72,12 @@ func (f Fault) String() string {
 		return s + fmt.Sprintf(" n%d - n%d", f.A+1, f.B+1)
 	case Clock:
 		return s + fmt.Sprintf(" of n%d to %s", f.A+1, f.Offset.Round(time.Millisecond))
-	case Split, SplitStorm:
+	case Split, SplitStorm, Merge, RangeStorm:
 		return s + fmt.Sprintf(" at %s", f.Key)
 	case ClocksApart:
 		return s + fmt.Sprintf(": n%d before n%d", f.A+1, f.B+1)
+	case MergeCrash:
+		return s + fmt.Sprintf(" at %s, crash of n%d", f.Key, f.victim()+1)
 	case TransferCrash:
 		return s + fmt.Sprintf(": %s to n%d, crash of n%d", f.Key, f.A+1, f.victim()+1)
 	case Move, MoveStorm:
@@ -204,6 +210,12 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 		defer c.restart(ctx, crashed)
 	case Decommission:
 		defer c.decommission(ctx, f)()
+	case RangeStorm:
+		c.rangeStorm(ctx, f)
+		return
+	case MergeCrash:
+		crashed := c.mergeAndCrash(ctx, f)
+		defer c.restart(ctx, crashed)
 	default:
 		c.administer(ctx, f)
 	}
@@ -302,6 +314,8 @@ func (c *Cluster) administer(ctx context.Context, f Fault) {
 	switch f.Kind {
 	case Split:
 		q.Kind = kvapi.AdminSplit
+	case Merge:
+		q.Kind, q.Key, q.Value = kvapi.AdminMerge, below(f.Key), f.Key
 	case Transfer:
 		q.Kind, q.Target = kvapi.AdminTransferLease, c.nodes[f.A].id
 	case Move:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -186,6 +187,13 @@ func (r *run) start(ctx context.Context) (err error) {
 		r.result.Schedule = inOrder(r.result.Schedule, combined)
 		churn := Churn(r.Seed.source("membership"), r.Nodes, r.Safety, r.splits)
 		r.result.Schedule = inOrder(r.result.Schedule, churn)
+	}
+	if len(r.Faults) == 0 || slices.Contains(r.Faults, RangeStorm) {
+		storms := Storms(r.Seed.source("range storms"), r.Nodes, r.Safety, r.splits)
+		for _, f := range storms {
+			r.splits = append(r.splits, stormKeys(f)...)
+		}
+		r.result.Schedule = inOrder(r.result.Schedule, storms)
 	}
 	return r.c.waitReplicated(ctx)
 }

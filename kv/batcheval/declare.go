@@ -143,7 +143,7 @@ func (d *declarer) endTxn(r *kvapi.Request) {
 		return
 	}
 	d.record(spanset.Write, &d.ba.Txn.TxnMeta)
-	if r.EndTxn.Split != nil {
+	if r.EndTxn.Split != nil || r.EndTxn.Merge != nil {
 		lo, hi := keys.RangeLocalSpan(d.desc.StartKey, d.desc.EndKey)
 		d.out.Latch(spanset.Write, kvapi.Span{Key: lo, EndKey: hi}, emptyTS)
 		d.out.Latch(spanset.Write, d.desc.Span(), emptyTS)

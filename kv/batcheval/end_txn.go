@@ -155,7 +155,7 @@ func findWrite(rs []kvapi.Request, w *kvapi.SequencedWrite) int {
 
 // stage writes the promise of a parallel commit.
 func (ev *evaluator) stage(args *kvapi.EndTxnArgs, rec *kvapi.Transaction, resp *kvapi.Response) error {
-	if args.Split != nil || args.ChangeReplicas != nil {
+	if args.Split != nil || args.ChangeReplicas != nil || args.Merge != nil {
 		return kvapi.NewError(kvapi.ErrInternal, "a trigger cannot run with a parallel commit")
 	}
 	t := ev.own()
@@ -209,6 +209,7 @@ func (ev *evaluator) endTxn(args *kvapi.EndTxnArgs, rec *kvapi.Transaction, stat
 	}
 	if status == kvapi.Committed {
 		ev.res.Replicated.Split, ev.res.Replicated.ChangeReplicas = args.Split, args.ChangeReplicas
+		ev.res.Replicated.Merge = args.Merge
 	}
 	return nil
 }

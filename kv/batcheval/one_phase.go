@@ -10,7 +10,7 @@ import "github.com/cairndb/cairn/kv/kvapi"
 func isOnePhase(ba *kvapi.BatchRequest) bool {
 	args := ba.EndTxnRequest()
 	if args == nil || ba.Txn == nil || !args.Commit || !args.CanCommitOnePhase || ba.Txn.HasFlushed ||
-		args.Split != nil || args.ChangeReplicas != nil {
+		args.Split != nil || args.ChangeReplicas != nil || args.Merge != nil {
 		return false
 	}
 	for i := range ba.Requests[:len(ba.Requests)-1] {

@@ -42,6 +42,8 @@ type EvalContext struct {
 	// Stats are the range's applied statistics.
 	Stats   kvapi.RangeStatistics
 	Records TxnRecords
+	// Rate is how many batches a second the range gets.
+	Rate float64
 	// Locks may be nil if no request of the batch skips locked keys.
 	Locks HeldLocks
 	// Finished is what the store knows of transactions that have ended; nil
@@ -114,8 +116,9 @@ type ReplicatedResult struct {
 	// Removes spans the keys, or for local keys their addresses, of which
 	// versions are removed, outside of all transactions: those at or below
 	// RemovesUpTo, or if that is empty all.
-	Removes     *kvapi.Span   `wire:"10"`
-	RemovesUpTo hlc.Timestamp `wire:"11"`
+	Removes     *kvapi.Span         `wire:"10"`
+	RemovesUpTo hlc.Timestamp       `wire:"11"`
+	Merge       *kvapi.MergeTrigger `wire:"12"`
 }
 
 // ReadOnly makes a reader a ReadWriter that refuses writes.

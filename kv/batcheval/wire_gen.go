@@ -65,6 +65,11 @@ func (x *ReplicatedResult) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Merge != nil {
+		b, at = wire.Begin(b, 12)
+		b = x.Merge.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -165,6 +170,15 @@ func (x *ReplicatedResult) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.RemovesUpTo.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 12 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Merge = new(kvapi.MergeTrigger)
+			if err = x.Merge.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -76,8 +77,8 @@ var (
 	// OutcomePrefix + a hash (32 bytes) holds what became of the transaction
 	// with an idempotency key.
 	OutcomePrefix = sys("outcome/")
-	// RangeLogPrefix + wall time (8 bytes, big endian) + range id (8 bytes)
-	// holds a range event.
+	// RangeLogPrefix + a clock's reading (8 and 4 bytes, big endian) + range id
+	// (8 bytes) holds a range event.
 	RangeLogPrefix = sys("rangelog/")
 	// ProtectionPrefix + a random id (16 bytes) holds a record that keeps old
 	// versions from being collected.
@@ -86,8 +87,9 @@ var (
 
 // RangeLog is the key of what happened to a range at a time. Entries sort by
 // time.
-func RangeLog(wallNanos int64, id kvapi.RangeID) Key {
-	b := binary.BigEndian.AppendUint64(RangeLogPrefix.Clone(), uint64(wallNanos))
+func RangeLog(at hlc.Timestamp, id kvapi.RangeID) Key {
+	b := binary.BigEndian.AppendUint64(RangeLogPrefix.Clone(), uint64(at.WallTime))
+	b = binary.BigEndian.AppendUint32(b, uint32(at.Logical))
 	return binary.BigEndian.AppendUint64(b, uint64(id))
 }
 

@@ -55,6 +55,9 @@ type RangeDescriptor struct {
 	Replicas      []ReplicaDescriptor `wire:"4"`
 	NextReplicaID ReplicaID           `wire:"5"`
 	Generation    Generation          `wire:"6"`
+	// StickyUntil is until when no merge joins the range to its left neighbour
+	// by itself.
+	StickyUntil hlc.Timestamp `wire:"10"`
 }
 
 // IsInitialized reports whether the descriptor has a span; a replica that was

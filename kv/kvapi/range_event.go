@@ -12,6 +12,8 @@ const (
 	EventVoters  RangeEventKind = "voters"
 	// EventLease: the lease was moved, by a decision.
 	EventLease RangeEventKind = "lease"
+	// EventHotKey: a range is busy with one key, which no split can divide.
+	EventHotKey RangeEventKind = "hot key"
 )
 
 // RangeEvent is an entry of the range log: what was done to a range, and why.

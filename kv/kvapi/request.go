@@ -58,13 +58,14 @@ const (
 	// ClearRange (range): removes all versions, not transactional; only for
 	// spans nothing refers to any more (dropped tables).
 	ClearRange
-	// AdminSplit: Key is where to split. Not part of a transaction.
+	// AdminSplit: Key is where to split, StickyUntil until when no merge undoes
+	// it by itself. Not part of a transaction.
 	AdminSplit
 	// AdminTransferLease: Target.
 	AdminTransferLease
 	// AdminChangeReplicas: Change.
 	AdminChangeReplicas
-	// RangeStats: → Info, Stats of the range that holds Key.
+	// RangeStats: → Info, Stats, Rate of the range that holds Key.
 	RangeStats
 	// RequestLease is internal to the replica.
 	RequestLease
@@ -85,6 +86,12 @@ const (
 	// CheckProtection (range): GC, with the protected timestamp as Threshold;
 	// fails with BelowGCThreshold if it is too late to protect it.
 	CheckProtection
+	// AdminMerge: Value is the boundary between the range of Key and its right
+	// neighbour, which it swallows. Not part of a transaction.
+	AdminMerge
+	// WaitApplied: AppliedTo. Any replica answers it, with or without the
+	// lease: when it has applied its log so far, durably.
+	WaitApplied
 	kindEnd
 )
 
@@ -137,6 +144,8 @@ var kinds = [kindEnd]struct {
 	RaiseGCThreshold:    {"RaiseGCThreshold", flagWrite},
 	CollectGarbage:      {"CollectGarbage", flagWrite},
 	CheckProtection:     {"CheckProtection", flagRange},
+	AdminMerge:          {"AdminMerge", flagAdmin},
+	WaitApplied:         {"WaitApplied", 0},
 }
 
 // String prints the kind's name.
@@ -207,6 +216,10 @@ type Request struct {
 	// for QueryCommit.
 	Sign bool    `wire:"25"`
 	GC   *GCArgs `wire:"30"`
+	// StickyUntil keeps a boundary (AdminSplit).
+	StickyUntil hlc.Timestamp `wire:"31"`
+	// AppliedTo is a log index to wait for (WaitApplied).
+	AppliedTo LogIndex `wire:"32"`
 }
 
 // IsWrite reports whether the request goes through Raft.
@@ -244,6 +257,8 @@ type EndTxnArgs struct {
 	Split *SplitTrigger `wire:"7"`
 	// ChangeReplicas is the trigger of a replica change.
 	ChangeReplicas *ChangeReplicasTrigger `wire:"8"`
+	// Merge is the trigger of a merge.
+	Merge *MergeTrigger `wire:"10"`
 	// Poison leaves a mark that refuses later requests of the transaction.
 	Poison bool `wire:"9"`
 }
@@ -252,6 +267,17 @@ type EndTxnArgs struct {
 type SplitTrigger struct {
 	Left  RangeDescriptor `wire:"1"`
 	Right RangeDescriptor `wire:"2"`
+}
+
+// MergeTrigger makes one range of two when its transaction commits. The right
+// one was frozen before, by the command at FrozenAt of its log.
+type MergeTrigger struct {
+	// Merged is the left range as it becomes, Right the right one as it was.
+	Merged   RangeDescriptor `wire:"1"`
+	Right    RangeDescriptor `wire:"2"`
+	FrozenAt LogIndex        `wire:"3"`
+	// ReadsUntil is above everything that was read in the right range.
+	ReadsUntil hlc.Timestamp `wire:"4"`
 }
 
 // ChangeReplicasTrigger changes a range's replicas when its transaction commits.
@@ -438,6 +464,8 @@ type Response struct {
 	// write took the place of, or a lower one; zero if there was none, or none
 	// that counts.
 	Replaced TxnSeq `wire:"15"`
+	// Rate is how many batches a second the range has been sent lately.
+	Rate float64 `wire:"20"`
 }
 
 // TxnWait is an edge of the wait-for graph: Waiter waits for Holder.

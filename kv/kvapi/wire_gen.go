@@ -265,6 +265,11 @@ func (x *EndTxnArgs) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 9, 0)
 		}
 	}
+	if x.Merge != nil {
+		b, at = wire.Begin(b, 10)
+		b = x.Merge.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -346,6 +351,15 @@ func (x *EndTxnArgs) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Poison = u != 0
+		case num == 10 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Merge = new(MergeTrigger)
+			if err = x.Merge.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1209,6 +1223,82 @@ func (x *LockUpdate) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *MergeTrigger) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.Merged.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 2)
+	if b = x.Right.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	if x.FrozenAt != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.FrozenAt))
+	}
+	b, at = wire.Begin(b, 4)
+	if b = x.ReadsUntil.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *MergeTrigger) UnmarshalWire(b []byte) (err error) {
+	*x = MergeTrigger{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Merged.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Right.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.FrozenAt = LogIndex(u)
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ReadsUntil.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *ObservedTimestamp) AppendWire(b []byte) []byte {
 	var at int
 	if x.NodeID != 0 {
@@ -1434,6 +1524,12 @@ func (x *RangeDescriptor) AppendWire(b []byte) []byte {
 	if x.Generation != 0 {
 		b = wire.AppendUint(b, 6, uint64(x.Generation))
 	}
+	b, at = wire.Begin(b, 10)
+	if b = x.StickyUntil.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -1486,6 +1582,14 @@ func (x *RangeDescriptor) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Generation = Generation(u)
+		case num == 10 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.StickyUntil.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2034,6 +2138,15 @@ func (x *Request) AppendWire(b []byte) []byte {
 		b = x.GC.AppendWire(b)
 		b = wire.End(b, at)
 	}
+	b, at = wire.Begin(b, 31)
+	if b = x.StickyUntil.AppendWire(b); len(b) == at {
+		b = b[:at-3]
+	} else {
+		b = wire.End(b, at)
+	}
+	if x.AppliedTo != 0 {
+		b = wire.AppendUint(b, 32, uint64(x.AppliedTo))
+	}
 	return b
 }
 
@@ -2236,6 +2349,20 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 			if err = x.GC.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 31 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.StickyUntil.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 32 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.AppliedTo = LogIndex(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2319,6 +2446,9 @@ func (x *Response) AppendWire(b []byte) []byte {
 	}
 	if x.Replaced != 0 {
 		b = wire.AppendUint(b, 15, uint64(x.Replaced))
+	}
+	if x.Rate != 0 {
+		b = wire.AppendFloat(b, 20, float64(x.Rate))
 	}
 	return b
 }
@@ -2442,6 +2572,12 @@ func (x *Response) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Replaced = TxnSeq(u)
+		case num == 20 && typ == wire.Fixed64:
+			var f float64
+			if f, b, err = wire.Float(b); err != nil {
+				return err
+			}
+			x.Rate = float64(f)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -22,6 +22,17 @@ type Install struct {
 	// the same step; removed before, a crash would leave a replica that
 	// believes in data it no longer has, and may pass them on by that split.
 	ClearTo kvapi.Key
+	// Subsumed are ranges whose replicas here lie within the snapshot's span:
+	// they were merged into its range, and their own state is replaced by
+	// Tombstone in the same step.
+	Subsumed []Subsumed
+}
+
+// Subsumed is a replica that goes with a snapshot of the range it was merged
+// into.
+type Subsumed struct {
+	RangeID   kvapi.RangeID
+	Tombstone []byte
 }
 
 // beyond returns the local, lock and user spans that a wider replica leaves.
@@ -75,6 +86,15 @@ func (r *Receiver) applyBatch(in Install) error {
 			return err
 		}
 	}
+	for _, s := range in.Subsumed {
+		p := keys.RangeIDPrefix(s.RangeID)
+		if err := storage.ClearSpan(b, p, p.PrefixEnd()); err != nil {
+			return err
+		}
+		if err := storage.PutUnversioned(b, keys.Tombstone(s.RangeID), s.Tombstone); err != nil {
+			return err
+		}
+	}
 	for _, body := range r.small {
 		if err := eachKV(body, b.SetRaw); err != nil {
 			return err
@@ -114,6 +134,13 @@ func (r *Receiver) applyTables(ctx context.Context, in Install) error {
 			continue
 		}
 		path, err := r.tables.clear(s)
+		if err != nil {
+			return err
+		}
+		paths = append(paths, path)
+	}
+	for _, s := range in.Subsumed {
+		path, err := r.tables.replace(s)
 		if err != nil {
 			return err
 		}

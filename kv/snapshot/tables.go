@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/sstable"
 
+	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/storage"
 )
@@ -138,6 +139,21 @@ func (t *tables) clear(s kvapi.Span) (path string, err error) {
 		return "", err
 	}
 	if err := t.open.DeleteRange(storage.EncodeKey(nil, s.Key), storage.EncodeKey(nil, s.EndKey)); err != nil {
+		return "", fmt.Errorf("snapshot: write table: %w", err)
+	}
+	return t.paths[len(t.paths)-1], t.closeOpen()
+}
+
+// replace writes a table that leaves a tombstone of a range's own state.
+func (t *tables) replace(s Subsumed) (path string, err error) {
+	p := keys.RangeIDPrefix(s.RangeID)
+	if err := t.next(); err != nil {
+		return "", err
+	}
+	if err := t.open.DeleteRange(storage.EncodeKey(nil, p), storage.EncodeKey(nil, p.PrefixEnd())); err != nil {
+		return "", fmt.Errorf("snapshot: write table: %w", err)
+	}
+	if err := t.open.Set(storage.EncodeKey(nil, keys.Tombstone(s.RangeID)), s.Tombstone); err != nil {
 		return "", fmt.Errorf("snapshot: write table: %w", err)
 	}
 	return t.paths[len(t.paths)-1], t.closeOpen()

@@ -22,9 +22,11 @@ func (r *Replica) sendAdmin(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi
 	var err error
 	switch q.Kind {
 	case kvapi.AdminSplit:
-		err = r.adminSplit(ctx, q.Key, "asked for")
+		err = r.adminSplit(ctx, q.Key, splitReason{why: "asked for", stickyUntil: q.StickyUntil})
 	case kvapi.AdminTransferLease:
 		err = r.transferAway(ctx, q.Target)
+	case kvapi.AdminMerge:
+		err = r.mergeByHand(ctx, q.Value)
 	case kvapi.AdminChangeReplicas:
 		err = r.adminChangeReplicas(ctx, q.Change)
 	default:

@@ -4,15 +4,23 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
+// splitReason says why a range is split, for the range log, and until when no
+// merge undoes it by itself.
+type splitReason struct {
+	why         string
+	stickyUntil hlc.Timestamp
+}
+
 // adminSplit makes the range begin anew at key: one transaction writes both
 // descriptors and their addressing records, and its commit carries the trigger
 // that every replica applies (apply_split.go). If the transaction aborts,
-// nothing happened but the loss of a range id. why is for the range log.
-func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key, why string) error {
+// nothing happened but the loss of a range id.
+func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key, reason splitReason) error {
 	if r.store.cfg.Txns == nil {
 		return errNoTxns
 	}
@@ -40,7 +48,7 @@ func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key, why string) err
 	left, right := *old, *old
 	left.EndKey, right.StartKey = key.Clone(), key.Clone()
 	left.Generation++
-	right.RangeID, right.Generation = id, left.Generation
+	right.RangeID, right.Generation, right.StickyUntil = id, left.Generation, reason.stickyUntil
 	err = r.store.cfg.Txns.RunTxn(ctx, "split", func(ctx context.Context, txn Txn) error {
 		if err := checkDescriptor(ctx, txn, old); err != nil {
 			return err
@@ -51,7 +59,7 @@ func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key, why string) err
 		if err := putDescriptor(ctx, txn, &right); err != nil {
 			return err
 		}
-		event := kvapi.RangeEvent{RangeID: left.RangeID, Kind: kvapi.EventSplit, Other: right.RangeID, Key: right.StartKey, Why: why}
+		event := kvapi.RangeEvent{RangeID: left.RangeID, Kind: kvapi.EventSplit, Other: right.RangeID, Key: right.StartKey, Why: reason.why}
 		if err := r.store.logEvent(ctx, txn, event); err != nil {
 			return err
 		}

@@ -93,7 +93,7 @@ func (a *applier) count(effective bool) {
 // must name the applied lease, any other must have been evaluated under it.
 func (r *Replica) takesEffect(h *commandHeader, st appliedState) bool {
 	if h.Lease == nil {
-		return h.LeaseSequence == st.LeaseSequence
+		return h.LeaseSequence == st.LeaseSequence && r.passesFreeze(h)
 	}
 	var prev kvapi.Lease // the first lease replaces the empty one
 	if h.PrevLease != nil {
@@ -249,6 +249,12 @@ func (a *applier) applyAlone(e *raftgroup.Entry, cmd *command, change *raftgroup
 		return a.applySplit(h.Split)
 	case h.Desc != nil:
 		return a.applyChange(&h.Desc.Desc, change)
+	case h.Freeze != nil:
+		return a.applyFreeze(h.Freeze)
+	case h.Thaw != 0:
+		return a.applyThaw()
+	case h.Merge != nil:
+		return a.applyMerge(h.Merge)
 	case !h.GCThreshold.IsEmpty():
 		return a.applyGCThreshold(h)
 	}

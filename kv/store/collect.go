@@ -125,6 +125,9 @@ func (r *Replica) maybeCollect(ctx context.Context) error {
 		found = true
 		return now.UnmarshalWire(b)
 	})
+	if err == nil && desc.IsInitialized() && (!found || now.RangeID != r.rangeID) {
+		return r.collectMerged(ctx)
+	}
 	if err != nil || !found || now.RangeID != r.rangeID || now.Generation <= desc.Generation || now.NextReplicaID <= r.replicaID {
 		return err
 	}

@@ -55,6 +55,10 @@ type commandHeader struct {
 	// transactions, see batcheval.ReplicatedResult and checkRemoval.
 	Removes     *kvapi.Span   `wire:"20"`
 	RemovesUpTo hlc.Timestamp `wire:"21"`
+	// Freeze stops the range for a merge, Thaw undoes the freeze at an index.
+	Freeze *freeze        `wire:"22"`
+	Thaw   kvapi.LogIndex `wire:"23"`
+	Merge  *mergeResult   `wire:"24"`
 }
 
 // splitResult is a split trigger as evaluated.
@@ -64,9 +68,18 @@ type splitResult struct {
 	RightStats kvapi.RangeStatistics `wire:"2"`
 }
 
+// mergeResult is a merge trigger as evaluated.
+type mergeResult struct {
+	Trigger kvapi.MergeTrigger `wire:"1"`
+	// RightStats and RightGCThreshold are the frozen right range's.
+	RightStats       kvapi.RangeStatistics `wire:"2"`
+	RightGCThreshold hlc.Timestamp         `wire:"3"`
+}
+
 // isTrivial reports whether the command may share an engine batch with others.
 func (h *commandHeader) isTrivial() bool {
-	return h.Split == nil && h.Desc == nil && h.Lease == nil && h.GCThreshold.IsEmpty()
+	return h.Split == nil && h.Desc == nil && h.Lease == nil && h.GCThreshold.IsEmpty() &&
+		h.Freeze == nil && h.Thaw == 0 && h.Merge == nil
 }
 
 const (

@@ -35,6 +35,17 @@ type Txn interface {
 	// range's descriptor), so that its EndTxn goes to that range.
 	SetSplitTrigger(anchor kvapi.Key, t *kvapi.SplitTrigger)
 	SetChangeReplicasTrigger(anchor kvapi.Key, t *kvapi.ChangeReplicasTrigger)
+	// SetMergeTrigger is set twice: before anything is written, so that the
+	// transaction anchors where it must, and again with what is known later.
+	SetMergeTrigger(anchor kvapi.Key, t *kvapi.MergeTrigger)
+	// Flush writes intents for all that was put so far, and returns the
+	// transaction as they name it.
+	Flush(ctx context.Context) (kvapi.TxnMeta, error)
+}
+
+// PeerSender sends a batch to the store of one node, whoever holds the lease.
+type PeerSender interface {
+	SendTo(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error)
 }
 
 // TxnRunner runs a function in a transaction, again if the transaction must be
@@ -64,8 +75,10 @@ type Config struct {
 	Transport RaftTransport
 	Txns      TxnRunner
 	Sender    kvapi.Sender
-	Nodes     NodeLister
-	Log       *slog.Logger
+	// Peers reaches replicas without leases; without it there are no merges.
+	Peers PeerSender
+	Nodes NodeLister
+	Log   *slog.Logger
 	// Fatal is called when the store must not go on (a failed disk, diverged
 	// or corrupt state), before anybody is answered. It must not return
 	// normally in production; in tests it may.
@@ -84,6 +97,12 @@ type Config struct {
 	// RangeBytesMax is the size beyond which a range splits; 0 means
 	// RangeBytesMaxDefault.
 	RangeBytesMax int64
+	// LoadSplitRate is beyond how many batches a second a range splits; 0 means
+	// LoadSplitRateDefault.
+	LoadSplitRate float64
+	// KeepBoundary reports whether no merge may undo a boundary by itself; nil
+	// keeps none.
+	KeepBoundary func(ctx context.Context, boundary kvapi.Key) bool
 	// RowStart returns the first key of the row that a key belongs to; a range
 	// is split at such keys only. It may return its argument. Nil says that
 	// every key is a row of its own.

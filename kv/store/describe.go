@@ -23,6 +23,9 @@ func (r *Replica) describe(b *strings.Builder) {
 	defer r.mu.RUnlock()
 	fmt.Fprintf(b, "%s replica %d: term %d, leader %d, leads %t, applied %d\n  %s\n  lease %s\n", r.rangeID, r.replicaID,
 		r.mu.term, r.mu.leader, r.mu.leads, r.mu.applied.Index, r.mu.desc, st)
+	if f := r.mu.freeze; f != nil {
+		fmt.Fprintf(b, "  frozen at %d for the merge of txn %s\n", f.At, f.Txn.ID.Short())
+	}
 	m := r.mgr.Metrics()
 	fmt.Fprintf(b, "  lease asked %t, transfer until %d; %d latches, %d wait for locks, %d pushes wait; proposals: %d buffered, %d pending\n",
 		r.mu.leaseAsked, r.mu.transferUntil, m.Latches, m.LockWaiters, m.PushWaiters, len(r.mu.buffer), len(r.mu.pending))

@@ -49,11 +49,18 @@
 //	    threshold shows before any of them goes, is asked for after evaluation,
 //	    and never falls (gc.go, checkStill; TestAReadThatTheThresholdOvertakesFails,
 //	    TestTheThresholdStays, TestCollectionUnderFaults).
-//
-//	I9  The descriptor and Raft's configuration change by one entry; a swap of
+//	I12 The descriptor and Raft's configuration change by one entry; a swap of
 //	    voters goes through a joint configuration, and a voter is demoted before
 //	    it is removed, so that none that counts destroys itself (admin_change.go,
 //	    asserted in applyChange). Replica ids are never given twice.
+//	I13 A merge commits only when every replica of the right range has applied
+//	    its freeze, durably; from the freeze on nothing but leases and a thaw has
+//	    effect there. A replica that applies the merge finds the right one so,
+//	    or stops (admin_merge.go, freeze.go; asserted in apply_merge.go).
+//	I14 A range is thawed only when its merge can never commit (settleFreeze).
+//	I15 Of the descriptors that a key has been under, each has a higher generation
+//	    than the one before; so a snapshot takes the place of replicas within its
+//	    span that have a lower one, and of no others (subsume.go).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try
@@ -62,15 +69,17 @@
 // answers. A disk that fills refuses data long before it fails (space.go).
 //
 // Ranges that grow too large split by themselves, and take no new data while
-// they are far too large (split_queue.go).
+// they are far too large (split_queue.go); those that are too busy split where
+// that divides the load (load.go); small ones that nobody uses are merged
+// (merge_queue.go). The range log says what was done, and why.
 //
 // A range without quorum, or whose writes hang, refuses at once what it could not
 // serve (breaker.go).
 //
 // Not here: what requests mean (kv/batcheval), who waits for whom
-// (kv/concurrency), routing (rangecache), merges, and where replicas should be
+// (kv/concurrency), routing (rangecache), and where replicas should be
 // (kv/allocator decides, replicate.go acts).
 //
-// Read next: replica.go, replica_write.go, apply.go, apply_split.go; then
+// Read next: replica.go, replica_write.go, apply.go, apply_split.go, admin_merge.go; then
 // D. Ongaro, "Consensus: Bridging Theory and Practice", 2014, chapters 3-6.
 package store

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/keys"
@@ -61,6 +64,8 @@ type testNode struct {
 	*process
 	// down nodes neither send nor receive.
 	down bool
+	// onWrite, if set before open, is called before every write to the disk.
+	onWrite func()
 }
 
 // process is what a restart makes anew. It does not change, so that others may
@@ -128,7 +133,16 @@ func (c *cluster) stop() {
 }
 
 func (n *testNode) open() {
-	eng, err := storage.Open(storage.Options{FS: n.fs, Dir: "data", OnFatal: func(error) {}})
+	var fs vfs.FS = n.fs
+	if n.onWrite != nil {
+		fs = errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+				n.onWrite()
+			}
+			return nil
+		}))
+	}
+	eng, err := storage.Open(storage.Options{FS: fs, Dir: "data", OnFatal: func(error) {}})
 	if err != nil {
 		n.c.t.Fatal(err)
 	}
@@ -144,7 +158,7 @@ func (n *testNode) become(p *process) {
 func (n *testNode) start() {
 	p := &process{engine: n.engine, inbox: make(chan []byte, 4096), done: make(chan struct{})}
 	cfg := Config{
-		Engine: n.engine, Clock: n.clock, Transport: testTransport{n}, Txns: testTxns{n.c}, Sender: n.c,
+		Engine: n.engine, Clock: n.clock, Transport: testTransport{n}, Txns: testTxns{n.c}, Sender: n.c, Peers: n.c,
 		Nodes: n.c, Knobs: n.c.knobs, Leases: *testLeases,
 		Fatal: func(err error) {
 			if !n.isDown() {
@@ -407,6 +421,17 @@ func (c *cluster) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 		last = kvapi.NewError(kvapi.ErrUnavailable, "no node")
 	}
 	return nil, last
+}
+
+// SendTo implements PeerSender.
+func (c *cluster) SendTo(ctx context.Context, id kvapi.NodeID, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	if n := c.up(id); n != nil {
+		br, err := n.store.Send(ctx, ba)
+		if c.up(id) == n { // else the answer comes from beyond the power cut
+			return br, err
+		}
+	}
+	return nil, kvapi.NewError(kvapi.ErrNodeUnreachable, "%s is down", id)
 }
 
 // sendEach sends every request by itself: clean-up is of several ranges.

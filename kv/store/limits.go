@@ -112,6 +112,62 @@ const (
 	recordAge      = time.Minute
 	recordsMax     = 100
 	recordPushMax  = 5 * time.Second
+	// freezeWaitMax is how long all replicas of a range may take to apply its
+	// freeze, before the merge is given up: they were up to date just before.
+	freezeWaitMax = 3 * time.Second
+	// upToDateWaitMax is how long a merge waits for followers to be up to date
+	// before it begins.
+	upToDateWaitMax = time.Second
+	// settleTimeout bounds one attempt to find out how a merge ended.
+	settleTimeout = 5 * time.Second
+	// thawWaitMax is how long a request waits for the end of a merge: for the
+	// merge itself, and for what ends the freeze of one whose driver is gone.
+	thawWaitMax = 10 * time.Second
+	// appliedPoll is how often a replica looks whether it has applied enough.
+	appliedPoll = 5 * time.Millisecond
+	// mergeTimeout bounds one merge, the move of the right range's lease
+	// included.
+	mergeTimeout = 20 * time.Second
+	// mergeAttemptsMax bounds how often a merge asked for by hand is tried.
+	mergeAttemptsMax = 3
+	// LoadSplitRateDefault is when a range is busy, in batches a second: about
+	// what one core evaluates. Below that a split would only make transactions
+	// of several ranges.
+	LoadSplitRateDefault = 5000
+	// loadMemory is how long the rate of a range remembers.
+	loadMemory = 10 * time.Second
+	// sampleEvery is which part of a busy range's batches is sampled;
+	// candidatesMax, samplesMin and sampleFor are how many keys are compared,
+	// and how many samples, over which time, make a verdict.
+	sampleEvery   = 8
+	candidatesMax = 20
+	samplesMin    = 200
+	sampleFor     = 10 * time.Second
+	// dividedShareMax is what may be left together by a split for it to be
+	// worth making; hotKeyShare the part of the requests that makes one key the
+	// load, said every hotKeySayEvery.
+	dividedShareMax = 0.7
+	hotKeyShare     = 0.5
+	hotKeySayEvery  = 10 * time.Minute
+	// loadSplitSticky keeps what load has split from being merged as soon as the
+	// load pauses.
+	loadSplitSticky = 10 * time.Minute
+	// mergeScanEvery, mergeScans: see merge_queue.go; two minutes in all.
+	mergeScanEvery = time.Minute
+	mergeScans     = 2
+	mergesPerScan  = 4
+	// mergeFraction of RangeBytesMax, and mergeRateMax batches a second, are what
+	// small and quiet means.
+	mergeFraction = 4
+	mergeRateMax  = 50.0
+	// rangeLogKept is how long entries of the range log are kept;
+	// rangeLogTrimEvery how often older ones are removed, rangeLogTrimMax how
+	// many at a time.
+	rangeLogKept      = 30 * 24 * time.Hour
+	rangeLogTrimEvery = time.Hour
+	rangeLogTrimMax   = 1000
+	// rateTimeout bounds the question what a neighbour is asked for.
+	rateTimeout = 2 * time.Second
 	// RangeBytesMaxDefault is when a range splits. A split keeps its range
 	// latched while it counts the right half's statistics, and a snapshot holds
 	// two of these in flight; both want small ranges, an idle range's cost wants

@@ -19,7 +19,12 @@ type Metrics struct {
 	Splits, SnapshotsSent, SnapshotsApplied  atomic.Int64
 	// SizeSplits are splits of ranges that were too large; CrowdedWaits are
 	// batches that waited for one.
-	SizeSplits, CrowdedWaits          atomic.Int64
+	SizeSplits, CrowdedWaits atomic.Int64
+	// LoadSplits are splits of ranges that were too busy, QueueMerges merges of
+	// neighbours that were small and quiet.
+	LoadSplits, QueueMerges atomic.Int64
+	// Merges are merges applied, Thaws those given up after the freeze.
+	Merges, Thaws                     atomic.Int64
 	ReplicasAdded, ReplicasRemoved    atomic.Int64
 	MessagesDropped, MessagesReceived atomic.Int64
 	LogTruncations                    atomic.Int64

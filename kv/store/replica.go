@@ -3,6 +3,7 @@ package store
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/concurrency"
@@ -56,6 +57,14 @@ type Replica struct {
 	// removeSoon, if set, asks the next run to remove the replica: it is older
 	// than the replica id it says.
 	removeSoon atomic.Uint64
+	// load is what the range is asked for (load.go); saidHot, of the split
+	// queue, is when its hot key was last reported.
+	load    load
+	saidHot time.Time
+	// mergeSeen counts looks of the merge queue that would merge the range.
+	mergeSeen int
+	// settling is true while somebody finds out how a merge ended.
+	settling atomic.Bool
 	// changing is held by whoever changes the descriptor by an admin request,
 	// so that a split and a replica change wait for each other here rather
 	// than fail in their transactions. A channel: waiting ends with a context.
@@ -104,6 +113,9 @@ type Replica struct {
 		desc    *kvapi.RangeDescriptor
 		lease   kvapi.Lease
 		applied appliedState
+		// freeze is set while the range is frozen for a merge; never changed in
+		// place.
+		freeze *freeze
 		// term, leader and leads are Raft's, as of the last Ready.
 		term   kvapi.Term
 		leader kvapi.ReplicaID
@@ -146,7 +158,7 @@ func newReplica(s *Store, st rangeState, id kvapi.ReplicaID) *Replica {
 	}
 	r.mgr = concurrency.New(cc)
 	desc := st.desc
-	r.mu.desc, r.mu.lease, r.mu.applied, r.mu.gcThreshold = &desc, st.lease, st.applied, st.gcThreshold
+	r.mu.desc, r.mu.lease, r.mu.applied, r.mu.gcThreshold, r.mu.freeze = &desc, st.lease, st.applied, st.gcThreshold, st.freeze
 	r.mu.minProposedAt = s.startedAt
 	r.mu.leaseChanged = make(chan struct{})
 	r.mu.pending = map[commandID]*proposal{}

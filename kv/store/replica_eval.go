@@ -52,6 +52,7 @@ func (r *Replica) admit(ctx context.Context, ba *kvapi.BatchRequest, ts hlc.Time
 	st := r.leaseStatusLocked(now, ts)
 	a := admission{desc: r.mu.desc, lease: r.mu.lease, leaseEnd: st.End, term: r.mu.term, epoch: r.mu.dataEpoch, now: now,
 		stats: r.mu.applied.Stats, gc: r.mu.gcThreshold}
+	frozen := r.mu.freeze.stops(ba)
 	removed, transferring := r.mu.removed, r.mu.transferUntil > now.WallTime
 	r.mu.RUnlock()
 	if removed {
@@ -63,6 +64,9 @@ func (r *Replica) admit(ctx context.Context, ba *kvapi.BatchRequest, ts hlc.Time
 	unchecked := r.store.cfg.Knobs.DisableLeaseCheck && st.Owned
 	if !unchecked && (!st.IsValid() || transferring) {
 		return a, errLeaseMoved
+	}
+	if frozen {
+		return a, errFrozen
 	}
 	return a, r.checkBounds(ba)
 }
@@ -143,7 +147,7 @@ func (r *Replica) evalContext(ba *kvapi.BatchRequest, a admission, g *concurrenc
 	}
 	return &batcheval.EvalContext{
 		Desc: a.desc, NodeID: r.store.ident.NodeID, Now: a.now, Lease: a.lease, GCThreshold: a.gc,
-		Stats: a.stats, Records: txnRecords{r}, Locks: heldLocks{g}, Finished: r.store.txns,
+		Stats: a.stats, Rate: r.load.rate(), Records: txnRecords{r}, Locks: heldLocks{g}, Finished: r.store.txns,
 		Uncertainty: u, ProtectedAsOf: r.store.protectedAsOf(), Removed: r.store.cfg.Knobs.Removed,
 	}
 }

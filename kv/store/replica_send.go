@@ -25,6 +25,9 @@ func (r *Replica) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 	if ba.IsAdmin() {
 		return r.sendAdmin(ctx, ba)
 	}
+	if ba.Requests[0].Kind == kvapi.WaitApplied {
+		return r.waitApplied(ctx, ba)
+	}
 	if asksForPush(ba) {
 		return r.sendPush(ctx, ba)
 	}
@@ -111,6 +114,14 @@ func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kva
 			if guard, err = r.mgr.SequenceRequest(ctx, req); err != nil {
 				return nil, err
 			}
+		case err == errFrozen:
+			r.mgr.Finish(guard)
+			if err := r.waitForThaw(ctx); err != nil {
+				return nil, err
+			}
+			if guard, err = r.mgr.SequenceRequest(ctx, req); err != nil {
+				return nil, err
+			}
 		default:
 			r.mgr.Finish(guard)
 			return nil, err
@@ -124,7 +135,7 @@ func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kva
 // the whole range: a split must not run beside a write of what it moves.
 func declareSpans(ba *kvapi.BatchRequest, desc *kvapi.RangeDescriptor) spanset.Spans {
 	s := batcheval.DeclareSpans(ba, desc)
-	if et := ba.EndTxnRequest(); et != nil && et.Split != nil {
+	if et := ba.EndTxnRequest(); et != nil && (et.Split != nil || et.Merge != nil) {
 		s.Latch(spanset.Write, desc.Span(), hlc.Timestamp{})
 		start, end := keys.RangeLocalSpan(desc.StartKey, desc.EndKey)
 		s.Latch(spanset.Write, kvapi.Span{Key: start, EndKey: end}, hlc.Timestamp{})

@@ -132,6 +132,13 @@ func (r *Replica) makeCommand(ev *evaluated, a admission, batch *storage.Batch) 
 		}
 		h.Split = &splitResult{Trigger: *rep.Split, RightStats: stats}
 	}
+	if rep.Merge != nil {
+		m, err := r.evalMerge(a.desc, rep.Merge)
+		if err != nil {
+			return err
+		}
+		h.Merge = m
+	}
 	if rep.ChangeReplicas != nil {
 		c, err := confChangeBetween(a.desc, &rep.ChangeReplicas.Desc)
 		if err != nil {

@@ -66,6 +66,18 @@ func (s *replicaSet) all() []*Replica {
 	return out
 }
 
+// endingAt returns the initialized replica that ends at a key, or nil.
+func (s *replicaSet) endingAt(k kvapi.Key) *Replica {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, o := range s.mu.byKey {
+		if o.span.EndKey.Equal(k) {
+			return o.r
+		}
+	}
+	return nil
+}
+
 // overlapping returns the initialized replicas that share a key with sp.
 func (s *replicaSet) overlapping(sp kvapi.Span) []*Replica {
 	s.mu.RLock()
@@ -140,10 +152,17 @@ func (s *replicaSet) split(left, right *Replica, leftSpan, rightSpan kvapi.Span,
 	publish()
 }
 
-// resize changes a replica's span (a snapshot over it).
-func (s *replicaSet) resize(r *Replica, span kvapi.Span, publish func()) {
+// subsume gives the spans of replicas to their left neighbour, in one step for
+// every look-up, and forgets them.
+func (s *replicaSet) subsume(left *Replica, gone []*Replica, span kvapi.Span, publish func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.insertLocked(r, span)
+	for _, r := range gone {
+		if s.mu.byID[r.rangeID] == r {
+			delete(s.mu.byID, r.rangeID)
+		}
+		s.dropSpanLocked(r)
+	}
+	s.insertLocked(left, span)
 	publish()
 }

@@ -37,6 +37,9 @@ type stagedSnapshot struct {
 	receiver *snapshot.Receiver
 	header   snapshot.Header
 	applied  bool
+	// subsumed are replicas that were merged into the range; their raftMu is
+	// held.
+	subsumed []*Replica
 }
 
 // prepareSnapshot is Raft's question where a snapshot would stand. raftMu is
@@ -160,16 +163,15 @@ func (s *Store) installSnapshot(rc *snapshot.Receiver, h snapshot.Header) error 
 	if r.raftMu.group == nil {
 		return fmt.Errorf("%s is leaving this node", r.rangeID)
 	}
-	for _, o := range s.replicas.overlapping(h.Desc.Span()) {
-		if o != r {
-			// It has yet to split, or is to be removed: then this one may come.
-			return fmt.Errorf("%s overlaps %s here", &h.Desc, o.Desc())
-		}
-	}
 	if !r.acceptPeer(envs[0]) {
 		return fmt.Errorf("%s does not accept %s", r.rangeID, envs[0])
 	}
-	st := &stagedSnapshot{receiver: rc, header: h}
+	gone, release, err := s.lockSubsumed(r, &h.Desc)
+	defer release()
+	if err != nil {
+		return err
+	}
+	st := &stagedSnapshot{receiver: rc, header: h, subsumed: gone}
 	r.raftMu.staged = st
 	r.step(envs[0].Message)
 	r.readyLocked()
@@ -207,6 +209,9 @@ func (r *Replica) installState(st *stagedSnapshot, a *raftgroup.StorageAppend) e
 	for _, p := range dead {
 		p.finish(unknown)
 	}
+	for _, o := range st.subsumed {
+		o.retire()
+	}
 	if err := r.store.logWriter.Barrier(ctx); err != nil {
 		return err
 	}
@@ -217,16 +222,16 @@ func (r *Replica) installState(st *stagedSnapshot, a *raftgroup.StorageAppend) e
 	hs.Commit = max(hs.Commit, st.header.Index)
 	// If this replica missed a split, the right half comes by a snapshot of its
 	// own: what it holds there goes, in the same step.
-	in := snapshot.Install{HardState: hs, ClearTo: r.Desc().EndKey}
+	in := snapshot.Install{HardState: hs, ClearTo: r.Desc().EndKey, Subsumed: tombstones(st.subsumed)}
 	if err := st.receiver.Apply(ctx, in); err != nil {
 		return err
 	}
 	r.raftMu.log.Reset(raftlog.TruncatedState{Index: st.header.Index, Term: st.header.Term}, hs)
-	return r.reload(st.header.Index)
+	return r.reload(st.header.Index, st.subsumed)
 }
 
 // reload takes the state in memory from the engine after a snapshot.
-func (r *Replica) reload(index kvapi.LogIndex) error {
+func (r *Replica) reload(index kvapi.LogIndex, gone []*Replica) error {
 	state, err := loadRangeState(r.store.cfg.Engine, r.rangeID)
 	if err != nil {
 		return err
@@ -237,10 +242,10 @@ func (r *Replica) reload(index kvapi.LogIndex) error {
 	desc := state.desc
 	r.store.tscache.SetRangeFloor(&desc, r.store.cfg.Clock.Now().Timestamp())
 	r.mgr.OnLeaseChanged(false, state.lease.Sequence)
-	r.store.replicas.resize(r, desc.Span(), func() {
+	r.store.replicas.subsume(r, gone, desc.Span(), func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.mu.desc, r.mu.lease, r.mu.applied, r.mu.gcThreshold = &desc, state.lease, state.applied, state.gcThreshold
+		r.mu.desc, r.mu.lease, r.mu.applied, r.mu.gcThreshold, r.mu.freeze = &desc, state.lease, state.applied, state.gcThreshold, state.freeze
 		r.leaseMovedLocked()
 	})
 	return nil

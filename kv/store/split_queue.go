@@ -102,6 +102,7 @@ func (s *Store) splitLoop() {
 	retry, scan := time.NewTicker(splitRetryMin), time.NewTicker(splitScanEvery)
 	defer retry.Stop()
 	defer scan.Stop()
+	looked := time.Now()
 	for {
 		select {
 		case <-s.stopping:
@@ -109,9 +110,12 @@ func (s *Store) splitLoop() {
 		case <-s.splits.wake:
 		case <-retry.C:
 		case <-scan.C:
+			s.lookAtLoads(time.Since(looked))
+			looked = time.Now()
 			for _, r := range s.replicas.all() {
 				r.size.queued.Store(false)
 				r.noteSize()
+				r.maybeSettleFreeze()
 			}
 		}
 		for _, id := range s.splits.take(time.Now()) {
@@ -176,7 +180,7 @@ func (r *Replica) splitBySize(ctx context.Context, size int64) error {
 		return nil
 	}
 	why := fmt.Sprintf("size: %s, more than %s", megabytes(uint64(size)), megabytes(uint64(limit)))
-	if err := r.adminSplit(ctx, key, why); err != nil {
+	if err := r.adminSplit(ctx, key, splitReason{why: why}); err != nil {
 		return err
 	}
 	r.store.metrics.SizeSplits.Add(1)

@@ -58,6 +58,11 @@ func descriptorKey(id kvapi.RangeID) kvapi.Key {
 	return append(keys.RangeIDReplicatedPrefix(id), "desc"...)
 }
 
+// freezeKey holds the freeze of a range that is being merged: replicated state.
+func freezeKey(id kvapi.RangeID) kvapi.Key {
+	return append(keys.RangeIDReplicatedPrefix(id), "freeze"...)
+}
+
 // rangeState is what a replica loads at its start and keeps in memory.
 type rangeState struct {
 	desc    kvapi.RangeDescriptor
@@ -65,6 +70,8 @@ type rangeState struct {
 	applied appliedState
 	// gcThreshold is where versions may be gone, and below.
 	gcThreshold hlc.Timestamp
+	// freeze is nil unless the range is being merged into its left neighbour.
+	freeze *freeze
 }
 
 // loadRangeState reads the replicated state of a range; an uninitialized
@@ -87,6 +94,11 @@ func loadRangeState(r storage.Reader, id kvapi.RangeID) (rangeState, error) {
 		}
 		return s, err
 	}
+	var f freeze
+	if ok, err := loadRecord(r, freezeKey(id), &f); err != nil || !ok {
+		return s, err
+	}
+	s.freeze = &f
 	return s, nil
 }
 

@@ -157,6 +157,9 @@ func (s *Store) setDefaults() {
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = 3
 	}
+	if c.LoadSplitRate == 0 {
+		c.LoadSplitRate = LoadSplitRateDefault
+	}
 	if c.RangeBytesMax == 0 {
 		c.RangeBytesMax = RangeBytesMaxDefault
 	}
@@ -215,6 +218,9 @@ func (s *Store) Start() {
 	s.background.Go(s.spaceLoop)
 	if s.cfg.Txns != nil {
 		s.background.Go(s.splitLoop)
+		if !s.cfg.Knobs.DisableReplicateLoop {
+			s.background.Go(s.mergeLoop)
+		}
 	}
 	if s.resolver != nil {
 		s.background.Go(s.recordLoop)

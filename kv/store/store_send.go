@@ -48,6 +48,7 @@ func (s *Store) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchR
 		return nil, err
 	}
 	r.gateways.note(ba.Gateway)
+	r.load.note(ba)
 	br, err := r.Send(ctx, ba)
 	if err != nil {
 		return nil, err
@@ -121,7 +122,7 @@ func (s *Store) route(ba *kvapi.BatchRequest) (*Replica, *kvapi.Error) {
 		if r := s.replicas.get(ba.RangeID); r != nil {
 			return r, nil
 		}
-		return nil, kvapi.NewError(kvapi.ErrRangeNotFound, "%s has no replica of %s", s.ident.NodeID, ba.RangeID)
+		return nil, s.rangeGone(ba)
 	}
 	sp, err := addressedSpan(&ba.Requests[0])
 	if err != nil {
@@ -131,6 +132,18 @@ func (s *Store) route(ba *kvapi.BatchRequest) (*Replica, *kvapi.Error) {
 		return r, nil
 	}
 	return nil, kvapi.NewError(kvapi.ErrRangeNotFound, "%s has no replica with %s", s.ident.NodeID, sp.Key)
+}
+
+// rangeGone is the answer for a range that has no replica here. If another one
+// holds the keys, the sender's range may have been merged into it.
+func (s *Store) rangeGone(ba *kvapi.BatchRequest) *kvapi.Error {
+	e := kvapi.NewError(kvapi.ErrRangeNotFound, "%s has no replica of %s", s.ident.NodeID, ba.RangeID)
+	if sp, err := addressedSpan(&ba.Requests[0]); err == nil {
+		if r := s.replicas.lookup(sp.Key); r != nil {
+			e.Infos = append(e.Infos, r.info())
+		}
+	}
+	return e
 }
 
 // RangeReport is what one store knows of one of its ranges, for people.

@@ -77,6 +77,16 @@ func (t *testTxn) SetChangeReplicasTrigger(anchor kvapi.Key, s *kvapi.ChangeRepl
 	t.anchor, t.end.ChangeReplicas = anchor, s
 }
 
+func (t *testTxn) SetMergeTrigger(anchor kvapi.Key, m *kvapi.MergeTrigger) {
+	c := *m
+	t.anchor, t.end.Merge = anchor, &c
+}
+
+func (t *testTxn) Flush(ctx context.Context) (kvapi.TxnMeta, error) {
+	err := t.write(ctx)
+	return t.txn.TxnMeta, err
+}
+
 func (t *testTxn) send(ctx context.Context, q kvapi.Request) (*kvapi.BatchResponse, error) {
 	ba := &kvapi.BatchRequest{}
 	ba.Txn = t.txn.Clone()
@@ -92,28 +102,18 @@ func (t *testTxn) send(ctx context.Context, q kvapi.Request) (*kvapi.BatchRespon
 }
 
 func (t *testTxn) finish(ctx context.Context, err error) error {
-	if len(t.writes) == 0 {
+	if len(t.writes) == 0 && len(t.end.LockSpans) == 0 {
 		return err
 	}
-	if t.anchor == nil {
-		t.anchor, _ = keys.Addr(t.writes[0].Key)
-	}
-	t.txn.AnchorKey = t.anchor
-	for i := range t.writes {
-		if err != nil {
-			break
-		}
-		t.txn.Seq++
-		t.writes[i].Seq = t.txn.Seq
-		_, err = t.send(ctx, t.writes[i])
-		t.end.LockSpans = append(t.end.LockSpans, kvapi.Span{Key: t.writes[i].Key})
+	if err == nil {
+		err = t.write(ctx)
 	}
 	t.end.Commit = err == nil
 	if err == nil && t.txn.ReadTimestamp != t.txn.WriteTimestamp {
 		err, t.end.Commit = fmt.Errorf("pushed: %w", kvapi.NewError(kvapi.ErrTxnRetry, "")), false
 	}
 	if !t.end.Commit {
-		t.end.Split, t.end.ChangeReplicas = nil, nil
+		t.end.Split, t.end.ChangeReplicas, t.end.Merge = nil, nil, nil
 	}
 	t.txn.Seq++
 	end := t.end
@@ -122,6 +122,27 @@ func (t *testTxn) finish(ctx context.Context, err error) error {
 		return endErr
 	}
 	t.resolve(ctx)
+	return err
+}
+
+// write sends what was put since the last time.
+func (t *testTxn) write(ctx context.Context) (err error) {
+	if len(t.writes) == 0 {
+		return nil
+	}
+	if t.anchor == nil {
+		t.anchor, _ = keys.Addr(t.writes[0].Key)
+	}
+	t.txn.AnchorKey = t.anchor
+	for i := range t.writes {
+		t.txn.Seq++
+		t.writes[i].Seq = t.txn.Seq
+		t.end.LockSpans = append(t.end.LockSpans, kvapi.Span{Key: t.writes[i].Key})
+		if _, err = t.send(ctx, t.writes[i]); err != nil {
+			break
+		}
+	}
+	t.writes = nil
 	return err
 }
 

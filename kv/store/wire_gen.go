@@ -341,6 +341,19 @@ func (x *commandHeader) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Freeze != nil {
+		b, at = wire.Begin(b, 22)
+		b = x.Freeze.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.Thaw != 0 {
+		b = wire.AppendUint(b, 23, uint64(x.Thaw))
+	}
+	if x.Merge != nil {
+		b, at = wire.Begin(b, 24)
+		b = x.Merge.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -459,6 +472,159 @@ func (x *commandHeader) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.RemovesUpTo.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 22 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Freeze = new(freeze)
+			if err = x.Freeze.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 23 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Thaw = kvapi.LogIndex(u)
+		case num == 24 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Merge = new(mergeResult)
+			if err = x.Merge.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *freeze) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.Txn.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 2)
+	if b = x.ReadsUntil.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	if x.At != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.At))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *freeze) UnmarshalWire(b []byte) (err error) {
+	*x = freeze{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Txn.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ReadsUntil.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.At = kvapi.LogIndex(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *mergeResult) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.Trigger.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 2)
+	if b = x.RightStats.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 3)
+	if b = x.RightGCThreshold.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *mergeResult) UnmarshalWire(b []byte) (err error) {
+	*x = mergeResult{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Trigger.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.RightStats.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.RightGCThreshold.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

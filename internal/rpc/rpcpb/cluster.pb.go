@@ -70,7 +70,7 @@ func (x DecommissionRequest_Do) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DecommissionRequest_Do.Descriptor instead.
 func (DecommissionRequest_Do) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{16, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // Timestamp is a reading of a hybrid logical clock.
@@ -913,20 +913,22 @@ func (x *RangesResponse) GetRanges() []*Range {
 }
 
 type Range struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RangeId       uint64                 `protobuf:"varint,1,opt,name=range_id,json=rangeId,proto3" json:"range_id,omitempty"`
-	StartKey      []byte                 `protobuf:"bytes,2,opt,name=start_key,json=startKey,proto3" json:"start_key,omitempty"`
-	EndKey        []byte                 `protobuf:"bytes,3,opt,name=end_key,json=endKey,proto3" json:"end_key,omitempty"`
-	Replicas      []uint32               `protobuf:"varint,4,rep,packed,name=replicas,proto3" json:"replicas,omitempty"`
-	Leaseholder   uint32                 `protobuf:"varint,5,opt,name=leaseholder,proto3" json:"leaseholder,omitempty"`
-	Generation    uint64                 `protobuf:"varint,6,opt,name=generation,proto3" json:"generation,omitempty"`
-	LiveBytes     int64                  `protobuf:"varint,7,opt,name=live_bytes,json=liveBytes,proto3" json:"live_bytes,omitempty"`
-	LiveCount     int64                  `protobuf:"varint,8,opt,name=live_count,json=liveCount,proto3" json:"live_count,omitempty"`
-	StartPretty   string                 `protobuf:"bytes,9,opt,name=start_pretty,json=startPretty,proto3" json:"start_pretty,omitempty"`
-	EndPretty     string                 `protobuf:"bytes,10,opt,name=end_pretty,json=endPretty,proto3" json:"end_pretty,omitempty"`
-	GarbageBytes  int64                  `protobuf:"varint,11,opt,name=garbage_bytes,json=garbageBytes,proto3" json:"garbage_bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	RangeId      uint64                 `protobuf:"varint,1,opt,name=range_id,json=rangeId,proto3" json:"range_id,omitempty"`
+	StartKey     []byte                 `protobuf:"bytes,2,opt,name=start_key,json=startKey,proto3" json:"start_key,omitempty"`
+	EndKey       []byte                 `protobuf:"bytes,3,opt,name=end_key,json=endKey,proto3" json:"end_key,omitempty"`
+	Replicas     []uint32               `protobuf:"varint,4,rep,packed,name=replicas,proto3" json:"replicas,omitempty"`
+	Leaseholder  uint32                 `protobuf:"varint,5,opt,name=leaseholder,proto3" json:"leaseholder,omitempty"`
+	Generation   uint64                 `protobuf:"varint,6,opt,name=generation,proto3" json:"generation,omitempty"`
+	LiveBytes    int64                  `protobuf:"varint,7,opt,name=live_bytes,json=liveBytes,proto3" json:"live_bytes,omitempty"`
+	LiveCount    int64                  `protobuf:"varint,8,opt,name=live_count,json=liveCount,proto3" json:"live_count,omitempty"`
+	StartPretty  string                 `protobuf:"bytes,9,opt,name=start_pretty,json=startPretty,proto3" json:"start_pretty,omitempty"`
+	EndPretty    string                 `protobuf:"bytes,10,opt,name=end_pretty,json=endPretty,proto3" json:"end_pretty,omitempty"`
+	GarbageBytes int64                  `protobuf:"varint,11,opt,name=garbage_bytes,json=garbageBytes,proto3" json:"garbage_bytes,omitempty"`
+	// batches_per_second is what the range has been asked for lately.
+	BatchesPerSecond float64 `protobuf:"fixed64,12,opt,name=batches_per_second,json=batchesPerSecond,proto3" json:"batches_per_second,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Range) Reset() {
@@ -1036,16 +1038,122 @@ func (x *Range) GetGarbageBytes() int64 {
 	return 0
 }
 
-type SplitRangeRequest struct {
+func (x *Range) GetBatchesPerSecond() float64 {
+	if x != nil {
+		return x.BatchesPerSecond
+	}
+	return 0
+}
+
+type MergeRangesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// key is where the right one of the two ranges begins.
+	Key           []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeRangesRequest) Reset() {
+	*x = MergeRangesRequest{}
+	mi := &file_cluster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeRangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeRangesRequest) ProtoMessage() {}
+
+func (x *MergeRangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeRangesRequest.ProtoReflect.Descriptor instead.
+func (*MergeRangesRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MergeRangesRequest) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+type MergeRangesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	RangeId       uint64                 `protobuf:"varint,1,opt,name=range_id,json=rangeId,proto3" json:"range_id,omitempty"`
+	MergedRangeId uint64                 `protobuf:"varint,2,opt,name=merged_range_id,json=mergedRangeId,proto3" json:"merged_range_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeRangesResponse) Reset() {
+	*x = MergeRangesResponse{}
+	mi := &file_cluster_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeRangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeRangesResponse) ProtoMessage() {}
+
+func (x *MergeRangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeRangesResponse.ProtoReflect.Descriptor instead.
+func (*MergeRangesResponse) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MergeRangesResponse) GetRangeId() uint64 {
+	if x != nil {
+		return x.RangeId
+	}
+	return 0
+}
+
+func (x *MergeRangesResponse) GetMergedRangeId() uint64 {
+	if x != nil {
+		return x.MergedRangeId
+	}
+	return 0
+}
+
+type SplitRangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// sticky_nanos is for how long no merge undoes it by itself; 0 for ever.
+	StickyNanos   int64 `protobuf:"varint,2,opt,name=sticky_nanos,json=stickyNanos,proto3" json:"sticky_nanos,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SplitRangeRequest) Reset() {
 	*x = SplitRangeRequest{}
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1165,7 @@ func (x *SplitRangeRequest) String() string {
 func (*SplitRangeRequest) ProtoMessage() {}
 
 func (x *SplitRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1178,7 @@ func (x *SplitRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRangeRequest.ProtoReflect.Descriptor instead.
 func (*SplitRangeRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{14}
+	return file_cluster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SplitRangeRequest) GetKey() []byte {
@@ -1078,6 +1186,13 @@ func (x *SplitRangeRequest) GetKey() []byte {
 		return x.Key
 	}
 	return nil
+}
+
+func (x *SplitRangeRequest) GetStickyNanos() int64 {
+	if x != nil {
+		return x.StickyNanos
+	}
+	return 0
 }
 
 type SplitRangeResponse struct {
@@ -1090,7 +1205,7 @@ type SplitRangeResponse struct {
 
 func (x *SplitRangeResponse) Reset() {
 	*x = SplitRangeResponse{}
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1217,7 @@ func (x *SplitRangeResponse) String() string {
 func (*SplitRangeResponse) ProtoMessage() {}
 
 func (x *SplitRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1230,7 @@ func (x *SplitRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRangeResponse.ProtoReflect.Descriptor instead.
 func (*SplitRangeResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{15}
+	return file_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SplitRangeResponse) GetLeftRangeId() uint64 {
@@ -1142,7 +1257,7 @@ type DecommissionRequest struct {
 
 func (x *DecommissionRequest) Reset() {
 	*x = DecommissionRequest{}
-	mi := &file_cluster_proto_msgTypes[16]
+	mi := &file_cluster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1269,7 @@ func (x *DecommissionRequest) String() string {
 func (*DecommissionRequest) ProtoMessage() {}
 
 func (x *DecommissionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[16]
+	mi := &file_cluster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1282,7 @@ func (x *DecommissionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecommissionRequest.ProtoReflect.Descriptor instead.
 func (*DecommissionRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{16}
+	return file_cluster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DecommissionRequest) GetNodeId() uint32 {
@@ -1201,7 +1316,7 @@ type DecommissionResponse struct {
 
 func (x *DecommissionResponse) Reset() {
 	*x = DecommissionResponse{}
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1328,7 @@ func (x *DecommissionResponse) String() string {
 func (*DecommissionResponse) ProtoMessage() {}
 
 func (x *DecommissionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1341,7 @@ func (x *DecommissionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecommissionResponse.ProtoReflect.Descriptor instead.
 func (*DecommissionResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{17}
+	return file_cluster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DecommissionResponse) GetMembership() string {
@@ -1274,7 +1389,7 @@ type PlannedMoves struct {
 
 func (x *PlannedMoves) Reset() {
 	*x = PlannedMoves{}
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1401,7 @@ func (x *PlannedMoves) String() string {
 func (*PlannedMoves) ProtoMessage() {}
 
 func (x *PlannedMoves) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1414,7 @@ func (x *PlannedMoves) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMoves.ProtoReflect.Descriptor instead.
 func (*PlannedMoves) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{18}
+	return file_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PlannedMoves) GetTo() uint32 {
@@ -1328,7 +1443,7 @@ type Blocker struct {
 
 func (x *Blocker) Reset() {
 	*x = Blocker{}
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1455,7 @@ func (x *Blocker) String() string {
 func (*Blocker) ProtoMessage() {}
 
 func (x *Blocker) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1468,7 @@ func (x *Blocker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blocker.ProtoReflect.Descriptor instead.
 func (*Blocker) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{19}
+	return file_cluster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Blocker) GetWhy() string {
@@ -1387,7 +1502,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1514,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1527,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{20}
+	return file_cluster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DrainRequest) GetShutdown() bool {
@@ -1432,7 +1547,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1559,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1572,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{21}
+	return file_cluster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DrainResponse) GetLeasesLeft() int64 {
@@ -1542,7 +1657,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04dead\x18\x11 \x01(\bR\x04dead\"\x0f\n" +
 	"\rRangesRequest\":\n" +
 	"\x0eRangesResponse\x12(\n" +
-	"\x06ranges\x18\x01 \x03(\v2\x10.cairn.rpc.RangeR\x06ranges\"\xdb\x02\n" +
+	"\x06ranges\x18\x01 \x03(\v2\x10.cairn.rpc.RangeR\x06ranges\"\x89\x03\n" +
 	"\x05Range\x12\x19\n" +
 	"\brange_id\x18\x01 \x01(\x04R\arangeId\x12\x1b\n" +
 	"\tstart_key\x18\x02 \x01(\fR\bstartKey\x12\x17\n" +
@@ -1560,9 +1675,16 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"end_pretty\x18\n" +
 	" \x01(\tR\tendPretty\x12#\n" +
-	"\rgarbage_bytes\x18\v \x01(\x03R\fgarbageBytes\"%\n" +
+	"\rgarbage_bytes\x18\v \x01(\x03R\fgarbageBytes\x12,\n" +
+	"\x12batches_per_second\x18\f \x01(\x01R\x10batchesPerSecond\"&\n" +
+	"\x12MergeRangesRequest\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\"X\n" +
+	"\x13MergeRangesResponse\x12\x19\n" +
+	"\brange_id\x18\x01 \x01(\x04R\arangeId\x12&\n" +
+	"\x0fmerged_range_id\x18\x02 \x01(\x04R\rmergedRangeId\"H\n" +
 	"\x11SplitRangeRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\fR\x03key\"^\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12!\n" +
+	"\fsticky_nanos\x18\x02 \x01(\x03R\vstickyNanos\"^\n" +
 	"\x12SplitRangeResponse\x12\"\n" +
 	"\rleft_range_id\x18\x01 \x01(\x04R\vleftRangeId\x12$\n" +
 	"\x0eright_range_id\x18\x02 \x01(\x04R\frightRangeId\"\x88\x01\n" +
@@ -1598,14 +1720,15 @@ const file_cluster_proto_rawDesc = "" +
 	"\aCluster\x127\n" +
 	"\x04Join\x12\x16.cairn.rpc.JoinRequest\x1a\x17.cairn.rpc.JoinResponse\x127\n" +
 	"\x04Init\x12\x16.cairn.rpc.InitRequest\x1a\x17.cairn.rpc.InitResponse\x12<\n" +
-	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\xda\x02\n" +
+	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\xa8\x03\n" +
 	"\x05Admin\x12:\n" +
 	"\x05Nodes\x12\x17.cairn.rpc.NodesRequest\x1a\x18.cairn.rpc.NodesResponse\x12=\n" +
 	"\x06Ranges\x12\x18.cairn.rpc.RangesRequest\x1a\x19.cairn.rpc.RangesResponse\x12I\n" +
 	"\n" +
 	"SplitRange\x12\x1c.cairn.rpc.SplitRangeRequest\x1a\x1d.cairn.rpc.SplitRangeResponse\x12O\n" +
 	"\fDecommission\x12\x1e.cairn.rpc.DecommissionRequest\x1a\x1f.cairn.rpc.DecommissionResponse\x12:\n" +
-	"\x05Drain\x12\x17.cairn.rpc.DrainRequest\x1a\x18.cairn.rpc.DrainResponseB-Z+github.com/cairndb/cairn/internal/rpc/rpcpbb\x06proto3"
+	"\x05Drain\x12\x17.cairn.rpc.DrainRequest\x1a\x18.cairn.rpc.DrainResponse\x12L\n" +
+	"\vMergeRanges\x12\x1d.cairn.rpc.MergeRangesRequest\x1a\x1e.cairn.rpc.MergeRangesResponseB-Z+github.com/cairndb/cairn/internal/rpc/rpcpbb\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -1620,7 +1743,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_cluster_proto_goTypes = []any{
 	(DecommissionRequest_Do)(0),  // 0: cairn.rpc.DecommissionRequest.Do
 	(*Timestamp)(nil),            // 1: cairn.rpc.Timestamp
@@ -1637,14 +1760,16 @@ var file_cluster_proto_goTypes = []any{
 	(*RangesRequest)(nil),        // 12: cairn.rpc.RangesRequest
 	(*RangesResponse)(nil),       // 13: cairn.rpc.RangesResponse
 	(*Range)(nil),                // 14: cairn.rpc.Range
-	(*SplitRangeRequest)(nil),    // 15: cairn.rpc.SplitRangeRequest
-	(*SplitRangeResponse)(nil),   // 16: cairn.rpc.SplitRangeResponse
-	(*DecommissionRequest)(nil),  // 17: cairn.rpc.DecommissionRequest
-	(*DecommissionResponse)(nil), // 18: cairn.rpc.DecommissionResponse
-	(*PlannedMoves)(nil),         // 19: cairn.rpc.PlannedMoves
-	(*Blocker)(nil),              // 20: cairn.rpc.Blocker
-	(*DrainRequest)(nil),         // 21: cairn.rpc.DrainRequest
-	(*DrainResponse)(nil),        // 22: cairn.rpc.DrainResponse
+	(*MergeRangesRequest)(nil),   // 15: cairn.rpc.MergeRangesRequest
+	(*MergeRangesResponse)(nil),  // 16: cairn.rpc.MergeRangesResponse
+	(*SplitRangeRequest)(nil),    // 17: cairn.rpc.SplitRangeRequest
+	(*SplitRangeResponse)(nil),   // 18: cairn.rpc.SplitRangeResponse
+	(*DecommissionRequest)(nil),  // 19: cairn.rpc.DecommissionRequest
+	(*DecommissionResponse)(nil), // 20: cairn.rpc.DecommissionResponse
+	(*PlannedMoves)(nil),         // 21: cairn.rpc.PlannedMoves
+	(*Blocker)(nil),              // 22: cairn.rpc.Blocker
+	(*DrainRequest)(nil),         // 23: cairn.rpc.DrainRequest
+	(*DrainResponse)(nil),        // 24: cairn.rpc.DrainResponse
 }
 var file_cluster_proto_depIdxs = []int32{
 	1,  // 0: cairn.rpc.JoinRequest.now:type_name -> cairn.rpc.Timestamp
@@ -1655,26 +1780,28 @@ var file_cluster_proto_depIdxs = []int32{
 	11, // 5: cairn.rpc.NodesResponse.nodes:type_name -> cairn.rpc.Node
 	14, // 6: cairn.rpc.RangesResponse.ranges:type_name -> cairn.rpc.Range
 	0,  // 7: cairn.rpc.DecommissionRequest.do:type_name -> cairn.rpc.DecommissionRequest.Do
-	19, // 8: cairn.rpc.DecommissionResponse.plan:type_name -> cairn.rpc.PlannedMoves
-	20, // 9: cairn.rpc.DecommissionResponse.blockers:type_name -> cairn.rpc.Blocker
+	21, // 8: cairn.rpc.DecommissionResponse.plan:type_name -> cairn.rpc.PlannedMoves
+	22, // 9: cairn.rpc.DecommissionResponse.blockers:type_name -> cairn.rpc.Blocker
 	2,  // 10: cairn.rpc.Cluster.Join:input_type -> cairn.rpc.JoinRequest
 	4,  // 11: cairn.rpc.Cluster.Init:input_type -> cairn.rpc.InitRequest
 	8,  // 12: cairn.rpc.Cluster.Gossip:input_type -> cairn.rpc.GossipMessage
 	9,  // 13: cairn.rpc.Admin.Nodes:input_type -> cairn.rpc.NodesRequest
 	12, // 14: cairn.rpc.Admin.Ranges:input_type -> cairn.rpc.RangesRequest
-	15, // 15: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
-	17, // 16: cairn.rpc.Admin.Decommission:input_type -> cairn.rpc.DecommissionRequest
-	21, // 17: cairn.rpc.Admin.Drain:input_type -> cairn.rpc.DrainRequest
-	3,  // 18: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
-	5,  // 19: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
-	8,  // 20: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
-	10, // 21: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
-	13, // 22: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
-	16, // 23: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
-	18, // 24: cairn.rpc.Admin.Decommission:output_type -> cairn.rpc.DecommissionResponse
-	22, // 25: cairn.rpc.Admin.Drain:output_type -> cairn.rpc.DrainResponse
-	18, // [18:26] is the sub-list for method output_type
-	10, // [10:18] is the sub-list for method input_type
+	17, // 15: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
+	19, // 16: cairn.rpc.Admin.Decommission:input_type -> cairn.rpc.DecommissionRequest
+	23, // 17: cairn.rpc.Admin.Drain:input_type -> cairn.rpc.DrainRequest
+	15, // 18: cairn.rpc.Admin.MergeRanges:input_type -> cairn.rpc.MergeRangesRequest
+	3,  // 19: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
+	5,  // 20: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
+	8,  // 21: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
+	10, // 22: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
+	13, // 23: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
+	18, // 24: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
+	20, // 25: cairn.rpc.Admin.Decommission:output_type -> cairn.rpc.DecommissionResponse
+	24, // 26: cairn.rpc.Admin.Drain:output_type -> cairn.rpc.DrainResponse
+	16, // 27: cairn.rpc.Admin.MergeRanges:output_type -> cairn.rpc.MergeRangesResponse
+	19, // [19:28] is the sub-list for method output_type
+	10, // [10:19] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
 	10, // [10:10] is the sub-list for extension extendee
 	0,  // [0:10] is the sub-list for field type_name
@@ -1691,7 +1818,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -221,6 +221,7 @@ const (
 	Admin_SplitRange_FullMethodName   = "/cairn.rpc.Admin/SplitRange"
 	Admin_Decommission_FullMethodName = "/cairn.rpc.Admin/Decommission"
 	Admin_Drain_FullMethodName        = "/cairn.rpc.Admin/Drain"
+	Admin_MergeRanges_FullMethodName  = "/cairn.rpc.Admin/MergeRanges"
 )
 
 // AdminClient is the client API for Admin service.
@@ -237,6 +238,7 @@ type AdminClient interface {
 	Decommission(ctx context.Context, in *DecommissionRequest, opts ...grpc.CallOption) (*DecommissionResponse, error)
 	// Drain takes the node that is asked out of service, and returns when it is.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
+	MergeRanges(ctx context.Context, in *MergeRangesRequest, opts ...grpc.CallOption) (*MergeRangesResponse, error)
 }
 
 type adminClient struct {
@@ -297,6 +299,16 @@ func (c *adminClient) Drain(ctx context.Context, in *DrainRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *adminClient) MergeRanges(ctx context.Context, in *MergeRangesRequest, opts ...grpc.CallOption) (*MergeRangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MergeRangesResponse)
+	err := c.cc.Invoke(ctx, Admin_MergeRanges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -311,6 +323,7 @@ type AdminServer interface {
 	Decommission(context.Context, *DecommissionRequest) (*DecommissionResponse, error)
 	// Drain takes the node that is asked out of service, and returns when it is.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
+	MergeRanges(context.Context, *MergeRangesRequest) (*MergeRangesResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -335,6 +348,9 @@ func (UnimplementedAdminServer) Decommission(context.Context, *DecommissionReque
 }
 func (UnimplementedAdminServer) Drain(context.Context, *DrainRequest) (*DrainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
+}
+func (UnimplementedAdminServer) MergeRanges(context.Context, *MergeRangesRequest) (*MergeRangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MergeRanges not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -447,6 +463,24 @@ func _Admin_Drain_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_MergeRanges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MergeRangesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).MergeRanges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_MergeRanges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).MergeRanges(ctx, req.(*MergeRangesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -473,6 +507,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Drain",
 			Handler:    _Admin_Drain_Handler,
+		},
+		{
+			MethodName: "MergeRanges",
+			Handler:    _Admin_MergeRanges_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

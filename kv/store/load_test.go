@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+// busy sends the gets that key draws, 400 a second of virtual time, for a while.
+func (c *cluster) busy(within time.Duration, key func() string) {
+	for began := time.Now(); time.Since(began) < within; time.Sleep(10 * time.Millisecond) {
+		for range 4 {
+			if _, err := c.get(key()); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	}
+}
+
+func busyCluster(t *testing.T) *cluster {
+	c := newClusterWith(t, 3, quiet, func(cfg *Config) { cfg.LoadSplitRate = 100 })
+	c.replicateEverywhere()
+	if err := c.split("0"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestABusyRangeSplitsWhereItsLoadDivides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := busyCluster(t)
+		rng := rand.New(rand.NewPCG(1, 1))
+		// Nine tenths of the keys are above 900, nine tenths of the load below 100.
+		c.busy(30*time.Second, func() string {
+			if rng.IntN(10) == 0 {
+				return fmt.Sprintf("%03d", 100+rng.IntN(900))
+			}
+			return fmt.Sprintf("%03d", rng.IntN(100))
+		})
+		log := c.rangeLog()
+		if len(log) < 2 || !strings.HasPrefix(log[1].Why, "load: ") {
+			t.Fatalf("range log: %+v", log)
+		}
+		if at := log[1].Key; at.Less(tkey("040")) || tkey("070").Less(at) {
+			t.Errorf("split at %s", at)
+		}
+		// A quiet range does not split, and what load has split stays for a while.
+		time.Sleep(30 * time.Second)
+		n := len(c.tiles())
+		for range 3 {
+			c.mergeScan()
+		}
+		if now := len(c.tiles()); now != n {
+			t.Errorf("%d ranges, there were %d", now, n)
+		}
+		c.checkConsistency()
+	})
+}
+
+func TestALoadOfOneKeyIsSaidAndNotSplit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := busyCluster(t)
+		c.mustPut("hot", "1")
+		n := 0
+		c.busy(30*time.Second, func() string {
+			if n++; n%10 == 0 {
+				return fmt.Sprint(n % 1000)
+			}
+			return "hot"
+		})
+		log := c.rangeLog()
+		if len(log) != 2 || log[1].Kind != kvapi.EventHotKey || !log[1].Key.Equal(tkey("hot")) {
+			t.Errorf("range log: %+v", log)
+		}
+	})
+}
+
+// Scans across everything leave no key at which a split would help.
+func TestALoadOfScansIsNotSplit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := busyCluster(t)
+		scan := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.Scan, Key: tkey("0"), EndKey: tkey("9")})
+		for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(2 * time.Millisecond) {
+			if _, err := c.Send(context.Background(), scan); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if log := c.rangeLog(); len(log) != 1 {
+			t.Errorf("range log: %+v", log)
+		}
+	})
+}
+
+// mergeScan lets every store look for neighbours to merge.
+func (c *cluster) mergeScan() {
+	time.Sleep(time.Second)
+	for id := range c.nodes {
+		if n := c.up(id); n != nil {
+			n.store.MergeOnce(context.Background())
+		}
+	}
+}
+
+func TestSmallNeighboursMerge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := tkey("")
+		c := newClusterWith(t, 3, quiet, func(cfg *Config) {
+			cfg.RangeBytesMax = testRangeBytes
+			cfg.KeepBoundary = func(_ context.Context, k kvapi.Key) bool { return k.Equal(kept) }
+		})
+		c.replicateEverywhere()
+		for _, at := range []string{"", "c", "e", "g"} {
+			if err := c.split(at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sticky := kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("k"), StickyUntil: c.clockNow().AddNanos(int64(2 * time.Minute))}
+		if err := c.admin(sticky); err != nil {
+			t.Fatal(err)
+		}
+		for i := range testRangeBytes / 4 / 1000 { // not small any more
+			c.mustPut(fmt.Sprintf("e%02d", i), strings.Repeat("x", 1000))
+		}
+		starts := func() (out []string) {
+			for _, d := range c.tiles()[3:] {
+				out = append(out, string(d.StartKey[len(kept):]))
+			}
+			return out
+		}
+		time.Sleep(30 * time.Second) // until nothing of this counts as load
+		c.mergeScan()
+		if got := starts(); len(got) != 5 {
+			t.Errorf("after one look: %q", got)
+		}
+		for range 10 {
+			c.mergeScan()
+		}
+		if got := fmt.Sprintf("%q", starts()); got != `["" "e" "g" "k"]` {
+			t.Errorf("ranges begin at %s", got)
+		}
+		time.Sleep(2 * time.Minute)
+		for range 10 {
+			c.mergeScan()
+		}
+		if got := fmt.Sprintf("%q", starts()); got != `["" "e" "g"]` {
+			t.Errorf("after its time ranges begin at %s", got)
+		}
+		c.checkConsistency()
+	})
+}
+
+func TestTheRangeLogForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		if err := c.split("c"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if err := c.split("e"); err != nil {
+			t.Fatal(err)
+		}
+		for id := range c.nodes {
+			if err := c.nodes[id].store.trimRangeLog(context.Background(), 5*time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if log := c.rangeLog(); len(log) != 1 || !log[0].Key.Equal(tkey("e")) {
+			t.Errorf("range log: %+v", log)
+		}
+	})
+}
+
+func BenchmarkLoadNote(b *testing.B) {
+	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.Get, Key: tkey("a")})
+	for _, hot := range []bool{false, true} {
+		b.Run(fmt.Sprintf("hot=%t", hot), func(b *testing.B) {
+			var l load
+			if hot {
+				l.sampler.Store(newSampler())
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				l.note(ba)
+			}
+		})
+	}
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairndb/cairn/kv/kvapi"
+)
+
+func (c *cluster) split(key string) error {
+	return c.admin(kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey(key)})
+}
+
+// merge joins what meets at a key.
+func (c *cluster) merge(key string) error {
+	q := kvapi.Request{Kind: kvapi.AdminMerge, Key: leftOf(key), Value: tkey(key)}
+	_, err := c.nodes[c.leader(q.Key)].store.Send(context.Background(), (&kvapi.BatchRequest{}).Add(q))
+	return err.AsError()
+}
+
+// mergeSoon merges, again while followers are behind.
+func (c *cluster) mergeSoon(key string) {
+	c.t.Helper()
+	c.eventually("merge at "+key, 30*time.Second, func() error { return c.merge(key) })
+}
+
+// leftOf is a key just below another.
+func leftOf(key string) kvapi.Key {
+	k := tkey(key)
+	k[len(k)-1]--
+	return append(k, 0xff)
+}
+
+func TestMerge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 26 {
+			c.mustPut(string(rune('a'+i)), fmt.Sprint(i))
+		}
+		before := c.tiles()
+		c.mergeSoon("m")
+		if after := c.tiles(); len(after) != len(before)-1 {
+			t.Errorf("%d ranges, there were %d", len(after), len(before))
+		}
+		for i := range 26 {
+			c.mustGet(string(rune('a'+i)), fmt.Sprint(i))
+			c.mustPut(string(rune('a'+i)), fmt.Sprint(-i))
+		}
+		c.checkConsistency()
+		// And again, at the same key: generations tell the ranges apart.
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		c.mergeSoon("m")
+		c.mustGet("z", "-25")
+		c.checkConsistency()
+		log := c.rangeLog()
+		if e := log[1]; len(log) != 4 || e.Kind != kvapi.EventMerge || !e.Key.Equal(tkey("m")) {
+			t.Errorf("range log: %+v", log)
+		}
+		if err := c.merge("m"); err != nil {
+			t.Errorf("merging what is merged: %v", err)
+		}
+	})
+}
+
+// Clients at work while the ranges beneath them come and go.
+func TestMergesUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		var acked [4]int
+		for w := range 4 {
+			wg.Go(func() {
+				for i := 1; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					key := fmt.Sprintf("%c/%d", 'a'+i%8, w)
+					if err := c.put(key, fmt.Sprint(i)); err != nil {
+						t.Errorf("put: %v", err)
+						return
+					}
+					if v, err := c.get(key); err != nil || v != fmt.Sprint(i) {
+						t.Errorf("get %s: %q, %v; want %d", key, v, err, i)
+						return
+					}
+					acked[w] = i
+					time.Sleep(time.Millisecond)
+				}
+			})
+		}
+		for range 5 {
+			for _, at := range strings.Split("c e g", " ") {
+				if err := c.split(at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, at := range strings.Split("e c g", " ") {
+				c.mergeSoon(at)
+			}
+		}
+		close(stop)
+		wg.Wait()
+		for w := range 4 {
+			for i := max(1, acked[w]-7); i <= acked[w]; i++ {
+				c.mustGet(fmt.Sprintf("%c/%d", 'a'+i%8, w), fmt.Sprint(i))
+			}
+		}
+		if n := len(c.tiles()); n != 3 {
+			t.Errorf("%d ranges", n)
+		}
+		c.checkConsistency()
+	})
+}
+
+func TestMergeWhatCannotBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		away := c.followerOf(tkey("n"))
+		if err := c.admin(kvapi.Request{Kind: kvapi.AdminChangeReplicas, Key: tkey("n"),
+			Change: &kvapi.ReplicaChange{Remove: []kvapi.NodeID{away}}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.merge("m"); err == nil || !strings.Contains(err.Error(), "not on the same nodes") {
+			t.Errorf("ranges on different nodes: %v", err)
+		}
+		if err := c.admin(kvapi.Request{Kind: kvapi.AdminMerge, Key: kvapi.Key("\x04x"), Value: kvapi.Key("\x05")}); err == nil {
+			t.Error("the system's range and the tables' were merged")
+		}
+		if err := c.merge("q"); err != nil {
+			t.Errorf("no range begins at q: %v", err)
+		}
+	})
+}
