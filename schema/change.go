@@ -121,6 +121,13 @@ func (r *Resolver) Created(id DescID) bool {
 	return ok && e == nil
 }
 
+// ShareRanges says whether tables created from now on stay in the range that
+// their first key is in, with the table before them. A transaction over tables
+// of one range commits in one phase: one consensus round, and neither intents
+// nor a record. Otherwise every new table starts a range of its own, whose lease
+// can be anywhere.
+func (r *Resolver) ShareRanges(share bool) { r.shareRanges = share }
+
 // Put creates a descriptor (Version 0) or replaces the one of its ID. An
 // existing one must have been held, unless it is a database or schema.
 func (r *Resolver) Put(o Object) {
@@ -135,7 +142,7 @@ func (r *Resolver) Put(o Object) {
 		h.Version = base.object.Head().Version + 1
 	} else {
 		h.Version = 1
-		if t, ok := o.(*Table); ok && old == nil {
+		if t, ok := o.(*Table); ok && old == nil && !r.shareRanges {
 			d.created = append(d.created, t.ID)
 		}
 	}

@@ -30,6 +30,8 @@ type Resolver struct {
 	ddl *changes
 	// expires is the earliest expiry of what could not be renewed.
 	expires hlc.Timestamp
+	// shareRanges is set by ShareRanges.
+	shareRanges bool
 }
 
 type usedEntry struct {

@@ -123,6 +123,7 @@ func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone
 	if err != nil {
 		return err
 	}
+	s.tx.r.ShareRanges(s.vars.get(sharedRanges) == "on")
 	env := s.bindEnv(snap)
 	var noticeErr error
 	tag, err := ddl.Exec(ctx, ddl.Env{
