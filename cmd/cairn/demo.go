@@ -61,7 +61,7 @@ func freeAddr(port int) (string, error) {
 }
 
 func runDemo(cmd *cobra.Command, count int, keep string) error {
-	tuneGC()
+	defer tuneGC()()
 	dir := keep
 	if dir == "" {
 		tmp, err := os.MkdirTemp("", "cairn-demo-")

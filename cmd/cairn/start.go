@@ -173,7 +173,7 @@ const drainMax = 10 * time.Second
 
 // runNode runs a node until a signal ends it.
 func runNode(cmd *cobra.Command, cfg node.Config) error {
-	tuneGC()
+	defer tuneGC()()
 	cfg.Ballast = true
 	ctx := cmd.Context()
 	n, err := node.Start(ctx, cfg)

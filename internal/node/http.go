@@ -102,6 +102,14 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("raft_proposals_total", "Commands given to Raft, a consensus round each.", &m.Proposals),
 		counter("raft_applied_total", "Commands that had an effect.", &m.Applied),
 		counter("raft_rejected_total", "Commands without effect: their lease had been overtaken.", &m.Rejected),
+		counter("raft_turns_total", "Turns of replicas.", &m.Turns),
+		counter("raft_readies_total", "What the turns led to in Raft.", &m.Readies),
+		counter("raft_apply_batches_total", "Engine batches of applied commands.", &m.ApplyBatches),
+		counter("log_appends_total", "Appends to Raft logs.", &c.Store.LogStats().Appends),
+		counter("log_batches_total", "Engine batches of appends.", &c.Store.LogStats().Batches),
+		{Name: "engine_syncs_total", Help: "Syncs of the write-ahead log.", Value: func() float64 {
+			return float64(c.Store.Engine().Syncs())
+		}},
 		counter("lease_requests_total", "Lease commands, renewals included.", &m.LeaseRequests),
 		counter("range_splits_total", "Splits applied.", &m.Splits),
 		counter("range_size_splits_total", "Ranges that were split here because they were too large.", &m.SizeSplits),
@@ -120,6 +128,8 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("txn_restarts_total", "Transactions that had to start again.", &t.Restarts),
 		counter("txn_ambiguous_total", "Commits whose outcome could not be told.", &t.Ambiguous),
 		counter("rpc_calls_total", "Calls sent to other nodes.", &r.Stats.Calls),
+		counter("rpc_frames_total", "Messages, calls and answers sent to other nodes.", &r.Stats.Frames),
+		counter("rpc_batches_total", "Writes to streams that they shared.", &r.Stats.Batches),
 		counter("rpc_dropped_total", "Messages that did not fit a queue.", &r.Stats.Dropped),
 		counter("sql_connections_total", "SQL connections accepted.", &lateCounter{w, func(w *Node) int64 { return w.wire.Accepted.Load() }}),
 		{Name: "sql_connections", Help: "SQL connections open.", Gauge: true, Value: func() float64 {

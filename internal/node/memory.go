@@ -18,14 +18,14 @@ const (
 	cacheBytesMax = 4 << 30
 )
 
-func defaultCache() int64 { return cacheFor(memoryBytes()) }
+func defaultCache() int64 { return cacheFor(MemoryBytes()) }
 
 func cacheFor(memoryBytes int64) int64 {
 	return min(max(memoryBytes/cachePart, cacheBytesMin), cacheBytesMax)
 }
 
-// memoryBytes returns the memory this process may use, 0 if that is unknown.
-func memoryBytes() int64 {
+// MemoryBytes returns the memory this process may use, 0 if that is unknown.
+func MemoryBytes() int64 {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {
 		return 0

@@ -13,7 +13,7 @@ func TestCacheSize(t *testing.T) {
 			t.Errorf("%d bytes of memory: a cache of %d, want %d", c.memory, got, c.want)
 		}
 	}
-	if memoryBytes() <= 0 {
+	if MemoryBytes() <= 0 {
 		t.Error("the machine's memory is unknown")
 	}
 }

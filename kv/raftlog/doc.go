@@ -1,19 +1,20 @@
 // Package raftlog keeps the Raft logs of all of a node's ranges in its one
 // engine, and answers when what was appended is durable.
 //
-//	range workers          writer goroutine         waiter goroutine
-//	Writer.Append ──▶ queue ──▶ one batch of all ──▶ FIFO ──▶ Wait (sync)
-//	  (memory state               ranges' appends,             │
-//	   moves at once)             CommitPipelined              ▼
-//	                                                     done(responses)
+//	range workers          writer goroutine
+//	Writer.Append ──▶ queue ──▶ one batch of all ──▶ sync ──▶ done(responses)
+//	  (memory state    ▲          ranges' appends               │
+//	   moves at once)  └────────── what came meanwhile ◀────────┘
 //
-// The writer takes whatever has queued up while it wrote the last batch and
-// commits it as one, without waiting for its sync; the waiter waits for the
-// syncs in order and calls the ranges back. So any number of ranges share
-// commits and syncs, and the disk is never idle while somebody waits.
-// The simpler idea, each range committing with sync, costs a sync per range;
-// the next simpler, one goroutine that commits and waits, leaves the disk
-// idle while it builds batches and the builder idle while the disk syncs.
+// The writer takes whatever has queued up while the last batch became durable,
+// commits it as one batch, waits for its sync and calls the ranges back. So any
+// number of ranges share commits and syncs. The simpler idea, each range
+// committing with sync, costs a sync per range. The next better one, a second
+// goroutine that waits for the syncs while the writer commits more, gains
+// little, since a disk that is syncing does not sync what comes meanwhile
+// either; it costs smaller batches, more syncs, and a switch of goroutines for
+// each. Between two syncs the disk is idle for as long as it takes to build a
+// batch, some tens of microseconds.
 //
 // On disk, below the range's unreplicated prefix: "hard" (HardState),
 // "truncated" (TruncatedState), "log" + index (an entry, with checksum).

@@ -11,9 +11,6 @@ const (
 	// batchBytesMax ends a batch, so that the first of many appends does not
 	// wait for megabytes of others.
 	batchBytesMax = 1 << 20
-	// syncsMax bounds commits waiting for their sync. Pebble blocks at about
-	// four thousand, holding its commit pipeline; this is far below.
-	syncsMax = 256
 	// rangeDeleteMin is the number of keys from which one range deletion is
 	// cheaper than a point deletion each. Every read of the log below a range
 	// deletion pays for it until it is flushed.

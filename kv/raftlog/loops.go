@@ -5,19 +5,21 @@ import (
 	"fmt"
 	"runtime"
 	"time"
-
-	"github.com/cairndb/cairn/kv/storage"
 )
 
-// writeLoop commits what is queued, a batch at a time, until the writer stops.
+// writeLoop commits what is queued, a batch at a time, waits until it is
+// durable and calls back (I1), until the writer stops.
 func (w *Writer) writeLoop() {
-	defer close(w.syncs)
 	for {
 		items := w.take()
 		if items == nil {
 			return
 		}
-		if err := w.commit(items); err != nil {
+		g, err := w.commit(items)
+		if err == nil {
+			err = w.finish(g)
+		}
+		if err != nil {
 			w.fail(err)
 			return
 		}
@@ -55,61 +57,45 @@ func (w *Writer) take() []item {
 }
 
 // commit writes items as one batch: synced if somebody waits, and not at all
-// if there is nothing to write and nothing unsynced before (the group's turn
-// in the FIFO then says all there is to say).
-func (w *Writer) commit(items []item) error {
+// if there is nothing to write and nothing unsynced before.
+func (w *Writer) commit(items []item) (group, error) {
+	w.Stats.Appends.Add(int64(len(items)))
+	w.Stats.Batches.Add(1)
 	waited, writes := false, false
 	for i := range items {
 		waited = waited || items[i].done != nil
 		writes = writes || !items[i].write.empty()
 	}
+	g := group{items: items}
 	if !writes && !w.unsynced {
-		w.syncs <- group{items: items}
-		return nil
+		return g, nil
 	}
 	b := w.eng.NewBatch()
 	for i := range items {
 		var err error
 		if w.scratch, err = items[i].write.addTo(b, w.scratch); err != nil {
-			return fmt.Errorf("raftlog: append to %s: %w", items[i].write.id, err)
+			return g, fmt.Errorf("raftlog: append to %s: %w", items[i].write.id, err)
 		}
 	}
 	if cap(w.scratch) > batchBytesMax {
 		w.scratch = nil
 	}
-	if !waited {
-		w.unsynced = true
-		if err := w.eng.Commit(b, false); err != nil {
-			return fmt.Errorf("raftlog: append: %w", err)
+	w.unsynced = !waited
+	if waited && w.o.Knobs.SyncTime == nil {
+		g.batch = b
+		if err := w.eng.CommitPipelined(b); err != nil {
+			return g, fmt.Errorf("raftlog: append: %w", err)
 		}
-		return b.Close()
+		return g, nil
 	}
-	w.unsynced = false
-	if w.o.Knobs.SyncTime != nil {
-		return w.commitSlowly(b, items)
-	}
-	if err := w.eng.CommitPipelined(b); err != nil {
-		return fmt.Errorf("raftlog: append: %w", err)
-	}
-	w.syncs <- group{batch: b, items: items}
-	return nil
-}
-
-// commitSlowly commits a batch whose sync the waiter starts (Knobs.SyncTime).
-func (w *Writer) commitSlowly(b *storage.Batch, items []item) error {
+	g.slow = waited
 	if err := w.eng.Commit(b, false); err != nil {
-		return fmt.Errorf("raftlog: append: %w", err)
+		return g, fmt.Errorf("raftlog: append: %w", err)
 	}
-	g := group{items: items, slow: true}
-	if w.o.Knobs.UnsafeAckBeforeSync {
-		g.callBack() // here, for the sync of the group before covers this one too
-		g.items = nil
-	}
-	w.syncs <- g
-	return b.Close()
+	return g, b.Close()
 }
 
-// syncSlowly is the other half of commitSlowly.
+// syncSlowly syncs what was committed without, in its time (Knobs.SyncTime).
 func (w *Writer) syncSlowly() error {
 	if w.hurried.Load() == 0 {
 		t := time.NewTimer(w.o.Knobs.SyncTime())
@@ -134,22 +120,8 @@ func (w *Writer) inAHurry() (end func()) {
 	return func() { w.hurried.Add(-1) }
 }
 
-// waitLoop waits for the syncs in order and calls back (I1).
-func (w *Writer) waitLoop() {
-	for g := range w.syncs {
-		if err := w.finish(g); err != nil {
-			w.fail(err)
-			for range w.syncs { // let the writer end; nothing is called back (I7)
-			}
-			return
-		}
-	}
-}
-
+// finish waits until a group is durable and calls back.
 func (w *Writer) finish(g group) error {
-	if w.failed() {
-		return nil
-	}
 	if w.o.Knobs.UnsafeAckBeforeSync {
 		g.callBack()
 	}
@@ -166,7 +138,7 @@ func (w *Writer) finish(g group) error {
 			return fmt.Errorf("raftlog: sync: %w", err)
 		}
 	}
-	if !w.o.Knobs.UnsafeAckBeforeSync && !w.failed() {
+	if !w.o.Knobs.UnsafeAckBeforeSync {
 		g.callBack()
 	}
 	return nil
@@ -178,12 +150,6 @@ func (g group) callBack() {
 			it.done(it.responses)
 		}
 	}
-}
-
-func (w *Writer) failed() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.mu.err != nil
 }
 
 // fail ends the writer: every later Append fails, nobody is called back.

@@ -12,7 +12,7 @@ import (
 	"github.com/cairndb/cairn/kv/storage"
 )
 
-// Done is told that an append is durable. It is called on the waiter's
+// Done is told that an append is durable. It is called on the writer's
 // goroutine: it must not block, and must not take a replica's Raft mutex. It
 // puts the responses where the range's next turn finds them (those to the
 // group itself are stepped there, the others go to peers) and enqueues the
@@ -42,8 +42,14 @@ type Knobs struct {
 // ErrStopped is what a stopped writer answers.
 var ErrStopped = errors.New("raftlog: writer stopped")
 
+// Stats counts what a Writer did: appends, and the engine batches they shared.
+type Stats struct{ Appends, Batches atomic.Int64 }
+
 // Writer writes the logs of all ranges of a store.
 type Writer struct {
+	// Stats only grows.
+	Stats Stats
+
 	eng *storage.Engine
 	o   Options
 	mu  struct {
@@ -56,7 +62,6 @@ type Writer struct {
 	// work is signalled when the queue grows or the writer stops; room when
 	// the queue shrinks, the writer stops, or a waiting context ends.
 	work, room *sync.Cond
-	syncs      chan group
 	// dead is closed when the engine failed.
 	dead chan struct{}
 	wg   sync.WaitGroup
@@ -80,9 +85,9 @@ type item struct {
 
 // group is a commit and whom to tell when it is durable.
 type group struct {
-	batch *storage.Batch // nil: durable with the group before
+	batch *storage.Batch // nil: nothing to wait for
 	items []item
-	// slow: not durable before the waiter syncs (Knobs.SyncTime).
+	// slow: not durable before syncSlowly (Knobs.SyncTime).
 	slow bool
 }
 
@@ -91,10 +96,9 @@ func NewWriter(eng *storage.Engine, o Options) *Writer {
 	if o.Fatal == nil {
 		o.Fatal = func(err error) { panic(err) }
 	}
-	w := &Writer{eng: eng, o: o, syncs: make(chan group, syncsMax), dead: make(chan struct{}), hurry: make(chan struct{}, 1)}
+	w := &Writer{eng: eng, o: o, dead: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	w.work, w.room = sync.NewCond(&w.mu), sync.NewCond(&w.mu)
 	w.wg.Go(w.writeLoop)
-	w.wg.Go(w.waitLoop)
 	return w
 }
 
@@ -194,7 +198,7 @@ func (w *Writer) push(it item) error {
 	return nil
 }
 
-// Stop finishes what was appended and ends the goroutines.
+// Stop finishes what was appended and ends the goroutine.
 func (w *Writer) Stop() {
 	w.mu.Lock()
 	w.mu.stopping = true

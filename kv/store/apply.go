@@ -198,6 +198,7 @@ func (a *applier) flush(publish func()) error {
 	if err := r.store.cfg.Engine.Commit(batch, false); err != nil {
 		return err
 	}
+	r.store.metrics.ApplyBatches.Add(1)
 	r.mu.Lock()
 	if a.state.Index <= r.mu.applied.Index {
 		r.mu.Unlock()

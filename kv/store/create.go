@@ -21,6 +21,10 @@ func (s *Store) HandleRaft(envelopes []raftgroup.Envelope) {
 			s.metrics.MessagesDropped.Add(1)
 			continue
 		}
+		if r.isOldNews(&e.Message) {
+			s.later.add(r)
+			continue
+		}
 		s.enqueue(e.RangeID)
 	}
 }

@@ -21,6 +21,10 @@ type inbox struct {
 		lost []kvapi.ReplicaID
 		// answers are to what leaders were asked.
 		answers []released
+		// due says that own may wait no longer (later.go); acked is the highest
+		// index that a peer has acknowledged.
+		due   bool
+		acked uint64
 		// next, if set, is where messages of peers go: the replica was replaced.
 		next *inbox
 	}
@@ -51,13 +55,29 @@ func (b *inbox) addPeer(e raftgroup.Envelope) bool {
 		return false
 	}
 	b.mu.peers = append(b.mu.peers, e)
+	switch {
+	case e.Message.Type() == raftgroup.MsgAppendResponse && !e.Message.Rejects():
+		b.mu.acked = max(b.mu.acked, uint64(e.Message.Index()))
+	case isCommitOnly(e.Message):
+		b.mu.due = true
+	}
 	return true
 }
 
-func (b *inbox) addOwn(m raftgroup.Message) {
+// addOwn returns the highest index that a peer has acknowledged so far.
+func (b *inbox) addOwn(ms []raftgroup.Message) (acked uint64) {
 	b.mu.Lock()
-	b.mu.own = append(b.mu.own, m)
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	b.mu.own = append(b.mu.own, ms...)
+	return b.mu.acked
+}
+
+// makeDue says that nothing may wait any longer, and reports whether anything does.
+func (b *inbox) makeDue() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.due = len(b.mu.own) > 0
+	return b.mu.due || len(b.mu.peers) > 0
 }
 
 func (b *inbox) addReport(r snapshotReport) {
@@ -100,11 +120,14 @@ func (b *inbox) handOver(to *inbox) {
 	b.mu.peers = nil
 }
 
-// take empties the inbox.
-func (b *inbox) take() inboxContent {
+// take empties the inbox; if lazy, but for storage responses that may wait.
+func (b *inbox) take(lazy bool) inboxContent {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := inboxContent{peers: b.mu.peers, own: b.mu.own, reports: b.mu.reports, lost: b.mu.lost, answers: b.mu.answers}
-	b.mu.peers, b.mu.own, b.mu.reports, b.mu.lost, b.mu.answers = nil, nil, nil, nil, nil
+	c := inboxContent{peers: b.mu.peers, reports: b.mu.reports, lost: b.mu.lost, answers: b.mu.answers}
+	b.mu.peers, b.mu.reports, b.mu.lost, b.mu.answers = nil, nil, nil, nil
+	if !lazy || b.mu.due || len(b.mu.own) >= ownMax {
+		c.own, b.mu.own, b.mu.due = b.mu.own, nil, false
+	}
 	return c
 }

@@ -40,6 +40,15 @@ const (
 	// finishes in that time; it is short beside a push's delay, which is what a
 	// waiter elsewhere may pay if this store goes down meanwhile.
 	deferFor = 20 * time.Millisecond
+	// laterFor is how long a replica may leave in its inbox what nobody waits
+	// for: it divides the turns and engine batches of followers by the entries
+	// of that time, and delays what hangs on a follower's state by as much.
+	laterFor = 10 * time.Millisecond
+	// newsLagMax is how many entries behind the commit index an acknowledgement
+	// is still only the slower follower's answer to what the faster has decided.
+	newsLagMax = 64
+	// ownMax bounds the storage responses that wait in an inbox.
+	ownMax = 64
 	// followWindow is how long batches are counted by gateway before leases
 	// follow them; a lease moves after two such windows.
 	followWindow = 5 * time.Second

@@ -9,6 +9,9 @@ type Metrics struct {
 	// Applied are commands that had an effect, Rejected those that had none
 	// (an overtaken lease).
 	Applied, Rejected atomic.Int64
+	// Turns counts what the scheduler gave to replicas, Readies what Raft made
+	// of it, ApplyBatches the engine batches of applied commands.
+	Turns, Readies, ApplyBatches atomic.Int64
 	// LeaseRequests counts lease commands, renewals included.
 	LeaseRequests atomic.Int64
 	// Batches sent to the store, by outcome.

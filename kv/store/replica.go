@@ -27,6 +27,8 @@ type Replica struct {
 	mgr       *concurrency.Manager
 
 	inbox inbox
+	// waitsLater says that the replica is to have a turn soon (later.go).
+	waitsLater atomic.Bool
 	// cleanUps and commits collect what is evaluated together.
 	cleanUps, commits deferral
 	// gateways counts requests by the node they come from (follow.go).

@@ -46,7 +46,8 @@ func (r *Replica) processMessages() bool {
 		}
 		return false
 	}
-	in := r.inbox.take()
+	st := r.raftMu.group.Status()
+	in := r.inbox.take(st.Role == raftgroup.Follower && st.Leader != 0)
 	for _, m := range in.own {
 		r.step(m)
 	}
@@ -196,9 +197,11 @@ func (r *Replica) readyLocked() {
 	if r.raftMu.group == nil {
 		return
 	}
+	r.store.metrics.Turns.Add(1)
 	r.flushProposals()
 	for r.raftMu.group != nil && r.raftMu.group.HasReady() {
 		rd := r.raftMu.group.Ready()
+		r.store.metrics.Readies.Add(1)
 		// Before any follower hears of it: see onLeadAsk.
 		r.publishStatus()
 		r.sendMessages(r.hold(rd.Messages))
@@ -232,19 +235,27 @@ func (r *Replica) handleAppend(a *raftgroup.StorageAppend) {
 
 // onDurable sorts the responses of a durable append. It must not block.
 func (r *Replica) onDurable(responses []raftgroup.Message) {
-	var out []raftgroup.Message
+	var out, own []raftgroup.Message
+	var index uint64
 	for _, m := range responses {
 		if t := m.Type(); t == raftgroup.MsgAppendResponse || t == raftgroup.MsgVoteResponse {
 			r.noteDurable(m.Term())
 		}
-		if m.To() == r.replicaID {
-			r.inbox.addOwn(m)
-		} else {
+		switch {
+		case m.To() != r.replicaID:
 			out = append(out, m)
+			continue
+		case m.Type() == raftgroup.MsgAppendResponse:
+			index = max(index, uint64(m.Index()))
 		}
+		own = append(own, m)
 	}
 	r.sendToPeers(out)
-	r.store.sched.EnqueueMessages(r.rangeID)
+	if acked := r.inbox.addOwn(own); r.ownMayWait(index, acked) {
+		r.store.later.add(r)
+		return
+	}
+	r.store.enqueue(r.rangeID)
 }
 
 // noteDurable takes note of a term that is on disk.

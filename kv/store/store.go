@@ -35,6 +35,7 @@ type Store struct {
 	sched     *scheduler.Scheduler
 	logCache  *raftlog.Cache
 	logWriter *raftlog.Writer
+	later     later
 	tscache   *tscache.Cache
 	txns      *txncache.Cache
 	resolver  *intents.Resolver
@@ -262,6 +263,7 @@ func (s *Store) Stop() {
 		close(s.stopping)
 		s.cancel()
 		out := s.sends.close()
+		s.later.stop()
 		s.sched.Stop()
 		s.live.Stop()
 		s.logWriter.Stop()
@@ -311,6 +313,9 @@ func (s *Store) Ident() Ident { return s.ident }
 
 // Metrics returns the store's counters.
 func (s *Store) Metrics() *Metrics { return &s.metrics }
+
+// LogStats returns the log writer's counters.
+func (s *Store) LogStats() *raftlog.Stats { return &s.logWriter.Stats }
 
 // Engine returns the store's engine.
 func (s *Store) Engine() *storage.Engine { return s.cfg.Engine }

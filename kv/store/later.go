@@ -1,0 +1,97 @@
+package store
+
+import (
+	"sync"
+	"time"
+
+	"github.com/cairndb/cairn/kv/raftgroup"
+)
+
+// Some of what arrives for a replica changes nothing that anybody waits for:
+//
+//	here      what                                          until then
+//	follower  its append is durable                         its entries are not applied
+//	leader    its append is durable, and no follower has    nothing can commit
+//	          acknowledged it
+//	leader    an acknowledgement of what is committed       a match is too low
+//
+// It stays in the inbox until the replica has a turn for another reason, or for
+// laterFor. So a leader has two turns for a round instead of four, and a
+// follower, which nobody asks for its state, applies what it got in laterFor in
+// one engine batch. What makes it urgent after all: a message that only moves
+// the commit index, since leaders send those at once only when others wait for
+// the follower to apply (heldCommits); a follower's acknowledgement, for what is
+// durable at the leader; no leader being known.
+//
+// The simpler idea, a turn for each, wakes a worker for it.
+type later struct {
+	mu struct {
+		sync.Mutex
+		replicas []*Replica
+		stopped  bool
+	}
+	timer *time.Timer
+}
+
+// add has a replica take its turn in laterFor at the latest.
+func (l *later) add(r *Replica) {
+	if !r.waitsLater.CompareAndSwap(false, true) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.replicas = append(l.mu.replicas, r)
+	switch {
+	case len(l.mu.replicas) > 1 || l.mu.stopped:
+	case l.timer == nil:
+		l.timer = time.AfterFunc(laterFor, l.fire)
+	default:
+		l.timer.Reset(laterFor)
+	}
+}
+
+// fire gives those that wait a turn, if they still have something to do.
+func (l *later) fire() {
+	l.mu.Lock()
+	replicas := l.mu.replicas
+	l.mu.replicas = nil
+	l.mu.Unlock()
+	for _, r := range replicas {
+		r.waitsLater.Store(false)
+		if r.inbox.makeDue() {
+			r.store.enqueue(r.rangeID)
+		}
+	}
+}
+
+func (l *later) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.stopped = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+}
+
+// ownMayWait reports whether a durable append of this replica changes nothing
+// before a peer is heard. index is what the replica itself acknowledged, acked
+// what peers have.
+func (r *Replica) ownMayWait(index, acked uint64) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	switch {
+	case r.mu.leader == 0:
+		return false
+	case r.mu.leads:
+		return len(r.mu.desc.Replicas) > 1 && index > acked
+	}
+	return true
+}
+
+// isOldNews reports whether a message acknowledges what is committed. One from
+// a follower that is far behind is news: the leader sends it more.
+func (r *Replica) isOldNews(m *raftgroup.Message) bool {
+	committed, index := r.committed.Load(), uint64(m.Index())
+	return m.Type() == raftgroup.MsgAppendResponse && !m.Rejects() &&
+		index <= committed && committed-index < newsLagMax
+}
