@@ -307,7 +307,7 @@ var commands = [...]command{
 // transaction, unless it commits in one phase.
 func (ev *evaluator) writeOptions(r *kvapi.Request) mvcc.WriteOptions {
 	o := mvcc.WriteOptions{Seq: r.Seq, ReadAt: r.ReadAt, Now: ev.ec.Now, Stats: ev.stats(),
-		Finished: ev.ec.Finished, Resolved: &ev.res.Local.ResolvedLocks, NoLocks: ev.noLocks()}
+		Finished: ev.ec.Finished, Resolved: &ev.res.Local.ResolvedLocks, NoLocks: ev.noLocks(), NoIntents: ev.noIntents()}
 	if !ev.onePhase {
 		o.Txn, o.Replaced = ev.txn, &ev.replaced
 	}
@@ -320,6 +320,13 @@ func (ev *evaluator) writeOptions(r *kvapi.Request) mvcc.WriteOptions {
 // noLocks reports whether the range had no durable lock when the batch got its
 // latches: nobody but the batch itself can have made one since on its keys.
 func (ev *evaluator) noLocks() bool { return ev.ec.Stats.LockCount == 0 }
+
+// noIntents reports whether the range had no intent when the batch got its
+// latches, and the batch has written none: whoever has written one since holds
+// a latch that conflicts with every request that would have to see it.
+func (ev *evaluator) noIntents() bool {
+	return ev.ec.Stats.IntentCount+ev.res.Replicated.StatsDelta.IntentCount == 0
+}
 
 // wrote takes note of a write that happened at a timestamp.
 func (ev *evaluator) wrote(key kvapi.Key, seq kvapi.TxnSeq, at hlc.Timestamp) {

@@ -36,6 +36,7 @@ func (ev *evaluator) readOptions(r *kvapi.Request) mvcc.ReadOptions {
 		FailOnMoreRecent: r.Lock != kvapi.LockNone,
 		Lock:             r.Lock,
 		NoLocks:          ev.noLocks(),
+		NoIntents:        ev.noIntents(),
 		SkipLocked:       r.Wait == kvapi.WaitSkip,
 		Finished:         ev.ec.Finished,
 		Forgotten:        &ev.res.Local.ForgottenLocks,

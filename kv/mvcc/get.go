@@ -12,7 +12,7 @@ func Get(r storage.Reader, key kvapi.Key, ts hlc.Timestamp, o ReadOptions) (valu
 		return nil, false, nil
 	}
 	q := query{key: key, ts: ts, point: true}
-	lock, locked, err := getLock(r, key)
+	lock, locked, err := maybeGetLock(r, key, o.NoIntents, o.latchedTo(ts))
 	if err != nil {
 		return nil, false, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/internal/assert"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/storage"
@@ -131,6 +132,36 @@ func getLock(r storage.Reader, key kvapi.Key) (l lockRecord, ok bool, err error)
 	}
 	l, err = decodeLock(b)
 	return l, err == nil, err
+}
+
+// maybeGetLock is getLock, which costs as much as reading the key, unless the
+// range had no intent when the request got its latches. One that was written
+// since then is above what is latched, and does not matter.
+func maybeGetLock(r storage.Reader, key kvapi.Key, none bool, latchedTo hlc.Timestamp) (l lockRecord, ok bool, err error) {
+	if none && !assert.Expensive {
+		return l, false, nil
+	}
+	l, ok, err = getLock(r, key)
+	if ok && none {
+		l.mustBeAbove(latchedTo, key)
+		return lockRecord{}, false, nil
+	}
+	return l, ok, err
+}
+
+// mustBeAbove stops the node if an intent was overlooked that matters.
+func (l *lockRecord) mustBeAbove(latchedTo hlc.Timestamp, key kvapi.Key) {
+	if l.isIntent() && l.at().LessEq(latchedTo) {
+		panic(fmt.Sprintf("mvcc: a range without intents has one of %s on %s at %s", l.txn.ID, key, l.at()))
+	}
+}
+
+// latchedTo is up to where a read excludes writes.
+func (o *ReadOptions) latchedTo(ts hlc.Timestamp) hlc.Timestamp {
+	if o.FailOnMoreRecent {
+		return hlc.MaxTimestamp
+	}
+	return ts.Max(o.Uncertainty.Global)
 }
 
 // scanLocks calls f with the locks of a span in key order, a key's durable

@@ -32,6 +32,8 @@ type ReadOptions struct {
 	// read. NoLocks says that the range has none.
 	Lock    kvapi.LockStrength
 	NoLocks bool
+	// NoIntents says that the range has no intent: none is looked for.
+	NoIntents bool
 	// SkipLocked leaves out keys that others hold intents on, and those that
 	// Skip, if set, says are locked otherwise.
 	SkipLocked bool
@@ -95,6 +97,8 @@ type WriteOptions struct {
 	Replaced *kvapi.TxnSeq
 	// Sign, unless zero, is kept with the version.
 	Sign Signature
+	// NoIntents says that the range has no intent: none is looked for.
+	NoIntents bool
 }
 
 // Condition is what ConditionalPut asks of the key.

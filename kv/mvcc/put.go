@@ -77,7 +77,7 @@ func write(rw storage.ReadWriter, key kvapi.Key, ts hlc.Timestamp, v value, cond
 
 // load reads the lock and the newest versions of the key.
 func (t *target) load(r storage.Reader, o *WriteOptions, values bool) (err error) {
-	if t.own, t.owned, err = getLock(r, t.key); err != nil {
+	if t.own, t.owned, err = maybeGetLock(r, t.key, o.NoIntents, hlc.MaxTimestamp); err != nil {
 		return err
 	}
 	if t.owned && (o.Txn == nil || t.own.txn.ID != o.Txn.ID) {
