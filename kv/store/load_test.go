@@ -43,7 +43,7 @@ func TestABusyRangeSplitsWhereItsLoadDivides(t *testing.T) {
 			}
 			return fmt.Sprintf("%03d", rng.IntN(100))
 		})
-		log := c.rangeLog()
+		log := c.cutLog()
 		if len(log) < 2 || !strings.HasPrefix(log[1].Why, "load: ") {
 			t.Fatalf("range log: %+v", log)
 		}
@@ -74,7 +74,7 @@ func TestALoadOfOneKeyIsSaidAndNotSplit(t *testing.T) {
 			}
 			return "hot"
 		})
-		log := c.rangeLog()
+		log := c.cutLog()
 		if len(log) != 2 || log[1].Kind != kvapi.EventHotKey || !log[1].Key.Equal(tkey("hot")) {
 			t.Errorf("range log: %+v", log)
 		}
@@ -91,7 +91,7 @@ func TestALoadOfScansIsNotSplit(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if log := c.rangeLog(); len(log) != 1 {
+		if log := c.cutLog(); len(log) != 1 {
 			t.Errorf("range log: %+v", log)
 		}
 	})
@@ -170,7 +170,7 @@ func TestTheRangeLogForgets(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if log := c.rangeLog(); len(log) != 1 || !log[0].Key.Equal(tkey("e")) {
+		if log := c.cutLog(); len(log) != 1 || !log[0].Key.Equal(tkey("e")) {
 			t.Errorf("range log: %+v", log)
 		}
 	})

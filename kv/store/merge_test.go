@@ -62,7 +62,7 @@ func TestMerge(t *testing.T) {
 		c.mergeSoon("m")
 		c.mustGet("z", "-25")
 		c.checkConsistency()
-		log := c.rangeLog()
+		log := c.cutLog()
 		if e := log[1]; len(log) != 4 || e.Kind != kvapi.EventMerge || !e.Key.Equal(tkey("m")) {
 			t.Errorf("range log: %+v", log)
 		}

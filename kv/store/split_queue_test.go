@@ -242,6 +242,14 @@ func (c *cluster) splitsLogged() []kvapi.RangeEvent {
 	return slices.DeleteFunc(c.rangeLog(), func(e kvapi.RangeEvent) bool { return e.Kind != kvapi.EventSplit })
 }
 
+// cutLog returns what the range log says of how the keyspace is cut: without
+// replicas and leases that moved.
+func (c *cluster) cutLog() []kvapi.RangeEvent {
+	return slices.DeleteFunc(c.rangeLog(), func(e kvapi.RangeEvent) bool {
+		return e.Kind == kvapi.EventLearner || e.Kind == kvapi.EventVoters || e.Kind == kvapi.EventLease
+	})
+}
+
 // rangeLog returns the entries of the range log, oldest first.
 func (c *cluster) rangeLog() (out []kvapi.RangeEvent) {
 	c.t.Helper()
