@@ -2,6 +2,8 @@ package txn
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,17 +90,16 @@ func (h *heartbeats) beatAll(ctx context.Context) {
 	wg.Wait()
 }
 
+// due are the transactions that are old enough. Transactions come and go with
+// their own lock held, so none may be looked into with this one held.
 func (h *heartbeats) due() []*Txn {
 	now := h.db.cfg.Clock.PhysicalNow()
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	var due []*Txn
-	for t := range h.mu.live {
-		if now-t.snapshot().MinTimestamp.WallTime >= int64(heartbeatAge) {
-			due = append(due, t)
-		}
-	}
-	return due
+	live := slices.Collect(maps.Keys(h.mu.live))
+	h.mu.Unlock()
+	return slices.DeleteFunc(live, func(t *Txn) bool {
+		return now-t.snapshot().MinTimestamp.WallTime < int64(heartbeatAge)
+	})
 }
 
 // beat renews one record. An answer that the transaction is aborted counts
