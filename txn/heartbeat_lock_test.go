@@ -2,7 +2,7 @@ package txn
 
 import (
 	"testing"
-	"testing/synctest"
+	"time"
 
 	"github.com/cairndb/cairn/hlc"
 )
@@ -11,24 +11,29 @@ import (
 // heartbeats. A round of heartbeats that waits for the first must not hold the
 // second: the gateway would stand still for good.
 func TestARoundOfHeartbeatsWaitsForATransactionWithoutTheirLock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		db := NewDB(Config{Clock: hlc.NewClock(hlc.SystemClock{}, 0), NodeID: 1})
-		defer func() { _ = db.Close(t.Context()) }()
-		x := db.Begin(Options{Name: "x"})
-		db.beats.add(x)
-		x.mu.Lock()
-		done := make(chan []*Txn)
-		go func() { done <- db.beats.due() }()
-		synctest.Wait()
-		if !db.beats.mu.TryLock() {
-			x.mu.Unlock()
-			t.Fatal("the round holds the lock that the transaction waits for")
+	db := NewDB(Config{Clock: hlc.NewClock(hlc.SystemClock{}, 0), NodeID: 1})
+	defer func() { _ = db.Close(t.Context()) }()
+	x, y := db.Begin(Options{}), db.Begin(Options{})
+	db.beats.add(x)
+	x.mu.Lock()
+	round, others := make(chan []*Txn), make(chan struct{})
+	go func() { round <- db.beats.due() }()
+	go func() {
+		defer close(others)
+		for range 1000 { // long enough for the round to have begun
+			db.beats.add(y)
+			db.beats.remove(y)
+			time.Sleep(10 * time.Microsecond)
 		}
-		db.beats.mu.Unlock()
-		x.mu.Unlock()
-		if due := <-done; len(due) != 0 {
-			t.Errorf("%d due; the transaction has just begun", len(due))
-		}
-		db.beats.remove(x)
-	})
+	}()
+	select {
+	case <-others:
+	case <-time.After(20 * time.Second):
+		t.Error("the round holds the lock that other transactions wait for")
+	}
+	x.mu.Unlock()
+	if due := <-round; len(due) != 0 {
+		t.Errorf("%d are due; they have just begun", len(due))
+	}
+	db.beats.remove(x)
 }
