@@ -28,9 +28,10 @@ type later struct {
 	mu struct {
 		sync.Mutex
 		replicas []*Replica
-		stopped  bool
 	}
-	timer *time.Timer
+	// kick wakes the loop; a timer that calls fire would do without one, but
+	// crashes the race detector in a bubble of testing/synctest (Go 1.26).
+	kick chan struct{}
 }
 
 // add has a replica take its turn in laterFor at the latest.
@@ -39,14 +40,31 @@ func (l *later) add(r *Replica) {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.mu.replicas = append(l.mu.replicas, r)
-	switch {
-	case len(l.mu.replicas) > 1 || l.mu.stopped:
-	case l.timer == nil:
-		l.timer = time.AfterFunc(laterFor, l.fire)
-	default:
-		l.timer.Reset(laterFor)
+	first := len(l.mu.replicas) == 1
+	l.mu.Unlock()
+	if first {
+		select {
+		case l.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// laterLoop gives turns to those that wait.
+func (s *Store) laterLoop() {
+	t := time.NewTimer(laterFor)
+	t.Stop()
+	for {
+		select {
+		case <-s.later.kick:
+			t.Reset(laterFor)
+		case <-t.C:
+			s.later.fire()
+		case <-s.stopping:
+			t.Stop()
+			return
+		}
 	}
 }
 
@@ -61,15 +79,6 @@ func (l *later) fire() {
 		if r.inbox.makeDue() {
 			r.store.enqueue(r.rangeID)
 		}
-	}
-}
-
-func (l *later) stop() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.stopped = true
-	if l.timer != nil {
-		l.timer.Stop()
 	}
 }
 

@@ -245,15 +245,18 @@ func TestLeaseholderThatIsBeingDemotedHandsOver(t *testing.T) {
 		}
 		demoted := c.nodes[from].store.replicas.lookup(tkey("a"))
 		c.eventually("the voter that leaves leads", 60*time.Second, func() error {
-			demoted.campaignSoon.Store(true)
-			c.nodes[from].store.enqueue(demoted.rangeID)
-			c.isolate(leader, true)
-			time.Sleep(500 * time.Millisecond)
-			c.isolate(leader, false)
-			if !demoted.leaseStatus(noTimestamp).IsValid() {
-				return errors.New("it does not")
+			leads := c.leader(tkey("a"))
+			if leads == from {
+				return nil
 			}
-			return nil
+			c.isolate(leads, true)
+			for range 10 {
+				demoted.campaignSoon.Store(true)
+				c.nodes[from].store.enqueue(demoted.rangeID)
+				time.Sleep(300 * time.Millisecond)
+			}
+			c.isolate(leads, false)
+			return errors.New("it does not")
 		})
 		c.replicate()
 		if got, _ := c.voters(tkey("a")); slices.Contains(got, from) {

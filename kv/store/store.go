@@ -118,7 +118,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, ident: ident, replicas: newReplicaSet(), splits: newSplitQueue(), stopping: make(chan struct{}),
-		kick: make(chan struct{}, 1)}
+		later: later{kick: make(chan struct{}, 1)},
+		kick:  make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.setDefaults()
 	s.startedAt = s.cfg.Clock.Now()
@@ -216,6 +217,7 @@ func (s *Store) Start() {
 		s.background.Go(s.tickLoop)
 	}
 	s.background.Go(s.spaceLoop)
+	s.background.Go(s.laterLoop)
 	if s.cfg.Txns != nil {
 		s.background.Go(s.splitLoop)
 		if !s.cfg.Knobs.DisableReplicateLoop {
@@ -283,7 +285,6 @@ func (s *Store) Stop() {
 		close(s.stopping)
 		s.cancel()
 		out := s.sends.close()
-		s.later.stop()
 		s.sched.Stop()
 		s.live.Stop()
 		s.logWriter.Stop()
