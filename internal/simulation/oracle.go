@@ -104,7 +104,7 @@ func disjoint(id kvapi.RangeID, bySeq map[kvapi.LeaseSequence]use, u use) error 
 			earlier, later = u, o
 		}
 		switch {
-		case seq == u.lease.Sequence && o.lease.Holder != u.lease.Holder:
+		case seq == u.lease.Sequence && !sameReplica(o.lease.Holder, u.lease.Holder):
 			return fmt.Errorf("%s: two holders of one sequence: %s and %s", id, &o.lease, &u.lease)
 		case seq == u.lease.Sequence || o.lease.Holder == u.lease.Holder:
 		case !earlier.until.Less(later.lease.Start):
@@ -114,4 +114,9 @@ func disjoint(id kvapi.RangeID, bySeq map[kvapi.LeaseSequence]use, u use) error 
 	u.until = u.until.Max(bySeq[u.lease.Sequence].until)
 	bySeq[u.lease.Sequence] = u
 	return nil
+}
+
+// sameReplica compares who holds; a holder may become a full voter in between.
+func sameReplica(a, b kvapi.ReplicaDescriptor) bool {
+	return a.NodeID == b.NodeID && a.ReplicaID == b.ReplicaID
 }
