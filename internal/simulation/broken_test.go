@@ -101,7 +101,11 @@ func runBroken(t *testing.T, b brokenBuild, seed Seed) (string, bool) {
 	if err == nil {
 		return "", false
 	}
-	found := proof.FindString(string(out[strings.Index(string(out), "\n")+1:]))
+	text := string(out)
+	if !strings.HasPrefix(text, "panic: ") {
+		text = text[strings.Index(text, "\n")+1:]
+	}
+	found := proof.FindString(text)
 	if found == "" {
 		t.Fatalf("seed %d failed without saying why: %v\n%s", seed, err, out)
 	}

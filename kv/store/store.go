@@ -220,7 +220,7 @@ func (s *Store) Start() {
 	s.background.Go(s.laterLoop)
 	if s.cfg.Txns != nil {
 		s.background.Go(s.splitLoop)
-		if !s.cfg.Knobs.DisableReplicateLoop {
+		if s.cfg.MergeQuiet {
 			s.background.Go(s.mergeLoop)
 		}
 	}
