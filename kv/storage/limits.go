@@ -40,6 +40,9 @@ const (
 const (
 	spaceKeptMin = 256 << 20
 	spaceKeptMax = 4 << 30
+	// spaceCriticalMin is what followers of busy ranges write in a few looks at
+	// the disk, their compactions included.
+	spaceCriticalMin = 12 << 20
 	// ballastMax is enough for some minutes of leases and deletes.
 	ballastMax = 64 << 20
 	// startRoomMax is enough to open a store: a new log and manifest.

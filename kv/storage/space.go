@@ -56,10 +56,12 @@ type SpaceLimits struct {
 // SpaceLimitsOf returns the limits for a disk of a size: a twentieth is kept,
 // between spaceKeptMin, which holds the log of full memtables and their flush,
 // and spaceKeptMax, which holds the largest compactions; of a tiny disk a
-// quarter.
+// quarter. Critical is a quarter of that, but not less than what followers of
+// busy ranges write between two looks, while a compaction runs, if half of it
+// allows.
 func SpaceLimitsOf(totalBytes uint64) SpaceLimits {
 	low := min(max(totalBytes/20, spaceKeptMin), spaceKeptMax, totalBytes/4)
-	return SpaceLimits{LowBytes: low, CriticalBytes: low / 4, BallastBytes: min(low/8, ballastMax)}
+	return SpaceLimits{LowBytes: low, CriticalBytes: max(low/4, min(low/2, spaceCriticalMin)), BallastBytes: min(low/8, ballastMax)}
 }
 
 // Judge returns the level after one of was. A level is left only when there is

@@ -102,7 +102,7 @@ const (
 	// what is to be kept is free, spaceIntervalMin how often otherwise: what is
 	// kept must last for several looks at the speed of any disk.
 	spaceInterval    = time.Second
-	spaceIntervalMin = 50 * time.Millisecond
+	spaceIntervalMin = 20 * time.Millisecond
 	spaceAmple       = 8
 	// recordInterval is how often a leaseholder looks for the records of
 	// transactions that nobody ends, recordAge how long they must have been

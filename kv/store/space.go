@@ -62,8 +62,13 @@ func (s *Store) spaceLoop() {
 			s.tellSpace(told, r)
 			told = r.Space
 		}
-		if r.Space != storage.SpacePlenty {
-			s.handOver()
+		// Beside the looks: what fills a small disk takes a second at most, and
+		// so may a transfer that nobody answers.
+		if r.Space != storage.SpacePlenty && s.handingOver.CompareAndSwap(false, true) {
+			s.background.Go(func() {
+				defer s.handingOver.Store(false)
+				s.handOver()
+			})
 		}
 		if r.Usage.AvailBytes/spaceAmple < r.Limits.LowBytes {
 			t.Reset(spaceIntervalMin)

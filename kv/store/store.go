@@ -54,6 +54,8 @@ type Store struct {
 	blocked blocked
 	// full holds the nodes whose disks take no new data; nil for none.
 	full atomic.Pointer[fullNodes]
+	// handingOver says that ranges are being handed over for want of space.
+	handingOver atomic.Bool
 	// protected is protectedAsOf; nil for none.
 	protected atomic.Pointer[hlc.Timestamp]
 
