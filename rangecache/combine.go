@@ -51,6 +51,7 @@ func merge(to, piece *kvapi.Response, r *kvapi.Request) {
 		*to = *piece
 	} else {
 		to.Rows = append(slices.Clip(to.Rows), piece.Rows...)
+		to.Provisional = append(slices.Clip(to.Provisional), piece.Provisional...)
 		to.Keys += piece.Keys
 	}
 	to.Resume = extend(piece.Resume, r)

@@ -119,3 +119,57 @@ func TestOtherHalfUnknownForAWhile(t *testing.T) {
 		}
 	})
 }
+
+// halfResolved hides an addressing record from look-ups, as that of a new range
+// is while the intent on it has not been resolved, until somebody reads it.
+type halfResolved struct {
+	*cluster
+	record kvapi.Key
+	// read counts reads of the record that wait for its intent.
+	read atomic.Int64
+}
+
+func (h *halfResolved) Send(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	if r := &ba.Requests[0]; r.Kind == kvapi.Get && r.Key.Equal(h.record) && !ba.Inconsistent {
+		h.read.Add(1)
+	}
+	br, err := h.Cluster.Send(ctx, node, ba)
+	if err != nil || !ba.Inconsistent || ba.Requests[0].Kind != kvapi.Scan || h.read.Load() > 0 {
+		return br, err
+	}
+	resp := &br.Responses[0]
+	resp.Rows = slices.DeleteFunc(slices.Clone(resp.Rows), func(row kvapi.KeyValue) bool {
+		hidden := row.Key.Equal(h.record)
+		if hidden {
+			resp.Provisional = append(resp.Provisional, row)
+		}
+		return hidden
+	})
+	return br, nil
+}
+
+// TestAddressOnlyInIntent: of a split's records, that of the left half is still
+// an intent. No committed record holds the left half's keys, among which may be
+// the record of the split's transaction: they are found by the intent, which is
+// then resolved.
+func TestAddressOnlyInIntent(t *testing.T) {
+	for _, at := range []int{0, 10, 30} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster()
+			c.put(t, 0, 10, 30, 40)
+			c.Cluster.Split(key(30))
+			h := &halfResolved{cluster: c, record: keys.RangeMetaKey(key(30))}
+			s := c.newSender(h)
+			began := time.Now()
+			mustGet(t, s, at)
+			if took := time.Since(began); took > 0 {
+				t.Errorf("key %d was found after %s", at, took)
+			}
+			synctest.Wait()
+			if got, want := h.read.Load() > 0, at < 30; got != want {
+				t.Errorf("key %d: the intent was seen to: %t, want %t", at, got, want)
+			}
+			mustGet(t, s, at)
+		})
+	}
+}

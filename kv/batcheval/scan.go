@@ -17,6 +17,11 @@ func evalScan(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) error {
 		return err
 	}
 	resp.Rows, resp.Resume = res.Rows, res.Resume
+	if o.Inconsistent {
+		if resp.Provisional, err = mvcc.ScanProvisional(ev.rw, r.Span(), kvapi.ProvisionalMax); err != nil {
+			return err
+		}
+	}
 	ev.spend(int64(len(res.Rows)), res.Bytes)
 	for i := range res.Rows {
 		if err := ev.lock(r, res.Rows[i].Key); err != nil {

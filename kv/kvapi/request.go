@@ -366,7 +366,8 @@ type Header struct {
 	// Exceeding TargetBytes by one row is allowed, so progress is made.
 	MaxKeys     int64 `wire:"5"`
 	TargetBytes int64 `wire:"6"`
-	// Inconsistent reads do not wait for or report locks (addressing only).
+	// Inconsistent reads do not wait for locks (addressing only): they see what
+	// is committed, and scans tell besides what is about to be.
 	Inconsistent bool `wire:"7"`
 	// CanForwardReadTimestamp says that the transaction has read nothing
 	// yet outside this batch, so the server may raise its read timestamp.
@@ -466,7 +467,14 @@ type Response struct {
 	Replaced TxnSeq `wire:"15"`
 	// Rate is how many batches a second the range has been sent lately.
 	Rate float64 `wire:"20"`
+	// Provisional are the values of intents in the span of an inconsistent
+	// scan, in key order; deletions are left out, and so is what is beyond
+	// ProvisionalMax.
+	Provisional []KeyValue `wire:"21"`
 }
+
+// ProvisionalMax is how many provisional values a scan tells at most.
+const ProvisionalMax = 16
 
 // TxnWait is an edge of the wait-for graph: Waiter waits for Holder.
 type TxnWait struct {

@@ -2450,6 +2450,11 @@ func (x *Response) AppendWire(b []byte) []byte {
 	if x.Rate != 0 {
 		b = wire.AppendFloat(b, 20, float64(x.Rate))
 	}
+	for i := range x.Provisional {
+		b, at = wire.Begin(b, 21)
+		b = x.Provisional[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -2578,6 +2583,15 @@ func (x *Response) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Rate = float64(f)
+		case num == 21 && typ == wire.Bytes:
+			x.Provisional = append(x.Provisional, *new(KeyValue))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Provisional[len(x.Provisional)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

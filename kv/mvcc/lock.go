@@ -246,3 +246,37 @@ func ScanIntents(r storage.Reader, sp kvapi.Span, max int) (out []Intent, err er
 	})
 	return out, err
 }
+
+// ScanProvisional reads the values of at most max intents of a span.
+func ScanProvisional(r storage.Reader, sp kvapi.Span, max int) (out []kvapi.KeyValue, err error) {
+	intents, err := ScanIntents(r, sp, max)
+	if err != nil || len(intents) == 0 {
+		return nil, err
+	}
+	c, err := openCursor(r, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	for _, in := range intents {
+		if !c.seekVersion(in.Key, in.Txn.WriteTimestamp) {
+			if err := c.it.Error(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if at, err := c.timestamp(); err != nil {
+			return nil, err
+		} else if at != in.Txn.WriteTimestamp {
+			continue // resolved meanwhile: r need not be a snapshot
+		}
+		value, ok, err := c.payload()
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, kvapi.KeyValue{Key: in.Key.Clone(), Value: append([]byte{}, value...)})
+		}
+	}
+	return out, nil
+}
