@@ -40,9 +40,10 @@ type changes struct {
 	inBlock bool
 	// holds counts the calls of Hold that settled.
 	holds int
-	// dropped is data to be cleared later; created are tables to get ranges.
+	// dropped is data to be cleared later; apart are tables to get ranges of
+	// their own.
 	dropped []droppedData
-	created []DescID
+	apart   []DescID
 	// kept is data of this change that the commit puts into use; announced is
 	// what of it may be written ahead of the commit.
 	kept      []droppedData
@@ -124,8 +125,8 @@ func (r *Resolver) Created(id DescID) bool {
 // ShareRanges says whether tables created from now on stay in the range that
 // their first key is in, with the table before them. A transaction over tables
 // of one range commits in one phase: one consensus round, and neither intents
-// nor a record. Otherwise every new table starts a range of its own, whose lease
-// can be anywhere.
+// nor a record. Size, load or whoever asks divides the range later. Otherwise
+// every new table starts a range of its own, whose lease can be anywhere.
 func (r *Resolver) ShareRanges(share bool) { r.shareRanges = share }
 
 // Put creates a descriptor (Version 0) or replaces the one of its ID. An
@@ -142,12 +143,23 @@ func (r *Resolver) Put(o Object) {
 		h.Version = base.object.Head().Version + 1
 	} else {
 		h.Version = 1
-		if t, ok := o.(*Table); ok && old == nil && !r.shareRanges {
-			d.created = append(d.created, t.ID)
-		}
+	}
+	if t, ok := o.(*Table); ok && (old == nil && !r.shareRanges || keepsItsTime(t, old)) {
+		d.apart = append(d.apart, t.ID)
 	}
 	d.view.objects[h.ID] = &entry{object: o, use: newUse()}
 	d.count++
+}
+
+// keepsItsTime reports whether a table that was old, or nil, has got a time of
+// its own for which old versions stay: the longest of a range's tables counts
+// for all of them.
+func keepsItsTime(t *Table, old *entry) bool {
+	if t.GCTTL == 0 || old == nil {
+		return t.GCTTL != 0
+	}
+	was, ok := old.object.(*Table)
+	return !ok || was.GCTTL != t.GCTTL
 }
 
 // Remove removes a descriptor; names are unbound by Unbind.
@@ -541,12 +553,19 @@ func (d *changes) finish(ctx context.Context, committed bool) {
 		return
 	}
 	c.hear(d.version)
-	for _, id := range d.created {
-		if d.view.Table(id) == nil {
+	for _, id := range d.apart {
+		t := d.view.Table(id)
+		if t == nil {
 			continue
 		}
-		if err := c.store.Split(ctx, keys.Table(uint32(id))); err != nil {
-			c.log.Warn("giving a new table its range", "table", id, "err", err)
+		at := []kvapi.Key{keys.Table(uint32(id))}
+		if t.GCTTL != 0 {
+			at = append(at, keys.Table(uint32(id)+1))
+		}
+		for _, k := range at {
+			if err := c.store.Split(ctx, k); err != nil {
+				c.log.Warn("giving a table its range", "table", id, "at", k, "err", err)
+			}
 		}
 	}
 	for _, fn := range d.onCommit {

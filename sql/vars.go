@@ -121,12 +121,12 @@ var varDefs = map[string]varDef{
 	"cairn.consistency":                   {def: "default", apply: applyConsistency},
 	"cairn.statement_mem":                 {},
 	"cairn.durable_locks":                 {def: "on", boole: true},
-	sharedRanges:                          {def: "off", boole: true},
+	sharedRanges:                          {def: "on", boole: true},
 	gcTTL:                                 {def: "1h", unit: "ms", system: true, apply: applyGCTTL},
 }
 
 // sharedRanges lets tables that the session creates share a range
-// (schema.Resolver.ShareRanges): for small tables that are used together.
+// (schema.Resolver.ShareRanges) until size or load divides it.
 const sharedRanges = "cairn.shared_ranges"
 
 // vars are a session's parameters: values only where they differ from the default.

@@ -31,6 +31,19 @@ func TestATransactionOverTablesOfOneRangeCommitsInOnePhase(t *testing.T) {
 			t.Errorf("shared_ranges = %s: %d one-phase commits, want %d", shared, got, wantOnePhase)
 		}
 	}
+	// Versions stay as long as the longest of a range's tables says; so a table
+	// with a time of its own does not share, neither with the one before nor with
+	// the one behind.
+	before := ranges()
+	s.exec("CREATE TABLE timed (id int PRIMARY KEY) WITH (gc_ttl = '2 h')")
+	if got := ranges() - before; got != 2 {
+		t.Errorf("a table with a gc_ttl made %d ranges, want 2", got)
+	}
+	s.exec("CREATE TABLE later (id int PRIMARY KEY)")
+	s.exec("ALTER TABLE later SET (gc_ttl = '3 h')")
+	if got := ranges() - before; got != 3 {
+		t.Errorf("two tables with a gc_ttl made %d ranges, want 3", got)
+	}
 	s.exec("DROP TABLE a_on")
 	s.exec("SELECT id FROM b_on WHERE id = 1")
 	s.fails("22023", "SET cairn.shared_ranges = maybe")

@@ -149,6 +149,11 @@ const (
 	dividedShareMax = 0.7
 	hotKeyShare     = 0.5
 	hotKeySayEvery  = 10 * time.Minute
+	// brokenCommitsMax is which part of the requests may be one-phase commits
+	// that a split makes distributed; beyond overloadFactor times LoadSplitRate
+	// any part.
+	brokenCommitsMax = 0.05
+	overloadFactor   = 8
 	// loadSplitSticky keeps what load has split from being merged as soon as the
 	// load pauses.
 	loadSplitSticky = 10 * time.Minute

@@ -32,7 +32,7 @@ func (l *load) note(ba *kvapi.BatchRequest) {
 	l.batches.Add(1)
 	if s := l.sampler.Load(); s != nil && s.batches.Add(1)%sampleEvery == 0 {
 		if sp, ok := batchSpan(ba); ok {
-			s.note(sp)
+			s.note(sp, ba.EndTxnRequest() != nil)
 		}
 	}
 }
@@ -84,6 +84,12 @@ func batchSpan(ba *kvapi.BatchRequest) (out kvapi.Span, ok bool) {
 //
 // The key whose sides are the most even, and across which little goes, is where
 // to split. There is none if the requests are for one key, or each for all.
+//
+// A batch that commits its transaction besides is a one-phase commit. Across the
+// cut it becomes a distributed one, which costs as much as several: a record,
+// intents, their resolution, in two logs. So a key across which many of them go
+// is no place for a cut, until the range is asked for more than one leader can
+// bear.
 type sampler struct {
 	batches atomic.Int64
 	born    time.Time
@@ -98,16 +104,18 @@ type sampler struct {
 type candidate struct {
 	key                         kvapi.Key
 	left, right, across, itself int
+	// commits are those of across that commit in one phase.
+	commits int
 }
 
 func newSampler() *sampler { return &sampler{born: time.Now()} }
 
-// note takes in the span of a batch.
-func (s *sampler) note(sp kvapi.Span) {
+// note takes in the span of a batch, and whether it is a whole transaction.
+func (s *sampler) note(sp kvapi.Span, commits bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.mu.candidates {
-		s.mu.candidates[i].note(sp)
+		s.mu.candidates[i].note(sp, commits)
 	}
 	s.mu.seen++
 	if len(s.mu.candidates) < candidatesMax {
@@ -117,7 +125,7 @@ func (s *sampler) note(sp kvapi.Span) {
 	}
 }
 
-func (c *candidate) note(sp kvapi.Span) {
+func (c *candidate) note(sp kvapi.Span, commits bool) {
 	point := sp.Key.Equal(sp.EndKey)
 	switch {
 	case !sp.Key.Less(c.key):
@@ -129,6 +137,9 @@ func (c *candidate) note(sp kvapi.Span) {
 		c.left++
 	default:
 		c.across++
+		if commits {
+			c.commits++
+		}
 	}
 }
 
@@ -150,8 +161,13 @@ type loadVerdict struct {
 	hot kvapi.Key
 }
 
-// judge reads the samples once there are enough.
-func (s *sampler) judge(desc *kvapi.RangeDescriptor, rowStart func(kvapi.Key) kvapi.Key) (v loadVerdict, ready bool) {
+// breaksCommits reports whether a cut would make many one-phase commits
+// distributed ones.
+func (c *candidate) breaksCommits() bool { return float64(c.commits) > brokenCommitsMax*float64(c.total()) }
+
+// judge reads the samples once there are enough. With overloaded, a cut may
+// break commits.
+func (s *sampler) judge(desc *kvapi.RangeDescriptor, rowStart func(kvapi.Key) kvapi.Key, overloaded bool) (v loadVerdict, ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.born) < sampleFor || s.mu.seen < samplesMin {
@@ -162,7 +178,8 @@ func (s *sampler) judge(desc *kvapi.RangeDescriptor, rowStart func(kvapi.Key) kv
 		if rowStart != nil {
 			c.key = rowStart(c.key)
 		}
-		if c.total() >= samplesMin/2 && desc.StartKey.Less(c.key) && c.key.Less(desc.EndKey) {
+		if c.total() >= samplesMin/2 && desc.StartKey.Less(c.key) && c.key.Less(desc.EndKey) &&
+			(overloaded || !c.breaksCommits()) {
 			usable = append(usable, c)
 		}
 	}

@@ -26,7 +26,7 @@ func (s *Store) lookAtLoads(elapsed time.Duration) {
 }
 
 func (s *Store) judgeLoad(r *Replica, sm *sampler) {
-	v, ready := sm.judge(r.Desc(), s.cfg.RowStart)
+	v, ready := sm.judge(r.Desc(), s.cfg.RowStart, r.load.rate() > overloadFactor*s.cfg.LoadSplitRate)
 	if !ready {
 		return
 	}

@@ -81,6 +81,36 @@ func TestALoadOfOneKeyIsSaidAndNotSplit(t *testing.T) {
 	})
 }
 
+// A cut that would make distributed transactions of one-phase commits is made
+// only if one leader cannot bear the load.
+func TestLoadSplitsNoOnePhaseCommits(t *testing.T) {
+	desc := &kvapi.RangeDescriptor{StartKey: tkey(""), EndKey: tkey("z")}
+	for _, c := range []struct {
+		spanning   int // of a hundred batches
+		overloaded bool
+		want       bool
+	}{{0, false, true}, {4, false, true}, {20, false, false}, {20, true, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(1, 1))
+			s := newSampler()
+			for i := range 10 * samplesMin {
+				k := tkey(fmt.Sprintf("%04d", rng.IntN(1000)))
+				if i%100 < c.spanning {
+					s.note(kvapi.Span{Key: k, EndKey: tkey("2000")}, true)
+				} else {
+					s.note(kvapi.Span{Key: k, EndKey: k}, false)
+				}
+			}
+			time.Sleep(sampleFor)
+			v, ready := s.judge(desc, nil, c.overloaded)
+			if !ready || len(v.hot) > 0 || (len(v.key) > 0) != c.want {
+				t.Errorf("%d of 100 go across, overloaded %t: ready %t, hot %q, cut at %q, want a cut: %t",
+					c.spanning, c.overloaded, ready, v.hot, v.key, c.want)
+			}
+		})
+	}
+}
+
 // Scans across everything leave no key at which a split would help.
 func TestALoadOfScansIsNotSplit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
