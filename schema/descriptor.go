@@ -164,6 +164,12 @@ type Column struct {
 	Comment string `wire:"9"`
 	// DefaultOID is the default's row in pg_attrdef, 0 without one.
 	DefaultOID DescID `wire:"10"`
+	// Generated columns are computed from the others of the row by Default,
+	// which is then an expression over the table.
+	Generated bool `wire:"11"`
+	// Virtual columns are generated and not stored with the row. They are hidden:
+	// what indexes on expressions and partial indexes are made of (I10).
+	Virtual bool `wire:"12"`
 	// ACL is what was granted on the column alone.
 	ACL []Grant `wire:"14"`
 }
@@ -197,6 +203,9 @@ type Index struct {
 	// owns the index, 0 for a plain index.
 	ConstraintOID DescID `wire:"8"`
 	Comment       string `wire:"9"`
+	// Where, if not 0, is the virtual boolean column that is true for the rows
+	// of which the index has entries (a partial index).
+	Where ColumnID `wire:"10"`
 }
 
 // IndexColumn is a key column of an index. Ascending puts NULLs last,

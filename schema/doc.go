@@ -65,6 +65,9 @@
 //	I9  Whoever uses a type that a user made has a copy of its definition as it
 //	    was in the same version of the catalog: a change of the type holds all
 //	    its users and writes them anew (sql/ddl, holdType and putType).
+//	I10 An expression that an index is on, or its predicate, is a virtual column
+//	    of exactly one index and goes with it (Table.AddVirtual, RemoveIndex). So
+//	    rows in memory have its value, and an index is always one of columns.
 //
 // Rejected: asking gossip who is alive. It may be late, and one forgotten node
 // is enough to lose a write; the record of I3 costs one write per node and

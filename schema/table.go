@@ -2,6 +2,7 @@ package schema
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -127,6 +128,32 @@ func (t *Table) SuffixColumns(ix *Index) []ColumnID {
 		}
 	}
 	return out
+}
+
+// AddVirtual adds a virtual column for an expression over the table's others.
+func (t *Table) AddVirtual(expr string, typ Type) ColumnID {
+	id := t.NextColumnID
+	t.NextColumnID++
+	t.Columns = append(t.Columns, Column{ID: id, Name: "?" + strconv.Itoa(int(id)) + "?", Type: typ, Default: expr,
+		Generated: true, Virtual: true, Hidden: true})
+	return id
+}
+
+// RemoveIndex removes a secondary index and the virtual columns that are its own.
+func (t *Table) RemoveIndex(id IndexID) {
+	ix := t.IndexByID(id)
+	own := []ColumnID{ix.Where}
+	for _, c := range ix.Columns {
+		own = append(own, c.ID)
+	}
+	t.Indexes = slices.DeleteFunc(t.Indexes, func(x Index) bool { return x.ID == id })
+	t.Columns = slices.DeleteFunc(t.Columns, func(c Column) bool { return c.Virtual && slices.Contains(own, c.ID) })
+}
+
+// IsPlain reports whether an index is on columns alone and has every row: what
+// foreign keys can refer to.
+func (t *Table) IsPlain(ix *Index) bool {
+	return ix.Where == 0 && !slices.ContainsFunc(ix.Columns, func(c IndexColumn) bool { return t.ColumnByID(c.ID).Virtual })
 }
 
 // SequenceValueKey holds the sequence's last value.

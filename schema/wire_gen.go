@@ -181,6 +181,20 @@ func (x *Column) AppendWire(b []byte) []byte {
 	if x.DefaultOID != 0 {
 		b = wire.AppendUint(b, 10, uint64(x.DefaultOID))
 	}
+	if x.Generated {
+		if x.Generated {
+			b = wire.AppendUint(b, 11, 1)
+		} else {
+			b = wire.AppendUint(b, 11, 0)
+		}
+	}
+	if x.Virtual {
+		if x.Virtual {
+			b = wire.AppendUint(b, 12, 1)
+		} else {
+			b = wire.AppendUint(b, 12, 0)
+		}
+	}
 	for i := range x.ACL {
 		b, at = wire.Begin(b, 14)
 		b = x.ACL[i].AppendWire(b)
@@ -261,6 +275,18 @@ func (x *Column) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.DefaultOID = DescID(u)
+		case num == 11 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Generated = u != 0
+		case num == 12 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Virtual = u != 0
 		case num == 14 && typ == wire.Bytes:
 			x.ACL = append(x.ACL, *new(Grant))
 			var body []byte
@@ -811,6 +837,9 @@ func (x *Index) AppendWire(b []byte) []byte {
 	if len(x.Comment) > 0 {
 		b = wire.AppendBytes(b, 9, x.Comment)
 	}
+	if x.Where != 0 {
+		b = wire.AppendUint(b, 10, uint64(x.Where))
+	}
 	return b
 }
 
@@ -882,6 +911,12 @@ func (x *Index) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Comment = string(body)
+		case num == 10 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Where = ColumnID(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

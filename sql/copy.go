@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -92,7 +93,9 @@ func (s *Session) copyPlan(ctx context.Context, env bind.Env, rel string, cols [
 	table := probe.Tables[0]
 	if len(cols) == 0 {
 		for _, c := range table.VisibleColumns() {
-			cols = append(cols, quoteIdent(c.Name))
+			if !c.Generated {
+				cols = append(cols, quoteIdent(c.Name))
+			}
 		}
 	}
 	var ts []types.T
@@ -102,6 +105,9 @@ func (s *Session) copyPlan(ctx context.Context, env bind.Env, rel string, cols [
 		c := columnNamed(table, name)
 		if c == nil {
 			return nil, nil, nil, sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", name, table.Name)
+		}
+		if c.Generated {
+			return nil, nil, nil, generatedInCopy(c)
 		}
 		ts = append(ts, tablekv.TypeOf(c.Type))
 		names = append(names, name)
@@ -120,6 +126,39 @@ func (s *Session) copyPlan(ctx context.Context, env bind.Env, rel string, cols [
 	}
 	pl, err := plan.Build(b, plan.Options{})
 	return pl, ts, names, err
+}
+
+func generatedInCopy(c *schema.Column) error {
+	return sqlerr.New(sqlerr.InvalidColumnReference, "column \"%s\" is a generated column", c.Name).
+		WithDetail("Generated columns cannot be used in COPY.")
+}
+
+// copiedOut checks the columns that COPY TO names, and gives those of a table that it does not name
+// any of, if that is not all.
+func (s *Session) copiedOut(ctx context.Context, n *pg.CopyStmt, rel string) ([]string, error) {
+	snap, err := s.tx.r.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	probe, err := s.bindText(s.bindEnv(snap), "SELECT FROM "+rel, nil)
+	if err != nil || len(probe.Tables) != 1 {
+		return quoteNames(n.Attlist), nil // the query itself says what is wrong
+	}
+	for _, a := range n.Attlist {
+		if c := columnNamed(probe.Tables[0], a.GetString_().GetSval()); c != nil && c.Generated {
+			return nil, generatedInCopy(c)
+		}
+	}
+	if len(n.Attlist) > 0 || !slices.ContainsFunc(probe.Tables[0].Columns, func(c schema.Column) bool { return c.Generated && !c.Virtual }) {
+		return quoteNames(n.Attlist), nil
+	}
+	var out []string
+	for _, c := range probe.Tables[0].VisibleColumns() {
+		if !c.Generated {
+			out = append(out, quoteIdent(c.Name))
+		}
+	}
+	return out, nil
 }
 
 func columnNamed(t *schema.Table, name string) *schema.Column {
@@ -160,13 +199,15 @@ func quoteNames(ns []*pg.Node) []string {
 func (s *Session) copyTo(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f copyFormat, w ResultWriter) error {
 	p := &prepared{stmt: parser.Stmt{Tree: n.Query, Query: st.Query, Text: st.Text}}
 	if n.Query == nil {
-		cols := "*"
-		if len(n.Attlist) > 0 {
-			cols = strings.Join(quoteNames(n.Attlist), ", ")
-		}
 		rel := quoteIdent(n.Relation.Relname)
 		if n.Relation.Schemaname != "" {
 			rel = quoteIdent(n.Relation.Schemaname) + "." + rel
+		}
+		cols := "*"
+		if names, err := s.copiedOut(ctx, n, rel); err != nil {
+			return err
+		} else if len(names) > 0 {
+			cols = strings.Join(names, ", ")
 		}
 		stmts, err := parser.Parse("SELECT " + cols + " FROM " + rel)
 		if err != nil {

@@ -125,11 +125,11 @@ func catch(err *error) {
 func BindExpr(env Env, n *pg.Node, query string, table *schema.Table, to types.T) (e Expr, err error) {
 	b := &binder{env: env, query: query, tables: map[schema.DescID]*schema.Table{}}
 	defer catch(&err)
-	sc := &scope{b: b, clause: "DEFAULT expressions"}
+	sc := &scope{b: b, clause: "DEFAULT expressions", noSub: "DEFAULT expression"}
 	if table != nil {
 		base := b.newCols(len(table.Columns))
 		sc.addTable(b.tableRef(table, table.Name, "", base))
-		sc.clause = "check constraints"
+		sc.clause, sc.noSub = "check constraints", "check constraint"
 	}
 	if n == nil { // no default of its own: a domain's, or NULL
 		return b.defaultExpr(&schema.Column{Type: schema.Type{OID: uint32(to.OID), Mod: to.Mod, User: to.User}}), nil
@@ -211,4 +211,18 @@ func markUsed(st *Stmt) {
 			}
 		}
 	})
+	// What a virtual column is computed from is read if the column is.
+	WalkRel(st.Rel, func(r Rel) {
+		s, ok := r.(*Scan)
+		if !ok {
+			return
+		}
+		for _, v := range s.Virtual {
+			if st.Used[v.ID] {
+				for id := range Refs(v.E) {
+					st.Used[id] = true
+				}
+			}
+		}
+	}, func(Expr) {})
 }

@@ -118,7 +118,9 @@ var sequenceColumns = []builtins.Column{{Name: "last_value", Type: types.Int8}, 
 
 func (b *binder) scan(t *schema.Table, alias string) *Scan {
 	b.tables[t.ID] = t
-	return &Scan{Table: t, Alias: alias, Base: b.newCols(len(t.Columns))}
+	s := &Scan{Table: t, Alias: alias, Base: b.newCols(len(t.Columns))}
+	s.Virtual = b.generated(t, s.Base, true)
+	return s
 }
 
 func (b *binder) missingRelation(rv *pg.RangeVar) {

@@ -24,6 +24,7 @@ func (b *binder) insertIn(parent *scope, s *pg.InsertStmt) *Stmt {
 	ins.New = b.newCols(len(t.Columns))
 	ins.Final = b.newCols(len(t.Columns))
 	ins.Checks = b.checks(t, ins.Final)
+	ins.Generated = b.generated(t, ins.Final, false)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "RETURNING"}
 	b.add(sc, b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, ins.Final), t), s.Relation.Alias)
 	if s.OnConflictClause != nil {
@@ -113,6 +114,7 @@ func (b *binder) insertValue(sc *scope, t *schema.Table, ord int, e Expr, pos in
 	if isDefault(e) {
 		return nil
 	}
+	b.refuseGenerated(c, "cannot insert a non-DEFAULT value into column \"%s\"")
 	if c.Identity == schema.IdentityAlways && s.Override != pg.OverridingKind_OVERRIDING_SYSTEM_VALUE {
 		if s.Override == pg.OverridingKind_OVERRIDING_USER_VALUE {
 			return nil
@@ -188,6 +190,7 @@ func (b *binder) onConflict(parent *scope, ins *Insert, s *pg.InsertStmt) {
 	}
 	out.Update = true
 	out.Old = b.newCols(len(ins.Table.Columns))
+	out.Virtual = b.generated(ins.Table, out.Old, true)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "ON CONFLICT DO UPDATE", noAgg: true}
 	b.add(sc, b.readBack(b.tableRef(ins.Table, s.Relation.Relname, s.Relation.Schemaname, out.Old), ins.Table), s.Relation.Alias)
 	// EXCLUDED is visible by qualified names only.
@@ -201,35 +204,70 @@ func (b *binder) onConflict(parent *scope, ins *Insert, s *pg.InsertStmt) {
 // arbiter finds the unique index that ON CONFLICT (columns) or ON CONSTRAINT names.
 func (b *binder) arbiter(t *schema.Table, inf *pg.InferClause) *schema.Index {
 	if inf.Conname != "" {
-		if ix := t.IndexByName(inf.Conname); ix != nil && (ix.Unique || ix.ID == t.Primary.ID) {
+		if ix := t.IndexByName(inf.Conname); ix != nil && ix.ConstraintOID != 0 {
 			return ix
 		}
 		b.failf(-1, sqlerr.UndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", inf.Conname, t.Name)
 	}
-	var want []schema.ColumnID
+	base := b.newCols(len(t.Columns))
+	virtual := b.generated(t, base, true)
+	want := map[schema.ColumnID]bool{}
 	for _, n := range inf.IndexElems {
 		el := n.GetIndexElem()
-		if el.Name == "" {
-			b.unsupported(inf.Location, "ON CONFLICT on an expression")
+		if el.Name != "" {
+			want[t.Columns[b.columnIndex(t, el.Name, -1)].ID] = true
+			continue
 		}
-		want = append(want, t.Columns[b.columnIndex(t, el.Name, -1)].ID)
+		e := b.expr(b.storedScope(t, base, UseIndex), el.Expr)
+		found := false
+		for _, v := range virtual {
+			if Same(e, v.E) { // every index on it has a column of its own
+				want[t.Columns[v.ID-base].ID], found = true, true
+			}
+		}
+		if !found {
+			b.noArbiter()
+		}
+	}
+	var where []Expr
+	if inf.WhereClause != nil {
+		where = Conjuncts(b.where(b.storedScope(t, base, UsePredicate), inf.WhereClause, "WHERE"))
 	}
 	for _, ix := range t.AllIndexes() {
-		if (ix.Unique || ix.ID == t.Primary.ID) && sameColumns(ix, want) {
+		if (ix.Unique || ix.ID == t.Primary.ID) && sameColumns(t, ix, want) && holdsWhere(t, ix, where, virtual, base) {
 			return ix
 		}
 	}
-	b.failf(-1, sqlerr.InvalidColumnReference, "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+	b.noArbiter()
 	return nil
 }
 
-func sameColumns(ix *schema.Index, want []schema.ColumnID) bool {
-	seen := map[schema.ColumnID]bool{}
-	for _, id := range want {
-		if !ix.Has(id) {
+func (b *binder) noArbiter() {
+	b.failf(-1, sqlerr.InvalidColumnReference, "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+}
+
+// holdsWhere says that conditions imply the predicate of an index.
+func holdsWhere(t *schema.Table, ix *schema.Index, where []Expr, virtual []Item, base ColID) bool {
+	for _, v := range virtual {
+		if t.Columns[v.ID-base].ID == ix.Where {
+			return ImpliedBy(where, v.E)
+		}
+	}
+	return true
+}
+
+// sameColumns compares an index's columns with those wanted, among which may be the expressions of
+// other indexes.
+func sameColumns(t *schema.Table, ix *schema.Index, want map[schema.ColumnID]bool) bool {
+	texts := map[string]bool{}
+	for id := range want {
+		texts[tablekv.ColumnText(t.ColumnByID(id))] = true
+	}
+	for _, c := range ix.Columns {
+		if !want[c.ID] {
 			return false
 		}
-		seen[id] = true
+		delete(texts, tablekv.ColumnText(t.ColumnByID(c.ID)))
 	}
-	return len(seen) == len(ix.Columns)
+	return len(texts) == 0
 }

@@ -98,6 +98,9 @@ func (b *binder) columnIndex(t *schema.Table, name string, pos int32) int {
 // defaultExpr is a column's default, NULL without one.
 func (b *binder) defaultExpr(c *schema.Column) Expr {
 	t := tablekv.TypeOf(c.Type)
+	if c.Generated { // computed when the row is known
+		return &Const{T: t, Pos: -1}
+	}
 	if c.Sequence != 0 {
 		oid := &Const{D: types.NewOID(types.OID(c.Sequence)), T: types.RegClass, Pos: -1}
 		return b.assign(b.callByName("nextval", []Expr{oid}, -1), t, c.Name, -1)
@@ -174,6 +177,7 @@ func (b *binder) updateIn(parent *scope, s *pg.UpdateStmt) *Stmt {
 		scan.Lock = kvapi.LockNoKeyUpdate
 	}
 	u.Checks = b.checks(t, u.New)
+	u.Generated = b.generated(t, u.New, false)
 	st := &Stmt{Kind: KindUpdate}
 	u.Returning = b.returning(b.returningScope(sc, t, s.Relation, u.New), s.ReturningList, st)
 	st.Rel = wrapWith(with, u)
@@ -183,15 +187,17 @@ func (b *binder) updateIn(parent *scope, s *pg.UpdateStmt) *Stmt {
 // setsUniqueKey reports whether an UPDATE may change what a foreign key could refer to: a column of
 // a unique index. Unlike Postgres it looks at the columns named, not at the values.
 func setsUniqueKey(t *schema.Table, set []SetCol) bool {
+	inKey := func(id schema.ColumnID) bool {
+		return slices.ContainsFunc(t.AllIndexes(), func(ix *schema.Index) bool {
+			return (ix.Unique || ix == &t.Primary) && t.IsPlain(ix) && ix.Has(id)
+		})
+	}
 	for _, s := range set {
-		id := t.Columns[s.Ordinal].ID
-		for _, ix := range t.AllIndexes() {
-			if (ix.Unique || ix == &t.Primary) && slices.ContainsFunc(ix.Columns, func(c schema.IndexColumn) bool { return c.ID == id }) {
-				return true
-			}
+		if inKey(t.Columns[s.Ordinal].ID) {
+			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return c.Generated && !c.Virtual && inKey(c.ID) })
 }
 
 // lockRows makes UPDATE and DELETE lock what they read, so that the write cannot fail for having
@@ -258,6 +264,7 @@ func (b *binder) setValue(sc *scope, t *schema.Table, i int, r *pg.ResTarget, mu
 	if isDefault(e) {
 		return b.defaultExpr(c)
 	}
+	b.refuseGenerated(c, "column \"%s\" can only be updated to DEFAULT")
 	if c.Identity == schema.IdentityAlways {
 		b.at(-1, sqlerr.New(sqlerr.GeneratedAlways, "column \"%s\" can only be updated to DEFAULT", c.Name).
 			WithDetail("Column \"%s\" is an identity column defined as GENERATED ALWAYS.", c.Name))

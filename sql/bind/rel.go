@@ -20,6 +20,8 @@ type Scan struct {
 	Wait kvapi.WaitPolicy
 	// Explicit says that a user asked for the lock.
 	Explicit bool
+	// Virtual computes the table's virtual columns.
+	Virtual []Item
 }
 
 // VirtualScan reads a table that is computed, as those of pg_catalog.
@@ -273,6 +275,8 @@ type Insert struct {
 	// New is the first register of the row proposed (EXCLUDED).
 	New    ColID
 	Checks []CheckExpr
+	// Generated are the generated columns of the row at Final.
+	Generated []Item
 	// Conflict is nil without ON CONFLICT.
 	Conflict *OnConflict
 	// Final is the first register of the row as it is in the end, for RETURNING.
@@ -287,8 +291,10 @@ type OnConflict struct {
 	// Update is DO UPDATE: Set over the registers of Old and New.
 	Update bool
 	Old    ColID
-	Set    []SetCol
-	Where  Expr
+	// Virtual computes the virtual columns of the row at Old.
+	Virtual []Item
+	Set     []SetCol
+	Where   Expr
 }
 
 // SetCol assigns a table column.
@@ -305,8 +311,10 @@ type Update struct {
 	New   ColID
 	Set   []SetCol
 	// NonKey says that Set has no column of a unique index: FOR KEY SHARE of others passes.
-	NonKey    bool
-	Checks    []CheckExpr
+	NonKey bool
+	Checks []CheckExpr
+	// Generated are the generated columns of the row at New.
+	Generated []Item
 	Returning []Item
 }
 

@@ -23,6 +23,8 @@ type scope struct {
 	agg    *aggState
 	srf    *[]TableFunc // where set-returning functions of a target list go; nil forbids them
 	win    *winState
+	// noSub, if not empty, forbids subqueries and says in what.
+	noSub string
 	// domain is what VALUE stands for in a domain's CHECK.
 	domain *DomainValue
 	// outer is what a FROM item that is not lateral sees.

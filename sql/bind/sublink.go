@@ -8,6 +8,9 @@ import (
 )
 
 func (b *binder) subLink(sc *scope, s *pg.SubLink) Expr {
+	if sc.noSub != "" {
+		b.failf(s.Location, sqlerr.FeatureNotSupported, "cannot use subquery in %s", sc.noSub)
+	}
 	q := b.query_(sc.forSubquery(), s.Subselect.GetSelectStmt(), queryOptions{exists: s.SubLinkType == pg.SubLinkType_EXISTS_SUBLINK})
 	sub := &Subquery{Rel: q.rel, Cols: q.columns()}
 	switch s.SubLinkType {

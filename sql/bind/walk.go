@@ -181,7 +181,7 @@ func RelExprs(r Rel) []Expr {
 	case *Insert:
 		out = insertExprs(r)
 	case *Update:
-		out = append(setExprs(r.Set), itemExprs(r.Returning)...)
+		out = append(append(setExprs(r.Set), itemExprs(r.Generated)...), itemExprs(r.Returning)...)
 		for _, c := range r.Checks {
 			out = append(out, c.E)
 		}
@@ -213,12 +213,13 @@ func setExprs(set []SetCol) (out []Expr) {
 }
 
 func insertExprs(r *Insert) []Expr {
-	out := append([]Expr{}, r.Vals...)
+	out := append(append([]Expr{}, r.Vals...), itemExprs(r.Generated)...)
 	for _, c := range r.Checks {
 		out = append(out, c.E)
 	}
 	if r.Conflict != nil {
 		out = append(append(out, setExprs(r.Conflict.Set)...), nonNil(r.Conflict.Where)...)
+		out = append(out, itemExprs(r.Conflict.Virtual)...)
 	}
 	return append(out, itemExprs(r.Returning)...)
 }

@@ -173,6 +173,8 @@ func (a *alterer) command(ctx context.Context, c *pg.AlterTableCmd) error {
 		return a.notNull(c)
 	case pg.AlterTableType_AT_AlterColumnType:
 		return a.columnType(ctx, c)
+	case pg.AlterTableType_AT_DropExpression:
+		return a.dropExpression(c)
 	case pg.AlterTableType_AT_AddIdentity:
 		return a.addIdentity(ctx, c)
 	case pg.AlterTableType_AT_SetRelOptions:
@@ -223,6 +225,12 @@ func (a *alterer) addColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 		return err
 	}
 	a.t.Columns = append(a.t.Columns, col)
+	if col.Generated {
+		if err := a.generate(ctx, a.t, col.Name, a.generated[len(a.generated)-1].c.RawExpr); err != nil {
+			return unplaced(err)
+		}
+		col = a.t.Columns[len(a.t.Columns)-1]
+	}
 	if err := a.fillColumn(ctx, col, d); err != nil {
 		return err
 	}
@@ -240,6 +248,10 @@ func (a *alterer) addColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 func (a *alterer) fillColumn(ctx context.Context, col schema.Column, d *pg.ColumnDef) error {
 	if col.NotNull {
 		a.w.notNull = append(a.w.notNull, col.ID)
+	}
+	if col.Generated {
+		a.w.compute[col.ID] = true
+		return a.rebuildAll(ctx)
 	}
 	if col.Sequence != 0 {
 		return a.fillFromSequence(ctx, col)
@@ -358,6 +370,10 @@ func (a *alterer) dropColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 			WithDetail("view %s depends on table %s", vs[0].Name, a.t.Name).
 			WithHint("Drop the view first.")
 	}
+	generated, err := a.dropGenerated(c, col)
+	if err != nil {
+		return err
+	}
 	id, what := col.ID, "column "+col.Name+" of table "+a.t.Name
 	err = a.dropReferences(ctx, c, what, what, func(fk *schema.ForeignKey) bool { return slices.Contains(fk.TargetColumns, id) })
 	if err != nil {
@@ -375,13 +391,18 @@ func (a *alterer) dropColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 			}
 		}
 	}
+	for _, g := range generated {
+		if err := a.removeColumn(ctx, cat, g); err != nil {
+			return err
+		}
+	}
 	return a.removeColumn(ctx, cat, id)
 }
 
 // removeColumn removes a column, and the indexes, checks and sequences on it.
 func (a *alterer) removeColumn(ctx context.Context, cat *schema.Contents, id schema.ColumnID) error {
 	for _, ix := range slices.Clone(a.t.Indexes) {
-		if ix.Has(id) || slices.Contains(ix.Stored, id) {
+		if ix.Has(id) || slices.Contains(ix.Stored, id) || virtualFrom(a.t, &ix, a.t.ColumnByID(id).Name) {
 			a.removeIndex(a.t, ix.ID)
 		}
 	}
@@ -508,6 +529,13 @@ func (a *alterer) columnDefault(ctx context.Context, c *pg.AlterTableCmd) error 
 	if col.Identity != schema.IdentityNone {
 		return sqlerr.New(sqlerr.SyntaxError, "column \"%s\" of relation \"%s\" is an identity column", col.Name, a.t.Name)
 	}
+	if col.Generated {
+		e := sqlerr.New(sqlerr.SyntaxError, "column \"%s\" of relation \"%s\" is a generated column", col.Name, a.t.Name)
+		if c.Def == nil {
+			e = e.WithHint("Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.")
+		}
+		return e
+	}
 	col.Default, col.DefaultOID, col.Sequence = "", 0, 0
 	if c.Def == nil {
 		return nil
@@ -571,6 +599,10 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 		return sqlerr.Unsupported("changing a column's type to a domain with constraints").
 			WithHint("Add a new column of the domain, fill it by UPDATE, and drop the old one.")
 	}
+	if gs := generatedFrom(a.t, col.Name); len(gs) > 0 {
+		return sqlerr.New(sqlerr.FeatureNotSupported, "cannot alter type of a column used by a generated column").
+			WithDetail("Column \"%s\" is used by generated column \"%s\".", col.Name, gs[0].Name)
+	}
 	env := a.Bind.Types
 	if d.RawDefault != nil {
 		if err := a.using(col, d.RawDefault, to); err != nil {
@@ -586,9 +618,12 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 	}
 	id := col.ID
 	col.Type = schemaType(to)
+	if err := a.retypeVirtual(col.Name); err != nil {
+		return err
+	}
 	keyed := a.t.Primary.Has(id)
 	for _, ix := range a.t.AllIndexes() {
-		if ix.ID == a.t.Primary.ID || keyed || ix.Has(id) || slices.Contains(ix.Stored, id) {
+		if ix.ID == a.t.Primary.ID || keyed || ix.Has(id) || slices.Contains(ix.Stored, id) || virtualFrom(a.t, ix, col.Name) {
 			if err := a.checkIndexed(ix, col); err != nil {
 				return err
 			}

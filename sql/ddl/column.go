@@ -89,6 +89,9 @@ func (m *tableMaker) columnConstraints(ctx context.Context, t *schema.Table, col
 	var last *pg.Constraint // what DEFERRABLE and the like are about
 	for _, n := range d.Constraints {
 		c := n.GetConstraint()
+		if err := m.conflictingDefault(t, col, c); err != nil {
+			return nil, err
+		}
 		switch c.Contype {
 		case pg.ConstrType_CONSTR_NULL:
 			null = true
@@ -99,7 +102,8 @@ func (m *tableMaker) columnConstraints(ctx context.Context, t *schema.Table, col
 		case pg.ConstrType_CONSTR_IDENTITY:
 			err = m.setIdentity(ctx, t, col, c)
 		case pg.ConstrType_CONSTR_GENERATED:
-			err = sqlerr.Unsupported("generated columns")
+			col.Generated = true
+			m.generated = append(m.generated, pendingConstraint{c, col.Name})
 		case pg.ConstrType_CONSTR_ATTR_DEFERRABLE, pg.ConstrType_CONSTR_ATTR_DEFERRED,
 			pg.ConstrType_CONSTR_ATTR_NOT_DEFERRABLE, pg.ConstrType_CONSTR_ATTR_IMMEDIATE:
 			err = m.constraintAttribute(last, c)

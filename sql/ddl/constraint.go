@@ -129,7 +129,11 @@ func (m *tableMaker) unique(ctx context.Context, t *schema.Table, p pendingConst
 	if err != nil {
 		return nil, err
 	}
-	if err := m.nameIndex(ctx, t, &ix, columnLabel(t, ix.Columns), "key"); err != nil {
+	label := columnLabel(t, ix.Columns)
+	for _, id := range ix.Stored {
+		label += "_" + t.ColumnByID(id).Name
+	}
+	if err := m.nameIndex(ctx, t, &ix, label, "key"); err != nil {
 		return nil, err
 	}
 	t.Indexes = append(t.Indexes, ix)

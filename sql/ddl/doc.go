@@ -40,7 +40,7 @@
 // hours later (schema.Resolver.Announce).
 //
 // Not here: online changes, in which a table stays in use while an index is
-// built; partial and expression indexes; what foreign keys do to rows (package
+// built; what foreign keys do to rows (package
 // sql, references.go).
 //
 // Read next: ddl.go, table.go, alter.go, rewrite.go; package schema.

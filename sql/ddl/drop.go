@@ -358,7 +358,7 @@ func (s *stmt) removeIndex(t *schema.Table, id schema.IndexID) {
 	ix := t.IndexByID(id)
 	s.r.Unbind(t.SchemaID, ix.Name)
 	s.r.DropData(t.ID, id)
-	t.Indexes = slices.DeleteFunc(t.Indexes, func(x schema.Index) bool { return x.ID == id })
+	t.RemoveIndex(id)
 }
 
 // holdTable takes a table out of use and returns a copy to change.

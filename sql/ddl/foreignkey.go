@@ -94,6 +94,9 @@ func (m *tableMaker) foreignKey(ctx context.Context, p pendingConstraint) (*sche
 	if err := m.targetKey(&fk, target, stringList(c.PkAttrs)); err != nil {
 		return nil, err
 	}
+	if err := m.generatedKey(&fk); err != nil {
+		return nil, err
+	}
 	if fk.SetColumns, err = m.setColumns(&fk, stringList(c.FkDelSetCols)); err != nil {
 		return nil, err
 	}
@@ -116,6 +119,22 @@ func (m *tableMaker) foreignKey(ctx context.Context, p pendingConstraint) (*sche
 		m.r.Put(target)
 	}
 	return &m.t.ForeignKeys[len(m.t.ForeignKeys)-1], nil
+}
+
+// generatedKey refuses actions that would set a generated column.
+func (m *tableMaker) generatedKey(fk *schema.ForeignKey) error {
+	for _, id := range fk.Columns {
+		if !m.t.ColumnByID(id).Generated {
+			continue
+		}
+		if fk.OnUpdate == schema.RefSetNull || fk.OnUpdate == schema.RefSetDefault || fk.OnUpdate == schema.RefCascade {
+			return sqlerr.New(sqlerr.SyntaxError, "invalid ON UPDATE action for foreign key constraint containing generated column")
+		}
+		if fk.OnDelete == schema.RefSetNull || fk.OnDelete == schema.RefSetDefault {
+			return sqlerr.New(sqlerr.SyntaxError, "invalid ON DELETE action for foreign key constraint containing generated column")
+		}
+	}
+	return nil
 }
 
 func refAction(s string) schema.RefAction {
@@ -164,7 +183,7 @@ func (s *stmt) targetKey(fk *schema.ForeignKey, target *schema.Table, names []st
 		return sqlerr.New(sqlerr.InvalidForeignKey, "foreign key referenced-columns list must not contain duplicates")
 	}
 	for _, ix := range target.AllIndexes() {
-		if (ix.Unique || ix.ID == target.Primary.ID) && ix.Name != "" && sameKey(ix, fk.TargetColumns) {
+		if (ix.Unique || ix.ID == target.Primary.ID) && ix.Name != "" && target.IsPlain(ix) && sameKey(ix, fk.TargetColumns) {
 			fk.TargetIndex = ix.OID
 			return nil
 		}

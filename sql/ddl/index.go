@@ -2,11 +2,13 @@ package ddl
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
@@ -64,8 +66,6 @@ func (s *stmt) changer(ctx context.Context, t *schema.Table) (*tableMaker, error
 
 func refuseIndex(n *pg.IndexStmt) error {
 	switch {
-	case n.WhereClause != nil:
-		return sqlerr.Unsupported("a partial index (WHERE)")
 	case n.AccessMethod != "" && n.AccessMethod != "btree":
 		return sqlerr.Unsupported("access method \"%s\"", n.AccessMethod).WithHint("Use btree.")
 	case n.NullsNotDistinct:
@@ -88,17 +88,74 @@ func (m *tableMaker) index(ctx context.Context, t *schema.Table, n *pg.IndexStmt
 			return ix, err
 		}
 		ix.Columns = append(ix.Columns, col)
-		names = append(names, e.Name)
+		names = append(names, indexLabel(names, e))
 	}
 	for _, p := range n.IndexIncludingParams {
-		name := p.GetIndexElem().GetName()
-		c := t.Column(name)
-		if c == nil || c.Hidden {
-			return ix, m.noColumn(name)
+		c, err := m.includedColumn(t, p.GetIndexElem())
+		if err != nil {
+			return ix, err
 		}
 		ix.Stored = append(ix.Stored, c.ID)
+		names = append(names, c.Name)
+	}
+	if n.WhereClause != nil {
+		if ix.Where, err = m.virtual(t, n.WhereClause, bind.UsePredicate); err != nil {
+			return ix, err
+		}
 	}
 	return ix, m.nameIndex(ctx, t, &ix, strings.Join(names, "_"), "idx")
+}
+
+// indexLabel is what a key column adds to the index's name: an expression that of its function.
+func indexLabel(before []string, e *pg.IndexElem) string {
+	if e.Name != "" {
+		return e.Name
+	}
+	label := "expr"
+	if f := e.Expr.GetFuncCall(); f != nil {
+		label = f.Funcname[len(f.Funcname)-1].GetString_().GetSval()
+	}
+	name := label
+	for n := 1; slices.Contains(before, name); n++ {
+		name = label + itoa(n)
+	}
+	return name
+}
+
+func (m *tableMaker) includedColumn(t *schema.Table, e *pg.IndexElem) (*schema.Column, error) {
+	switch {
+	case e.Expr != nil:
+		return nil, sqlerr.New(sqlerr.FeatureNotSupported, "expressions are not supported in included columns")
+	case e.Ordering != pg.SortByDir_SORTBY_DEFAULT:
+		return nil, sqlerr.New(sqlerr.InvalidObjectDefinition, "including column does not support ASC/DESC options")
+	case e.NullsOrdering != pg.SortByNulls_SORTBY_NULLS_DEFAULT:
+		return nil, sqlerr.New(sqlerr.InvalidObjectDefinition, "including column does not support NULLS FIRST/LAST options")
+	}
+	c := t.Column(e.Name)
+	if c == nil || c.Hidden {
+		return nil, m.noColumn(e.Name)
+	}
+	return c, nil
+}
+
+// virtual adds the column that an expression of an index is.
+func (m *tableMaker) virtual(t *schema.Table, n *pg.Node, use bind.StoredUse) (schema.ColumnID, error) {
+	e, err := bind.BindStored(m.Bind, n, m.query, t, use, nil)
+	if err != nil {
+		return 0, err
+	}
+	if !storable(e.Type()) {
+		name := indexLabel(nil, &pg.IndexElem{Expr: n})
+		if n.GetRowExpr() != nil {
+			name = "row"
+		}
+		return 0, sqlerr.New(sqlerr.InvalidTableDefinition, "column \"%s\" has pseudo-type %s", name, e.Type())
+	}
+	text, err := rowExprText(n)
+	if err != nil {
+		return 0, err
+	}
+	return t.AddVirtual(text, schemaType(e.Type())), nil
 }
 
 func (s *stmt) noColumn(name string) error {
@@ -107,16 +164,19 @@ func (s *stmt) noColumn(name string) error {
 
 func (m *tableMaker) indexColumn(t *schema.Table, e *pg.IndexElem) (schema.IndexColumn, error) {
 	var none schema.IndexColumn
-	if e.Expr != nil {
-		return none, sqlerr.Unsupported("an index on an expression")
-	}
 	if len(e.Collation) > 0 {
 		if err := checkCollation(stringList(e.Collation)); err != nil {
 			return none, err
 		}
 	}
 	c := t.Column(e.Name)
-	if c == nil || c.Hidden {
+	if e.Expr != nil {
+		id, err := m.virtual(t, e.Expr, bind.UseIndex)
+		if err != nil {
+			return none, err
+		}
+		c = t.ColumnByID(id)
+	} else if c == nil || c.Hidden {
 		return none, m.noColumn(e.Name)
 	}
 	if err := m.checkIndexable(c); err != nil {

@@ -135,29 +135,20 @@ func (s *stmt) renameColumn(ctx context.Context, n *pg.RenameStmt) error {
 		return err
 	}
 	for i := range t.Checks {
-		if err := renameInCheck(&t.Checks[i], col.Name, name); err != nil {
+		if err := renameInText(&t.Checks[i].Expr, col.Name, name); err != nil {
 			return err
+		}
+	}
+	for i := range t.Columns {
+		if c := &t.Columns[i]; uses(c, col.Name) {
+			if err := renameInText(&c.Default, col.Name, name); err != nil {
+				return err
+			}
 		}
 	}
 	col.Name = name
 	s.r.Put(t)
 	return nil
-}
-
-// renameInCheck renames a column in a check's text.
-func renameInCheck(ck *schema.Check, from, to string) error {
-	n, _, err := parseExpr(ck.Expr)
-	if err != nil {
-		return err
-	}
-	walkColumnRefs(n, func(ref *pg.ColumnRef) {
-		last := ref.Fields[len(ref.Fields)-1].GetString_()
-		if last != nil && last.Sval == from {
-			last.Sval = to
-		}
-	})
-	ck.Expr, err = exprText(n)
-	return err
 }
 
 func (s *stmt) renameConstraint(ctx context.Context, n *pg.RenameStmt) error {

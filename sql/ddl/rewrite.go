@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
@@ -39,6 +40,8 @@ type rewrite struct {
 	notNull []schema.ColumnID
 	checks  []schema.Check
 	fill    map[schema.ColumnID]filler
+	// compute are the generated columns of new whose values are not known yet.
+	compute map[schema.ColumnID]bool
 	// using computes columns of new from the whole row of old.
 	using map[schema.ColumnID]Eval
 
@@ -51,6 +54,8 @@ type rewrite struct {
 	// fillAt and usingAt say what each column of a decoded row becomes.
 	fillAt  []filler
 	usingAt []Eval
+	// computeAt computes columns of a new row from its others, after all else.
+	computeAt []Eval
 }
 
 // filler computes a column from the value it had (NULL if it is new).
@@ -68,7 +73,8 @@ const (
 )
 
 func (s *stmt) newRewrite(old, new *schema.Table) *rewrite {
-	return &rewrite{stmt: s, old: old, new: new, fill: map[schema.ColumnID]filler{}, using: map[schema.ColumnID]Eval{}}
+	return &rewrite{stmt: s, old: old, new: new, fill: map[schema.ColumnID]filler{}, using: map[schema.ColumnID]Eval{},
+		compute: map[schema.ColumnID]bool{}}
 }
 
 // idle reports whether there is nothing to read the rows for.
@@ -109,6 +115,9 @@ func (w *rewrite) prepare() error {
 		w.fillAt = append(w.fillAt, w.fill[c.ID])
 		w.usingAt = append(w.usingAt, w.using[c.ID])
 	}
+	if err := w.prepareGenerated(); err != nil {
+		return err
+	}
 	for _, ck := range w.checks {
 		n, query, err := parseExpr(ck.Expr)
 		if err != nil {
@@ -123,6 +132,29 @@ func (w *rewrite) prepare() error {
 			return err
 		}
 		w.bound = append(w.bound, eval)
+	}
+	return nil
+}
+
+// prepareGenerated prepares the columns that are new and generated, or virtual.
+func (w *rewrite) prepareGenerated() error {
+	w.computeAt = make([]Eval, len(w.new.Columns))
+	for i := range w.new.Columns {
+		c := &w.new.Columns[i]
+		if !w.compute[c.ID] && !c.Virtual {
+			continue
+		}
+		n, query, err := parseExpr(c.Default)
+		if err != nil {
+			return err
+		}
+		e, err := bind.BindStored(w.Bind, n, query, w.new, bind.UseIndex, c)
+		if err != nil {
+			return err
+		}
+		if w.computeAt[i], err = w.Engine.Compile(e); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -225,7 +257,11 @@ func (w *rewrite) duplicate(err error) error {
 func (w *rewrite) keyNames(ic *tablekv.IndexCodec) string {
 	var names []string
 	for _, c := range ic.Index.Columns {
-		names = append(names, quoteIdent(w.new.ColumnByID(c.ID).Name))
+		if col := w.new.ColumnByID(c.ID); col.Virtual {
+			names = append(names, tablekv.ColumnText(col))
+		} else {
+			names = append(names, quoteIdent(col.Name))
+		}
 	}
 	return strings.Join(names, ", ")
 }
@@ -293,6 +329,13 @@ func (w *rewrite) convert(ctx context.Context, in, out types.Row) (err error) {
 			}
 		}
 	}
+	for i, f := range w.computeAt {
+		if f != nil {
+			if out[i], err = f(ctx, out); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -318,6 +361,9 @@ func (w *rewrite) checkRow(ctx context.Context, row types.Row) error {
 }
 
 func (w *rewrite) writeEntry(ctx context.Context, t Txn, ic *tablekv.IndexCodec, row types.Row) error {
+	if !ic.Holds(row) {
+		return nil
+	}
 	key, conflict, err := ic.Key(row)
 	if err != nil {
 		return err

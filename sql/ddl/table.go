@@ -22,7 +22,9 @@ type tableMaker struct {
 	t  *schema.Table
 	// constraints are collected from columns and table, in order.
 	constraints []pendingConstraint
-	sequences   []*schema.Sequence
+	// generated are the generation expressions of new columns.
+	generated []pendingConstraint
+	sequences []*schema.Sequence
 	// taken are the names of indexes this statement makes.
 	taken map[string]bool
 }
@@ -122,6 +124,11 @@ func (m *tableMaker) column(ctx context.Context, d *pg.ColumnDef) error {
 
 // finish adds the constraints and puts everything into the catalog.
 func (m *tableMaker) finish(ctx context.Context) error {
+	for _, g := range m.generated {
+		if err := m.generate(ctx, m.t, g.column, g.c.RawExpr); err != nil {
+			return err
+		}
+	}
 	var cs []*pg.Constraint
 	for _, p := range m.constraints {
 		cs = append(cs, p.c)

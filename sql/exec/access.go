@@ -175,6 +175,8 @@ type IndexScan struct {
 	Dec     *tablekv.Decoder
 	Fetch   *tablekv.Decoder
 	Reverse bool
+	// Virtual computes the virtual columns that are wanted and that no decoder fills.
+	Virtual []Item
 	// MaxRows, if not nil, says how many rows will be wanted at most.
 	MaxRows Eval
 	Opts    txn.GetOptions
@@ -239,13 +241,18 @@ func (c *scanCursor) Next() (bool, error) {
 
 func (c *scanCursor) decode(i int) (bool, error) {
 	e := c.entries[i]
+	var err error
 	if c.n.Fetch == nil {
-		return true, c.n.Dec.Decode(e.Key, e.Value, c.r.Slots)
-	}
-	if !c.fetched[i].Exists {
+		err = c.n.Dec.Decode(e.Key, e.Value, c.r.Slots)
+	} else if !c.fetched[i].Exists {
 		return false, nil // skipped, or the entry's row is gone
+	} else {
+		err = c.n.Fetch.Decode(c.keys[i], c.fetched[i].Data, c.r.Slots)
 	}
-	return true, c.n.Fetch.Decode(c.keys[i], c.fetched[i].Data, c.r.Slots)
+	if err == nil && len(c.n.Virtual) > 0 {
+		err = compute(c.r, c.n.Virtual)
+	}
+	return err == nil, err
 }
 
 // refill reads the next entries: the keys of several points at once, or a piece of a span.

@@ -32,6 +32,8 @@ type Conflict struct {
 	Set    []Item // into the registers of Final, by ordinal offset
 	Where  Eval
 	OldDec *tablekv.Decoder // decodes a stored row into Old's registers
+	// Virtual computes the virtual columns of the row in Old's registers.
+	Virtual []Item
 }
 
 // Explain implements Node.
@@ -111,6 +113,10 @@ func (n *Insert) batch(r *Run, in Cursor) ([]types.Row, error) {
 		}
 		row := n.row(r, n.New)
 		copy(n.row(r, n.Final), row)
+		if err := n.generate(r); err != nil {
+			return nil, err
+		}
+		copy(row, n.row(r, n.Final))
 		if n.Conflict == nil || !n.Conflict.Update {
 			if err := n.validate(r, n.Final); err != nil {
 				return nil, err
@@ -198,6 +204,9 @@ func (c *conflictState) arbiterKeys(row types.Row) ([]kvapi.Key, error) {
 	n := c.n
 	var out []kvapi.Key
 	add := func(ic *tablekv.IndexCodec) error {
+		if !ic.Holds(row) {
+			return nil
+		}
 		k, conflict, err := ic.Key(row)
 		if conflict {
 			out = append(out, k)
@@ -272,6 +281,9 @@ func (c *conflictState) update(r *Run, hit kvapi.Key, value []byte, ret *returne
 	if err := n.Conflict.OldDec.Decode(pk, value, r.Slots); err != nil {
 		return err
 	}
+	if err := compute(r, n.Conflict.Virtual); err != nil {
+		return err
+	}
 	if n.Conflict.Where != nil {
 		ok, err := evalBool(r, n.Conflict.Where)
 		if err != nil || !ok {
@@ -288,6 +300,9 @@ func (c *conflictState) update(r *Run, hit kvapi.Key, value []byte, ret *returne
 	copy(n.row(r, n.Final), old)
 	for i, s := range n.Conflict.Set {
 		r.Slots[s.ID] = vals[i]
+	}
+	if err := n.generate(r); err != nil {
+		return err
 	}
 	if err := n.validate(r, n.Final); err != nil {
 		return err

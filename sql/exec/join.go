@@ -365,6 +365,7 @@ type LookupJoin struct {
 	Dec   *tablekv.Decoder
 	// Fetch and Base are as in IndexScan, for a secondary index.
 	Fetch        *tablekv.Decoder
+	Virtual      []Item // as in IndexScan
 	Base         bind.ColID
 	On           Eval
 	Text         []string
@@ -512,6 +513,9 @@ func (c *lookupCursor) emit(i int) (bool, error) {
 			dec = c.n.Fetch
 		}
 		if err := dec.Decode(c.keys[c.pos[i]], c.vals[c.pos[i]].Data, c.r.Slots); err != nil {
+			return false, err
+		}
+		if err := compute(c.r, c.n.Virtual); err != nil {
 			return false, err
 		}
 		if c.n.On != nil {

@@ -24,6 +24,9 @@ type Check struct {
 type Target struct {
 	Codec  *tablekv.Codec
 	Checks []Check
+	// Generated computes the generated columns of a new row, virtual ones too, into the registers
+	// that Checks are bound to.
+	Generated []Item
 	// Referential says that the table has foreign keys or is referred to by
 	// some: Run.Changed hears of every row that changes.
 	Referential bool
@@ -44,6 +47,14 @@ var locking = txn.GetOptions{Lock: kvapi.LockExclusive}
 // row is the slice of registers that holds the table's row at base.
 func (t *Target) row(r *Run, base bind.ColID) types.Row {
 	return r.Slots[base : int(base)+len(t.Codec.Types)]
+}
+
+// generate computes the generated columns of a new row.
+func (t *Target) generate(r *Run) error {
+	if len(t.Generated) == 0 {
+		return nil
+	}
+	return compute(r, t.Generated)
 }
 
 // validate checks NOT NULL and CHECK for the row at base, which the checks' registers must be.
@@ -119,7 +130,7 @@ func KeyText(c *tablekv.Codec, key kvapi.Key, env *types.Env) string {
 	}
 	var names, texts []string
 	for i, k := range ic.Keys {
-		names = append(names, c.Table.Columns[k.Ordinal].Name)
+		names = append(names, c.KeyName(k))
 		texts = append(texts, string(types.AppendText(nil, k.Type, vals[i], env)))
 	}
 	return fmt.Sprintf("(%s)=(%s)", strings.Join(names, ", "), strings.Join(texts, ", "))
@@ -150,7 +161,7 @@ func (t *Target) entries(row types.Row, out []entry) ([]entry, error) {
 	out = append(out, entry{k, t.Codec.Primary.Value(row), true})
 	for i := range t.Codec.Indexes {
 		ic := &t.Codec.Indexes[i]
-		if ic.Index.State == schema.IndexDeleteOnly {
+		if ic.Index.State == schema.IndexDeleteOnly || !ic.Holds(row) {
 			continue
 		}
 		k, conflict, err := ic.Key(row)
@@ -170,6 +181,9 @@ func (t *Target) keysOf(row types.Row) ([]kvapi.Key, error) {
 	}
 	out := []kvapi.Key{k}
 	for i := range t.Codec.Indexes {
+		if !t.Codec.Indexes[i].Holds(row) {
+			continue
+		}
 		k, _, err := t.Codec.Indexes[i].Key(row)
 		if err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn"
 )
@@ -128,6 +129,9 @@ func (n *Update) changes(r *Run, rows []types.Row) ([]*change, error) {
 			}
 			r.Slots[s.ID] = d
 		}
+		if err := n.generate(r); err != nil {
+			return nil, err
+		}
 		if err := n.validate(r, n.New); err != nil {
 			return nil, err
 		}
@@ -147,26 +151,13 @@ func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
 	var gone []kvapi.Key
 	var puts, fresh []entry
 	for _, ch := range changes {
-		es, err := t.entries(ch.new, nil)
-		if err != nil {
+		if err := t.diff(ch, &t.Codec.Primary, &gone, &puts, &fresh); err != nil {
 			return err
 		}
-		oldKeys, err := t.keysOf(ch.old)
-		if err != nil {
-			return err
-		}
-		byKey := map[string]bool{}
-		for _, e := range es {
-			byKey[string(e.key)] = true
-		}
-		for _, k := range oldKeys {
-			if !byKey[string(k)] {
-				gone = append(gone, k)
+		for i := range t.Codec.Indexes {
+			if err := t.diff(ch, &t.Codec.Indexes[i], &gone, &puts, &fresh); err != nil {
+				return err
 			}
-		}
-		puts, fresh, err = t.split(ch, es, oldKeys, puts, fresh)
-		if err != nil {
-			return err
 		}
 	}
 	if err := t.deleteKeys(r, gone); err != nil {
@@ -193,25 +184,37 @@ func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
 	return nil
 }
 
-// split divides a row's new entries into those under a key the row had (written only if the value
-// differs) and those under a new key.
-func (t *Target) split(ch *change, es []entry, oldKeys []kvapi.Key, puts, fresh []entry) ([]entry, []entry, error) {
-	at := 0
-	for i := range oldKeys {
-		if i > 0 && t.Codec.Indexes[i-1].Index.State == schema.IndexDeleteOnly {
-			continue
-		}
-		e := es[at]
-		at++
-		if !bytes.Equal(e.key, oldKeys[i]) {
-			fresh = append(fresh, e)
-			continue
-		}
-		if i == 0 || !bytes.Equal(e.value, t.Codec.Indexes[i-1].Value(ch.old)) {
-			puts = append(puts, e)
+// diff compares a row's old and new entry in one index: gone is a key that goes, fresh an entry
+// under a new key, puts one under the key that it had, unless its value is the same.
+func (t *Target) diff(ch *change, ic *tablekv.IndexCodec, gone *[]kvapi.Key, puts, fresh *[]entry) error {
+	var oldKey kvapi.Key
+	var err error
+	if ic.Holds(ch.old) {
+		if oldKey, _, err = ic.Key(ch.old); err != nil {
+			return err
 		}
 	}
-	return puts, fresh, nil
+	if ic.Index.State == schema.IndexDeleteOnly || !ic.Holds(ch.new) {
+		if oldKey != nil {
+			*gone = append(*gone, oldKey)
+		}
+		return nil
+	}
+	key, conflict, err := ic.Key(ch.new)
+	if err != nil {
+		return err
+	}
+	e := entry{key, ic.Value(ch.new), conflict}
+	switch {
+	case !bytes.Equal(key, oldKey):
+		if oldKey != nil {
+			*gone = append(*gone, oldKey)
+		}
+		*fresh = append(*fresh, e)
+	case ic.IsPrimary() || !bytes.Equal(e.value, ic.Value(ch.old)):
+		*puts = append(*puts, e)
+	}
+	return nil
 }
 
 // Delete removes the rows that its input finds.

@@ -7,6 +7,7 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -30,6 +31,24 @@ func columnList(t *schema.Table, ids []schema.ColumnID) string {
 	return strings.Join(out, ", ")
 }
 
+// columnText is a key column of an index: a name, or an expression.
+func columnText(t *schema.Table, id schema.ColumnID) string {
+	c := t.ColumnByID(id)
+	if c.Virtual {
+		return tablekv.ColumnText(c)
+	}
+	return quoteIdent(c.Name)
+}
+
+// predicateText is the condition of a partial index.
+func predicateText(t *schema.Table, ix *schema.Index) string {
+	text := t.ColumnByID(ix.Where).Default
+	if tablekv.IsCall(text) || t.Column(text) != nil {
+		return text
+	}
+	return "(" + text + ")"
+}
+
 // indexDef is the CREATE INDEX that would make the index.
 func indexDef(env *Env, t *schema.Table, ix *schema.Index) string {
 	var b strings.Builder
@@ -42,7 +61,7 @@ func indexDef(env *Env, t *schema.Table, ix *schema.Index) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(quoteIdent(t.ColumnByID(c.ID).Name))
+		b.WriteString(columnText(t, c.ID))
 		if c.Desc {
 			b.WriteString(" DESC")
 		}
@@ -50,6 +69,9 @@ func indexDef(env *Env, t *schema.Table, ix *schema.Index) string {
 	b.WriteString(")")
 	if len(ix.Stored) > 0 {
 		b.WriteString(" INCLUDE (" + columnList(t, ix.Stored) + ")")
+	}
+	if ix.Where != 0 {
+		b.WriteString(" WHERE " + predicateText(t, ix))
 	}
 	return b.String()
 }
@@ -88,7 +110,7 @@ func (n Names) IndexDef(_ context.Context, index types.OID, column int) (string,
 	if column > len(ids) || column < 0 {
 		return "", true, nil
 	}
-	return quoteIdent(t.ColumnByID(ids[column-1]).Name), true, nil
+	return columnText(t, ids[column-1]), true, nil
 }
 
 // ConstraintDef implements builtins.Catalog.

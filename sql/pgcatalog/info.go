@@ -70,7 +70,11 @@ func infoColumns(_ context.Context, env *Env, w *writer) error {
 	for _, t := range env.Contents.Tables(env.Database.ID) {
 		for _, c := range t.VisibleColumns() {
 			row := infoColumn(env, namespaceOf(env, &t.Header), t.Name, int(c.ID), c.Name, typeOf(&c))
-			row["column_default"] = orNull(c.Default)
+			if c.Generated {
+				row["is_generated"], row["generation_expression"] = "ALWAYS", c.Default
+			} else {
+				row["column_default"] = orNull(c.Default)
+			}
 			row["is_nullable"], row["is_updatable"] = yes(!c.NotNull), "YES"
 			infoIdentity(env, &c, row)
 			w.add(row)

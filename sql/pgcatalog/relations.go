@@ -143,14 +143,28 @@ func tableAttributes(w *writer, t *schema.Table) {
 		case schema.IdentityByDefault:
 			cl["attidentity"] = "d"
 		}
+		if c.Generated {
+			cl["attgenerated"] = "s"
+		}
 		w.add(cl)
 	}
 	for _, ix := range namedIndexes(t) {
 		for i, id := range indexColumnIDs(ix) {
 			c := t.ColumnByID(id)
-			w.add(attribute(ix.OID, i+1, c.Name, typeOf(c)))
+			w.add(attribute(ix.OID, i+1, indexColumnName(c), typeOf(c)))
 		}
 	}
+}
+
+// indexColumnName is what pg_attribute calls a column of an index.
+func indexColumnName(c *schema.Column) string {
+	switch {
+	case !c.Virtual:
+		return c.Name
+	case tablekv.IsCall(c.Default):
+		return c.Default[:strings.IndexByte(c.Default, '(')]
+	}
+	return "expr"
 }
 
 func indexColumnIDs(ix *schema.Index) []schema.ColumnID {
@@ -242,16 +256,29 @@ func fillIndex(_ context.Context, env *Env, w *writer) error {
 				classes = append(classes, opclassOf(typ))
 				opts = append(opts, indexOption(c))
 			}
+			var exprs []string
 			for _, id := range indexColumnIDs(ix) {
+				if c := t.ColumnByID(id); c.Virtual {
+					exprs = append(exprs, c.Default)
+					id = 0
+				}
 				cols = append(cols, int64(id))
 			}
 			w.add(cells{"indexrelid": ix.OID, "indrelid": t.ID, "indnatts": len(cols), "indnkeyatts": len(ix.Columns),
 				"indisunique": ix.Unique, "indisprimary": ix == &t.Primary, "indimmediate": true,
 				"indisvalid": ix.State == schema.IndexPublic, "indisready": true, "indislive": true,
+				"indexprs": when(len(exprs) > 0, strings.Join(exprs, ", ")), "indpred": when(ix.Where != 0, wherePredicate(t, ix)),
 				"indkey": cols, "indcollation": colls, "indclass": classes, "indoption": opts})
 		}
 	}
 	return nil
+}
+
+func wherePredicate(t *schema.Table, ix *schema.Index) string {
+	if ix.Where == 0 {
+		return ""
+	}
+	return t.ColumnByID(ix.Where).Default
 }
 
 // indexOption is indoption's bits: 1 descending, 2 NULLs first.

@@ -16,6 +16,7 @@
 //	I1  a condition is dropped from the filter only if the access path implies it exactly (index.go)
 //	I2  a condition moves below an outer join only on the side that is not filled with NULLs (join.go)
 //	I3  a plan depends on nothing but the bound statement: descriptors, not data
+//	I4  a partial index is read only if the conditions imply its predicate (partial.go)
 //
 // Not here: statistics of columns; cost-based search.
 //

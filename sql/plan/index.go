@@ -62,7 +62,7 @@ func (p *planner) choose(s *bind.Scan, preds []bind.Expr, w *wanted) *candidate 
 	conds := p.conditions(s, codec, preds)
 	var best *candidate
 	consider := func(ic *tablekv.IndexCodec) {
-		if ic.Index.State != schema.IndexPublic {
+		if ic.Index.State != schema.IndexPublic || !holdsAll(s, ic, preds) {
 			return
 		}
 		c := p.candidate(s, codec, ic, conds, w)
@@ -80,6 +80,9 @@ func (p *planner) choose(s *bind.Scan, preds []bind.Expr, w *wanted) *candidate 
 // candidate fits conditions to an index: equalities on its first columns, a range on the next.
 func (p *planner) candidate(s *bind.Scan, codec *tablekv.Codec, ic *tablekv.IndexCodec, conds []condition, w *wanted) *candidate {
 	c := &candidate{ic: ic, rows: tableRows(s.Table)}
+	if w := predicate(s, ic); w != nil && !bind.NotNullOnly(w) {
+		c.rows = max(c.rows*partialFraction, 1)
+	}
 	c.cover = ic.IsPrimary() || s.Lock == kvapi.LockNone && p.covers(s, ic)
 	n := len(ic.Keys) + len(ic.Suffix)
 	combos := 1.0
@@ -319,6 +322,13 @@ func (p *planner) column(s *bind.Scan, codec *tablekv.Codec, e bind.Expr) (int, 
 		e = c.E
 	}
 	c, ok := e.(*bind.Col)
+	if !ok {
+		for _, v := range s.Virtual {
+			if bind.Same(e, v.E) {
+				return int(v.ID - s.Base), true
+			}
+		}
+	}
 	if !ok || c.ID < s.Base || int(c.ID-s.Base) >= len(codec.Types) {
 		return 0, false
 	}
@@ -397,6 +407,17 @@ func (p *planner) indexScan(s *bind.Scan, c *candidate, preds []bind.Expr) (*exe
 		p.unlocked = true
 	}
 	n.Dec, n.Fetch = p.decoders(s, codec, c)
+	if c.ic.IsPrimary() || n.Fetch != nil {
+		var err error
+		if n.Virtual, err = p.computed(s); err != nil {
+			return nil, nil, err
+		}
+	}
+	if w := predicate(s, c.ic); w != nil {
+		for i, e := range preds {
+			done[i] = done[i] || bind.ImpliedBy(conjuncts(w), e)
+		}
+	}
 	var rest []bind.Expr
 	for i, e := range preds {
 		if !done[i] {

@@ -424,7 +424,7 @@ func isEqui(eqs []equi, e bind.Expr) bool {
 // lookupKeys finds a left expression for each column of a unique key; rest are the equalities that
 // the key does not answer.
 func (p *planner) lookupKeys(s *bind.Scan, codec *tablekv.Codec, ic *tablekv.IndexCodec, eqs []equi) (keys []bind.Expr, texts []string, rest []bind.Expr) {
-	if !ic.IsPrimary() && !ic.Index.Unique || ic.Index.State != 0 {
+	if !ic.IsPrimary() && !ic.Index.Unique || ic.Index.State != 0 || ic.Index.Where != 0 {
 		return nil, nil, nil
 	}
 	used := map[int]bool{}
@@ -460,6 +460,11 @@ func (p *planner) lookupJoin(in joinInput, s *bind.Scan, codec *tablekv.Codec, i
 	}
 	c := &candidate{ic: ic, cover: ic.IsPrimary() || s.Lock == kvapi.LockNone && p.covers(s, ic)}
 	n.Dec, n.Fetch = p.decoders(s, codec, c)
+	if ic.IsPrimary() || n.Fetch != nil {
+		if n.Virtual, err = p.computed(s); err != nil {
+			return nil, err
+		}
+	}
 	if len(conds) > 0 {
 		n.On, err = p.c.Compile(all(conds))
 	}

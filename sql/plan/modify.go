@@ -6,7 +6,7 @@ import (
 	"github.com/cairndb/cairn/sql/exec"
 )
 
-func (p *planner) target(t *schema.Table, checks []bind.CheckExpr) (exec.Target, error) {
+func (p *planner) target(t *schema.Table, checks []bind.CheckExpr, generated []bind.Item) (exec.Target, error) {
 	out := exec.Target{Codec: p.codec(t), Referential: len(t.ForeignKeys)+len(t.ReferencedBy) > 0}
 	for _, c := range checks {
 		e, err := p.c.Compile(c.E)
@@ -15,7 +15,9 @@ func (p *planner) target(t *schema.Table, checks []bind.CheckExpr) (exec.Target,
 		}
 		out.Checks = append(out.Checks, exec.Check{Name: c.Name, E: e})
 	}
-	return out, nil
+	var err error
+	out.Generated, err = p.items(generated)
+	return out, err
 }
 
 func (p *planner) insert(r *bind.Insert) (planned, error) {
@@ -25,7 +27,7 @@ func (p *planner) insert(r *bind.Insert) (planned, error) {
 	}
 	n := &exec.Insert{In: in.node, New: r.New, Final: r.Final, InCols: p.layout(r.In),
 		Stream: !reads(r, r.Table), OwnRowID: r.Table.HasRowID()}
-	if n.Target, err = p.target(r.Table, r.Checks); err != nil {
+	if n.Target, err = p.target(r.Table, r.Checks, r.Generated); err != nil {
 		return in, err
 	}
 	if n.Vals, err = p.c.CompileAll(r.Vals); err != nil {
@@ -75,6 +77,9 @@ func (p *planner) conflict(r *bind.Insert, n *exec.Insert) (*exec.Conflict, erro
 	if c.Set, err = p.setItems(r.Conflict.Set, r.Final); err != nil {
 		return nil, err
 	}
+	if c.Virtual, err = p.items(r.Conflict.Virtual); err != nil {
+		return nil, err
+	}
 	c.Where, err = p.c.Compile(r.Conflict.Where)
 	return c, err
 }
@@ -98,7 +103,7 @@ func (p *planner) update(r *bind.Update) (planned, error) {
 		return in, err
 	}
 	n := &exec.Update{In: in.node, InCols: p.layout(r.In), Old: r.Old, New: r.New, NonKey: r.NonKey, Unlocked: p.unlocked}
-	if n.Target, err = p.target(r.Table, r.Checks); err != nil {
+	if n.Target, err = p.target(r.Table, r.Checks, r.Generated); err != nil {
 		return in, err
 	}
 	if n.Set, err = p.setItems(r.Set, r.New); err != nil {
@@ -114,7 +119,7 @@ func (p *planner) delete(r *bind.Delete) (planned, error) {
 		return in, err
 	}
 	n := &exec.Delete{In: in.node, InCols: p.layout(r.In), Old: r.Old, Unlocked: p.unlocked}
-	if n.Target, err = p.target(r.Table, nil); err != nil {
+	if n.Target, err = p.target(r.Table, nil, nil); err != nil {
 		return in, err
 	}
 	n.Returning, err = p.items(r.Returning)

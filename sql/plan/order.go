@@ -3,6 +3,7 @@ package plan
 import (
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -75,7 +76,7 @@ func (p *planner) names(r bind.Rel) map[bind.ColID]string {
 			}
 		case *bind.Scan:
 			for i, c := range r.Table.Columns {
-				out[r.Base+bind.ColID(i)] = c.Name
+				out[r.Base+bind.ColID(i)] = tablekv.ColumnText(&c)
 			}
 		case *bind.Agg:
 			for _, a := range r.Aggs {

@@ -186,6 +186,9 @@ func (p *planner) project(r *bind.Project, preds []bind.Expr, w *wanted) (planne
 			below = append(below, e)
 		}
 	}
+	if w != nil {
+		w = &wanted{keys: virtualKeys(r, w.keys), limit: w.limit}
+	}
 	if w != nil && (len(above) > 0 || orderUses(w.keys, own)) {
 		w = nil
 	}

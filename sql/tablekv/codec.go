@@ -2,6 +2,7 @@ package tablekv
 
 import (
 	"sort"
+	"strings"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
@@ -40,6 +41,8 @@ type IndexCodec struct {
 	Suffix []KeyCol
 
 	primary bool
+	// where is the ordinal of the column that says which rows the index has, -1 for all.
+	where int
 	// vals are the columns that are in the value, or may be (lossy key columns), by column id.
 	vals []valueCol
 }
@@ -68,7 +71,10 @@ func NewCodec(t *schema.Table) *Codec {
 }
 
 func (c *Codec) index(ix *schema.Index, primary bool) IndexCodec {
-	out := IndexCodec{Index: ix, Prefix: c.Table.IndexPrefix(ix.ID), primary: primary}
+	out := IndexCodec{Index: ix, Prefix: c.Table.IndexPrefix(ix.ID), primary: primary, where: -1}
+	if ix.Where != 0 {
+		out.where = c.Table.ColumnOrdinal(ix.Where)
+	}
 	inKey := map[int]bool{}
 	for _, col := range ix.Columns {
 		k := c.keyCol(col.ID, col.Desc)
@@ -77,7 +83,9 @@ func (c *Codec) index(ix *schema.Index, primary bool) IndexCodec {
 	}
 	if primary {
 		for i := range c.Table.Columns {
-			out.addValue(c, i, inKey[i])
+			if !c.Table.Columns[i].Virtual {
+				out.addValue(c, i, inKey[i])
+			}
 		}
 	} else {
 		for _, id := range c.Table.SuffixColumns(ix) {
@@ -127,6 +135,55 @@ func lossy(t types.T) bool {
 	case types.KindInt, types.KindBool, types.KindText, types.KindBytes, types.KindUUID,
 		types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ, types.KindEnum:
 		return false
+	}
+	return true
+}
+
+// Holds says whether the index has an entry for a row.
+func (ic *IndexCodec) Holds(row types.Row) bool {
+	return ic.where < 0 || !row[ic.where].IsNull() && row[ic.where].Bool()
+}
+
+// KeyName is how a key column is called in messages: by its name, or its expression.
+func (c *Codec) KeyName(k KeyCol) string { return ColumnText(&c.Table.Columns[k.Ordinal]) }
+
+// ColumnText is a column's name, or the expression of a virtual one.
+func ColumnText(c *schema.Column) string {
+	switch {
+	case !c.Virtual:
+		return c.Name
+	case IsCall(c.Default):
+		return c.Default
+	}
+	return "(" + c.Default + ")"
+}
+
+// IsCall says whether the text of an expression is one function call, which needs no parentheses
+// around it.
+func IsCall(expr string) bool {
+	open := strings.IndexByte(expr, '(')
+	if open <= 0 || !strings.HasSuffix(expr, ")") {
+		return false
+	}
+	for _, r := range expr[:open] {
+		if r != '_' && r != '.' && r != '"' && (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			return false
+		}
+	}
+	depth, quoted := 0, false
+	for i, r := range expr {
+		switch {
+		case r == '\'':
+			quoted = !quoted
+		case quoted:
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		}
+		if depth == 0 && i >= open && i < len(expr)-1 {
+			return false
+		}
 	}
 	return true
 }

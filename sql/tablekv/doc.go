@@ -16,6 +16,7 @@
 //	I1  two rows have the same primary key bytes iff their key columns are equal (TestRoundTrip)
 //	I2  decoding gives back exactly what was encoded (TestRoundTrip)
 //	I3  a row is one pair, an index entry is one pair
+//	I4  a virtual column is never in the primary index: who decodes a row from there computes it
 //
 // What goes wrong: keys above KeyBytesMax are refused, as their index pages would be in Postgres.
 //

@@ -15,6 +15,14 @@ CREATE TABLE app.orders (
     ok boolean DEFAULT true, "odd name" smallint
 );
 CREATE INDEX orders_uid ON app.orders (uid, total DESC) INCLUDE (note);
+CREATE TABLE app.items (
+    id int PRIMARY KEY, price numeric, qty int, live boolean,
+    total numeric GENERATED ALWAYS AS (price * qty) STORED,
+    label text GENERATED ALWAYS AS ('item ' || id::text) STORED NOT NULL
+);
+CREATE UNIQUE INDEX items_live ON app.items (label) WHERE live AND qty > 0;
+CREATE INDEX items_by_expr ON app.items (lower(label), (price + qty) DESC) INCLUDE (qty);
+INSERT INTO app.items VALUES (1, 2.5, 4, true), (2, NULL, 1, false);
 CREATE SEQUENCE app.steps START 5 INCREMENT 3 CYCLE MAXVALUE 50;
 CREATE TABLE "Mixed" (k text PRIMARY KEY, v int DEFAULT nextval('app.steps'));
 CREATE VIEW app.big AS SELECT u.id, u.name, o.total FROM app.users u JOIN app.orders o ON o.uid = u.id WHERE o.total > 100;
