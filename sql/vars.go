@@ -121,6 +121,7 @@ var varDefs = map[string]varDef{
 	"cairn.consistency":                   {def: "default", apply: applyConsistency},
 	"cairn.statement_mem":                 {},
 	"cairn.durable_locks":                 {def: "on", boole: true},
+	autoAnalyzeSetting:                    {def: "on", boole: true, system: true},
 	sharedRanges:                          {def: "off", boole: true},
 	gcTTL:                                 {def: "1h", unit: "ms", system: true, apply: applyGCTTL},
 }
