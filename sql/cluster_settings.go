@@ -49,8 +49,9 @@ func (v *settingsView) get(name string) (string, bool) {
 // settingsInterval is how often a node reads the settings without being asked to.
 const settingsInterval = 30 * time.Second
 
-// RefreshSettings reads the settings.
+// RefreshSettings reads the settings, and has statistics be read again when they are next used.
 func (s *Server) RefreshSettings(ctx context.Context) error {
+	s.stats.Expire()
 	s.settings.reading.Lock()
 	defer s.settings.reading.Unlock()
 	vals := map[string]string{}

@@ -72,6 +72,7 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, make([]types.Datum, len(ts))
 	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
 	r.Changed, s.ec.Ctx = s.rowChanged, ctx
+	r.CountChanges = s.srv.auto.counter
 	if _, err := ins.Open(r); err != nil {
 		return err
 	}

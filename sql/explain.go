@@ -99,6 +99,7 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, 
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, o.params
 	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
 	r.DurableLocks, r.Changed = s.durableLocks(), s.rowChanged
+	r.CountChanges = s.srv.auto.counter
 	s.ec.Ctx = ctx
 	before := s.tx.t.Stats()
 	start := time.Now()

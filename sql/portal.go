@@ -100,6 +100,7 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	r.DurableLocks = s.durableLocks()
 	r.LockRows = s.tx.level != serializable
 	r.Wrote, r.Changed = s.wrote, s.rowChanged
+	r.CountChanges = s.srv.auto.counter
 	r.VirtualRows = s.virtualRows
 	s.ec.Ctx = ctx
 	po.cur, err = pl.Root.Open(r)

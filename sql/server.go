@@ -14,6 +14,7 @@ import (
 	"github.com/cairndb/cairn/sql/exec"
 	"github.com/cairndb/cairn/sql/pgcatalog"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn"
 )
@@ -45,6 +46,8 @@ type Server struct {
 	sessions   sessionSet
 	ended      endedTxns
 	settings   clusterSettings
+	stats      *stats.Cache
+	auto       autoAnalyze
 	// whoseBudget bounds how often others are asked who was in the way.
 	whoseBudget budget
 }
@@ -57,7 +60,7 @@ func NewServer(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger,
+	return &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger, stats: newStatsCache(cfg.DB),
 		rows: rowIDs{node: int64(cfg.NodeID) & rowIDNodeMask}}
 }
 
@@ -168,7 +171,8 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 // setUpEval connects functions with the session.
 func (s *Session) setUpEval(c *schema.Contents) {
 	s.pg = pgcatalog.Env{Contents: c, Database: s.db, User: s.args.User, Settings: s.vars.settings,
-		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks, Cursors: s.cursorList}
+		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks, Cursors: s.cursorList,
+		Statistics: s.srv.statistics}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,

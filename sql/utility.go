@@ -62,6 +62,8 @@ func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o ut
 		return w.CommandComplete("UNLISTEN")
 	case *pg.Node_DoStmt:
 		return s.doBlock(ctx, n.DoStmt, p.stmt, w)
+	case *pg.Node_VacuumStmt:
+		return s.analyzeStmt(ctx, n.VacuumStmt, w)
 	case *pg.Node_LockStmt:
 		return s.lockTable(ctx, n.LockStmt, w)
 	}

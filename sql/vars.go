@@ -122,6 +122,7 @@ var varDefs = map[string]varDef{
 	"cairn.statement_mem":                 {},
 	"cairn.durable_locks":                 {def: "on", boole: true},
 	sharedRanges:                          {def: "on", boole: true},
+	autoAnalyzeSetting:                    {def: "on", boole: true, system: true},
 	gcTTL:                                 {def: "1h", unit: "ms", system: true, apply: applyGCTTL},
 }
 

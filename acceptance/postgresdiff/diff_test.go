@@ -32,11 +32,11 @@ func TestCairnAnswersAsPostgresDoes(t *testing.T) {
 	if *postgresURL == "" {
 		*postgresURL = startPostgres(t, bin)
 	}
+	binary, err := cluster.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	if *cairnURL == "" {
-		binary, err := cluster.Build(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
 		*cairnURL = cluster.Start(t, binary, 1).Nodes[0].URL()
 	}
 	compared := 0
@@ -53,6 +53,7 @@ func TestCairnAnswersAsPostgresDoes(t *testing.T) {
 	}
 	t.Logf("%d statements compared", compared)
 	t.Run("pg_dump", testDumps)
+	t.Run("tpch", func(t *testing.T) { testTPCH(t, binary) })
 }
 
 // everything stands for all fields of a statement that one server refuses.

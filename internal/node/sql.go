@@ -31,6 +31,7 @@ func newSQLServer(c *Core) (*sql.Server, error) {
 		return nil, fmt.Errorf("read the cluster's settings: %w", err)
 	}
 	c.wg.Go(func() { s.RunSettings(c.ctx) })
+	c.wg.Go(func() { s.RunStatistics(c.ctx) })
 	return s, nil
 }
 

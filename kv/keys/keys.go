@@ -83,7 +83,19 @@ var (
 	// ProtectionPrefix + a random id (16 bytes) holds a record that keeps old
 	// versions from being collected.
 	ProtectionPrefix = sys("protect/")
+	// StatsPrefix + descriptor id (4 bytes) holds what is known of a table's
+	// data.
+	StatsPrefix = sys("stats/")
 )
+
+func Stats(table uint32) Key { return binary.BigEndian.AppendUint32(StatsPrefix.Clone(), table) }
+
+func DecodeStats(k Key) (table uint32, ok bool) {
+	if !bytes.HasPrefix(k, StatsPrefix) || len(k) != len(StatsPrefix)+4 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(k[len(StatsPrefix):]), true
+}
 
 // RangeLog is the key of what happened to a range at a time. Entries sort by
 // time.

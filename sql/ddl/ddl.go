@@ -180,36 +180,13 @@ func (s *stmt) globalStatement(tree *pg.Node) runner {
 // withoutChange are statements that Postgres has and that change nothing here.
 func (s *stmt) withoutChange(tree *pg.Node) runner {
 	nothing := func(context.Context) error { return nil }
-	switch n := tree.Node.(type) {
-	case *pg.Node_VacuumStmt:
-		tag := "ANALYZE"
-		if n.VacuumStmt.IsVacuumcmd {
-			tag = "VACUUM"
-		}
-		return done(tag, func(ctx context.Context) error { return s.vacuum(ctx, n.VacuumStmt) })
+	switch tree.Node.(type) {
 	case *pg.Node_ClusterStmt:
 		return done("CLUSTER", nothing)
 	case *pg.Node_CheckPointStmt:
 		return done("CHECKPOINT", nothing)
 	case *pg.Node_ReindexStmt:
 		return done("REINDEX", nothing)
-	}
-	return nil
-}
-
-// vacuum has nothing to do but to complain about tables that are not there.
-func (s *stmt) vacuum(ctx context.Context, n *pg.VacuumStmt) error {
-	if n.IsVacuumcmd && s.Explicit {
-		return sqlerr.New(sqlerr.ActiveSQLTransaction, "VACUUM cannot run inside a transaction block")
-	}
-	for _, rel := range n.Rels {
-		rv := rel.GetVacuumRelation().GetRelation()
-		if rv == nil {
-			continue
-		}
-		if _, err := s.find(ctx, rv); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -34,10 +34,22 @@ type Target struct {
 
 // changed tells of a row that was written: old is nil if it is new, next if it is gone.
 func (t *Target) changed(r *Run, old, next types.Row) error {
+	r.count(t)
 	if !t.Referential || r.Changed == nil {
 		return nil
 	}
 	return r.Changed(t.Codec, old, next)
+}
+
+// count counts a changed row for the statistics.
+func (r *Run) count(t *Target) {
+	if r.CountChanges == nil {
+		return
+	}
+	if r.counted != t {
+		r.counted, r.changes = t, r.CountChanges(t.Codec.Table)
+	}
+	r.changes.Add(1)
 }
 
 // locking is how DML reads keys whose state it relies on until the commit, also where there is no

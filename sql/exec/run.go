@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
@@ -48,6 +49,8 @@ type Run struct {
 	// Changed is called for every row written of a table with foreign keys, or
 	// to which some refer, after it was written. The rows may be kept.
 	Changed func(c *tablekv.Codec, old, next types.Row) error
+	// CountChanges gives the counter of a table's changed rows; nil: nobody counts.
+	CountChanges func(*schema.Table) *atomic.Int64
 	// VirtualRows opens a computed table.
 	VirtualRows func(ctx context.Context, t *bind.VirtualTable) (Rows, error)
 	// Affected counts the rows that the statement's outermost modification changed.
@@ -62,6 +65,9 @@ type Run struct {
 	// domain is VALUE while a domain's condition is computed.
 	domain types.Datum
 	state  []any // per subquery and CTE, by number
+
+	counted *Target // whose rows changes counts
+	changes *atomic.Int64
 }
 
 // Rows is a source of rows from outside, as computed tables.
@@ -102,6 +108,7 @@ func (r *Run) Reset(slots, states int) {
 	}
 	r.held, r.Affected, r.KVCalls, r.KVRows = 0, 0, 0, 0
 	r.stack = r.stack[:0]
+	r.counted, r.changes = nil, nil
 }
 
 func resize(s []types.Datum, n int) []types.Datum {

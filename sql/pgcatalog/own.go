@@ -66,6 +66,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_cursors":       fillCursors,
 		"pg_catalog.pg_shadow":        fillShadow,
 		"pg_catalog.pg_stat_activity": fillActivity,
+		"pg_catalog.pg_stats":         fillStats,
 		"pg_catalog.pg_tables":        fillTables,
 		"pg_catalog.pg_tablespace":    fillTablespace,
 		"pg_catalog.pg_type":          fillType,

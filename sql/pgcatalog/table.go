@@ -11,6 +11,7 @@ import (
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -46,6 +47,8 @@ type Env struct {
 	// Contention are the conflicts that cost this node's sessions most; nil:
 	// none are known.
 	Contention func() []Conflict
+	// Statistics are what is known of tables' data, by table; nil: nothing is.
+	Statistics func(ctx context.Context, ids []schema.DescID) (map[schema.DescID]*stats.Table, error)
 	// Cursors are the session's cursors, for pg_cursors; nil: none.
 	Cursors func() []Cursor
 	// Locks are the locks of all nodes, and the waits for them; nil: none.
@@ -300,6 +303,8 @@ func datum(v any, t types.T) types.Datum {
 		return types.NewOID(v)
 	case string:
 		return types.NewText(v)
+	case float64:
+		return types.NewFloat(v)
 	case []int64:
 		return ints(v, t)
 	case []string:
