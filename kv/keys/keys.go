@@ -83,7 +83,20 @@ var (
 	// ProtectionPrefix + a random id (16 bytes) holds a record that keeps old
 	// versions from being collected.
 	ProtectionPrefix = sys("protect/")
+	// IntegrityPrefix + 'r' + range id (8 bytes, big endian), or + 't' + table id
+	// (4 bytes), holds the result of the last check of a range or a table.
+	IntegrityPrefix = sys("integrity/")
 )
+
+// RangeIntegrity and TableIntegrity are the keys of results of checks.
+func RangeIntegrity(id kvapi.RangeID) Key {
+	return binary.BigEndian.AppendUint64(append(IntegrityPrefix.Clone(), 'r'), uint64(id))
+}
+
+// TableIntegrity: see RangeIntegrity.
+func TableIntegrity(id uint32) Key {
+	return binary.BigEndian.AppendUint32(append(IntegrityPrefix.Clone(), 't'), id)
+}
 
 // RangeLog is the key of what happened to a range at a time. Entries sort by
 // time.
@@ -173,6 +186,7 @@ var (
 	suffixReplicaID      = []byte("replicaid") // unreplicated
 	suffixTombstone      = []byte("tombstone") // unreplicated
 	suffixLog            = []byte("log")       // unreplicated, + index
+	suffixQuarantine     = []byte("bad")       // unreplicated
 )
 
 // AppliedState holds applied index, term, lease sequence and statistics.
@@ -207,6 +221,11 @@ func ReplicaID(id kvapi.RangeID) Key {
 // be created here.
 func Tombstone(id kvapi.RangeID) Key {
 	return append(RangeIDUnreplicatedPrefix(id), suffixTombstone...)
+}
+
+// Quarantine holds why this store's replica of the range must not be used.
+func Quarantine(id kvapi.RangeID) Key {
+	return append(RangeIDUnreplicatedPrefix(id), suffixQuarantine...)
 }
 
 // LogPrefix starts the Raft log of a range.
