@@ -66,7 +66,7 @@ type CoreConfig struct {
 	// store.CheckIntervalDefault.
 	CheckInterval time.Duration
 	Knobs         store.TestingKnobs
-	Log               *slog.Logger
+	Log           *slog.Logger
 	// Fatal ends the node before it can answer wrongly.
 	Fatal func(error)
 }
