@@ -30,6 +30,11 @@ const adminTimeout = 30 * time.Second
 
 // call connects to the node and runs fn; gRPC's errors become plain lines.
 func (f *adminFlags) call(ctx context.Context, fn func(context.Context, *grpc.ClientConn) error) error {
+	return f.callFor(ctx, adminTimeout, fn)
+}
+
+// callFor is call for what may take longer.
+func (f *adminFlags) callFor(ctx context.Context, timeout time.Duration, fn func(context.Context, *grpc.ClientConn) error) error {
 	t, err := certs.LoadClient(f.certsDir)
 	if err != nil {
 		return err
@@ -39,7 +44,7 @@ func (f *adminFlags) call(ctx context.Context, fn func(context.Context, *grpc.Cl
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if err := fn(ctx, conn); err != nil {
 		if st, ok := status.FromError(err); ok {

@@ -18,8 +18,8 @@ import (
 )
 
 func newRange() *cobra.Command {
-	cmd := &cobra.Command{Use: "range", Short: "Look at ranges, split and merge them"}
-	cmd.AddCommand(newRangeLs(), newRangeSplit(), newRangeMerge())
+	cmd := &cobra.Command{Use: "range", Short: "Look at ranges, check, split and merge them"}
+	cmd.AddCommand(newRangeLs(), newRangeSplit(), newRangeMerge(), newRangeCheck())
 	return cmd
 }
 

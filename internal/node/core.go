@@ -62,8 +62,11 @@ type CoreConfig struct {
 	// GCTTL is how long old versions of tables that do not say so are kept, 0
 	// for gc.DefaultTTL; GCInterval how often they are looked for.
 	GCTTL, GCInterval time.Duration
-	Knobs             store.TestingKnobs
-	Log               *slog.Logger
+	// CheckInterval is how often the replicas of a range are compared; 0 means
+	// store.CheckIntervalDefault.
+	CheckInterval time.Duration
+	Knobs         store.TestingKnobs
+	Log           *slog.Logger
 	// Fatal ends the node before it can answer wrongly.
 	Fatal func(error)
 }
@@ -155,7 +158,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
 		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart, KeepBoundary: c.keepBoundary,
 		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs,
-		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval,
+		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval, CheckInterval: c.cfg.CheckInterval,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)

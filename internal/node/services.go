@@ -210,6 +210,22 @@ func (s adminService) MergeRanges(ctx context.Context, req *rpcpb.MergeRangesReq
 	return nil, status.Errorf(codes.NotFound, "no range begins at %s", prettyKey(at))
 }
 
+// CheckRange implements rpcpb.AdminServer.
+func (s adminService) CheckRange(ctx context.Context, req *rpcpb.CheckRangeRequest) (*rpcpb.CheckRangeResponse, error) {
+	c := s.n.core.Load()
+	if c == nil {
+		return nil, errStarting
+	}
+	rec, err := c.CheckRange(ctx, kvapi.RangeID(req.RangeId))
+	switch {
+	case errors.Is(err, errNoSuchRange):
+		return nil, status.Error(codes.NotFound, err.Error())
+	case err != nil:
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	return &rpcpb.CheckRangeResponse{RangeId: uint64(rec.RangeID), Outcome: string(rec.Outcome), Detail: rec.Detail}, nil
+}
+
 // Decommission implements rpcpb.AdminServer.
 func (s adminService) Decommission(ctx context.Context, req *rpcpb.DecommissionRequest) (*rpcpb.DecommissionResponse, error) {
 	c := s.n.core.Load()

@@ -37,6 +37,8 @@ type Cluster struct {
 	// gcTTL is how long old versions are kept; removed are those that were not.
 	gcTTL   time.Duration
 	removed removedVersions
+	// checkInterval is how often nodes compare the replicas of their ranges.
+	checkInterval time.Duration
 
 	mu struct {
 		sync.Mutex
@@ -63,6 +65,10 @@ func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, g
 	knobs.DisableTicks = true // a paused node does not tick; see Node.tick
 	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), deadAfter: deadAfter(seed), gcTTL: gcTTL, done: make(chan struct{})}
 	c.knobs.Removed = c.removed.add
+	c.knobs.Checked = c.onChecked
+	if seed.source("checks").IntN(2) == 0 {
+		c.checkInterval = checkInterval
+	}
 	if seed.source("range size").IntN(2) == 0 {
 		c.rangeBytesMax = smallRanges
 	}

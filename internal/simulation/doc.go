@@ -24,7 +24,8 @@
 //	I2  At most one replica holds a range's lease at an MVCC time, up to the end
 //	    that its holder believes in (oracle.go).
 //	I3  Replicas at one applied index are equal byte by byte; statistics equal
-//	    a recount; no lock is left once everything was read (replicas.go).
+//	    a recount; no lock is left once everything was read (replicas.go). The
+//	    product's own checks, under faults, find the same (onChecked).
 //	I4  The ranges cover the keyspace once (replicas.go).
 //	I5  After healing everything finishes (run.go, liveness).
 //	I6  No node ends itself, and no client hears of internal errors.

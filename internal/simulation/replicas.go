@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/store"
@@ -36,6 +37,18 @@ func (c *Cluster) checkReplicas(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// checkInterval is how often half of the runs have the nodes themselves compare
+// the replicas of each range, under all faults.
+const checkInterval = 20 * time.Second
+
+// onChecked is told what they find: replicas that differ, or statistics that are
+// wrong, there must not be.
+func (c *Cluster) onChecked(rec kvapi.IntegrityRecord) {
+	if rec.Outcome == kvapi.CheckDiverged || rec.Outcome == kvapi.CheckRepaired {
+		c.fail(fmt.Errorf("%s checked %s: %s: %s", rec.NodeID, rec.RangeID, rec.Outcome, rec.Detail))
+	}
 }
 
 // coverage finds holes and overlaps in what nodes know.

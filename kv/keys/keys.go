@@ -86,6 +86,9 @@ var (
 	// StatsPrefix + descriptor id (4 bytes) holds what is known of a table's
 	// data.
 	StatsPrefix = sys("stats/")
+	// IntegrityPrefix + 'r' + range id (8 bytes, big endian), or + 't' + table id
+	// (4 bytes), holds the result of the last check of a range or a table.
+	IntegrityPrefix = sys("integrity/")
 )
 
 func Stats(table uint32) Key { return binary.BigEndian.AppendUint32(StatsPrefix.Clone(), table) }
@@ -95,6 +98,16 @@ func DecodeStats(k Key) (table uint32, ok bool) {
 		return 0, false
 	}
 	return binary.BigEndian.Uint32(k[len(StatsPrefix):]), true
+}
+
+// RangeIntegrity and TableIntegrity are the keys of results of checks.
+func RangeIntegrity(id kvapi.RangeID) Key {
+	return binary.BigEndian.AppendUint64(append(IntegrityPrefix.Clone(), 'r'), uint64(id))
+}
+
+// TableIntegrity: see RangeIntegrity.
+func TableIntegrity(id uint32) Key {
+	return binary.BigEndian.AppendUint32(append(IntegrityPrefix.Clone(), 't'), id)
 }
 
 // RangeLog is the key of what happened to a range at a time. Entries sort by
@@ -185,6 +198,7 @@ var (
 	suffixReplicaID      = []byte("replicaid") // unreplicated
 	suffixTombstone      = []byte("tombstone") // unreplicated
 	suffixLog            = []byte("log")       // unreplicated, + index
+	suffixQuarantine     = []byte("bad")       // unreplicated
 )
 
 // AppliedState holds applied index, term, lease sequence and statistics.
@@ -219,6 +233,11 @@ func ReplicaID(id kvapi.RangeID) Key {
 // be created here.
 func Tombstone(id kvapi.RangeID) Key {
 	return append(RangeIDUnreplicatedPrefix(id), suffixTombstone...)
+}
+
+// Quarantine holds why this store's replica of the range must not be used.
+func Quarantine(id kvapi.RangeID) Key {
+	return append(RangeIDUnreplicatedPrefix(id), suffixQuarantine...)
 }
 
 // LogPrefix starts the Raft log of a range.

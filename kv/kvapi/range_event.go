@@ -14,6 +14,9 @@ const (
 	EventLease RangeEventKind = "lease"
 	// EventHotKey: a range is busy with one key, which no split can divide.
 	EventHotKey RangeEventKind = "hot key"
+	// EventQuarantine: replicas were found to differ from the others, and are
+	// taken out of use.
+	EventQuarantine RangeEventKind = "quarantine"
 )
 
 // RangeEvent is an entry of the range log: what was done to a range, and why.

@@ -92,6 +92,15 @@ const (
 	// WaitApplied: AppliedTo. Any replica answers it, with or without the
 	// lease: when it has applied its log so far, durably.
 	WaitApplied
+	// AdminCheckRange: → Check. Compares the replicas of the range and recounts
+	// its statistics, now. Not part of a transaction.
+	AdminCheckRange
+	// CollectChecksum: CheckID → Checksum. The replica that is asked answers it,
+	// with or without the lease, when it has applied and worked off that check.
+	CollectChecksum
+	// QuarantineReplica: Quarantine. The replica that it names takes itself out
+	// of use, for good.
+	QuarantineReplica
 	kindEnd
 )
 
@@ -146,6 +155,9 @@ var kinds = [kindEnd]struct {
 	CheckProtection:     {"CheckProtection", flagRange},
 	AdminMerge:          {"AdminMerge", flagAdmin},
 	WaitApplied:         {"WaitApplied", 0},
+	AdminCheckRange:     {"AdminCheckRange", flagAdmin},
+	CollectChecksum:     {"CollectChecksum", 0},
+	QuarantineReplica:   {"QuarantineReplica", 0},
 }
 
 // String prints the kind's name.
@@ -220,6 +232,9 @@ type Request struct {
 	StickyUntil hlc.Timestamp `wire:"31"`
 	// AppliedTo is a log index to wait for (WaitApplied).
 	AppliedTo LogIndex `wire:"32"`
+	// CheckID names a check of the range's replicas (CollectChecksum).
+	CheckID    uint64          `wire:"33"`
+	Quarantine *QuarantineArgs `wire:"34"`
 }
 
 // IsWrite reports whether the request goes through Raft.
@@ -471,6 +486,9 @@ type Response struct {
 	// scan, in key order; deletions are left out, and so is what is beyond
 	// ProvisionalMax.
 	Provisional []KeyValue `wire:"21"`
+	// Check is what a check of the range found, Checksum one replica's part in it.
+	Check    *IntegrityRecord `wire:"22"`
+	Checksum *ReplicaChecksum `wire:"23"`
 }
 
 // ProvisionalMax is how many provisional values a scan tells at most.

@@ -818,6 +818,102 @@ func (x *Header) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *IntegrityRecord) AppendWire(b []byte) []byte {
+	if len(x.Kind) > 0 {
+		b = wire.AppendBytes(b, 1, x.Kind)
+	}
+	if x.RangeID != 0 {
+		b = wire.AppendUint(b, 2, uint64(x.RangeID))
+	}
+	if x.TableID != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.TableID))
+	}
+	if len(x.Outcome) > 0 {
+		b = wire.AppendBytes(b, 4, x.Outcome)
+	}
+	if len(x.Detail) > 0 {
+		b = wire.AppendBytes(b, 5, x.Detail)
+	}
+	if x.CheckedNanos != 0 {
+		b = wire.AppendInt(b, 6, int64(x.CheckedNanos))
+	}
+	if x.ProvenNanos != 0 {
+		b = wire.AppendInt(b, 7, int64(x.ProvenNanos))
+	}
+	if x.NodeID != 0 {
+		b = wire.AppendUint(b, 8, uint64(x.NodeID))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *IntegrityRecord) UnmarshalWire(b []byte) (err error) {
+	*x = IntegrityRecord{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Kind = IntegrityKind(body)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.RangeID = RangeID(u)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.TableID = uint32(u)
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Outcome = IntegrityOutcome(body)
+		case num == 5 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Detail = string(body)
+		case num == 6 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.CheckedNanos = int64(n)
+		case num == 7 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.ProvenNanos = int64(n)
+		case num == 8 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.NodeID = NodeID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *KeyValue) AppendWire(b []byte) []byte {
 	if len(x.Key) > 0 {
 		b = wire.AppendBytes(b, 1, x.Key)
@@ -1454,6 +1550,48 @@ func (x *PushArgs) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *QuarantineArgs) AppendWire(b []byte) []byte {
+	if x.ReplicaID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.ReplicaID))
+	}
+	if len(x.Why) > 0 {
+		b = wire.AppendBytes(b, 2, x.Why)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *QuarantineArgs) UnmarshalWire(b []byte) (err error) {
+	*x = QuarantineArgs{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ReplicaID = ReplicaID(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Why = string(body)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *QueryArgs) AppendWire(b []byte) []byte {
 	var at int
 	b, at = wire.Begin(b, 1)
@@ -1968,6 +2106,95 @@ func (x *ReplicaChange) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *ReplicaChecksum) AppendWire(b []byte) []byte {
+	var at int
+	if x.Index != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.Index))
+	}
+	if len(x.Sum) > 0 {
+		b = wire.AppendBytes(b, 2, x.Sum)
+	}
+	if x.Keys != 0 {
+		b = wire.AppendInt(b, 3, int64(x.Keys))
+	}
+	b, at = wire.Begin(b, 4)
+	if b = x.Kept.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 5)
+	if b = x.Counted.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	if len(x.Unreadable) > 0 {
+		b = wire.AppendBytes(b, 6, x.Unreadable)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *ReplicaChecksum) UnmarshalWire(b []byte) (err error) {
+	*x = ReplicaChecksum{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Index = LogIndex(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Sum = ([]byte)(body)
+		case num == 3 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Keys = int64(n)
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Kept.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 5 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Counted.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 6 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Unreadable = string(body)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *ReplicaDescriptor) AppendWire(b []byte) []byte {
 	if x.NodeID != 0 {
 		b = wire.AppendUint(b, 1, uint64(x.NodeID))
@@ -2146,6 +2373,14 @@ func (x *Request) AppendWire(b []byte) []byte {
 	}
 	if x.AppliedTo != 0 {
 		b = wire.AppendUint(b, 32, uint64(x.AppliedTo))
+	}
+	if x.CheckID != 0 {
+		b = wire.AppendUint(b, 33, uint64(x.CheckID))
+	}
+	if x.Quarantine != nil {
+		b, at = wire.Begin(b, 34)
+		b = x.Quarantine.AppendWire(b)
+		b = wire.End(b, at)
 	}
 	return b
 }
@@ -2363,6 +2598,21 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.AppliedTo = LogIndex(u)
+		case num == 33 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.CheckID = uint64(u)
+		case num == 34 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Quarantine = new(QuarantineArgs)
+			if err = x.Quarantine.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2453,6 +2703,16 @@ func (x *Response) AppendWire(b []byte) []byte {
 	for i := range x.Provisional {
 		b, at = wire.Begin(b, 21)
 		b = x.Provisional[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.Check != nil {
+		b, at = wire.Begin(b, 22)
+		b = x.Check.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.Checksum != nil {
+		b, at = wire.Begin(b, 23)
+		b = x.Checksum.AppendWire(b)
 		b = wire.End(b, at)
 	}
 	return b
@@ -2590,6 +2850,24 @@ func (x *Response) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Provisional[len(x.Provisional)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 22 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Check = new(IntegrityRecord)
+			if err = x.Check.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 23 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Checksum = new(ReplicaChecksum)
+			if err = x.Checksum.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

@@ -20,6 +20,7 @@ func (r *Replica) sendAdmin(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi
 	defer context.AfterFunc(r.store.ctx, cancel)()
 	q := &ba.Requests[0]
 	var err error
+	var check *kvapi.IntegrityRecord
 	switch q.Kind {
 	case kvapi.AdminSplit:
 		err = r.adminSplit(ctx, q.Key, splitReason{why: "asked for", stickyUntil: q.StickyUntil})
@@ -29,6 +30,8 @@ func (r *Replica) sendAdmin(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi
 		err = r.mergeByHand(ctx, q.Value)
 	case kvapi.AdminChangeReplicas:
 		err = r.adminChangeReplicas(ctx, q.Change)
+	case kvapi.AdminCheckRange:
+		check, err = r.check(ctx)
 	default:
 		err = fmt.Errorf("%s is not an admin request", q.Kind)
 	}
@@ -36,7 +39,7 @@ func (r *Replica) sendAdmin(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi
 		return nil, adminError(q.Kind, err)
 	}
 	info := r.info()
-	return &kvapi.BatchResponse{Responses: []kvapi.Response{{Kind: q.Kind, Info: &info}}}, nil
+	return &kvapi.BatchResponse{Responses: []kvapi.Response{{Kind: q.Kind, Info: &info, Check: check}}}, nil
 }
 
 // adminError keeps the kind of an error that has one.

@@ -39,12 +39,25 @@ func (r *Replica) applyEntries(entries []raftgroup.Entry) {
 			return
 		}
 		if r.raftMu.group == nil {
+			a.abandon()
 			return
 		}
 	}
 	if err := a.flush(nil); err != nil {
 		r.store.fatal(fmt.Errorf("%s: apply: %w", r.rangeID, err))
 	}
+}
+
+// abandon gives up what was not flushed: the replica is out of use.
+func (a *applier) abandon() {
+	if a.batch != nil {
+		a.batch.Close()
+		a.batch = nil
+	}
+	for _, d := range a.done {
+		d.p.finish(unknown)
+	}
+	a.done = nil
 }
 
 // apply takes one entry into the batch.
@@ -255,6 +268,8 @@ func (a *applier) applyAlone(e *raftgroup.Entry, cmd *command, change *raftgroup
 		return a.applyThaw()
 	case h.Merge != nil:
 		return a.applyMerge(h.Merge)
+	case h.Check != nil:
+		return a.applyCheck(h.Check)
 	case !h.GCThreshold.IsEmpty():
 		return a.applyGCThreshold(h)
 	}

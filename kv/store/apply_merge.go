@@ -27,7 +27,7 @@ func (r *Replica) evalMerge(left *kvapi.RangeDescriptor, t *kvapi.MergeTrigger) 
 	}
 	rr.mu.RLock()
 	defer rr.mu.RUnlock()
-	if f := rr.mu.freeze; f == nil || f.At != t.FrozenAt {
+	if f := rr.mu.freeze; f == nil || f.At != t.FrozenAt || rr.mu.removed {
 		return nil, kvapi.NewError(kvapi.ErrInternal, "%s is not frozen for this merge", &t.Right)
 	}
 	return &mergeResult{Trigger: *t, RightStats: rr.mu.applied.Stats, RightGCThreshold: rr.mu.gcThreshold}, nil
@@ -75,6 +75,10 @@ func (a *applier) applyMerge(m *mergeResult) error {
 	}
 	rr.raftMu.Lock()
 	defer rr.raftMu.Unlock()
+	if q := rr.quarantined.Load(); q != nil {
+		// Its data must not become this replica's.
+		return r.quarantine("its right neighbour, which it was to swallow, was: " + q.Why)
+	}
 	if err := rr.checkMergeable(m); err != nil {
 		return err
 	}

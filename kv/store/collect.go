@@ -97,6 +97,7 @@ func (s *Store) collectPass(ctx context.Context) {
 			s.cfg.Log.Debug("collect", "range", r.rangeID, "err", err)
 		}
 		cancel()
+		r.maybeAskToBeReplaced()
 	}
 }
 

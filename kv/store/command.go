@@ -59,6 +59,13 @@ type commandHeader struct {
 	Freeze *freeze        `wire:"22"`
 	Thaw   kvapi.LogIndex `wire:"23"`
 	Merge  *mergeResult   `wire:"24"`
+	// Check has every replica sum up its data, as of this command.
+	Check *checkArgs `wire:"25"`
+}
+
+// checkArgs name a check.
+type checkArgs struct {
+	ID uint64 `wire:"1"`
 }
 
 // splitResult is a split trigger as evaluated.
@@ -79,7 +86,7 @@ type mergeResult struct {
 // isTrivial reports whether the command may share an engine batch with others.
 func (h *commandHeader) isTrivial() bool {
 	return h.Split == nil && h.Desc == nil && h.Lease == nil && h.GCThreshold.IsEmpty() &&
-		h.Freeze == nil && h.Thaw == 0 && h.Merge == nil
+		h.Freeze == nil && h.Thaw == 0 && h.Merge == nil && h.Check == nil
 }
 
 const (

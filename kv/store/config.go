@@ -120,7 +120,10 @@ type Config struct {
 	GCPolicy   GCPolicy
 	GCTTL      time.Duration
 	GCInterval time.Duration
-	Knobs      TestingKnobs
+	// CheckInterval is how often the replicas of a range are compared; 0 means
+	// CheckIntervalDefault.
+	CheckInterval time.Duration
+	Knobs         TestingKnobs
 }
 
 // LeaseMode says which leases a store takes. Stores of different modes work

@@ -42,6 +42,8 @@ func (s *Store) replicaFor(e raftgroup.Envelope) *Replica {
 	}
 	if r := s.replicas.get(e.RangeID); r != nil {
 		switch {
+		case r.replicaID == e.To.ReplicaID && r.quarantined.Load() != nil:
+			// It takes part in nothing any more.
 		case r.replicaID == e.To.ReplicaID:
 			return r
 		case r.replicaID < e.To.ReplicaID:

@@ -61,6 +61,11 @@
 //	I15 Of the descriptors that a key has been under, each has a higher generation
 //	    than the one before; so a snapshot takes the place of replicas within its
 //	    span that have a lower one, and of no others (subsume.go).
+//	I16 A replica that a check found to differ from a majority of its range's
+//	    voters answers nothing any more, and takes part in nothing, also after a
+//	    restart, and its data goes into no other replica (check.go,
+//	    quarantine.go; TestAReplicaThatDiffersIsQuarantinedAndReplaced,
+//	    TestAMergeWithAQuarantinedReplica).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try

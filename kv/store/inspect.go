@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/cairndb/cairn/kv/keys"
@@ -42,22 +43,45 @@ func (s *Store) Inspect(id kvapi.RangeID, dump func(key, value []byte)) (Inspect
 	if in.Counted, err = mvcc.Recompute(s.cfg.Engine, desc.StartKey, desc.EndKey); err != nil {
 		return in, true, fmt.Errorf("inspect %s: %w", id, err)
 	}
+	if in.Checksum, _, err = checksumOf(s.cfg.Engine, &desc, nil, dump); err != nil {
+		return in, true, fmt.Errorf("inspect %s: %w", id, err)
+	}
+	return in, true, nil
+}
+
+// checksumOf sums up all replicated data of a range, and counts the pairs. pace,
+// if not nil, is told now and then of bytes that were read; dump, if not nil, of
+// each pair.
+func checksumOf(eng storage.Reader, desc *kvapi.RangeDescriptor, pace func(bytes int) error, dump func(k, v []byte)) (out Checksum, pairs int64, err error) {
 	sum := sha256.New()
-	p := keys.RangeIDReplicatedPrefix(id)
-	spans := append([]kvapi.Span{{Key: p, EndKey: p.PrefixEnd()}}, replicatedSpans(&desc)...)
+	var lens [8]byte
+	unpaced := 0
+	p := keys.RangeIDReplicatedPrefix(desc.RangeID)
+	spans := append([]kvapi.Span{{Key: p, EndKey: p.PrefixEnd()}}, replicatedSpans(desc)...)
 	for _, sp := range spans {
-		err := eachPair(s.cfg.Engine, sp, func(k, v []byte) {
-			fmt.Fprintf(sum, "%d %d %s%s", len(k), len(v), k, v)
+		err := eachPair(eng, sp, func(k, v []byte) error {
+			binary.BigEndian.PutUint32(lens[:4], uint32(len(k)))
+			binary.BigEndian.PutUint32(lens[4:], uint32(len(v)))
+			sum.Write(lens[:])
+			sum.Write(k)
+			sum.Write(v)
+			pairs++
 			if dump != nil {
 				dump(k, v)
 			}
+			if unpaced += len(k) + len(v); pace == nil || unpaced < checkPaceBytes {
+				return nil
+			}
+			n := unpaced
+			unpaced = 0
+			return pace(n)
 		})
 		if err != nil {
-			return in, true, fmt.Errorf("inspect %s: %w", id, err)
+			return out, pairs, err
 		}
 	}
-	sum.Sum(in.Checksum[:0])
-	return in, true, nil
+	sum.Sum(out[:0])
+	return out, pairs, nil
 }
 
 func replicatedSpans(desc *kvapi.RangeDescriptor) []kvapi.Span {
@@ -65,14 +89,20 @@ func replicatedSpans(desc *kvapi.RangeDescriptor) []kvapi.Span {
 	return spans[:]
 }
 
-func eachPair(eng *storage.Engine, sp kvapi.Span, f func(k, v []byte)) error {
+func eachPair(eng storage.Reader, sp kvapi.Span, f func(k, v []byte) error) error {
 	it, err := eng.AcquireIter(storage.EncodeKey(nil, sp.Key), storage.EncodeKey(nil, sp.EndKey))
 	if err != nil {
 		return err
 	}
 	defer eng.ReleaseIter(it)
 	for ok := it.First(); ok; ok = it.Next() {
-		f(it.Key(), it.Value())
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		if err := f(it.Key(), v); err != nil {
+			return err
+		}
 	}
 	return it.Error()
 }

@@ -53,6 +53,10 @@ type TestingKnobs struct {
 	// (Store.CollectGarbage), and Removed is told what it removes.
 	DisableGCLoop bool
 	Removed       mvcc.Removed
+	// DisableCheckLoop leaves checks of replicas to the test, and Checked is told
+	// what each found.
+	DisableCheckLoop bool
+	Checked          func(kvapi.IntegrityRecord)
 	// AfterAdmit is called before a batch evaluates, with its latches held.
 	AfterAdmit func(*kvapi.BatchRequest)
 	// ForgetThreshold answers reads of what may have been collected. Found by

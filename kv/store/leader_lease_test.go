@@ -49,8 +49,11 @@ func (c *cluster) messages() (raft, leases int64) {
 func TestIdleRangesSleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Old versions of ranges that were written to are collected until they are
-		// gone, which wakes a range some times in the next two TTLs.
-		c := threeLeaders(t, collecting)
+		// gone, which wakes a range some times in the next two TTLs; and once a day
+		// it is checked.
+		knobs := collecting
+		knobs.DisableCheckLoop = true
+		c := threeLeaders(t, knobs)
 		c.mustPut("a", "1")
 		c.eventually("all sleep", 5*time.Second, c.allAsleep)
 		c.checkConsistency()

@@ -233,6 +233,31 @@ const (
 	gcRestMin = 2 * time.Millisecond
 	// gcTimeout bounds one command; the pass ends then.
 	gcTimeout = 10 * time.Second
+	// checkBytesPerSecond is how fast a store reads to check its replicas: two
+	// minutes for 4 GB, a tenth of a core. checkPaceBytes is how often it looks.
+	checkBytesPerSecond = 32 << 20
+	checkPaceBytes      = 256 << 10
+	// checksWaitingMax bounds the states of the engine that are kept for checks;
+	// checksKept the results that nobody has fetched.
+	checksWaitingMax = 4
+	checksKept       = 64
+	// checkTimeout bounds one check of one range, recordTimeout its record.
+	checkTimeout  = 2 * time.Minute
+	recordTimeout = 10 * time.Second
+	// CheckIntervalDefault is how often a range's replicas are compared.
+	// checkLooks times in that interval a store looks which are due, and no more
+	// often than checkLookMin; a range nobody has checked yet is due after a
+	// random part of one checkNewShare-th.
+	CheckIntervalDefault = 24 * time.Hour
+	checkLooks           = 144
+	checkLookMin         = time.Second
+	checkNewShare        = 24
+	// quarantineAsk bounds one attempt of a quarantined replica to have itself
+	// replaced.
+	quarantineAsk = 30 * time.Second
+	// integrityKept is how long the results for ranges that are not checked any
+	// more are kept.
+	integrityKept = 90 * 24 * time.Hour
 	// replicateTimeout bounds the work on one range.
 	replicateTimeout = 3 * time.Minute
 	// replicateEvery is how often a store looks at the replicas of its ranges.

@@ -308,7 +308,7 @@ func TestReplicaRemovedWhileAwayFindsOut(t *testing.T) {
 }
 
 func mvccCount(eng *storage.Engine, sp kvapi.Span) (n int, err error) {
-	err = eachPair(eng, sp, func(_, _ []byte) { n++ })
+	err = eachPair(eng, sp, func(_, _ []byte) error { n++; return nil })
 	return n, err
 }
 

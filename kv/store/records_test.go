@@ -66,10 +66,11 @@ func (n *testNode) leftBehind() (records, intents int) {
 	n.c.t.Helper()
 	_, end := keys.RangeLocalSpan(keys.Min, keys.Max)
 	start, _ := keys.RangeLocalSpan(keys.Min, keys.Max)
-	err := eachPair(n.engine, kvapi.Span{Key: start, EndKey: end}, func(k, _ []byte) {
+	err := eachPair(n.engine, kvapi.Span{Key: start, EndKey: end}, func(k, _ []byte) error {
 		if key, ts, err := storage.DecodeMVCCKey(k); err == nil && ts.IsEmpty() && keys.IsTxnRecord(key) {
 			records++
 		}
+		return nil
 	})
 	if err != nil {
 		n.c.t.Fatal(err)

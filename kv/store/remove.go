@@ -38,6 +38,7 @@ func (r *Replica) removeLocked(next kvapi.ReplicaID) error {
 	st := r.store
 	desc := r.Desc()
 	r.retire()
+	r.quarantined.Store(nil)
 	// Appends under way would write the log anew behind the clearing.
 	if err := st.logWriter.Barrier(context.Background()); err != nil {
 		return err

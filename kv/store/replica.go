@@ -57,6 +57,11 @@ type Replica struct {
 	// removeSoon, if set, asks the next run to remove the replica: it is older
 	// than the replica id it says.
 	removeSoon atomic.Uint64
+	// quarantined, if set, says why the replica is out of use (quarantine.go).
+	quarantined atomic.Pointer[quarantine]
+	// checkedAt is when the range was last checked, as far as is known here;
+	// of the check loop alone.
+	checkedAt time.Time
 	// load is what the range is asked for (load.go); saidHot, of the split
 	// queue, is when its hot key was last reported.
 	load    load

@@ -37,13 +37,16 @@ func (r *Replica) startGroup() error {
 func (r *Replica) processMessages() bool {
 	r.raftMu.Lock()
 	defer r.raftMu.Unlock()
-	if r.raftMu.group == nil {
+	if r.raftMu.group == nil && r.quarantined.Load() == nil {
 		return false
 	}
 	if next := r.removeSoon.Load(); next > uint64(r.replicaID) {
 		if err := r.removeLocked(kvapi.ReplicaID(next)); err != nil {
 			r.store.fatal(err)
 		}
+		return false
+	}
+	if r.raftMu.group == nil {
 		return false
 	}
 	st := r.raftMu.group.Status()

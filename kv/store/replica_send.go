@@ -25,8 +25,13 @@ func (r *Replica) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 	if ba.IsAdmin() {
 		return r.sendAdmin(ctx, ba)
 	}
-	if ba.Requests[0].Kind == kvapi.WaitApplied {
+	switch ba.Requests[0].Kind {
+	case kvapi.WaitApplied:
 		return r.waitApplied(ctx, ba)
+	case kvapi.CollectChecksum:
+		return r.collectChecksum(ctx, ba)
+	case kvapi.QuarantineReplica:
+		return r.quarantineAsked(ba)
 	}
 	if asksForPush(ba) {
 		return r.sendPush(ctx, ba)

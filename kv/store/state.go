@@ -36,6 +36,14 @@ type tombstone struct {
 	NextReplicaID kvapi.ReplicaID `wire:"1"`
 }
 
+// quarantine is the mark on a replica that must not be used again: it was found
+// to differ from the others.
+type quarantine struct {
+	ReplicaID kvapi.ReplicaID `wire:"1"`
+	Why       string          `wire:"2"`
+	WallNanos int64           `wire:"3"`
+}
+
 // wireRecord is a struct with a generated codec.
 type wireRecord interface{ UnmarshalWire([]byte) error }
 

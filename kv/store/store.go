@@ -59,6 +59,8 @@ type Store struct {
 	// protected is protectedAsOf; nil for none.
 	protected atomic.Pointer[hlc.Timestamp]
 
+	checks checks
+
 	// createMu is held by whoever makes a replica or a split's right side, so
 	// that the two do not make one range's replica at a time. It is taken after
 	// the raftMu of the range that splits.
@@ -134,6 +136,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.snapshotIn = snapshot.NewLimiter(snapshot.RateDefault, snapshot.ReceivingMax)
 	s.snapshotPace = snapshot.NewLimiter(snapshot.RateDefault, snapshot.SendingMax)
+	s.checks.init()
 	s.sched = scheduler.New(processor{s}, scheduler.Options{})
 	s.logWriter = raftlog.NewWriter(cfg.Engine, raftlog.Options{Fatal: s.fatal,
 		Knobs: raftlog.Knobs{UnsafeAckBeforeSync: cfg.Knobs.AckBeforeSync, SyncTime: cfg.Knobs.LogSyncTime}})
@@ -172,6 +175,9 @@ func (s *Store) setDefaults() {
 	if c.GCInterval == 0 {
 		c.GCInterval = gcInterval
 	}
+	if c.CheckInterval == 0 {
+		c.CheckInterval = CheckIntervalDefault
+	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }
 	}
@@ -195,7 +201,14 @@ func (s *Store) load() error {
 			return err
 		}
 		r := newReplica(s, state, it.replicaID)
-		if err := r.startGroup(); err != nil {
+		var q quarantine
+		if bad, err := loadRecord(s.cfg.Engine, keys.Quarantine(it.rangeID), &q); err != nil {
+			return err
+		} else if bad && q.ReplicaID == it.replicaID {
+			r.mu.removed = true
+			r.quarantined.Store(&q)
+			s.cfg.Log.Error("a replica stays out of use", "range", r.rangeID, "replica", r.replicaID, "why", q.Why)
+		} else if err := r.startGroup(); err != nil {
 			return err
 		}
 		r.raftMu.promises.forgotten = true
@@ -231,6 +244,9 @@ func (s *Store) Start() {
 	}
 	if !s.cfg.Knobs.DisableGCLoop {
 		s.background.Go(s.gcLoop)
+	}
+	if !s.cfg.Knobs.DisableCheckLoop && s.cfg.Txns != nil {
+		s.background.Go(s.checkLoop)
 	}
 	if !s.cfg.Knobs.DisableReplicateLoop {
 		s.background.Go(s.replicateLoop)

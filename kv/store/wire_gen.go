@@ -275,6 +275,39 @@ func (x *appliedState) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *checkArgs) AppendWire(b []byte) []byte {
+	if x.ID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.ID))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *checkArgs) UnmarshalWire(b []byte) (err error) {
+	*x = checkArgs{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ID = uint64(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *commandHeader) AppendWire(b []byte) []byte {
 	var at int
 	if x.LeaseSequence != 0 {
@@ -352,6 +385,11 @@ func (x *commandHeader) AppendWire(b []byte) []byte {
 	if x.Merge != nil {
 		b, at = wire.Begin(b, 24)
 		b = x.Merge.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.Check != nil {
+		b, at = wire.Begin(b, 25)
+		b = x.Check.AppendWire(b)
 		b = wire.End(b, at)
 	}
 	return b
@@ -498,6 +536,15 @@ func (x *commandHeader) UnmarshalWire(b []byte) (err error) {
 			if err = x.Merge.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 25 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Check = new(checkArgs)
+			if err = x.Check.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -627,6 +674,57 @@ func (x *mergeResult) UnmarshalWire(b []byte) (err error) {
 			if err = x.RightGCThreshold.UnmarshalWire(body); err != nil {
 				return err
 			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *quarantine) AppendWire(b []byte) []byte {
+	if x.ReplicaID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.ReplicaID))
+	}
+	if len(x.Why) > 0 {
+		b = wire.AppendBytes(b, 2, x.Why)
+	}
+	if x.WallNanos != 0 {
+		b = wire.AppendInt(b, 3, int64(x.WallNanos))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *quarantine) UnmarshalWire(b []byte) (err error) {
+	*x = quarantine{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ReplicaID = kvapi.ReplicaID(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Why = string(body)
+		case num == 3 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.WallNanos = int64(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -28,6 +28,7 @@ cairn.descriptors 13102 v: id oid, kind text, name name, database_name name, sch
 cairn.contention 13103 v: database_name name, schema_name name, table_name name, key text, retried int8, shown int8, last_reason text, last_transaction text, last_at timestamptz
 cairn.locks 13104 v: database_name name, schema_name name, table_name name, key text, transaction_id text, node_id int8, pid int4, application_name text, strength text, durable bool, granted bool, waits_since timestamptz
 cairn.range_log 13105 v: at timestamptz, node_id int8, range_id int8, event text, other_range_id int8, key text, database_name name, schema_name name, table_name name, why text
+cairn.integrity 13106 v: kind text, range_id int8, start_key text, database_name name, schema_name name, table_name name, outcome text, proven_at timestamptz, checked_at timestamptz, node_id int8, detail text
 `
 
 type filler = func(ctx context.Context, env *Env, w *writer) error
@@ -95,6 +96,7 @@ func fillers() map[string]filler {
 		"cairn.contention":  fillContention,
 		"cairn.locks":       fillLocks,
 		"cairn.range_log":   fillRangeLog,
+		"cairn.integrity":   fillIntegrity,
 	}
 }
 
@@ -197,6 +199,25 @@ func fillRangeLog(ctx context.Context, env *Env, w *writer) error {
 			c["other_range_id"] = e.OtherID
 		}
 		if t := env.Contents.Table(e.TableID); t != nil {
+			c["table_name"] = t.Name
+			c["database_name"], c["schema_name"] = parentNames(env, &t.Header)
+		}
+		w.add(c)
+	}
+	return err
+}
+
+func fillIntegrity(ctx context.Context, env *Env, w *writer) error {
+	if env.Cluster == nil {
+		return nil
+	}
+	is, err := env.Cluster.Integrity(ctx)
+	for _, i := range is {
+		c := cells{"kind": i.Kind, "range_id": when(i.RangeID != 0, i.RangeID), "start_key": orNull(i.StartKey), "outcome": i.Outcome,
+			"proven_at":  when(!i.Proven.IsZero(), types.NewTimestampTZ(types.StampOfTime(i.Proven))),
+			"checked_at": when(!i.Checked.IsZero(), types.NewTimestampTZ(types.StampOfTime(i.Checked))),
+			"node_id":    when(i.NodeID != 0, i.NodeID), "detail": orNull(i.Detail)}
+		if t := env.Contents.Table(i.TableID); t != nil {
 			c["table_name"] = t.Name
 			c["database_name"], c["schema_name"] = parentNames(env, &t.Header)
 		}

@@ -111,6 +111,20 @@ type Cluster interface {
 	Sessions(ctx context.Context) ([]Session, error)
 	// RangeLog is what was done to ranges, oldest first.
 	RangeLog(ctx context.Context) ([]RangeEvent, error)
+	// Integrity is what the last checks found.
+	Integrity(ctx context.Context) ([]Integrity, error)
+}
+
+// Integrity is a row of cairn.integrity: the last check of a range or of a
+// table. Checked and Proven are zero for never.
+type Integrity struct {
+	Kind            string
+	RangeID         int64
+	StartKey        string
+	TableID         schema.DescID
+	Outcome, Detail string
+	NodeID          int64
+	Checked, Proven time.Time
 }
 
 // Node is a row of cairn.nodes.

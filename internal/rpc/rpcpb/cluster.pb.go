@@ -70,7 +70,7 @@ func (x DecommissionRequest_Do) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DecommissionRequest_Do.Descriptor instead.
 func (DecommissionRequest_Do) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{18, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // Timestamp is a reading of a hybrid logical clock.
@@ -576,6 +576,111 @@ func (x *GossipMessage) GetHighWater() []*HighWater {
 	return nil
 }
 
+type CheckRangeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RangeId       uint64                 `protobuf:"varint,1,opt,name=range_id,json=rangeId,proto3" json:"range_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRangeRequest) Reset() {
+	*x = CheckRangeRequest{}
+	mi := &file_cluster_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRangeRequest) ProtoMessage() {}
+
+func (x *CheckRangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRangeRequest.ProtoReflect.Descriptor instead.
+func (*CheckRangeRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CheckRangeRequest) GetRangeId() uint64 {
+	if x != nil {
+		return x.RangeId
+	}
+	return 0
+}
+
+type CheckRangeResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	RangeId uint64                 `protobuf:"varint,1,opt,name=range_id,json=rangeId,proto3" json:"range_id,omitempty"`
+	// good, incomplete, repaired or diverged.
+	Outcome       string `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRangeResponse) Reset() {
+	*x = CheckRangeResponse{}
+	mi := &file_cluster_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRangeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRangeResponse) ProtoMessage() {}
+
+func (x *CheckRangeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRangeResponse.ProtoReflect.Descriptor instead.
+func (*CheckRangeResponse) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CheckRangeResponse) GetRangeId() uint64 {
+	if x != nil {
+		return x.RangeId
+	}
+	return 0
+}
+
+func (x *CheckRangeResponse) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *CheckRangeResponse) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 type NodesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -584,7 +689,7 @@ type NodesRequest struct {
 
 func (x *NodesRequest) Reset() {
 	*x = NodesRequest{}
-	mi := &file_cluster_proto_msgTypes[8]
+	mi := &file_cluster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +701,7 @@ func (x *NodesRequest) String() string {
 func (*NodesRequest) ProtoMessage() {}
 
 func (x *NodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[8]
+	mi := &file_cluster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +714,7 @@ func (x *NodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesRequest.ProtoReflect.Descriptor instead.
 func (*NodesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{8}
+	return file_cluster_proto_rawDescGZIP(), []int{10}
 }
 
 type NodesResponse struct {
@@ -621,7 +726,7 @@ type NodesResponse struct {
 
 func (x *NodesResponse) Reset() {
 	*x = NodesResponse{}
-	mi := &file_cluster_proto_msgTypes[9]
+	mi := &file_cluster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +738,7 @@ func (x *NodesResponse) String() string {
 func (*NodesResponse) ProtoMessage() {}
 
 func (x *NodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[9]
+	mi := &file_cluster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +751,7 @@ func (x *NodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesResponse.ProtoReflect.Descriptor instead.
 func (*NodesResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{9}
+	return file_cluster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *NodesResponse) GetNodes() []*Node {
@@ -685,7 +790,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_cluster_proto_msgTypes[10]
+	mi := &file_cluster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +802,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[10]
+	mi := &file_cluster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +815,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{10}
+	return file_cluster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Node) GetNodeId() uint32 {
@@ -840,7 +945,7 @@ type RangesRequest struct {
 
 func (x *RangesRequest) Reset() {
 	*x = RangesRequest{}
-	mi := &file_cluster_proto_msgTypes[11]
+	mi := &file_cluster_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +957,7 @@ func (x *RangesRequest) String() string {
 func (*RangesRequest) ProtoMessage() {}
 
 func (x *RangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[11]
+	mi := &file_cluster_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +970,7 @@ func (x *RangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RangesRequest.ProtoReflect.Descriptor instead.
 func (*RangesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{11}
+	return file_cluster_proto_rawDescGZIP(), []int{13}
 }
 
 type RangesResponse struct {
@@ -877,7 +982,7 @@ type RangesResponse struct {
 
 func (x *RangesResponse) Reset() {
 	*x = RangesResponse{}
-	mi := &file_cluster_proto_msgTypes[12]
+	mi := &file_cluster_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +994,7 @@ func (x *RangesResponse) String() string {
 func (*RangesResponse) ProtoMessage() {}
 
 func (x *RangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[12]
+	mi := &file_cluster_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +1007,7 @@ func (x *RangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RangesResponse.ProtoReflect.Descriptor instead.
 func (*RangesResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{12}
+	return file_cluster_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RangesResponse) GetRanges() []*Range {
@@ -933,7 +1038,7 @@ type Range struct {
 
 func (x *Range) Reset() {
 	*x = Range{}
-	mi := &file_cluster_proto_msgTypes[13]
+	mi := &file_cluster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1050,7 @@ func (x *Range) String() string {
 func (*Range) ProtoMessage() {}
 
 func (x *Range) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[13]
+	mi := &file_cluster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1063,7 @@ func (x *Range) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Range.ProtoReflect.Descriptor instead.
 func (*Range) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{13}
+	return file_cluster_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Range) GetRangeId() uint64 {
@@ -1055,7 +1160,7 @@ type MergeRangesRequest struct {
 
 func (x *MergeRangesRequest) Reset() {
 	*x = MergeRangesRequest{}
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1172,7 @@ func (x *MergeRangesRequest) String() string {
 func (*MergeRangesRequest) ProtoMessage() {}
 
 func (x *MergeRangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1185,7 @@ func (x *MergeRangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeRangesRequest.ProtoReflect.Descriptor instead.
 func (*MergeRangesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{14}
+	return file_cluster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MergeRangesRequest) GetKey() []byte {
@@ -1100,7 +1205,7 @@ type MergeRangesResponse struct {
 
 func (x *MergeRangesResponse) Reset() {
 	*x = MergeRangesResponse{}
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1217,7 @@ func (x *MergeRangesResponse) String() string {
 func (*MergeRangesResponse) ProtoMessage() {}
 
 func (x *MergeRangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1230,7 @@ func (x *MergeRangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeRangesResponse.ProtoReflect.Descriptor instead.
 func (*MergeRangesResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{15}
+	return file_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MergeRangesResponse) GetRangeId() uint64 {
@@ -1153,7 +1258,7 @@ type SplitRangeRequest struct {
 
 func (x *SplitRangeRequest) Reset() {
 	*x = SplitRangeRequest{}
-	mi := &file_cluster_proto_msgTypes[16]
+	mi := &file_cluster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1270,7 @@ func (x *SplitRangeRequest) String() string {
 func (*SplitRangeRequest) ProtoMessage() {}
 
 func (x *SplitRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[16]
+	mi := &file_cluster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1283,7 @@ func (x *SplitRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRangeRequest.ProtoReflect.Descriptor instead.
 func (*SplitRangeRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{16}
+	return file_cluster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SplitRangeRequest) GetKey() []byte {
@@ -1205,7 +1310,7 @@ type SplitRangeResponse struct {
 
 func (x *SplitRangeResponse) Reset() {
 	*x = SplitRangeResponse{}
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1322,7 @@ func (x *SplitRangeResponse) String() string {
 func (*SplitRangeResponse) ProtoMessage() {}
 
 func (x *SplitRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1335,7 @@ func (x *SplitRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRangeResponse.ProtoReflect.Descriptor instead.
 func (*SplitRangeResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{17}
+	return file_cluster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SplitRangeResponse) GetLeftRangeId() uint64 {
@@ -1257,7 +1362,7 @@ type DecommissionRequest struct {
 
 func (x *DecommissionRequest) Reset() {
 	*x = DecommissionRequest{}
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1374,7 @@ func (x *DecommissionRequest) String() string {
 func (*DecommissionRequest) ProtoMessage() {}
 
 func (x *DecommissionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1387,7 @@ func (x *DecommissionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecommissionRequest.ProtoReflect.Descriptor instead.
 func (*DecommissionRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{18}
+	return file_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DecommissionRequest) GetNodeId() uint32 {
@@ -1316,7 +1421,7 @@ type DecommissionResponse struct {
 
 func (x *DecommissionResponse) Reset() {
 	*x = DecommissionResponse{}
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1328,7 +1433,7 @@ func (x *DecommissionResponse) String() string {
 func (*DecommissionResponse) ProtoMessage() {}
 
 func (x *DecommissionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1341,7 +1446,7 @@ func (x *DecommissionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecommissionResponse.ProtoReflect.Descriptor instead.
 func (*DecommissionResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{19}
+	return file_cluster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DecommissionResponse) GetMembership() string {
@@ -1389,7 +1494,7 @@ type PlannedMoves struct {
 
 func (x *PlannedMoves) Reset() {
 	*x = PlannedMoves{}
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1506,7 @@ func (x *PlannedMoves) String() string {
 func (*PlannedMoves) ProtoMessage() {}
 
 func (x *PlannedMoves) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1519,7 @@ func (x *PlannedMoves) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMoves.ProtoReflect.Descriptor instead.
 func (*PlannedMoves) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{20}
+	return file_cluster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PlannedMoves) GetTo() uint32 {
@@ -1443,7 +1548,7 @@ type Blocker struct {
 
 func (x *Blocker) Reset() {
 	*x = Blocker{}
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1560,7 @@ func (x *Blocker) String() string {
 func (*Blocker) ProtoMessage() {}
 
 func (x *Blocker) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1573,7 @@ func (x *Blocker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blocker.ProtoReflect.Descriptor instead.
 func (*Blocker) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{21}
+	return file_cluster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Blocker) GetWhy() string {
@@ -1502,7 +1607,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1619,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1632,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{22}
+	return file_cluster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DrainRequest) GetShutdown() bool {
@@ -1547,7 +1652,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1664,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1677,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{23}
+	return file_cluster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DrainResponse) GetLeasesLeft() int64 {
@@ -1628,7 +1733,13 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04from\x18\x02 \x01(\rR\x04from\x12+\n" +
 	"\x05infos\x18\x03 \x03(\v2\x15.cairn.rpc.GossipInfoR\x05infos\x123\n" +
 	"\n" +
-	"high_water\x18\x04 \x03(\v2\x14.cairn.rpc.HighWaterR\thighWater\"\x0e\n" +
+	"high_water\x18\x04 \x03(\v2\x14.cairn.rpc.HighWaterR\thighWater\".\n" +
+	"\x11CheckRangeRequest\x12\x19\n" +
+	"\brange_id\x18\x01 \x01(\x04R\arangeId\"a\n" +
+	"\x12CheckRangeResponse\x12\x19\n" +
+	"\brange_id\x18\x01 \x01(\x04R\arangeId\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x0e\n" +
 	"\fNodesRequest\"6\n" +
 	"\rNodesResponse\x12%\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x0f.cairn.rpc.NodeR\x05nodes\"\x98\x04\n" +
@@ -1720,7 +1831,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aCluster\x127\n" +
 	"\x04Join\x12\x16.cairn.rpc.JoinRequest\x1a\x17.cairn.rpc.JoinResponse\x127\n" +
 	"\x04Init\x12\x16.cairn.rpc.InitRequest\x1a\x17.cairn.rpc.InitResponse\x12<\n" +
-	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\xa8\x03\n" +
+	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\xf3\x03\n" +
 	"\x05Admin\x12:\n" +
 	"\x05Nodes\x12\x17.cairn.rpc.NodesRequest\x1a\x18.cairn.rpc.NodesResponse\x12=\n" +
 	"\x06Ranges\x12\x18.cairn.rpc.RangesRequest\x1a\x19.cairn.rpc.RangesResponse\x12I\n" +
@@ -1728,7 +1839,9 @@ const file_cluster_proto_rawDesc = "" +
 	"SplitRange\x12\x1c.cairn.rpc.SplitRangeRequest\x1a\x1d.cairn.rpc.SplitRangeResponse\x12O\n" +
 	"\fDecommission\x12\x1e.cairn.rpc.DecommissionRequest\x1a\x1f.cairn.rpc.DecommissionResponse\x12:\n" +
 	"\x05Drain\x12\x17.cairn.rpc.DrainRequest\x1a\x18.cairn.rpc.DrainResponse\x12L\n" +
-	"\vMergeRanges\x12\x1d.cairn.rpc.MergeRangesRequest\x1a\x1e.cairn.rpc.MergeRangesResponseB-Z+github.com/cairndb/cairn/internal/rpc/rpcpbb\x06proto3"
+	"\vMergeRanges\x12\x1d.cairn.rpc.MergeRangesRequest\x1a\x1e.cairn.rpc.MergeRangesResponse\x12I\n" +
+	"\n" +
+	"CheckRange\x12\x1c.cairn.rpc.CheckRangeRequest\x1a\x1d.cairn.rpc.CheckRangeResponseB-Z+github.com/cairndb/cairn/internal/rpc/rpcpbb\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -1743,7 +1856,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_cluster_proto_goTypes = []any{
 	(DecommissionRequest_Do)(0),  // 0: cairn.rpc.DecommissionRequest.Do
 	(*Timestamp)(nil),            // 1: cairn.rpc.Timestamp
@@ -1754,22 +1867,24 @@ var file_cluster_proto_goTypes = []any{
 	(*GossipInfo)(nil),           // 6: cairn.rpc.GossipInfo
 	(*HighWater)(nil),            // 7: cairn.rpc.HighWater
 	(*GossipMessage)(nil),        // 8: cairn.rpc.GossipMessage
-	(*NodesRequest)(nil),         // 9: cairn.rpc.NodesRequest
-	(*NodesResponse)(nil),        // 10: cairn.rpc.NodesResponse
-	(*Node)(nil),                 // 11: cairn.rpc.Node
-	(*RangesRequest)(nil),        // 12: cairn.rpc.RangesRequest
-	(*RangesResponse)(nil),       // 13: cairn.rpc.RangesResponse
-	(*Range)(nil),                // 14: cairn.rpc.Range
-	(*MergeRangesRequest)(nil),   // 15: cairn.rpc.MergeRangesRequest
-	(*MergeRangesResponse)(nil),  // 16: cairn.rpc.MergeRangesResponse
-	(*SplitRangeRequest)(nil),    // 17: cairn.rpc.SplitRangeRequest
-	(*SplitRangeResponse)(nil),   // 18: cairn.rpc.SplitRangeResponse
-	(*DecommissionRequest)(nil),  // 19: cairn.rpc.DecommissionRequest
-	(*DecommissionResponse)(nil), // 20: cairn.rpc.DecommissionResponse
-	(*PlannedMoves)(nil),         // 21: cairn.rpc.PlannedMoves
-	(*Blocker)(nil),              // 22: cairn.rpc.Blocker
-	(*DrainRequest)(nil),         // 23: cairn.rpc.DrainRequest
-	(*DrainResponse)(nil),        // 24: cairn.rpc.DrainResponse
+	(*CheckRangeRequest)(nil),    // 9: cairn.rpc.CheckRangeRequest
+	(*CheckRangeResponse)(nil),   // 10: cairn.rpc.CheckRangeResponse
+	(*NodesRequest)(nil),         // 11: cairn.rpc.NodesRequest
+	(*NodesResponse)(nil),        // 12: cairn.rpc.NodesResponse
+	(*Node)(nil),                 // 13: cairn.rpc.Node
+	(*RangesRequest)(nil),        // 14: cairn.rpc.RangesRequest
+	(*RangesResponse)(nil),       // 15: cairn.rpc.RangesResponse
+	(*Range)(nil),                // 16: cairn.rpc.Range
+	(*MergeRangesRequest)(nil),   // 17: cairn.rpc.MergeRangesRequest
+	(*MergeRangesResponse)(nil),  // 18: cairn.rpc.MergeRangesResponse
+	(*SplitRangeRequest)(nil),    // 19: cairn.rpc.SplitRangeRequest
+	(*SplitRangeResponse)(nil),   // 20: cairn.rpc.SplitRangeResponse
+	(*DecommissionRequest)(nil),  // 21: cairn.rpc.DecommissionRequest
+	(*DecommissionResponse)(nil), // 22: cairn.rpc.DecommissionResponse
+	(*PlannedMoves)(nil),         // 23: cairn.rpc.PlannedMoves
+	(*Blocker)(nil),              // 24: cairn.rpc.Blocker
+	(*DrainRequest)(nil),         // 25: cairn.rpc.DrainRequest
+	(*DrainResponse)(nil),        // 26: cairn.rpc.DrainResponse
 }
 var file_cluster_proto_depIdxs = []int32{
 	1,  // 0: cairn.rpc.JoinRequest.now:type_name -> cairn.rpc.Timestamp
@@ -1777,31 +1892,33 @@ var file_cluster_proto_depIdxs = []int32{
 	8,  // 2: cairn.rpc.JoinResponse.gossip:type_name -> cairn.rpc.GossipMessage
 	6,  // 3: cairn.rpc.GossipMessage.infos:type_name -> cairn.rpc.GossipInfo
 	7,  // 4: cairn.rpc.GossipMessage.high_water:type_name -> cairn.rpc.HighWater
-	11, // 5: cairn.rpc.NodesResponse.nodes:type_name -> cairn.rpc.Node
-	14, // 6: cairn.rpc.RangesResponse.ranges:type_name -> cairn.rpc.Range
+	13, // 5: cairn.rpc.NodesResponse.nodes:type_name -> cairn.rpc.Node
+	16, // 6: cairn.rpc.RangesResponse.ranges:type_name -> cairn.rpc.Range
 	0,  // 7: cairn.rpc.DecommissionRequest.do:type_name -> cairn.rpc.DecommissionRequest.Do
-	21, // 8: cairn.rpc.DecommissionResponse.plan:type_name -> cairn.rpc.PlannedMoves
-	22, // 9: cairn.rpc.DecommissionResponse.blockers:type_name -> cairn.rpc.Blocker
+	23, // 8: cairn.rpc.DecommissionResponse.plan:type_name -> cairn.rpc.PlannedMoves
+	24, // 9: cairn.rpc.DecommissionResponse.blockers:type_name -> cairn.rpc.Blocker
 	2,  // 10: cairn.rpc.Cluster.Join:input_type -> cairn.rpc.JoinRequest
 	4,  // 11: cairn.rpc.Cluster.Init:input_type -> cairn.rpc.InitRequest
 	8,  // 12: cairn.rpc.Cluster.Gossip:input_type -> cairn.rpc.GossipMessage
-	9,  // 13: cairn.rpc.Admin.Nodes:input_type -> cairn.rpc.NodesRequest
-	12, // 14: cairn.rpc.Admin.Ranges:input_type -> cairn.rpc.RangesRequest
-	17, // 15: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
-	19, // 16: cairn.rpc.Admin.Decommission:input_type -> cairn.rpc.DecommissionRequest
-	23, // 17: cairn.rpc.Admin.Drain:input_type -> cairn.rpc.DrainRequest
-	15, // 18: cairn.rpc.Admin.MergeRanges:input_type -> cairn.rpc.MergeRangesRequest
-	3,  // 19: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
-	5,  // 20: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
-	8,  // 21: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
-	10, // 22: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
-	13, // 23: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
-	18, // 24: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
-	20, // 25: cairn.rpc.Admin.Decommission:output_type -> cairn.rpc.DecommissionResponse
-	24, // 26: cairn.rpc.Admin.Drain:output_type -> cairn.rpc.DrainResponse
-	16, // 27: cairn.rpc.Admin.MergeRanges:output_type -> cairn.rpc.MergeRangesResponse
-	19, // [19:28] is the sub-list for method output_type
-	10, // [10:19] is the sub-list for method input_type
+	11, // 13: cairn.rpc.Admin.Nodes:input_type -> cairn.rpc.NodesRequest
+	14, // 14: cairn.rpc.Admin.Ranges:input_type -> cairn.rpc.RangesRequest
+	19, // 15: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
+	21, // 16: cairn.rpc.Admin.Decommission:input_type -> cairn.rpc.DecommissionRequest
+	25, // 17: cairn.rpc.Admin.Drain:input_type -> cairn.rpc.DrainRequest
+	17, // 18: cairn.rpc.Admin.MergeRanges:input_type -> cairn.rpc.MergeRangesRequest
+	9,  // 19: cairn.rpc.Admin.CheckRange:input_type -> cairn.rpc.CheckRangeRequest
+	3,  // 20: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
+	5,  // 21: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
+	8,  // 22: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
+	12, // 23: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
+	15, // 24: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
+	20, // 25: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
+	22, // 26: cairn.rpc.Admin.Decommission:output_type -> cairn.rpc.DecommissionResponse
+	26, // 27: cairn.rpc.Admin.Drain:output_type -> cairn.rpc.DrainResponse
+	18, // 28: cairn.rpc.Admin.MergeRanges:output_type -> cairn.rpc.MergeRangesResponse
+	10, // 29: cairn.rpc.Admin.CheckRange:output_type -> cairn.rpc.CheckRangeResponse
+	20, // [20:30] is the sub-list for method output_type
+	10, // [10:20] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
 	10, // [10:10] is the sub-list for extension extendee
 	0,  // [0:10] is the sub-list for field type_name
@@ -1818,7 +1935,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -222,6 +222,7 @@ const (
 	Admin_Decommission_FullMethodName = "/cairn.rpc.Admin/Decommission"
 	Admin_Drain_FullMethodName        = "/cairn.rpc.Admin/Drain"
 	Admin_MergeRanges_FullMethodName  = "/cairn.rpc.Admin/MergeRanges"
+	Admin_CheckRange_FullMethodName   = "/cairn.rpc.Admin/CheckRange"
 )
 
 // AdminClient is the client API for Admin service.
@@ -239,6 +240,8 @@ type AdminClient interface {
 	// Drain takes the node that is asked out of service, and returns when it is.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
 	MergeRanges(ctx context.Context, in *MergeRangesRequest, opts ...grpc.CallOption) (*MergeRangesResponse, error)
+	// CheckRange compares the replicas of a range, and recounts its statistics.
+	CheckRange(ctx context.Context, in *CheckRangeRequest, opts ...grpc.CallOption) (*CheckRangeResponse, error)
 }
 
 type adminClient struct {
@@ -309,6 +312,16 @@ func (c *adminClient) MergeRanges(ctx context.Context, in *MergeRangesRequest, o
 	return out, nil
 }
 
+func (c *adminClient) CheckRange(ctx context.Context, in *CheckRangeRequest, opts ...grpc.CallOption) (*CheckRangeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckRangeResponse)
+	err := c.cc.Invoke(ctx, Admin_CheckRange_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -324,6 +337,8 @@ type AdminServer interface {
 	// Drain takes the node that is asked out of service, and returns when it is.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
 	MergeRanges(context.Context, *MergeRangesRequest) (*MergeRangesResponse, error)
+	// CheckRange compares the replicas of a range, and recounts its statistics.
+	CheckRange(context.Context, *CheckRangeRequest) (*CheckRangeResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -351,6 +366,9 @@ func (UnimplementedAdminServer) Drain(context.Context, *DrainRequest) (*DrainRes
 }
 func (UnimplementedAdminServer) MergeRanges(context.Context, *MergeRangesRequest) (*MergeRangesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method MergeRanges not implemented")
+}
+func (UnimplementedAdminServer) CheckRange(context.Context, *CheckRangeRequest) (*CheckRangeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckRange not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -481,6 +499,24 @@ func _Admin_MergeRanges_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_CheckRange_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckRangeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).CheckRange(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_CheckRange_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).CheckRange(ctx, req.(*CheckRangeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -511,6 +547,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "MergeRanges",
 			Handler:    _Admin_MergeRanges_Handler,
+		},
+		{
+			MethodName: "CheckRange",
+			Handler:    _Admin_CheckRange_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
