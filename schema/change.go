@@ -33,6 +33,8 @@ type changes struct {
 	requires []func(*Contents) error
 	// needs are descriptors that must not have changed by the commit.
 	needs map[DescID]*entry
+	// published are the descriptors that others go on using (Publish).
+	published map[DescID]bool
 	// held are the descriptors marked by Hold; the renewal reads it too.
 	held   map[DescID]bool
 	heldMu sync.Mutex
@@ -134,7 +136,7 @@ func (r *Resolver) ShareRanges(share bool) { r.shareRanges = share }
 func (r *Resolver) Put(o Object) {
 	d, h := r.ddl, o.Head()
 	old := d.view.objects[h.ID]
-	if k := o.Kind(); old != nil && !d.owns(h.ID) && k != KindDatabase && k != KindSchema {
+	if k := o.Kind(); old != nil && !d.owns(h.ID) && !d.published[h.ID] && k != KindDatabase && k != KindSchema {
 		panic("schema: a " + k.String() + " was changed that is not held")
 	}
 	d.remember(h.ID, old)
@@ -337,6 +339,9 @@ func (r *Resolver) writeChanges(ctx context.Context) error {
 	if err := d.checkAgainst(ctx, v); err != nil {
 		return err
 	}
+	if err := d.checkDrained(ctx); err != nil {
+		return err
+	}
 	d.version = v + 1
 	if err := r.t.Put(ctx, versionKey, encodeVersion(d.version)); err != nil {
 		return err
@@ -471,6 +476,9 @@ func (d *changes) write(ctx context.Context, t Txn) error {
 		}
 	}
 	if err := d.writeDropped(ctx, t); err != nil {
+		return err
+	}
+	if err := d.writeDraining(ctx, t); err != nil {
 		return err
 	}
 	return d.forgetSettled(ctx, t)

@@ -174,9 +174,10 @@ type Column struct {
 	ACL []Grant `wire:"14"`
 }
 
-// IndexState says what statements do with an index. Every index is Public
-// today; the other states are the place of online schema change (Rae et al.,
-// "Online, Asynchronous Schema Change in F1", VLDB 2013).
+// IndexState says what statements do with an index. One that is built or taken
+// back while its table is in use goes through the states (doc.go, "Steps"). Who
+// reads entries, or concludes from Unique that keys are unique, asks for
+// IsPublic.
 type IndexState uint8
 
 // Index states.

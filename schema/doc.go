@@ -1,7 +1,7 @@
 // Package schema keeps the catalog: versioned descriptors of databases,
 // schemas, tables, sequences, views and types, and the roles, as rows of the key space;
-// each node's cached snapshot of it; and the protocol by which a change is
-// published to every node before it counts.
+// each node's cached snapshot of it; and the two protocols by which a change
+// reaches every node: published before it counts, or in steps that stop nobody.
 //
 //	transaction ── Resolver ──► Catalog (one per node)
 //	                 │            │ Snapshot: all descriptors, names, roles,
@@ -41,6 +41,35 @@
 // that outlives its deadline during a drain fails with 40001. Two changes of
 // one descriptor wait for each other at step 1.
 //
+// # Steps
+//
+// Publication stops the users of a table for as long as the change takes. What
+// takes long is done in steps that stop nobody (Rae et al., "Online,
+// Asynchronous Schema Change in F1", VLDB 2013). A step (Catalog.Step) commits
+// version v+1 while v is in use; new transactions take v+1, those that run keep
+// v. So whatever is written under one must be right under the other; an index
+// goes through the states of IndexState, each of which gets along with the next.
+//
+//	      step            step
+//	v ──────────▶ v+1 ──────────▶ v+2
+//	 in use │ v, v+1 in use │ v+1, v+2 in use: not before nobody uses v
+//	        └─── Drained ───┘
+//
+// That v may still be in use is put on record with v+1 (drainingPrefix). The
+// record is removed when every node on record has answered that its last
+// transaction on v has ended, or has been waited out as in step 2 above, by
+// whoever wants to go on: so it makes no difference who dies in between. A hold
+// waits for the users of both versions.
+//
+// This is the lease of F1, with the roles of time exchanged. A node's right to
+// use what it has read of the catalog ends LeaseDuration after the reading, for
+// all descriptors at once, and moves on with every reading; it is what bounds
+// the commit of its transactions, on the server that commits them (the deadline
+// of EndTxn). A node that died delays a step by that and the clocks' offset,
+// the next steps not at all. A transaction that uses a version for longer than
+// that after it was replaced, and writes, fails with 40001; one that only reads
+// goes on as long as what it reads is the same in the latest version (Check).
+//
 // Invariants:
 //
 //	I1  A snapshot is the catalog as of ReadAt: it is read in one serializable
@@ -68,6 +97,10 @@
 //	I10 An expression that an index is on, or its predicate, is a virtual column
 //	    of exactly one index and goes with it (Table.AddVirtual, RemoveIndex). So
 //	    rows in memory have its value, and an index is always one of columns.
+//	I11 Of one descriptor at most two adjacent versions are in use at a time:
+//	    v+2 commits only where the record that v may be in use is gone
+//	    (checkDrained; TestAtMostTwoVersionsAreInUse). Nobody commits with v
+//	    after that.
 //
 // Rejected: asking gossip who is alive. It may be late, and one forgotten node
 // is enough to lose a write; the record of I3 costs one write per node and
@@ -82,10 +115,8 @@
 // from a dropped table in a read-only transaction could miss rows, and fails
 // instead (Resolver.Check).
 //
-// Not here: online changes. Index states delete-only and write-only, and the
-// lease per descriptor that lets two versions be in use at a time, take the
-// place of step 1's full stop (Rae et al., "Online, Asynchronous Schema Change
-// in F1", VLDB 2013); IndexState and Change are where they go.
+// Not here: what the steps of a change are (sql/ddl), and who takes them, also
+// if a node dies (package jobs). Names change by publication only.
 //
-// Read next: descriptor.go, resolver.go, hold.go, publish.go.
+// Read next: descriptor.go, resolver.go, hold.go, publish.go, step.go.
 package schema

@@ -136,22 +136,14 @@ func (c *Catalog) tryMark(ctx context.Context, change ChangeID, what string, ids
 		if err != nil {
 			return err
 		}
-		mk = marked{version: v, nodes: map[kvapi.NodeID]nodeRecord{}}
+		mk = marked{version: v}
 		for _, id := range ids {
 			if busy, err = c.markOne(ctx, t, id, change, what); err != nil {
 				return err
 			}
 		}
-		return scanAll(ctx, t, nodePrefix, func(kv kvapi.KeyValue) error {
-			n, err := decodeID(kv.Key, nodePrefix)
-			if err != nil {
-				return err
-			}
-			var rec nodeRecord
-			err = decodeRecord(kv.Value, &rec)
-			mk.nodes[kvapi.NodeID(n)] = rec
-			return err
-		})
+		mk.nodes, err = readNodes(ctx, t)
+		return err
 	})
 	return mk, busy, err
 }

@@ -3,6 +3,7 @@ package schema_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ type cluster struct {
 	ctx   context.Context
 	store *schematest.Store
 	nodes map[kvapi.NodeID]*schema.Catalog
+	mu    sync.Mutex // guards dead where nodes die while others ask
 	dead  map[kvapi.NodeID]bool
 	asked map[kvapi.NodeID]int
 }
@@ -36,11 +38,24 @@ func newCluster(t *testing.T, n int) *cluster {
 
 // Drain implements schema.Peers: a dead node never answers.
 func (c *cluster) Drain(ctx context.Context, n kvapi.NodeID, req schema.DrainRequest) error {
-	if c.dead[n] {
+	if c.isDead(n) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	return c.nodes[n].Drain(ctx, req)
+}
+
+func (c *cluster) isDead(n kvapi.NodeID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead[n]
+}
+
+// cut takes a node from the others, or gives it back.
+func (c *cluster) cut(n kvapi.NodeID, off bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dead[n] = off
 }
 
 // session is a transaction on a node.

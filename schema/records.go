@@ -18,6 +18,9 @@ var (
 	// settledPrefix + change id is written when every node has left what the
 	// change holds; the change removes it.
 	settledPrefix = systemKey("catalog/settled/")
+	// drainingPrefix + id says that two versions of a descriptor may be in use:
+	// the latest, which was published beside the one before, and that one.
+	drainingPrefix = systemKey("catalog/draining/")
 	// droppedPrefix + table id + index id (0: all) names data to be cleared.
 	droppedPrefix = systemKey("catalog/dropped/")
 )
@@ -51,6 +54,8 @@ func nodeKey(n kvapi.NodeID) kvapi.Key { return idKey(nodePrefix, uint32(n)) }
 func settledKey(id ChangeID, n int) kvapi.Key {
 	return idKey(append(settledPrefix.Clone(), id[:]...), uint32(n))
 }
+
+func drainingKey(id DescID) kvapi.Key { return idKey(drainingPrefix, uint32(id)) }
 
 func droppedKey(table DescID, index IndexID) kvapi.Key {
 	return idKey(idKey(droppedPrefix, uint32(table)), uint32(index))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
@@ -258,16 +259,46 @@ func (r *Resolver) checkPast(ctx context.Context, o Object) error {
 }
 
 // keepUsing extends a use if its version is still current, and refuses to go
-// on with one that has run out (I2).
+// on with one that has run out (I2), unless the transaction only reads and what
+// it reads is still as it was. The use is not extended then, so that a commit
+// with writes is refused all the same.
 func (r *Resolver) keepUsing(u *usedEntry, s *Snapshot) error {
-	if s.objects[u.e.object.Head().ID] == u.e {
+	cur := s.objects[u.e.object.Head().ID]
+	switch {
+	case cur == u.e:
 		u.expires = s.Expires
-		return nil
-	}
-	if u.expires.WallTime <= r.c.clock.PhysicalNow() {
+	case u.expires.WallTime > r.c.clock.PhysicalNow():
+	case cur == nil || !r.t.IsReadOnlySoFar() || !readsAs(u.e.object, cur.object):
 		return &StaleError{u.e.object.Head().Name}
 	}
 	return nil
+}
+
+// readsAs reports whether whoever reads a table by one version finds what it
+// would by a later one, leaving aside what the later one adds.
+func readsAs(old, later Object) bool {
+	a, b := as[*Table](old), as[*Table](later)
+	if a == nil || b == nil || !sameNames(a, b) || !sameIndexes(&a.Primary, &b.Primary) {
+		return false
+	}
+	for i := range a.Columns {
+		x, y := &a.Columns[i], b.ColumnByID(a.Columns[i].ID)
+		if y == nil || x.Name != y.Name || string(x.Type.AppendWire(nil)) != string(y.Type.AppendWire(nil)) {
+			return false
+		}
+	}
+	for i := range a.Indexes {
+		x := &a.Indexes[i]
+		if y := b.IndexByID(x.ID); x.IsPublic() && (y == nil || !y.IsPublic() || !sameIndexes(x, y)) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameIndexes reports whether two versions of an index have the same entries.
+func sameIndexes(a, b *Index) bool {
+	return a.ID == b.ID && a.Unique == b.Unique && a.Where == b.Where && slices.Equal(a.Columns, b.Columns) && slices.Equal(a.Stored, b.Stored)
 }
 
 // Check fails if something the transaction used is no longer its to use. A

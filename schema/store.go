@@ -17,6 +17,8 @@ type Txn interface {
 	Delete(ctx context.Context, key kvapi.Key) error
 	SetDeadline(ts hlc.Timestamp)
 	ReadTimestamp() hlc.Timestamp
+	// IsReadOnlySoFar reports whether nothing has been written.
+	IsReadOnlySoFar() bool
 	// AdvanceTo moves the reads up to ts, unless what was read has changed.
 	AdvanceTo(ctx context.Context, ts hlc.Timestamp) error
 }

@@ -113,6 +113,9 @@ func (t *Table) RefersTo(target DescID) bool {
 // IndexPrefix returns the start of the keys of an index of this table.
 func (t *Table) IndexPrefix(id IndexID) kvapi.Key { return keys.Index(uint32(t.ID), uint32(id)) }
 
+// IsPublic reports whether the index may be read, and is unique if it says so.
+func (ix *Index) IsPublic() bool { return ix.State == IndexPublic }
+
 // Has reports whether the column is a key column of the index.
 func (ix *Index) Has(id ColumnID) bool {
 	return slices.ContainsFunc(ix.Columns, func(c IndexColumn) bool { return c.ID == id })

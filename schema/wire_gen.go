@@ -1642,6 +1642,39 @@ func (x *View) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *drainingRecord) AppendWire(b []byte) []byte {
+	if x.Version != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.Version))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *drainingRecord) UnmarshalWire(b []byte) (err error) {
+	*x = drainingRecord{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Version = CatalogVersion(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *droppedRecord) AppendWire(b []byte) []byte {
 	var at int
 	b, at = wire.Begin(b, 1)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/schema/jobs"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/exec"
@@ -50,6 +51,7 @@ type Server struct {
 	auto       autoAnalyze
 	// whoseBudget bounds how often others are asked who was in the way.
 	whoseBudget budget
+	jobs        *jobs.Registry
 }
 
 // NewServer makes a Server.
@@ -60,8 +62,10 @@ func NewServer(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger, stats: newStatsCache(cfg.DB),
+	s := &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger, stats: newStatsCache(cfg.DB),
 		rows: rowIDs{node: int64(cfg.NodeID) & rowIDNodeMask}}
+	s.jobs = s.newJobs()
+	return s
 }
 
 func (s *Server) lookupRole(ctx context.Context, name string) (Role, bool, error) {
@@ -153,6 +157,15 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 		return nil, sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for database \"%s\"", args.Database).
 			WithDetail("User does not have CONNECT privilege.").WithSeverity(sqlerr.SeverityFatal)
 	}
+	sess, err := s.makeSession(snap, db, args)
+	if err == nil {
+		s.sessions.add(sess)
+	}
+	return sess, err
+}
+
+// makeSession makes a session that is not among those of clients yet.
+func (s *Server) makeSession(snap *schema.Snapshot, db *schema.Database, args SessionArgs) (*Session, error) {
 	sess := &Session{srv: s, args: args, db: db, env: &types.Env{}, statements: map[string]*prepared{},
 		portals: map[string]*portal{}, currval: map[schema.DescID]int64{}, started: time.Now()}
 	sess.vars = newVars(sess)
@@ -164,19 +177,18 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 			return nil, sqlerr.From(err).WithSeverity(sqlerr.SeverityFatal)
 		}
 	}
-	s.sessions.add(sess)
 	return sess, nil
 }
 
 // setUpEval connects functions with the session.
 func (s *Session) setUpEval(c *schema.Contents) {
 	s.pg = pgcatalog.Env{Contents: c, Database: s.db, User: s.args.User, Settings: s.vars.settings,
-		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks, Cursors: s.cursorList,
+		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks, Cursors: s.cursorList, Jobs: s.jobRows,
 		Statistics: s.srv.statistics}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
-		Advisory: &s.advisory, Outcomes: s, Draws: &s.draws}
+		Advisory: &s.advisory, Outcomes: s, Jobs: s, Draws: &s.draws}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.

@@ -138,19 +138,16 @@ func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone
 		return err
 	}
 	s.tx.r.ShareRanges(s.vars.get(sharedRanges) == "on")
-	env := s.bindEnv(snap)
 	var noticeErr error
-	tag, err := ddl.Exec(ctx, ddl.Env{
-		Catalog: s.srv.cfg.Catalog, Resolver: s.tx.r, Txn: s.tx.t, Store: s.srv.store,
-		Database: s.db, SearchPath: env.SearchPath, User: s.user(),
-		Explicit: s.tx.explicit || s.tx.done > 0 || !alone && !s.simpleDDL(),
-		Bind:     env, Engine: engine{s},
-		Notice: func(e *sqlerr.Error) {
-			if err := w.Notice(e); err != nil {
-				noticeErr = err
-			}
-		},
-	}, st)
+	env := s.ddlEnv(snap)
+	env.Resolver, env.Txn = s.tx.r, s.tx.t
+	env.Explicit = s.tx.explicit || s.tx.done > 0 || !alone && !s.simpleDDL()
+	env.Notice = func(e *sqlerr.Error) {
+		if err := w.Notice(e); err != nil {
+			noticeErr = err
+		}
+	}
+	tag, err := ddl.Exec(ctx, env, st)
 	if err != nil {
 		return err
 	}

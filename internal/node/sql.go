@@ -32,6 +32,7 @@ func newSQLServer(c *Core) (*sql.Server, error) {
 	}
 	c.wg.Go(func() { s.RunSettings(c.ctx) })
 	c.wg.Go(func() { s.RunStatistics(c.ctx) })
+	c.wg.Go(func() { s.RunJobs(c.ctx) })
 	return s, nil
 }
 

@@ -62,6 +62,8 @@ type Txn struct {
 	spans    []kvapi.Span
 	spanRevs []int64
 	writes   map[string][]byte
+	// Committed is when it committed, if it wrote something.
+	Committed hlc.Timestamp
 }
 
 // Begin starts a transaction.
@@ -216,6 +218,9 @@ func (t *Txn) SetDeadline(ts hlc.Timestamp) {
 	}
 }
 
+// IsReadOnlySoFar implements schema.Txn.
+func (t *Txn) IsReadOnlySoFar() bool { return len(t.writes) == 0 }
+
 // ReadTimestamp implements schema.Txn.
 func (t *Txn) ReadTimestamp() hlc.Timestamp { return t.read }
 
@@ -249,6 +254,7 @@ func (t *Txn) Commit(context.Context) error {
 		return nil
 	}
 	t.s.rev++
+	t.Committed = ts
 	for k, v := range t.writes {
 		t.s.data[k] = cell{value: v, rev: t.s.rev, written: ts}
 	}

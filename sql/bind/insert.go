@@ -234,7 +234,7 @@ func (b *binder) arbiter(t *schema.Table, inf *pg.InferClause) *schema.Index {
 		where = Conjuncts(b.where(b.storedScope(t, base, UsePredicate), inf.WhereClause, "WHERE"))
 	}
 	for _, ix := range t.AllIndexes() {
-		if (ix.Unique || ix.ID == t.Primary.ID) && sameColumns(t, ix, want) && holdsWhere(t, ix, where, virtual, base) {
+		if (ix.Unique || ix.ID == t.Primary.ID) && ix.IsPublic() && sameColumns(t, ix, want) && holdsWhere(t, ix, where, virtual, base) {
 			return ix
 		}
 	}

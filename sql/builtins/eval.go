@@ -29,6 +29,7 @@ type EvalContext struct {
 	Catalog   Catalog
 	Advisory  Advisory
 	Outcomes  Outcomes
+	Jobs      Jobs
 	// Draws, if set, sees what draws return, or decides it.
 	Draws Draws
 }
@@ -54,6 +55,11 @@ func (o *Overload) IsDraw() bool { return o.Vol == Volatile && draws[o.Name] }
 // Outcomes tells what became of transactions with an idempotency key.
 type Outcomes interface {
 	TransactionOutcome(ctx context.Context, key string) (string, error)
+}
+
+// Jobs takes requests to pause, resume or cancel a job.
+type Jobs interface {
+	AskJob(ctx context.Context, id int64, what string) error
 }
 
 // Session is the session's identity and settings.

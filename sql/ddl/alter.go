@@ -84,6 +84,12 @@ func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
 		}
 		return err
 	}
+	if run, err := s.alterOnline(ctx, t, n); err != nil || run != nil {
+		if err == nil {
+			err = run(ctx)
+		}
+		return err
+	}
 	m, err := s.changer(ctx, t)
 	if err != nil {
 		return err

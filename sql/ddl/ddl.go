@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/schema/jobs"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/sqlerr"
@@ -20,8 +21,12 @@ type Env struct {
 	// Txn is the session's transaction; the resolver writes the catalog in it.
 	Txn Txn
 	// Store runs the side transactions of index builds.
-	Store    schema.Store
-	Database *schema.Database
+	Store schema.Store
+	// Jobs does what takes long while tables are in use; nil: nothing is done so.
+	Jobs *jobs.Registry
+	// CountRows estimates how many rows a table has, 0 for unknown; may be nil.
+	CountRows func(context.Context, schema.DescID) int64
+	Database  *schema.Database
 	// SearchPath are the schemas that exist, in order, without pg_catalog.
 	SearchPath []string
 	User       string
@@ -63,6 +68,8 @@ type stmt struct {
 	Env
 	r     *schema.Resolver
 	query string
+	// text is this statement's part of query.
+	text string
 }
 
 // Handles reports whether Exec is for this statement.
@@ -82,7 +89,7 @@ func Handles(n *pg.Node) bool {
 // nothing remains if it does not. Statements that Cairn does not do are
 // refused by name.
 func Exec(ctx context.Context, env Env, in parser.Stmt) (tag string, err error) {
-	s := &stmt{Env: env, r: env.Resolver, query: in.Query}
+	s := &stmt{Env: env, r: env.Resolver, query: in.Query, text: in.Text}
 	if run := s.withoutChange(in.Tree); run != nil {
 		return run(ctx)
 	}

@@ -12,6 +12,14 @@
 //	                                 ▼
 //	              changed descriptors, in the session's transaction ─► commit
 //
+// An index on a large table, which would be held for long, is built while the
+// table is in use, in steps that a job takes (online.go, indexjob.go):
+//
+//	CREATE INDEX ──► index, delete-only, and job: one commit
+//	                    │   any node that has the job's claim:
+//	                    ▼
+//	     write-only ──► backfill in chunks ──► public     (else all the way back)
+//
 // What is atomic: everything. A statement's effect becomes visible with the
 // commit of the session's transaction and not before, alone or with the other
 // statements of a transaction block. What is refused in a block, rather than
@@ -24,8 +32,8 @@
 //
 // Invariants:
 //
-//	I1  A table that exists is changed only while it is held (Resolver.Put
-//	    panics otherwise).
+//	I1  A table that exists is changed only while it is held, or in a step
+//	    (Resolver.Put panics otherwise).
 //	I2  Rows are written only under index numbers that no committed descriptor
 //	    names, or by the session's transaction (rewrite.go).
 //	I3  Each row is converted once and in the table's order, however often a
@@ -34,14 +42,16 @@
 //	    every row (checkRow, writeEntry, checkReferences).
 //	I5  A table's ReferencedBy lists exactly the tables with a foreign key to
 //	    it: both descriptors are held and change in one commit (foreignkey.go).
+//	I6  An index that is public has exactly the entries of the table's rows,
+//	    whoever wrote them while it was built and whichever nodes died
+//	    (indexJob; sql, TestIndexBuildsUnderLoadAndKills).
 //
 // What goes wrong: a gateway that dies during a rewrite leaves a held table,
 // which is freed when the marks expire, and index data, which is cleared some
 // hours later (schema.Resolver.Announce).
 //
-// Not here: online changes, in which a table stays in use while an index is
-// built; what foreign keys do to rows (package
-// sql, references.go).
+// Not here: rewriting rows while the table is in use; what foreign keys do to
+// rows (package sql, references.go).
 //
-// Read next: ddl.go, table.go, alter.go, rewrite.go; package schema.
+// Read next: ddl.go, table.go, alter.go, rewrite.go, indexjob.go; package schema.
 package ddl

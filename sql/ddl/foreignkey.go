@@ -183,7 +183,7 @@ func (s *stmt) targetKey(fk *schema.ForeignKey, target *schema.Table, names []st
 		return sqlerr.New(sqlerr.InvalidForeignKey, "foreign key referenced-columns list must not contain duplicates")
 	}
 	for _, ix := range target.AllIndexes() {
-		if (ix.Unique || ix.ID == target.Primary.ID) && ix.Name != "" && target.IsPlain(ix) && sameKey(ix, fk.TargetColumns) {
+		if (ix.Unique || ix.ID == target.Primary.ID) && ix.IsPublic() && ix.Name != "" && target.IsPlain(ix) && sameKey(ix, fk.TargetColumns) {
 			fk.TargetIndex = ix.OID
 			return nil
 		}

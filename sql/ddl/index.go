@@ -36,6 +36,11 @@ func (s *stmt) createIndex(ctx context.Context, n *pg.IndexStmt) error {
 			return s.present(sqlerr.DuplicateTable, "relation \"%s\" already exists, skipping", n.Idxname)
 		}
 	}
+	if online, err := s.isOnline(ctx, t, n.Concurrent); err != nil {
+		return err
+	} else if online {
+		return s.createIndexOnline(ctx, n, t)
+	}
 	if t, err = s.holdTable(ctx, "CREATE INDEX", t.ID); err != nil {
 		return err
 	}

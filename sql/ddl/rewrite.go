@@ -94,10 +94,9 @@ func (w *rewrite) run(ctx context.Context) error {
 	return w.inChunks(ctx, span)
 }
 
-func (w *rewrite) primarySpan() kvapi.Span {
-	p := w.old.IndexPrefix(w.old.Primary.ID)
-	return kvapi.Span{Key: p, EndKey: p.PrefixEnd()}
-}
+func (w *rewrite) primarySpan() kvapi.Span { return span(w.old.IndexPrefix(w.old.Primary.ID)) }
+
+func span(prefix kvapi.Key) kvapi.Span { return kvapi.Span{Key: prefix, EndKey: prefix.PrefixEnd()} }
 
 func (w *rewrite) prepare() error {
 	w.oldCodec, w.newCodec = tablekv.NewCodec(w.old), tablekv.NewCodec(w.new)

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
@@ -221,6 +222,9 @@ func (c *conflictState) arbiterKeys(row types.Row) ([]kvapi.Key, error) {
 		return nil, err
 	}
 	for i := range n.Codec.Indexes {
+		if n.Codec.Indexes[i].Index.State == schema.IndexDeleteOnly {
+			continue // its entries are not kept up, and none is added
+		}
 		if err := add(&n.Codec.Indexes[i]); err != nil {
 			return nil, err
 		}

@@ -3,8 +3,10 @@ package pgcatalog
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/schema/jobs"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -29,6 +31,7 @@ cairn.contention 13103 v: database_name name, schema_name name, table_name name,
 cairn.locks 13104 v: database_name name, schema_name name, table_name name, key text, transaction_id text, node_id int8, pid int4, application_name text, strength text, durable bool, granted bool, waits_since timestamptz
 cairn.range_log 13105 v: at timestamptz, node_id int8, range_id int8, event text, other_range_id int8, key text, database_name name, schema_name name, table_name name, why text
 cairn.integrity 13106 v: kind text, range_id int8, start_key text, database_name name, schema_name name, table_name name, outcome text, proven_at timestamptz, checked_at timestamptz, node_id int8, detail text
+cairn.jobs 13107 v: job_id int8, job_type text, description text, user_name name, status text, running_status text, database_name name, schema_name name, table_name name, index_name name, created timestamptz, started timestamptz, modified timestamptz, finished timestamptz, fraction_completed float8, rows_done int8, rows_total int8, coordinator_id int8, resumed int8, error_code text, error text
 `
 
 type filler = func(ctx context.Context, env *Env, w *writer) error
@@ -97,6 +100,9 @@ func fillers() map[string]filler {
 		"cairn.locks":       fillLocks,
 		"cairn.range_log":   fillRangeLog,
 		"cairn.integrity":   fillIntegrity,
+		"cairn.jobs":        fillJobs,
+
+		"pg_catalog.pg_stat_progress_create_index": fillProgressIndex,
 	}
 }
 
@@ -271,6 +277,68 @@ func fillActivity(ctx context.Context, env *Env, w *writer) error {
 			c["usesysid"] = r.OID
 		}
 		w.add(c)
+	}
+	return err
+}
+
+// fillJobs shows all jobs: whose table is another database's too, but not the
+// names of that.
+func fillJobs(ctx context.Context, env *Env, w *writer) error {
+	if env.Jobs == nil {
+		return nil
+	}
+	js, err := env.Jobs(ctx)
+	for _, j := range js {
+		c := cells{"job_id": int64(j.ID), "job_type": j.Kind.String(), "description": j.Description, "user_name": j.User,
+			"status": jobStatus(j.Record), "running_status": orNull(j.Doing), "created": jobTime(j.CreatedNanos),
+			"started": jobTime(j.StartedNanos), "modified": jobTime(j.ModifiedNanos), "finished": jobTime(j.FinishedNanos),
+			"fraction_completed": types.NewFloat(j.Fraction()), "rows_done": j.Done, "rows_total": when(j.Total > 0, j.Total),
+			"coordinator_id": when(j.Coordinator != 0, int64(j.Coordinator)), "resumed": j.Resumed,
+			"error_code": orNull(j.Error.Code), "error": orNull(j.Error.Message)}
+		if t := env.Contents.Table(j.Table); t != nil {
+			c["table_name"] = t.Name
+			c["database_name"], c["schema_name"] = parentNames(env, &t.Header)
+			if ix := t.IndexByOID(j.Object); ix != nil {
+				c["index_name"] = ix.Name
+			}
+		}
+		w.add(c)
+	}
+	return err
+}
+
+func jobTime(nanos int64) any {
+	return when(nanos != 0, types.NewTimestampTZ(types.StampOfTime(time.Unix(0, nanos))))
+}
+
+// jobStatus is the state, or what was asked for and is about to be done.
+func jobStatus(j *jobs.Record) string {
+	switch {
+	case j.State == jobs.Running && j.Request == jobs.RequestPause:
+		return "pause-requested"
+	case j.State == jobs.Running && j.Request == jobs.RequestCancel:
+		return "cancel-requested"
+	}
+	return j.State.String()
+}
+
+// fillProgressIndex is Postgres's view of indexes that are being built; what it
+// has no word for is NULL.
+func fillProgressIndex(ctx context.Context, env *Env, w *writer) error {
+	if env.Jobs == nil {
+		return nil
+	}
+	js, err := env.Jobs(ctx)
+	for _, j := range js {
+		if j.Kind != jobs.KindIndex || j.State.Ended() {
+			continue
+		}
+		c := cells{"relid": j.Table, "index_relid": j.Object, "command": "CREATE INDEX CONCURRENTLY", "phase": j.Doing,
+			"tuples_total": j.Total, "tuples_done": j.Done}
+		if t := env.Contents.Table(j.Table); t != nil && t.DatabaseID == env.Database.ID {
+			c["datid"], c["datname"] = env.Database.ID, env.Database.Name
+			w.add(c)
+		}
 	}
 	return err
 }

@@ -273,7 +273,7 @@ func fillIndex(_ context.Context, env *Env, w *writer) error {
 			}
 			w.add(cells{"indexrelid": ix.OID, "indrelid": t.ID, "indnatts": len(cols), "indnkeyatts": len(ix.Columns),
 				"indisunique": ix.Unique, "indisprimary": ix == &t.Primary, "indimmediate": true,
-				"indisvalid": ix.State == schema.IndexPublic, "indisready": true, "indislive": true,
+				"indisvalid": ix.IsPublic(), "indisready": ix.State != schema.IndexDeleteOnly, "indislive": true,
 				"indexprs": when(len(exprs) > 0, strings.Join(exprs, ", ")), "indpred": when(ix.Where != 0, wherePredicate(t, ix)),
 				"indkey": cols, "indcollation": colls, "indclass": classes, "indoption": opts})
 		}

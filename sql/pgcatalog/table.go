@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/schema/jobs"
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/types"
@@ -51,8 +52,17 @@ type Env struct {
 	Statistics func(ctx context.Context, ids []schema.DescID) (map[schema.DescID]*stats.Table, error)
 	// Cursors are the session's cursors, for pg_cursors; nil: none.
 	Cursors func() []Cursor
+	// Jobs are the jobs of the cluster; nil: none.
+	Jobs func(ctx context.Context) ([]Job, error)
 	// Locks are the locks of all nodes, and the waits for them; nil: none.
 	Locks func(ctx context.Context) ([]Lock, error)
+}
+
+// Job is a row of cairn.jobs.
+type Job struct {
+	*jobs.Record
+	// Doing says what the job is at.
+	Doing string
 }
 
 // Cursor is a row of pg_cursors.

@@ -62,7 +62,7 @@ func (p *planner) choose(s *bind.Scan, preds []bind.Expr, w *wanted) *candidate 
 	conds := p.conditions(s, codec, preds)
 	var best *candidate
 	consider := func(ic *tablekv.IndexCodec) {
-		if ic.Index.State != schema.IndexPublic || !holdsAll(s, ic, preds) {
+		if !ic.Index.IsPublic() || !holdsAll(s, ic, preds) {
 			return
 		}
 		c := p.candidate(s, codec, ic, conds, w)

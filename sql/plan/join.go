@@ -393,6 +393,9 @@ func (p *planner) lookup(in joinInput, eqs []equi) (planned, bool, error) {
 		if i >= 0 {
 			ic = &codec.Indexes[i]
 		}
+		if !ic.Index.IsPublic() {
+			continue
+		}
 		keys, texts, rest := p.lookupKeys(s, codec, ic, eqs)
 		if keys == nil {
 			continue

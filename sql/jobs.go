@@ -1,0 +1,125 @@
+package sql
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/schema/jobs"
+	"github.com/cairndb/cairn/sql/ddl"
+	"github.com/cairndb/cairn/sql/pgcatalog"
+	"github.com/cairndb/cairn/sql/sqlerr"
+)
+
+// RunJobs has this node do jobs that nobody works on, until ctx ends; then it
+// leaves its own to others.
+func (s *Server) RunJobs(ctx context.Context) { s.jobs.Run(ctx) }
+
+func (s *Server) newJobs() *jobs.Registry {
+	return jobs.NewRegistry(jobs.Config{Store: s.store, Clock: s.cfg.DB.Clock(), NodeID: s.cfg.NodeID, Logger: s.log,
+		Work: s.workOnJob})
+}
+
+// workOnJob does a job in a session of its own, of which nobody knows.
+func (s *Server) workOnJob(ctx context.Context, h *jobs.Handle) error {
+	snap, err := s.cfg.Catalog.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	db := snap.DatabaseByID(h.Record().Database)
+	if db == nil {
+		return h.Update(ctx, func(r *jobs.Record) error {
+			r.State, r.Error = jobs.Failed, jobs.Problem{Code: string(sqlerr.InvalidCatalogName), Message: "the database was dropped"}
+			return nil
+		})
+	}
+	sess, err := s.makeSession(snap, db, SessionArgs{User: schema.RootUser, Database: db.Name})
+	if err != nil {
+		return err
+	}
+	defer sess.close()
+	sess.ec.Ctx = ctx
+	env := sess.ddlEnv(snap)
+	return ddl.RunJob(ctx, env, h)
+}
+
+// ddlEnv is the part of ddl.Env that does not depend on a transaction.
+func (s *Session) ddlEnv(snap *schema.Snapshot) ddl.Env {
+	env := s.bindEnv(snap)
+	return ddl.Env{Catalog: s.srv.cfg.Catalog, Store: s.srv.store, Jobs: s.srv.jobs, CountRows: s.srv.countRows,
+		Database: s.db, SearchPath: env.SearchPath, User: s.user(), Bind: env, Engine: engine{s}}
+}
+
+// countRows guesses how many rows a table has by the keys in its ranges, which
+// hold the entries of its indexes too.
+func (s *Server) countRows(ctx context.Context, id schema.DescID) int64 {
+	snap, err := s.cfg.Catalog.Snapshot(ctx)
+	if err != nil || s.cfg.Cluster == nil {
+		return 0
+	}
+	t := snap.Table(id)
+	ranges, err := s.cfg.Cluster.Ranges(ctx)
+	if err != nil || t == nil {
+		return 0
+	}
+	perRow := int64(1)
+	for i := range t.Indexes {
+		if t.Indexes[i].IsPublic() {
+			perRow++
+		}
+	}
+	var keys int64
+	for _, r := range ranges {
+		if r.TableID == id {
+			keys += r.LiveKeys
+		}
+	}
+	return keys / perRow
+}
+
+// jobRows feeds cairn.jobs.
+func (s *Session) jobRows(ctx context.Context) ([]pgcatalog.Job, error) {
+	recs, err := s.srv.jobs.List(ctx)
+	out := make([]pgcatalog.Job, 0, len(recs))
+	for _, r := range recs {
+		out = append(out, pgcatalog.Job{Record: r, Doing: ddl.PhaseName(r)})
+	}
+	return out, err
+}
+
+// AskJob implements builtins.Jobs: it puts a request on record, at once and
+// beside the session's transaction. The job's user and superusers may.
+func (s *Session) AskJob(ctx context.Context, id int64, what string) error {
+	g, jid := s.srv.jobs, jobs.ID(id)
+	r, err := g.Get(ctx, jid)
+	if err != nil {
+		return err
+	}
+	if r == nil || int64(jid) != id {
+		return sqlerr.New(sqlerr.UndefinedObject, "job %d does not exist", id)
+	}
+	if c := s.pg.Contents; !c.IsSuperuser(s.user()) && !c.IsMember(s.user(), r.User) {
+		return sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for job %d", id).
+			WithDetail("It is a job of role \"%s\".", r.User)
+	}
+	switch what {
+	case "pause":
+		r, err = g.Ask(ctx, jid, jobs.RequestPause)
+	case "cancel":
+		r, err = g.Ask(ctx, jid, jobs.RequestCancel)
+	case "resume":
+		r, err = g.Resume(ctx, jid)
+	default:
+		return errors.New("sql: unknown request of a job: " + what)
+	}
+	switch {
+	case err != nil:
+		return err
+	case r == nil:
+		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "job %d has ended", id)
+	case r.State == jobs.Reverting && what != "cancel":
+		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "job %d takes back what it has done", id).
+			WithHint("It cannot be stopped from doing that.")
+	}
+	return nil
+}
