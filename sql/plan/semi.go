@@ -10,6 +10,9 @@ type semi struct {
 	anti bool
 }
 
+// refs are the registers that it reads of the rows it is joined to.
+func (s *semi) refs() bind.Set { return bind.Refs(s.sub) }
+
 // splitSemi takes the conditions that can be joins out of a list. NOT IN stays a condition: a NULL
 // among its rows makes it NULL, which no anti join says.
 func splitSemi(preds []bind.Expr) (rest []bind.Expr, semis []semi) {
@@ -49,8 +52,7 @@ func joinable(r bind.Rel) bool {
 }
 
 // semiJoins puts semi and anti joins above an operator.
-func (p *planner) semiJoins(out planned, rel bind.Rel, semis []semi) (planned, error) {
-	lset := bind.Output(rel)
+func (p *planner) semiJoins(out planned, lset bind.Set, semis []semi) (planned, error) {
 	for _, s := range semis {
 		in := joinInput{kind: bind.JoinSemi, l: out, lset: lset}
 		if s.anti {
