@@ -44,7 +44,8 @@ type cachedPlan struct {
 	path    string
 	// own: it depends on changes to the schema that only this transaction sees yet. It describes
 	// the statement, and is made anew for each execution.
-	own bool
+	own   bool
+	avoid plan.Methods
 	// stats are what was known of each of its tables.
 	stats []*stats.Table
 }
@@ -72,7 +73,7 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 		own := s.tx.r.ChangeCount() > 0
 		path := s.vars.get("search_path") + "\x00" + s.user()
 		c := p.plan
-		if c == nil || own || c.own || c.version != snap.Version || c.path != path || !s.sameStats(ctx, c) {
+		if c == nil || own || c.own || c.version != snap.Version || c.path != path || c.avoid != s.vars.avoid || !s.sameStats(ctx, c) {
 			if c, err = s.makePlan(ctx, p, snap, path); err != nil {
 				return nil, err
 			}
@@ -94,9 +95,13 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 	return nil, sqlerr.New(sqlerr.SerializationFailure, "the schema changes faster than the statement can be planned")
 }
 
+// optimizerSetting turns off what changes the form of a statement: for those who look for the reason of
+// a slow plan, and for tests.
+const optimizerSetting = "cairn.optimizer"
+
 // planOptions are what planning a statement may know. Statistics that cannot be read do not stop it.
 func (s *Session) planOptions(ctx context.Context, st *bind.Stmt) (plan.Options, error) {
-	o := plan.Options{Eval: &s.ec}
+	o := plan.Options{Eval: &s.ec, Avoid: s.vars.avoid}
 	if len(st.Tables) == 0 {
 		return o, nil
 	}
@@ -184,7 +189,7 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 	if p.plan != nil && !p.plan.own && !sameColumns(p.plan.Stmt.Cols, st.Cols) && p.name != "" {
 		return nil, sqlerr.New(sqlerr.FeatureNotSupported, "cached plan must not change result type")
 	}
-	c := &cachedPlan{Plan: pl, version: snap.Version, path: path}
+	c := &cachedPlan{Plan: pl, version: snap.Version, path: path, avoid: opts.Avoid}
 	for _, t := range st.Tables {
 		known, _ := s.srv.stats.Known(t.ID)
 		c.stats = append(c.stats, known)

@@ -19,6 +19,16 @@ const (
 	scannedMin = 1000 // a table is taken to be at least so large when its index is chosen: it may grow
 )
 
+// avoidedCost is put on what Options.Avoid names.
+const avoidedCost = 1e9
+
+func avoided(yes bool) float64 {
+	if yes {
+		return avoidedCost
+	}
+	return 0
+}
+
 func sortedCost(rows float64) float64 { return sortCost * rows * math.Log2(rows+2) }
 
 // Estimate is what the planner expects of an operator.

@@ -169,21 +169,20 @@ func (c *correlated) equality(e bind.Expr, inner bind.Set) bool {
 				return true
 			}
 		}
-		c.agg.Groups = append(c.agg.Groups, bind.Item{ID: id, E: &bind.Col{ID: id, T: colType(a), Pos: -1}})
+		c.agg.Groups = append(c.agg.Groups, bind.Item{ID: id, E: readColumn(a)})
 		return true
 	}
 	return false
 }
 
-// colType is the type of the column that an expression reads.
-func colType(e bind.Expr) types.T {
+// readColumn is the column that an expression merely reads.
+func readColumn(e bind.Expr) bind.Expr {
 	for {
-		switch x := e.(type) {
-		case *bind.Cast:
-			e = x.E
-		default:
-			return e.Type()
+		x, ok := e.(*bind.Cast)
+		if !ok {
+			return e
 		}
+		e = x.E
 	}
 }
 
@@ -233,7 +232,7 @@ func (p *planner) emptyAware(agg *bind.Agg, items map[bind.ColID]bind.Expr, col 
 
 // minMax answers SELECT min(x), max(y) from the ends of indexes, where there are such.
 func (p *planner) minMax(r *bind.Agg, preds []bind.Expr) (planned, bool, error) {
-	if !r.Global || r.Sets != nil || len(r.Aggs) == 0 || len(r.Aggs) > minMaxMax || len(preds) > 0 {
+	if p.o.Avoid.Index || !r.Global || r.Sets != nil || len(r.Aggs) == 0 || len(r.Aggs) > minMaxMax || len(preds) > 0 {
 		return planned{}, false, nil
 	}
 	n := &exec.IndexEnds{}

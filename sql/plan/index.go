@@ -38,7 +38,7 @@ type candidate struct {
 // scan chooses the index and builds the scan; what the index does not answer becomes a filter:
 // first what is cheap, then the subqueries that can be joins, then those that cannot.
 func (p *planner) scan(s *bind.Scan, preds []bind.Expr, w *wanted) (planned, error) {
-	preds, semi := splitSemi(preds)
+	preds, semi := p.splitSemi(preds)
 	preds, costly := splitCostly(preds)
 	best := p.choose(s, preds, w)
 	n, rest, err := p.indexScan(s, best, preds)
@@ -189,7 +189,7 @@ func (p *planner) price(s *bind.Scan, c *candidate, preds []bind.Expr, w *wanted
 		c.cost += callCost*(1+rows/exec.LookupBatchMax) + rows*pointCost
 	}
 	if !c.ic.IsPrimary() {
-		c.cost += 0.5
+		c.cost += 0.5 + avoided(p.o.Avoid.Index)
 	}
 }
 

@@ -18,7 +18,7 @@ func (p *planner) join(r *bind.Join, preds []bind.Expr) (planned, error) {
 		return p.innerJoin(r, preds)
 	}
 	cheap, costly := splitCostly(preds)
-	costly, semi := splitSemi(costly)
+	costly, semi := p.splitSemi(costly)
 	out, err := p.joinKind(r, cheap)
 	if err != nil {
 		return out, err
@@ -67,8 +67,8 @@ func (p *planner) innerJoin(r *bind.Join, preds []bind.Expr) (planned, error) {
 	if len(leaves) > joinLeavesMax {
 		return planned{}, sqlerr.New(sqlerr.ProgramLimitExceeded, "a join of more than %d tables", joinLeavesMax)
 	}
-	preds = factored(preds)
-	preds, semi := splitSemi(preds)
+	preds = p.factored(preds)
+	preds, semi := p.splitSemi(preds)
 	g := newJoinGraph(p, leaves)
 	above := g.addConditions(preds)
 	var top, early []semiOf
@@ -185,7 +185,7 @@ func (p *planner) outerJoin(kind bind.JoinKind, l, r bind.Rel, on bind.Expr, pre
 		}
 	}
 	if on != nil {
-		for _, e := range factored(conjuncts(on)) {
+		for _, e := range p.factored(conjuncts(on)) {
 			refs := bind.Refs(e)
 			if intersects(refs, rset) && !intersects(refs, lset) && !isVolatile(e) {
 				rpreds = append(rpreds, e)
@@ -251,7 +251,8 @@ func (p *planner) joinTwo(in joinInput) (planned, error) {
 	if len(eqs) == 0 {
 		hash = right.cost + right.rows*buildCost + in.l.rows*right.rows*pairCost
 	}
-	if pr := p.probeOf(in); pr.ok && in.l.rows*pr.cost+callCost*0.5 < hash {
+	hash += avoided(p.o.Avoid.Hash && len(eqs) > 0)
+	if pr := p.probeOf(in); pr.ok && in.l.rows*pr.cost+callCost*0.5+avoided(p.o.Avoid.Loop) < hash {
 		p.dropSubplans(subs)
 		if pr.method == byLookup {
 			n, _, err := p.lookup(in, eqs)
@@ -260,7 +261,7 @@ func (p *planner) joinTwo(in joinInput) (planned, error) {
 		return p.loop(in, false)
 	}
 	p.keepSubplans(subs)
-	if len(eqs) == 0 {
+	if len(eqs) == 0 || p.o.Avoid.Hash && !p.o.Avoid.Loop {
 		return p.loop(in, true)
 	}
 	return p.hash(in, eqs, rest)
@@ -270,7 +271,7 @@ func (p *planner) joinTwo(in joinInput) (planned, error) {
 // and what that costs a row.
 func (p *planner) probeOf(in joinInput) probe {
 	s, preds := scanBelow(in.r, slices.Clone(in.rpreds))
-	if s == nil {
+	if s == nil || p.o.Avoid.Index {
 		return probe{}
 	}
 	eqs, _ := in.equis()

@@ -432,10 +432,13 @@ func (g *joinGraph) join(l, r leafSet) *joinStep {
 	} else {
 		build, stream := min(a.rows, b.rows), max(a.rows, b.rows)
 		out.method, out.cost = byHash, a.cost+b.cost+build*buildCost+stream*probeCost+emit
+		if pairs := a.cost + b.cost + a.rows*b.rows*pairCost + b.rows*buildCost + emit; g.p.o.Avoid.Hash && !g.p.o.Avoid.Loop {
+			out.method, out.cost = byPairs, pairs
+		}
 	}
 	if r.single() {
 		if pr := g.probe(l, r); pr.ok {
-			if cost := a.cost + a.rows*pr.cost + callCost*0.5 + emit; cost < out.cost {
+			if cost := a.cost + a.rows*pr.cost + callCost*0.5 + emit + avoided(g.p.o.Avoid.Loop); cost < out.cost {
 				out.method, out.cost = pr.method, cost
 			}
 		}
@@ -522,11 +525,15 @@ func (g *joinGraph) solve() *joinStep {
 		g.best[1<<i] = &joinStep{rows: l.plan.rows, cost: l.plan.cost}
 	}
 	everything := leafSet(1)<<len(g.leaves) - 1
-	if len(g.leaves) <= joinOrderMax {
+	if g.p.o.Avoid.Rewrites {
+		for i := 1; i < len(g.leaves); i++ {
+			g.consider(leafSet(1)<<i-1, 1<<i)
+		}
+	} else if len(g.leaves) <= joinOrderMax {
 		g.enumerate(everything)
 	}
 	if g.best[everything] == nil {
-		g.greedy(everything)
+		g.greedy()
 	}
 	return g.best[everything]
 }
@@ -558,7 +565,7 @@ func (g *joinGraph) consider(l, r leafSet) {
 }
 
 // greedy joins the two parts whose join has the fewest rows, until one is left.
-func (g *joinGraph) greedy(everything leafSet) {
+func (g *joinGraph) greedy() {
 	var parts []leafSet
 	for i := range g.leaves {
 		parts = append(parts, 1<<i)
@@ -584,7 +591,6 @@ func (g *joinGraph) greedy(everything leafSet) {
 		parts[bi] = l | r
 		parts = slices.Delete(parts, bj, bj+1)
 	}
-	_ = everything
 }
 
 // build makes the operators of the best plan of a set.

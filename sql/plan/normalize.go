@@ -6,7 +6,10 @@ import (
 
 // factored takes what all branches of an OR have in common out of it:
 // (a AND x) OR (a AND y) is a AND (x OR y). A join condition that stands in every branch is found so.
-func factored(preds []bind.Expr) []bind.Expr {
+func (p *planner) factored(preds []bind.Expr) []bind.Expr {
+	if p.o.Avoid.Rewrites {
+		return preds
+	}
 	var out []bind.Expr
 	for _, e := range preds {
 		or, ok := e.(*bind.Or)

@@ -32,10 +32,19 @@ type Plan struct {
 type Options struct {
 	// Wrap, if not nil, is put around every operator (EXPLAIN ANALYZE).
 	Wrap func(exec.Node) exec.Node
+	// Avoid are methods to be taken only where there is no other way.
+	Avoid Methods
 	// Stats is what is known of a table's data, nil if nothing is; may be nil itself.
 	Stats func(*schema.Table) *stats.Table
 	// Eval computes conditions over values that statistics name; may be nil.
 	Eval *builtins.EvalContext
+}
+
+// Methods are what EXPLAIN's readers and tests turn off, to see the others.
+type Methods struct {
+	Hash, Loop, Index bool
+	// Rewrites: joins stay in the order written, subqueries where they stand, outer joins outer.
+	Rewrites bool
 }
 
 type planner struct {
@@ -65,7 +74,9 @@ func Build(st *bind.Stmt, o Options) (*Plan, error) {
 		cteRows: map[*bind.CTE]float64{}}
 	p.collect(st.Rel)
 	p.c.Plan = func(r bind.Rel) (exec.Node, error) {
-		simplifyOuter(r, nil)
+		if !o.Avoid.Rewrites {
+			simplifyOuter(r, nil)
+		}
 		out, err := p.plan(r, nil, nil)
 		if err != nil {
 			return nil, err
@@ -73,7 +84,9 @@ func Build(st *bind.Stmt, o Options) (*Plan, error) {
 		p.sub[r] = out.cost
 		return out.node, nil
 	}
-	simplifyOuter(st.Rel, nil)
+	if !o.Avoid.Rewrites {
+		simplifyOuter(st.Rel, nil)
+	}
 	root, err := p.plan(st.Rel, nil, nil)
 	if err != nil {
 		return nil, err
@@ -142,7 +155,7 @@ func (p *planner) plan(r bind.Rel, preds []bind.Expr, w *wanted) (planned, error
 	case *bind.Scan:
 		return p.scan(r, preds, w)
 	case *bind.Filter:
-		return p.plan(r.In, append(factored(conjuncts(r.Pred)), preds...), w)
+		return p.plan(r.In, append(p.factored(conjuncts(r.Pred)), preds...), w)
 	case *bind.Project:
 		return p.project(r, preds, w)
 	case *bind.Join:
@@ -171,7 +184,7 @@ func (p *planner) filtered(r bind.Rel, preds []bind.Expr, build func() (planned,
 	if in, err = p.filter(in, out, cheap); err != nil || len(costly) == 0 {
 		return in, err
 	}
-	rest, semi := splitSemi(costly)
+	rest, semi := p.splitSemi(costly)
 	if len(semi) > 0 {
 		if in, err = p.semiJoins(in, out, semi); err != nil {
 			return in, err
@@ -186,7 +199,7 @@ func (p *planner) filter(in planned, below bind.Set, preds []bind.Expr) (planned
 	if len(preds) == 0 {
 		return in, nil
 	}
-	if below != nil {
+	if below != nil && !p.o.Avoid.Rewrites {
 		var err error
 		if in, preds, err = p.decorrelate(in, below, preds); err != nil {
 			return in, err

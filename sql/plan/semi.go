@@ -15,7 +15,10 @@ func (s *semi) refs() bind.Set { return bind.Refs(s.sub) }
 
 // splitSemi takes the conditions that can be joins out of a list. NOT IN stays a condition: a NULL
 // among its rows makes it NULL, which no anti join says.
-func splitSemi(preds []bind.Expr) (rest []bind.Expr, semis []semi) {
+func (p *planner) splitSemi(preds []bind.Expr) (rest []bind.Expr, semis []semi) {
+	if p.o.Avoid.Rewrites {
+		return preds, nil
+	}
 	for _, e := range preds {
 		anti := false
 		x := e
