@@ -104,6 +104,7 @@ func uniqueAlone(t *schema.Table, ord int) bool {
 func (p *planner) selectivity(preds []bind.Expr) float64 {
 	s := 1.0
 	var ranges map[bind.ColID]*rangeOf
+	var open map[string]bool
 	for _, e := range preds {
 		if id, lo, hi, ok := p.rangeCond(e); ok {
 			if ranges == nil {
@@ -117,12 +118,43 @@ func (p *planner) selectivity(preds []bind.Expr) float64 {
 			r.lo, r.hi = max(r.lo, lo), min(r.hi, hi)
 			continue
 		}
+		if k, upper, ok := p.unknownRange(e); ok {
+			if was, ok := open[k]; ok && was != upper {
+				s *= bothEndsFraction / rangeFraction // the other end was there already
+				continue
+			}
+			open = with(open, k, upper)
+		}
 		s *= p.sel(e)
 	}
 	for id, r := range ranges {
 		s *= max(r.hi-r.lo, p.leastOf(id))
 	}
 	return min(max(s, 0), 1)
+}
+
+// unknownRange is one end of a range of which nothing is known: of what, and which end.
+func (p *planner) unknownRange(e bind.Expr) (of string, upper, ok bool) {
+	c, isCall := e.(*bind.Call)
+	if !isCall || !c.M.Op || len(c.Args) != 2 || c.M.Name == "=" || mirrored[c.M.Name] == "" {
+		return "", false, false
+	}
+	if _, ok := p.sampled(e); ok {
+		return "", false, false
+	}
+	a, op := c.Args[0], c.M.Name
+	if len(bind.Refs(a)) == 0 {
+		a, op = c.Args[1], mirrored[op]
+	}
+	return bind.Key(a), op == "<" || op == "<=", true
+}
+
+func with(m map[string]bool, k string, v bool) map[string]bool {
+	if m == nil {
+		m = map[string]bool{}
+	}
+	m[k] = v
+	return m
 }
 
 type rangeOf struct{ lo, hi float64 }
@@ -233,6 +265,14 @@ func (p *planner) sel(e bind.Expr) float64 {
 			}
 			return s
 		}
+		if s, ok := p.sampled(e); ok {
+			return s
+		}
+		s := min(equalityFraction*float64(len(e.List)), 1)
+		if e.Negate {
+			return 1 - s
+		}
+		return s
 	case *bind.Quant:
 		if id, ok := plainCol(e.E); ok && !e.All && e.Op.Name == "=" {
 			return min(10*p.equalTo(id, e.Array), 1)

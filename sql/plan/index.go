@@ -147,11 +147,15 @@ func (p *planner) estimateRead(s *bind.Scan, c *candidate, preds []bind.Expr, co
 			used = append(used, preds[q.pred])
 		}
 	}
-	if w := predicate(s, c.ic); w != nil && !bind.NotNullOnly(w) {
-		used = append(used, w)
-	}
 	c.spans = combos
 	c.fraction = p.selectivity(used)
+	if w := predicate(s, c.ic); w != nil && !bind.NotNullOnly(w) {
+		part := p.selectivity(conjuncts(w))
+		if p.o.Stats == nil || p.o.Stats(s.Table) == nil {
+			part = min(part, partialFraction)
+		}
+		c.fraction *= part
+	}
 	c.rows = max(p.tableRows(s.Table)*c.fraction, 1)
 	if c.unique {
 		c.rows = min(c.rows, combos)

@@ -9,6 +9,10 @@ const (
 	equalityFraction = 0.005
 	rangeFraction    = 0.3
 	filterFraction   = 0.3
+	// bothEndsFraction is what the two ends of a range keep; partialFraction bounds what a partial
+	// index is taken to have.
+	bothEndsFraction = 0.02
+	partialFraction  = 0.05
 	// distinctDefault is how many different values a column has of which nothing is known.
 	distinctDefault = 200
 	// joinOrderMax is up to how many relations all orders of a join are compared (3^n splits); more
