@@ -125,7 +125,7 @@ func (s *Session) copyPlan(ctx context.Context, env bind.Env, rel string, cols [
 		}
 		return nil, nil, nil, err
 	}
-	pl, err := plan.Build(b, plan.Options{})
+	pl, err := plan.Build(b, plan.Options{Eval: &s.ec})
 	return pl, ts, names, err
 }
 

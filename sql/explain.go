@@ -45,7 +45,10 @@ func (s *Session) explain(ctx context.Context, n *pg.ExplainStmt, st parser.Stmt
 	if ok, err := s.useTables(ctx, b); err != nil || !ok {
 		return err
 	}
-	opts := plan.Options{}
+	opts, err := s.planOptions(ctx, b)
+	if err != nil {
+		return err
+	}
 	if opt.analyze && len(b.Params) > len(o.params) {
 		if q.GetExecuteStmt() != nil {
 			return sqlerr.Unsupported("EXPLAIN ANALYZE EXECUTE of a statement with parameters")
@@ -73,7 +76,7 @@ func (s *Session) explain(ctx context.Context, n *pg.ExplainStmt, st parser.Stmt
 		}
 		return w.CommandComplete("EXPLAIN")
 	}
-	e := &explainer{timing: opt.timing}
+	e := &explainer{timing: opt.timing, costs: opt.costs, pl: pl}
 	e.node(pl.Root, 0)
 	for i, sub := range pl.Subplans {
 		e.lines = append(e.lines, fmt.Sprintf("  SubPlan %d", i+1))
@@ -143,14 +146,20 @@ func (r explainRun) lines(o explainOpts) []string {
 type explainer struct {
 	lines  []string
 	timing bool
+	costs  bool
+	pl     *plan.Plan
 }
 
 // node prints an operator and what is below it, as Postgres indents plans.
 func (e *explainer) node(n exec.Node, depth int) {
+	n = shownNode(n)
 	x := n.Explain()
 	actual := ""
+	if est, ok := e.pl.Estimates[n]; ok && e.costs {
+		actual = fmt.Sprintf("  (cost=0.00..%.2f rows=%.0f width=0)", est.Cost, est.Rows)
+	}
 	if t, ok := n.(*exec.Timed); ok {
-		actual = t.Actual(e.timing)
+		actual += t.Actual(e.timing)
 	}
 	pad, arrow := strings.Repeat(" ", max(depth*6-4, 0)), ""
 	if depth > 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -16,15 +17,16 @@ import (
 )
 
 // explainOpts are the options of EXPLAIN. Those about what Cairn has no numbers of (BUFFERS, WAL,
-// SETTINGS, and estimates, which COSTS would show) are taken and show nothing.
+// SETTINGS) are taken and show nothing. Of costs there is only the total, so the first number that
+// Postgres has is always zero; widths are not guessed.
 type explainOpts struct {
-	analyze, timing, summary bool
-	format                   string
-	given                    map[string]bool
+	analyze, timing, summary, costs bool
+	format                          string
+	given                           map[string]bool
 }
 
 func explainOptions(n *pg.ExplainStmt) (explainOpts, error) {
-	o := explainOpts{timing: true, format: "text", given: map[string]bool{}}
+	o := explainOpts{timing: true, costs: true, format: "text", given: map[string]bool{}}
 	for _, x := range n.Options {
 		d := x.GetDefElem()
 		v := ""
@@ -54,7 +56,9 @@ func explainOptions(n *pg.ExplainStmt) (explainOpts, error) {
 			o.analyze = on
 		case "timing":
 			o.timing = on
-		case "verbose", "costs", "buffers", "summary", "settings", "wal":
+		case "costs":
+			o.costs = on
+		case "verbose", "buffers", "summary", "settings", "wal":
 		default:
 			return o, sqlerr.New(sqlerr.SyntaxError, "unrecognized EXPLAIN option \"%s\"", d.Defname)
 		}
@@ -88,9 +92,9 @@ type properties []property
 // structured turns a plan into what the formats for programs print, with Postgres's keys where
 // Postgres has the same thing.
 func structured(o explainOpts, pl *plan.Plan, run explainRun) properties {
-	root := planNode(o, pl.Root, "")
+	root := planNode(o, pl, pl.Root, "")
 	for i, sub := range pl.Subplans {
-		n := planNode(o, sub, "SubPlan")
+		n := planNode(o, pl, sub, "SubPlan")
 		n = append(n, property{"Subplan Name", fmt.Sprintf("SubPlan %d", i+1)})
 		root = addPlan(root, n)
 	}
@@ -107,6 +111,22 @@ func structured(o explainOpts, pl *plan.Plan, run explainRun) properties {
 	return out
 }
 
+func roundTo(x float64, digits int) float64 {
+	f := math.Pow10(digits)
+	return math.Round(x*f) / f
+}
+
+// shownNode skips what EXPLAIN does not show.
+func shownNode(n exec.Node) exec.Node {
+	for {
+		p, ok := n.(*exec.Project)
+		if !ok {
+			return n
+		}
+		n = p.In
+	}
+}
+
 func millisOf(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func addPlan(p properties, n properties) properties {
@@ -119,11 +139,16 @@ func addPlan(p properties, n properties) properties {
 	return append(p, property{"Plans", []properties{n}})
 }
 
-func planNode(o explainOpts, n exec.Node, relationship string) properties {
+func planNode(o explainOpts, pl *plan.Plan, n exec.Node, relationship string) properties {
+	n = shownNode(n)
 	x := n.Explain()
 	p := nodeTitle(x.Title)
 	if relationship != "" {
 		p = append(p, property{"Parent Relationship", relationship})
+	}
+	if e, ok := pl.Estimates[n]; ok && o.costs {
+		p = append(p, property{"Startup Cost", 0.0}, property{"Total Cost", roundTo(e.Cost, 2)},
+			property{"Plan Rows", int64(math.Round(e.Rows))}, property{"Plan Width", int64(0)})
 	}
 	if t, ok := n.(*exec.Timed); ok && o.analyze {
 		rows, loops, spent := t.Counts()
@@ -148,7 +173,7 @@ func planNode(o explainOpts, n exec.Node, relationship string) properties {
 		if i > 0 {
 			side = "Inner"
 		}
-		p = addPlan(p, planNode(o, k, side))
+		p = addPlan(p, planNode(o, pl, k, side))
 	}
 	return p
 }

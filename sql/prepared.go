@@ -12,6 +12,7 @@ import (
 	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/plan"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -43,7 +44,10 @@ type cachedPlan struct {
 	path    string
 	// own: it depends on changes to the schema that only this transaction sees yet. It describes
 	// the statement, and is made anew for each execution.
-	own bool
+	own   bool
+	avoid plan.Methods
+	// stats are what was known of each of its tables.
+	stats []*stats.Table
 }
 
 // planned says whether a statement is one that is planned (the others are utilities).
@@ -69,7 +73,7 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 		own := s.tx.r.ChangeCount() > 0
 		path := s.vars.get("search_path") + "\x00" + s.user()
 		c := p.plan
-		if c == nil || own || c.own || c.version != snap.Version || c.path != path {
+		if c == nil || own || c.own || c.version != snap.Version || c.path != path || c.avoid != s.vars.avoid || !s.sameStats(ctx, c) {
 			if c, err = s.makePlan(ctx, p, snap, path); err != nil {
 				return nil, err
 			}
@@ -89,6 +93,54 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 		return c.Plan, nil
 	}
 	return nil, sqlerr.New(sqlerr.SerializationFailure, "the schema changes faster than the statement can be planned")
+}
+
+// optimizerSetting turns off what changes the form of a statement: for those who look for the reason of
+// a slow plan, and for tests.
+const optimizerSetting = "cairn.optimizer"
+
+// planOptions are what planning a statement may know. Statistics that cannot be read do not stop it.
+func (s *Session) planOptions(ctx context.Context, st *bind.Stmt) (plan.Options, error) {
+	o := plan.Options{Eval: &s.ec, Avoid: s.vars.avoid}
+	if len(st.Tables) == 0 {
+		return o, nil
+	}
+	s.loadStats(ctx, st.Tables)
+	o.Stats = func(t *schema.Table) *stats.Table {
+		known, _ := s.srv.stats.Known(t.ID)
+		return known
+	}
+	return o, ctx.Err()
+}
+
+// loadStats has the cache know some tables as they are now, if the store answers.
+func (s *Session) loadStats(ctx context.Context, tables []*schema.Table) {
+	fresh := true
+	for _, t := range tables {
+		_, ok := s.srv.stats.Known(t.ID)
+		fresh = fresh && ok
+	}
+	if fresh {
+		return
+	}
+	ids := make([]schema.DescID, len(tables))
+	for i, t := range tables {
+		ids[i] = t.ID
+	}
+	if err := s.srv.stats.Load(ctx, ids); err != nil {
+		s.srv.log.Debug("statistics cannot be read", "err", err)
+	}
+}
+
+// sameStats says that nothing new is known of a plan's tables.
+func (s *Session) sameStats(ctx context.Context, c *cachedPlan) bool {
+	s.loadStats(ctx, c.Stmt.Tables)
+	for i, t := range c.Stmt.Tables {
+		if known, _ := s.srv.stats.Known(t.ID); known != c.stats[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Session) useTables(ctx context.Context, st *bind.Stmt) (bool, error) {
@@ -126,14 +178,23 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 			return nil, err
 		}
 	}
-	pl, err := plan.Build(st, plan.Options{})
+	opts, err := s.planOptions(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	pl, err := plan.Build(st, opts)
 	if err != nil {
 		return nil, err
 	}
 	if p.plan != nil && !p.plan.own && !sameColumns(p.plan.Stmt.Cols, st.Cols) && p.name != "" {
 		return nil, sqlerr.New(sqlerr.FeatureNotSupported, "cached plan must not change result type")
 	}
-	return &cachedPlan{Plan: pl, version: snap.Version, path: path}, nil
+	c := &cachedPlan{Plan: pl, version: snap.Version, path: path, avoid: opts.Avoid}
+	for _, t := range st.Tables {
+		known, _ := s.srv.stats.Known(t.ID)
+		c.stats = append(c.stats, known)
+	}
+	return c, nil
 }
 
 func maybeNew(err error) bool {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/sql/pgcatalog"
+	"github.com/cairndb/cairn/sql/plan"
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
@@ -84,11 +85,11 @@ var varDefs = map[string]varDef{
 	"jit":                                 {def: "off", boole: true},
 	"geqo":                                {def: "on", boole: true},
 	"enable_seqscan":                      {def: "on", boole: true},
-	"enable_indexscan":                    {def: "on", boole: true},
+	"enable_indexscan":                    {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Index })},
 	"enable_bitmapscan":                   {def: "on", boole: true},
-	"enable_hashjoin":                     {def: "on", boole: true},
+	"enable_hashjoin":                     {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Hash })},
 	"enable_mergejoin":                    {def: "on", boole: true},
-	"enable_nestloop":                     {def: "on", boole: true},
+	"enable_nestloop":                     {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Loop })},
 	"max_parallel_workers_per_gather":     {def: "0"},
 	"plan_cache_mode":                     {def: "auto"},
 	"log_statement":                       {def: "none"},
@@ -122,6 +123,7 @@ var varDefs = map[string]varDef{
 	"cairn.statement_mem":                 {},
 	"cairn.durable_locks":                 {def: "on", boole: true},
 	sharedRanges:                          {def: "on", boole: true},
+	optimizerSetting:                      {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Rewrites })},
 	autoAnalyzeSetting:                    {def: "on", boole: true, system: true},
 	gcTTL:                                 {def: "1h", unit: "ms", system: true, apply: applyGCTTL},
 }
@@ -143,6 +145,7 @@ type vars struct {
 	told  map[string]string
 	stale bool
 
+	avoid                                                        plan.Methods
 	statementTimeout, lockTimeout, idleInTxnTimeout, idleTimeout time.Duration
 }
 
@@ -279,6 +282,14 @@ func applyTimeout(field func(*Session) *time.Duration) func(*Session, string) (s
 	return func(s *Session, v string) (string, error) {
 		ms, _ := millis(v)
 		*field(s) = time.Duration(ms) * time.Millisecond
+		return v, nil
+	}
+}
+
+// applyAvoid makes plans avoid a method where a setting is off.
+func applyAvoid(field func(*plan.Methods) *bool) func(*Session, string) (string, error) {
+	return func(s *Session, v string) (string, error) {
+		*field(&s.vars.avoid) = v == "off"
 		return v, nil
 	}
 }

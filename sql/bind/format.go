@@ -10,7 +10,9 @@ import (
 // Format prints an expression for people.
 func Format(e Expr) string { return (&formatter{}).text(e) }
 
-// key prints an expression so that equal texts mean equal expressions.
+// Key prints an expression so that equal texts mean equal expressions.
+func Key(e Expr) string { return key(e) }
+
 func key(e Expr) string { return (&formatter{ids: true}).text(e) }
 
 type formatter struct{ ids bool }

@@ -16,6 +16,7 @@ func (b *binder) subLink(sc *scope, s *pg.SubLink) Expr {
 	switch s.SubLinkType {
 	case pg.SubLinkType_EXISTS_SUBLINK:
 		sub.Kind, sub.T = SubExists, types.Bool
+		sub.Rel, sub.Cols = withoutTargets(sub.Rel), nil
 	case pg.SubLinkType_EXPR_SUBLINK:
 		b.oneColumn(q, s.Location)
 		sub.Kind, sub.T = SubScalar, q.cols[0].t
@@ -32,6 +33,18 @@ func (b *binder) subLink(sc *scope, s *pg.SubLink) Expr {
 		b.unsupported(s.Location, "this kind of subquery")
 	}
 	return sub
+}
+
+// withoutTargets drops the target list of a query of which only the existence of rows matters: its
+// columns need not be read.
+func withoutTargets(r Rel) Rel {
+	for {
+		p, ok := r.(*Project)
+		if !ok {
+			return r
+		}
+		r = p.In
+	}
 }
 
 func (b *binder) oneColumn(q *query, pos int32) {

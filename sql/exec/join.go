@@ -152,6 +152,9 @@ type HashJoin struct {
 	On           Eval // what remains beside the keys
 	Text         []string
 	LCols, RCols []bind.ColID
+	// Mark says, of a semi or anti join, that its sides are swapped: R's rows are the result's. L's
+	// mark those that have a partner, and the marked (unmarked) ones are yielded at the end.
+	Mark bool
 }
 
 // Open implements Node.
@@ -167,7 +170,11 @@ func (n *HashJoin) Open(r *Run) (Cursor, error) {
 
 // Explain implements Node.
 func (n *HashJoin) Explain() Explained {
-	return Explained{Title: "Hash" + hashKind(n.Kind), Details: []string{"Hash Cond: " + joinConds(n.Text)}, Kids: []Node{n.L, n.R}}
+	kind := hashKind(n.Kind)
+	if n.Mark {
+		kind = " Right" + kind
+	}
+	return Explained{Title: "Hash" + kind, Details: []string{"Hash Cond: " + joinConds(n.Text)}, Kids: []Node{n.L, n.R}}
 }
 
 func hashKind(k bind.JoinKind) string {
@@ -218,7 +225,7 @@ func (c *hashCursor) build() error {
 		return err
 	}
 	defer in.Close()
-	keepLoose := c.n.Kind == bind.JoinRight || c.n.Kind == bind.JoinFull
+	keepLoose := c.n.Kind == bind.JoinRight || c.n.Kind == bind.JoinFull || c.n.Mark && c.n.Kind == bind.JoinAnti
 	for {
 		ok, err := in.Next()
 		if err != nil || !ok {
@@ -300,6 +307,9 @@ func (c *hashCursor) probe() (bool, error) {
 	for c.at < len(c.group) {
 		b := &c.group[c.at]
 		c.at++
+		if c.n.Mark && b.used {
+			continue
+		}
 		layout(c.n.RCols).load(c.r, b.row)
 		if c.n.On != nil {
 			ok, err := evalBool(c.r, c.n.On)
@@ -311,6 +321,9 @@ func (c *hashCursor) probe() (bool, error) {
 			}
 		}
 		c.matched, b.used = true, true
+		if c.n.Mark {
+			continue
+		}
 		switch c.n.Kind {
 		case bind.JoinSemi:
 			c.at = -1
@@ -322,7 +335,7 @@ func (c *hashCursor) probe() (bool, error) {
 		return true, nil
 	}
 	c.at = -1
-	if c.matched {
+	if c.matched || c.n.Mark {
 		return false, nil
 	}
 	switch c.n.Kind {
@@ -337,13 +350,13 @@ func (c *hashCursor) probe() (bool, error) {
 
 // startRest begins with the right rows that found no partner.
 func (c *hashCursor) startRest() bool {
-	if c.n.Kind != bind.JoinRight && c.n.Kind != bind.JoinFull {
+	if c.n.Kind != bind.JoinRight && c.n.Kind != bind.JoinFull && !c.n.Mark {
 		return false
 	}
-	rows := c.loose
+	rows, want := c.loose, c.n.Mark && c.n.Kind == bind.JoinSemi
 	for _, g := range c.groups {
 		for _, b := range g {
-			if !b.used {
+			if b.used == want {
 				rows = append(rows, b.row)
 			}
 		}

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
@@ -28,33 +30,61 @@ type candidate struct {
 	cover  bool
 	// order: the rows come in the order wanted, reading backwards if reverse.
 	ordered, reverse bool
-	rows             float64
-	cost             float64
+	// rows are the entries read, in so many spans: this fraction of the table's.
+	rows, spans, fraction float64
+	cost                  float64
 }
 
-func tableRows(t *schema.Table) float64 {
-	if t.RowCountEstimate < 0 {
-		return EstimateRows
-	}
-	return float64(max(t.RowCountEstimate, 10))
-}
-
-// scan chooses the index and builds the scan; what the index does not answer becomes a filter.
+// scan chooses the index and builds the scan; what the index does not answer becomes a filter:
+// first what is cheap, then the subqueries that can be joins, then those that cannot.
 func (p *planner) scan(s *bind.Scan, preds []bind.Expr, w *wanted) (planned, error) {
-	preds, semi := splitSemi(preds)
+	preds, semi := p.splitSemi(preds)
+	preds, costly := splitCostly(preds)
 	best := p.choose(s, preds, w)
 	n, rest, err := p.indexScan(s, best, preds)
 	if err != nil {
 		return planned{}, err
 	}
-	if w != nil && w.limit != nil && (len(w.keys) == 0 || best.ordered) && !best.unique && len(semi) == 0 {
+	if w != nil && w.limit != nil && (len(w.keys) == 0 || best.ordered) && !best.unique && len(semi)+len(costly) == 0 {
 		n.MaxRows = w.limit
 	}
-	out := planned{node: p.wrap(n), rows: best.rows, ordered: best.ordered}
+	out := p.done(n, best.rows, best.cost)
+	out.ordered = best.ordered
 	if out, err = p.filter(out, nil, rest); err != nil {
 		return out, err
 	}
-	return p.semiJoins(out, s, semi)
+	out.rows = max(p.tableRows(s.Table)*p.selectivity(preds), minRows(best.unique))
+	p.note(out)
+	if out, err = p.semiJoins(out, bind.Output(s), semi); err != nil {
+		return out, err
+	}
+	return p.filter(out, bind.Output(s), costly)
+}
+
+// minRows keeps a guess from becoming nothing, which would make all that follows free.
+func minRows(unique bool) float64 {
+	if unique {
+		return 0.01
+	}
+	return 1
+}
+
+// splitCostly takes the conditions with subqueries in them out of a list.
+func splitCostly(preds []bind.Expr) (cheap, costly []bind.Expr) {
+	for _, e := range preds {
+		if hasSubquery(e) {
+			costly = append(costly, e)
+		} else {
+			cheap = append(cheap, e)
+		}
+	}
+	return cheap, costly
+}
+
+func hasSubquery(e bind.Expr) bool {
+	found := false
+	bind.WalkExpr(e, func(bind.Rel) { found = true }, func(bind.Expr) {})
+	return found
 }
 
 func (p *planner) choose(s *bind.Scan, preds []bind.Expr, w *wanted) *candidate {
@@ -65,7 +95,7 @@ func (p *planner) choose(s *bind.Scan, preds []bind.Expr, w *wanted) *candidate 
 		if !ic.Index.IsPublic() || !holdsAll(s, ic, preds) {
 			return
 		}
-		c := p.candidate(s, codec, ic, conds, w)
+		c := p.candidate(s, codec, ic, conds, preds, w)
 		if best == nil || c.cost < best.cost {
 			best = c
 		}
@@ -78,11 +108,8 @@ func (p *planner) choose(s *bind.Scan, preds []bind.Expr, w *wanted) *candidate 
 }
 
 // candidate fits conditions to an index: equalities on its first columns, a range on the next.
-func (p *planner) candidate(s *bind.Scan, codec *tablekv.Codec, ic *tablekv.IndexCodec, conds []condition, w *wanted) *candidate {
-	c := &candidate{ic: ic, rows: tableRows(s.Table)}
-	if w := predicate(s, ic); w != nil && !bind.NotNullOnly(w) {
-		c.rows = max(c.rows*partialFraction, 1)
-	}
+func (p *planner) candidate(s *bind.Scan, codec *tablekv.Codec, ic *tablekv.IndexCodec, conds []condition, preds []bind.Expr, w *wanted) *candidate {
+	c := &candidate{ic: ic}
 	c.cover = ic.IsPrimary() || s.Lock == kvapi.LockNone && p.covers(s, ic)
 	n := len(ic.Keys) + len(ic.Suffix)
 	combos := 1.0
@@ -104,55 +131,69 @@ func (p *planner) candidate(s *bind.Scan, codec *tablekv.Codec, ic *tablekv.Inde
 		c.eq = c.eq[:len(ic.Keys)]
 		c.lo, c.hi = nil, nil
 	}
-	c.estimate(combos)
+	p.estimateRead(s, c, preds, combos)
 	if w != nil && len(w.keys) > 0 {
 		c.ordered, c.reverse = c.gives(s, codec, w.keys)
 	}
-	c.price(w)
+	p.price(s, c, preds, w)
 	return c
 }
 
-func (c *candidate) estimate(combos float64) {
-	switch {
-	case c.unique:
-		c.rows = min(c.rows, combos)
-	case len(c.eq) > 0:
-		f := equalityFraction
-		for range c.eq[1:] {
-			f *= 0.1
+// estimateRead guesses how many entries are read, in how many spans.
+func (p *planner) estimateRead(s *bind.Scan, c *candidate, preds []bind.Expr, combos float64) {
+	var used []bind.Expr
+	for _, q := range append(slices.Clone(c.eq), c.lo, c.hi) {
+		if q != nil && (len(used) == 0 || used[len(used)-1] != preds[q.pred]) {
+			used = append(used, preds[q.pred])
 		}
-		c.rows = max(c.rows*f*combos, 1)
 	}
-	if c.lo != nil {
-		c.rows *= rangeFraction
+	c.spans = combos
+	c.fraction = p.selectivity(used)
+	if w := predicate(s, c.ic); w != nil && !bind.NotNullOnly(w) {
+		part := p.selectivity(conjuncts(w))
+		if p.o.Stats == nil || p.o.Stats(s.Table) == nil {
+			part = min(part, partialFraction)
+		}
+		c.fraction *= part
 	}
-	if c.hi != nil {
-		c.rows *= rangeFraction
+	c.rows = max(p.tableRows(s.Table)*c.fraction, 1)
+	if c.unique {
+		c.rows = min(c.rows, combos)
 	}
-	c.rows = max(c.rows, 1)
 }
 
-// price compares ways to read: rows read, twice as dear when each must be fetched, plus the sort
-// that an unordered one needs. A limit makes only the rows it lets through count.
-func (c *candidate) price(w *wanted) {
-	rows := c.rows
-	if w != nil && w.limit != nil && (len(w.keys) == 0 || c.ordered) {
-		rows = min(rows, 100)
+// price guesses what reading costs: entries, a call for each span, each row that is not in the index,
+// and the sort that an unordered way needs. A limit makes only the rows it lets through count. A
+// table that is small now is taken to be larger: it may grow before anybody looks again, and a scan of
+// all of it conflicts with every writer.
+func (p *planner) price(s *bind.Scan, c *candidate, preds []bind.Expr, w *wanted) {
+	if c.unique {
+		c.cost = callCost*0.5 + c.spans*pointCost
+		if !c.cover {
+			c.cost += callCost*0.5 + c.spans*pointCost
+		}
+		return
 	}
-	c.cost = rows
-	if !c.cover {
-		c.cost = rows * 4
+	all := max(p.tableRows(s.Table), scannedMin)
+	rows := max(all*c.fraction, 1)
+	sorted := 0.0
+	if w != nil && w.limit != nil && (len(w.keys) == 0 || c.ordered) {
+		rest := p.selectivity(preds) / max(c.fraction, 1e-9)
+		rows = min(rows, 100/max(rest, 0.001))
 	}
 	if w != nil && len(w.keys) > 0 && !c.ordered {
-		c.cost += c.rows
+		sorted = sortedCost(rows)
+	}
+	entry := rowCost
+	if !c.ic.IsPrimary() {
+		entry = indexCost
+	}
+	c.cost = callCost*c.spans + rows*entry + sorted
+	if !c.cover {
+		c.cost += callCost*(1+rows/exec.LookupBatchMax) + rows*pointCost
 	}
 	if !c.ic.IsPrimary() {
-		c.cost += 0.5
-	} else if c.unique {
-		c.cost -= 0.5
-	}
-	if !c.ic.IsPrimary() && c.cover && len(c.eq) == 0 && c.lo == nil && c.hi == nil {
-		c.cost *= 0.9 // an index is narrower than its table
+		c.cost += 0.5 + avoided(p.o.Avoid.Index)
 	}
 }
 
@@ -303,13 +344,47 @@ func (p *planner) comparison(s *bind.Scan, codec *tablekv.Codec, e *bind.Call) (
 	if !e.M.Op || len(e.Args) != 2 || mirrored[e.M.Name] == "" {
 		return condition{}, false
 	}
-	if ord, ok := p.column(s, codec, e.Args[0]); ok && p.usable(s, codec, ord, e.Args[1:]) {
-		return condition{ordinal: ord, op: e.M.Name, vals: e.Args[1:]}, true
-	}
-	if ord, ok := p.column(s, codec, e.Args[1]); ok && p.usable(s, codec, ord, e.Args[:1]) {
-		return condition{ordinal: ord, op: mirrored[e.M.Name], vals: e.Args[:1]}, true
+	for i, op := range []string{e.M.Name, mirrored[e.M.Name]} {
+		ord, ok := p.column(s, codec, e.Args[i])
+		if !ok {
+			continue
+		}
+		val := e.Args[1-i]
+		if p.usable(s, codec, ord, []bind.Expr{val}) {
+			return condition{ordinal: ord, op: op, vals: []bind.Expr{val}}, true
+		}
+		if codec.Types[ord].Kind() == types.KindDate {
+			if op, day, ok := byDay(op, val); ok {
+				return condition{ordinal: ord, op: op, vals: []bind.Expr{day}}, true
+			}
+		}
 	}
 	return condition{}, false
+}
+
+// byDay makes a comparison of a date with a timestamp one with a date: of date + interval, as people
+// write bounds, the type is timestamp. A date is compared as its midnight; at another time of a day the
+// bound lies between two dates.
+func byDay(op string, val bind.Expr) (string, bind.Expr, bool) {
+	c, ok := val.(*bind.Const)
+	if !ok || c.D.IsNull() || c.T.Kind() != types.KindTimestamp {
+		return "", nil, false
+	}
+	day, err := types.Cast(c.D, types.Timestamp, types.Date, true, &types.Env{})
+	if err != nil {
+		return "", nil, false
+	}
+	if types.Compare(day, c.D) != 0 {
+		switch op {
+		case "=":
+			return "", nil, false
+		case "<":
+			op = "<="
+		case ">=":
+			op = ">"
+		}
+	}
+	return op, &bind.Const{D: day, T: types.Date, Pos: -1}, true
 }
 
 // column says whether an expression is a column of the scan, as it is stored.

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/exec"
@@ -12,33 +14,30 @@ import (
 
 // join plans a join under conditions from above.
 func (p *planner) join(r *bind.Join, preds []bind.Expr) (planned, error) {
-	preds, semi := splitSemi(preds)
-	out, err := p.joinKind(r, preds)
+	if r.Kind == bind.JoinInner {
+		return p.innerJoin(r, preds)
+	}
+	cheap, costly := splitCostly(preds)
+	costly, semi := p.splitSemi(costly)
+	out, err := p.joinKind(r, cheap)
 	if err != nil {
 		return out, err
 	}
-	return p.semiJoins(out, r, semi)
+	own := bind.Output(r)
+	if out, err = p.semiJoins(out, own, semi); err != nil {
+		return out, err
+	}
+	return p.filter(out, own, costly)
 }
 
 func (p *planner) joinKind(r *bind.Join, preds []bind.Expr) (planned, error) {
 	switch r.Kind {
-	case bind.JoinInner:
-		return p.innerJoin(r, preds)
 	case bind.JoinRight:
 		return p.outerJoin(bind.JoinLeft, r.R, r.L, r.On, preds)
 	case bind.JoinFull:
-		return p.filtered(preds, func() (planned, error) { return p.fullJoin(r) })
+		return p.filtered(r, preds, func() (planned, error) { return p.fullJoin(r) })
 	}
 	return p.outerJoin(r.Kind, r.L, r.R, r.On, preds)
-}
-
-// leaf is one side of a flattened inner join.
-type leaf struct {
-	rel   bind.Rel
-	out   bind.Set
-	outer bind.Set // what it reads of the others (lateral)
-	preds []bind.Expr
-	used  bool
 }
 
 // flatten collects the sides and conditions of nested inner joins.
@@ -61,163 +60,116 @@ func flatten(r bind.Rel, leaves []*leaf, preds []bind.Expr) ([]*leaf, []bind.Exp
 	return append(leaves, &leaf{rel: r, out: bind.Output(r), outer: bind.OuterRefs(r)}), preds
 }
 
-// innerJoin joins the sides one after the other, beginning with the one that yields fewest rows,
-// and each time taking the one that the conditions make cheapest to add.
+// innerJoin finds the order of nested inner joins. Subqueries that can be joins and read one side only
+// are joined to that side or above all, whichever makes the whole cheaper.
 func (p *planner) innerJoin(r *bind.Join, preds []bind.Expr) (planned, error) {
-	leaves, preds := flatten(r, nil, append([]bind.Expr(nil), preds...))
-	preds, semi := splitSemi(preds)
-	every := bind.Output(r)
-	var conds []bind.Expr
-	for _, e := range preds {
-		if !p.giveToLeaf(e, leaves, every) {
-			conds = append(conds, e)
+	leaves, preds := flatten(r, nil, slices.Clone(preds))
+	if len(leaves) > joinLeavesMax {
+		return planned{}, sqlerr.New(sqlerr.ProgramLimitExceeded, "a join of more than %d tables", joinLeavesMax)
+	}
+	preds = p.factored(preds)
+	preds, semi := p.splitSemi(preds)
+	g := newJoinGraph(p, leaves)
+	above := g.addConditions(preds)
+	var top, early []semiOf
+	for _, s := range semi {
+		if set := g.setOf(s.refs()); set != 0 && set.single() {
+			early = append(early, semiOf{s, set.first()})
+		} else {
+			top = append(top, semiOf{s, -1})
 		}
 	}
-	out, have, conds, err := p.firstLeaf(leaves, conds, every)
-	for err == nil {
-		next := p.nextLeaf(leaves, have, conds, every)
-		if next == nil {
-			break
-		}
-		var use []bind.Expr
-		use, conds = ready(conds, have, next.out, every)
-		out, err = p.addLeaf(out, have, next, use)
-		next.used = true
-		for id := range next.out {
-			have[id] = struct{}{}
-		}
+	if err := g.planLeaves(); err != nil {
+		return planned{}, err
 	}
+	out, err := g.placeSemis(early)
 	if err != nil {
 		return out, err
 	}
-	if out, err = p.filter(out, nil, conds); err != nil {
+	own := bind.Output(r)
+	if out, err = p.semiJoins(out, own, semisOf(top)); err != nil {
 		return out, err
 	}
-	return p.semiJoins(out, r, semi)
+	cheap, costly := splitCostly(above)
+	if out, err = p.filter(out, own, cheap); err != nil {
+		return out, err
+	}
+	return p.filter(out, own, costly)
 }
 
-// giveToLeaf pushes a condition to the one side it reads.
-func (p *planner) giveToLeaf(e bind.Expr, leaves []*leaf, every bind.Set) bool {
-	if isVolatile(e) {
-		return false
-	}
-	refs := bind.Refs(e)
-	for _, l := range leaves {
-		mine := true
-		for id := range refs {
-			mine = mine && (l.out.Has(id) || !every.Has(id))
-		}
-		if mine && intersects(refs, l.out) {
-			l.preds = append(l.preds, e)
-			return true
-		}
-	}
-	return false
+// semiOf is a subquery that is joined, and the only leaf it reads.
+type semiOf struct {
+	semi
+	leaf int
 }
 
-func (p *planner) firstLeaf(leaves []*leaf, conds []bind.Expr, every bind.Set) (planned, bind.Set, []bind.Expr, error) {
-	best := -1
-	var bestRows float64
-	for i, l := range leaves {
-		if intersects(l.outer, every) {
-			continue
-		}
-		rows := p.estimate(l)
-		if best < 0 || len(leaves) <= joinOrderMax && rows < bestRows {
-			best, bestRows = i, rows
-		}
+func semisOf(list []semiOf) (out []semi) {
+	for _, s := range list {
+		out = append(out, s.semi)
 	}
-	if best < 0 {
-		best = 0
-	}
-	l := leaves[best]
-	l.used = true
-	out, err := p.plan(l.rel, l.preds, nil)
-	have := bind.Set{}
-	for id := range l.out {
-		have[id] = struct{}{}
-	}
-	return out, have, conds, err
+	return out
 }
 
-// estimate guesses a side's rows under its own conditions.
-func (p *planner) estimate(l *leaf) float64 {
-	rel, preds := l.rel, l.preds
-	for {
-		switch x := rel.(type) {
-		case *bind.Filter:
-			preds = append(conjuncts(x.Pred), preds...)
-			rel = x.In
-			continue
-		case *bind.Project:
-			rel = x.In
-			continue
-		case *bind.Scan:
-			c := p.choose(x, preds, nil)
-			rows := c.rows
-			for range len(preds) - len(c.eq) {
-				rows *= filterFraction
+func (g *joinGraph) planLeaves() error {
+	for _, l := range g.leaves {
+		for i, o := range g.leaves {
+			if o != l && intersects(l.outer, o.out) {
+				l.needs |= 1 << i
 			}
-			return max(rows, 1)
-		case *bind.Values:
-			return float64(len(x.Rows))
-		case *bind.Limit, *bind.FuncScan:
-			return 100
 		}
-		return EstimateRows
-	}
-}
-
-// nextLeaf prefers a side that conditions connect to what is there, then the smaller one.
-func (p *planner) nextLeaf(leaves []*leaf, have bind.Set, conds []bind.Expr, every bind.Set) *leaf {
-	var best *leaf
-	var bestCost float64
-	for _, l := range leaves {
-		if l.used || !availableOuter(l, have, every) {
-			continue
-		}
-		if len(leaves) > joinOrderMax {
-			return l
-		}
-		cost := p.estimate(l)
-		if use, _ := ready(conds, have, l.out, every); len(use) == 0 && len(l.outer) == 0 {
-			cost = (cost + 1) * 1e6
-		}
-		if best == nil || cost < bestCost {
-			best, bestCost = l, cost
+		var err error
+		if l.plan, l.subs, err = g.p.aside(func() (planned, error) { return g.p.plan(l.rel, l.preds, nil) }); err != nil {
+			return err
 		}
 	}
-	return best
+	return nil
 }
 
-func availableOuter(l *leaf, have, every bind.Set) bool {
-	for id := range l.outer {
-		if every.Has(id) && !have.Has(id) {
-			return false
-		}
+// placeSemis builds the join with the given subqueries above it, and with them at their leaves, and
+// takes the cheaper.
+func (g *joinGraph) placeSemis(semis []semiOf) (planned, error) {
+	everything := leafSet(1)<<len(g.leaves) - 1
+	everywhere := g.output(everything)
+	late := g.solve()
+	if len(semis) == 0 {
+		return g.build(everything)
 	}
-	return true
-}
-
-// ready splits conditions into those that the sides present answer, and the others.
-func ready(conds []bind.Expr, have, next, every bind.Set) (use, rest []bind.Expr) {
-	for _, e := range conds {
-		ok := true
-		for id := range bind.Refs(e) {
-			ok = ok && (have.Has(id) || next.Has(id) || !every.Has(id))
-		}
-		if ok {
-			use = append(use, e)
-		} else {
-			rest = append(rest, e)
-		}
+	above, subsLate, err := g.p.aside(func() (planned, error) {
+		return g.p.semiJoins(planned{node: g.leaves[0].plan.node, rows: late.rows, cost: late.cost}, everywhere, semisOf(semis))
+	})
+	if err != nil {
+		return above, err
 	}
-	return use, rest
-}
-
-func (p *planner) addLeaf(l planned, have bind.Set, next *leaf, conds []bind.Expr) (planned, error) {
-	return p.joinTwo(joinInput{kind: bind.JoinInner, l: l, lset: have, r: next.rel, rset: next.out,
-		router: next.outer, rpreds: next.preds, conds: conds})
+	g.p.dropSubplans(subsLate)
+	before := make([]leaf, len(g.leaves))
+	for i, l := range g.leaves {
+		before[i] = *l
+	}
+	for _, s := range semis {
+		l := g.leaves[s.leaf]
+		kept := l.subs
+		if l.plan, l.subs, err = g.p.aside(func() (planned, error) {
+			g.p.keepSubplans(kept)
+			return g.p.semiJoins(l.plan, l.out, []semi{s.semi})
+		}); err != nil {
+			return l.plan, err
+		}
+		l.pinned = true
+	}
+	clear(g.probes)
+	if early := g.solve(); early.cost < above.cost {
+		return g.build(everything)
+	}
+	for i, l := range g.leaves {
+		*l = before[i]
+	}
+	clear(g.probes)
+	g.solve()
+	out, err := g.build(everything)
+	if err != nil {
+		return out, err
+	}
+	return g.p.semiJoins(out, everywhere, semisOf(semis))
 }
 
 // outerJoin plans left, semi and anti joins. Conditions from above go to the left side if they
@@ -233,7 +185,7 @@ func (p *planner) outerJoin(kind bind.JoinKind, l, r bind.Rel, on bind.Expr, pre
 		}
 	}
 	if on != nil {
-		for _, e := range conjuncts(on) {
+		for _, e := range p.factored(conjuncts(on)) {
 			refs := bind.Refs(e)
 			if intersects(refs, rset) && !intersects(refs, lset) && !isVolatile(e) {
 				rpreds = append(rpreds, e)
@@ -264,6 +216,10 @@ type joinInput struct {
 	router bind.Set
 	rpreds []bind.Expr // over the right side alone
 	conds  []bind.Expr // over both
+	// right is the right side's plan, if it has been made.
+	right *planned
+	// rows are those of the join, if they are known; 0: not.
+	rows float64
 }
 
 // equi is a condition left = right.
@@ -276,22 +232,72 @@ func (in *joinInput) layouts(p *planner) (l, r []bind.ColID) {
 	return exec.NewLayout(in.lset, p.st.Used), exec.NewLayout(in.rset, p.st.Used)
 }
 
-// joinTwo chooses the method.
+// joinTwo chooses the method by its cost.
 func (p *planner) joinTwo(in joinInput) (planned, error) {
 	if intersects(in.router, in.lset) {
 		return p.loop(in, false)
 	}
 	eqs, rest := in.equis()
+	right, subs, err := p.aside(func() (planned, error) { return p.plan(in.r, in.rpreds, nil) })
+	if err != nil {
+		return right, err
+	}
+	in.right = &right
+	hash := in.l.rows*probeCost + right.rows*buildCost
+	if in.swappable() {
+		hash = min(hash, right.rows*probeCost+in.l.rows*buildCost)
+	}
+	hash += right.cost
 	if len(eqs) == 0 {
-		return p.loop(in, true)
+		hash = right.cost + right.rows*buildCost + in.l.rows*right.rows*pairCost
 	}
-	if n, ok, err := p.lookup(in, eqs); ok || err != nil {
-		return n, err
-	}
-	if in.l.rows <= loopRowsMax && p.indexable(in) {
+	hash += avoided(p.o.Avoid.Hash && len(eqs) > 0)
+	if pr := p.probeOf(in); pr.ok && in.l.rows*pr.cost+callCost*0.5+avoided(p.o.Avoid.Loop) < hash {
+		p.dropSubplans(subs)
+		if pr.method == byLookup {
+			n, _, err := p.lookup(in, eqs)
+			return n, err
+		}
 		return p.loop(in, false)
 	}
+	p.keepSubplans(subs)
+	if len(eqs) == 0 || p.o.Avoid.Hash && !p.o.Avoid.Loop {
+		return p.loop(in, true)
+	}
 	return p.hash(in, eqs, rest)
+}
+
+// probeOf says whether the right side is a table that an index gives the rows of for each left row,
+// and what that costs a row.
+func (p *planner) probeOf(in joinInput) probe {
+	s, preds := scanBelow(in.r, slices.Clone(in.rpreds))
+	if s == nil || p.o.Avoid.Index {
+		return probe{}
+	}
+	eqs, _ := in.equis()
+	codec := p.codec(s.Table)
+	for i := -1; i < len(codec.Indexes); i++ {
+		ic := &codec.Primary
+		if i >= 0 {
+			ic = &codec.Indexes[i]
+		}
+		if keys, _, _ := p.lookupKeys(s, codec, ic, eqs); keys != nil {
+			cost := float64(pointCost)
+			if !ic.IsPrimary() && !p.covers(s, ic) {
+				cost *= 2
+			}
+			return probe{ok: true, method: byLookup, cost: cost}
+		}
+	}
+	if len(in.conds) == 0 {
+		return probe{}
+	}
+	before := p.choose(s, preds, nil)
+	c := p.choose(s, append(preds, in.conds...), nil)
+	if len(c.eq) == 0 || len(c.eq) <= len(before.eq) && c.ic == before.ic {
+		return probe{}
+	}
+	return probe{ok: true, method: byIndexLoop, cost: c.cost}
 }
 
 // equis finds the conditions that a hash table can answer.
@@ -307,8 +313,8 @@ func (in *joinInput) equis() (eqs []equi, rest []bind.Expr) {
 }
 
 func (in *joinInput) equi(e bind.Expr) (equi, bool) {
-	c, ok := e.(*bind.Call)
-	if !ok || !c.M.Op || c.M.Name != "=" || len(c.Args) != 2 || c.Args[0].Type().Kind() != c.Args[1].Type().Kind() {
+	c := equality2(e)
+	if c == nil {
 		return equi{}, false
 	}
 	for i := 0; i < 2; i++ {
@@ -320,6 +326,42 @@ func (in *joinInput) equi(e bind.Expr) (equi, bool) {
 	return equi{}, false
 }
 
+// joinRows guesses the rows of a join with a right side of so many rows.
+func (p *planner) joinRows(in *joinInput, right float64) float64 {
+	if in.rows > 0 {
+		return in.rows
+	}
+	eqs, rest := in.equis()
+	keep, matched := 1.0, 1.0
+	for _, q := range eqs {
+		dl, dr := p.distinctOf(q.l, in.l.rows), p.distinctOf(q.r, right)
+		keep /= max(dl, dr)
+		matched = min(matched, dr/dl)
+	}
+	for _, e := range rest {
+		keep *= p.sel(e)
+	}
+	inner := in.l.rows * right * keep
+	switch in.kind {
+	case bind.JoinLeft:
+		return max(in.l.rows, inner)
+	case bind.JoinFull:
+		return max(in.l.rows, right, inner)
+	case bind.JoinSemi:
+		return max(in.l.rows*matched, 1)
+	case bind.JoinAnti:
+		return max(in.l.rows*max(1-matched, 0.1), 1)
+	}
+	return max(inner, 1)
+}
+
+func (p *planner) distinctOf(e bind.Expr, rows float64) float64 {
+	if id, ok := plainCol(e); ok {
+		return p.distinctValues(id, rows)
+	}
+	return max(min(rows, distinctDefault), 1)
+}
+
 // loop is the nested loop. The conditions are part of the right side's, so that it may use an index
 // with the left row's values; materialised, it is read once and they are checked pair by pair.
 func (p *planner) loop(in joinInput, materialize bool) (planned, error) {
@@ -327,7 +369,7 @@ func (p *planner) loop(in joinInput, materialize bool) (planned, error) {
 	_, n.RCols = in.layouts(p)
 	rpreds := in.rpreds
 	if !materialize {
-		rpreds = append(append([]bind.Expr(nil), rpreds...), in.conds...)
+		rpreds = append(slices.Clone(rpreds), in.conds...)
 	} else if len(in.conds) > 0 {
 		on, err := p.c.Compile(all(in.conds))
 		if err != nil {
@@ -335,19 +377,28 @@ func (p *planner) loop(in joinInput, materialize bool) (planned, error) {
 		}
 		n.On, n.Text = on, bind.Format(all(in.conds))
 	}
-	r, err := p.plan(in.r, rpreds, nil)
-	if err != nil {
-		return r, err
+	var r planned
+	if materialize && in.right != nil {
+		r = *in.right
+	} else {
+		var err error
+		if r, err = p.plan(in.r, rpreds, nil); err != nil {
+			return r, err
+		}
 	}
 	n.R = r.node
-	rows := in.l.rows * r.rows
-	if len(in.conds) > 0 && materialize {
-		rows *= filterFraction
+	if !materialize {
+		rows := in.rows
+		if rows == 0 {
+			rows = loopRows(in.kind, in.l.rows, in.l.rows*r.rows)
+		}
+		return p.done(n, rows, in.l.cost+in.l.rows*r.cost+rows*emitCost), nil
 	}
-	return planned{node: p.wrap(n), rows: joinRows(in.kind, in.l.rows, rows)}, nil
+	rows := p.joinRows(&in, r.rows)
+	return p.done(n, rows, in.l.cost+r.cost+r.rows*buildCost+in.l.rows*r.rows*pairCost+rows*emitCost), nil
 }
 
-func joinRows(k bind.JoinKind, l, rows float64) float64 {
+func loopRows(k bind.JoinKind, l, rows float64) float64 {
 	switch k {
 	case bind.JoinLeft:
 		return max(l, rows)
@@ -372,19 +423,10 @@ func scanBelow(r bind.Rel, preds []bind.Expr) (*bind.Scan, []bind.Expr) {
 	}
 }
 
-// indexable says that the left row's values would pick an index of the right side.
-func (p *planner) indexable(in joinInput) bool {
-	s, preds := scanBelow(in.r, append(append([]bind.Expr(nil), in.rpreds...), in.conds...))
-	if s == nil {
-		return false
-	}
-	return len(p.choose(s, preds, nil).eq) > 0
-}
-
 // lookup joins by batches of keys, where the conditions give a unique key of the right side.
 func (p *planner) lookup(in joinInput, eqs []equi) (planned, bool, error) {
-	s, preds := scanBelow(in.r, append([]bind.Expr(nil), in.rpreds...))
-	if s == nil || in.l.rows > lookupRowsMax && in.l.rows*2 > tableRows(s.Table) {
+	s, preds := scanBelow(in.r, slices.Clone(in.rpreds))
+	if s == nil {
 		return planned{}, false, nil
 	}
 	codec := p.codec(s.Table)
@@ -410,7 +452,12 @@ func (p *planner) lookup(in joinInput, eqs []equi) (planned, bool, error) {
 			return planned{}, true, err
 		}
 		n.Text = texts
-		return planned{node: p.wrap(n), rows: joinRows(in.kind, in.l.rows, in.l.rows)}, true, nil
+		rows := p.joinRows(&in, max(p.tableRows(s.Table)*p.selectivity(preds), 1))
+		cost := float64(pointCost)
+		if n.Fetch != nil {
+			cost *= 2
+		}
+		return p.done(n, rows, in.l.cost+in.l.rows*cost+callCost*0.5+rows*emitCost), true, nil
 	}
 	return planned{}, false, nil
 }
@@ -474,11 +521,25 @@ func (p *planner) lookupJoin(in joinInput, s *bind.Scan, codec *tablekv.Codec, i
 	return n, err
 }
 
-// hash joins by a table of the right side; of an inner join the smaller side is the right one.
+// swappable says that a hash join may build its table of the left side.
+func (in *joinInput) swappable() bool {
+	switch in.kind {
+	case bind.JoinInner, bind.JoinLeft, bind.JoinSemi, bind.JoinAnti:
+		return true
+	}
+	return false
+}
+
+// hash joins by a table of one side, of the smaller one if the kind of join allows.
 func (p *planner) hash(in joinInput, eqs []equi, rest []bind.Expr) (planned, error) {
-	r, err := p.plan(in.r, in.rpreds, nil)
-	if err != nil {
-		return r, err
+	var r planned
+	if in.right != nil {
+		r = *in.right
+	} else {
+		var err error
+		if r, err = p.plan(in.r, in.rpreds, nil); err != nil {
+			return r, err
+		}
 	}
 	n := &exec.HashJoin{Kind: in.kind, L: in.l.node, R: r.node}
 	n.LCols, n.RCols = in.layouts(p)
@@ -487,6 +548,7 @@ func (p *planner) hash(in joinInput, eqs []equi, rest []bind.Expr) (planned, err
 		lk[i], rk[i] = q.l, q.r
 		n.Text = append(n.Text, bind.Format(q.cond))
 	}
+	var err error
 	if n.LKeys, err = p.c.CompileAll(lk); err != nil {
 		return r, err
 	}
@@ -498,10 +560,24 @@ func (p *planner) hash(in joinInput, eqs []equi, rest []bind.Expr) (planned, err
 			return r, err
 		}
 	}
-	if in.kind == bind.JoinInner && in.l.rows < r.rows {
-		n.L, n.R, n.LKeys, n.RKeys, n.LCols, n.RCols = n.R, n.L, n.RKeys, n.LKeys, n.RCols, n.LCols
+	build, stream := r.rows, in.l.rows
+	if in.swappable() && in.l.rows < r.rows {
+		build, stream = stream, build
+		p.swap(n)
 	}
-	return planned{node: p.wrap(n), rows: joinRows(in.kind, in.l.rows, max(in.l.rows, r.rows))}, nil
+	rows := p.joinRows(&in, r.rows)
+	return p.done(n, rows, in.l.cost+r.cost+build*buildCost+stream*probeCost+rows*emitCost), nil
+}
+
+// swap has the table be built of what was the left side.
+func (p *planner) swap(n *exec.HashJoin) {
+	n.L, n.R, n.LKeys, n.RKeys, n.LCols, n.RCols = n.R, n.L, n.RKeys, n.LKeys, n.RCols, n.LCols
+	switch n.Kind {
+	case bind.JoinLeft:
+		n.Kind = bind.JoinRight
+	case bind.JoinSemi, bind.JoinAnti:
+		n.Mark = true
+	}
 }
 
 func (p *planner) fullJoin(r *bind.Join) (planned, error) {

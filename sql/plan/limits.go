@@ -5,17 +5,21 @@ const (
 	// EstimateRows is a table's size before its first ANALYZE.
 	EstimateRows = 10_000
 	// equalityFraction, rangeFraction and filterFraction are the shares of rows that a condition on
-	// a leading index column, a range, and any other condition keep; partialFraction is the share
-	// of rows that a partial index has, unless all that it leaves out are NULLs.
+	// a leading index column, a range, and any other condition keep.
 	equalityFraction = 0.005
 	rangeFraction    = 0.3
 	filterFraction   = 0.3
-	partialFraction  = 0.1
-	// lookupRowsMax is up to how many left rows a join by look-ups is preferred to a hash table of
-	// a larger right side.
-	lookupRowsMax = 20_000
-	// loopRowsMax is the same for one scan per left row.
-	loopRowsMax = 50
-	// joinOrderMax is up to how many tables the order of a join is chosen.
-	joinOrderMax = 12
+	// bothEndsFraction is what the two ends of a range keep; partialFraction bounds what a partial
+	// index is taken to have.
+	bothEndsFraction = 0.02
+	partialFraction  = 0.05
+	// distinctDefault is how many different values a column has of which nothing is known.
+	distinctDefault = 200
+	// joinOrderMax is up to how many relations all orders of a join are compared (3^n splits); more
+	// are joined greedily.
+	joinOrderMax = 9
+	// minMaxMax is how many ends of indexes are read in the place of a scan.
+	minMaxMax = 8
+	// joinLeavesMax bounds a join: a bit each.
+	joinLeavesMax = 30
 )

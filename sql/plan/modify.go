@@ -39,7 +39,7 @@ func (p *planner) insert(r *bind.Insert) (planned, error) {
 		}
 	}
 	n.Returning, err = p.items(r.Returning)
-	return planned{node: p.wrap(n), rows: in.rows}, err
+	return p.done(n, in.rows, in.cost+in.rows*pointCost), err
 }
 
 // reads says whether an insert's sources, subqueries included, read a table.
@@ -110,7 +110,7 @@ func (p *planner) update(r *bind.Update) (planned, error) {
 		return in, err
 	}
 	n.Returning, err = p.items(r.Returning)
-	return planned{node: p.wrap(n), rows: in.rows}, err
+	return p.done(n, in.rows, in.cost+in.rows*pointCost), err
 }
 
 func (p *planner) delete(r *bind.Delete) (planned, error) {
@@ -123,5 +123,5 @@ func (p *planner) delete(r *bind.Delete) (planned, error) {
 		return in, err
 	}
 	n.Returning, err = p.items(r.Returning)
-	return planned{node: p.wrap(n), rows: in.rows}, err
+	return p.done(n, in.rows, in.cost+in.rows*pointCost), err
 }

@@ -26,7 +26,18 @@ func (p *planner) limit(r *bind.Limit) (planned, error) {
 		return in, err
 	}
 	n.In = in.node
-	return planned{node: p.wrap(n), rows: min(in.rows, 100), ordered: in.ordered}, nil
+	rows := limited(in.rows, r)
+	out := p.done(n, rows, in.cost)
+	out.ordered = in.ordered
+	return out, nil
+}
+
+// limited are the rows that a LIMIT lets through.
+func limited(rows float64, r *bind.Limit) float64 {
+	if c, ok := r.Count.(*bind.Const); ok && !c.D.IsNull() {
+		return max(min(rows, float64(c.D.Int())), 1)
+	}
+	return min(rows, 100)
 }
 
 // sum adds LIMIT and OFFSET; NULL is no limit.
@@ -62,7 +73,7 @@ func (p *planner) sort(r *bind.Sort, above *wanted) (planned, error) {
 	for _, k := range r.Keys {
 		n.Text = append(n.Text, exec.SortText(names[k.ID], k))
 	}
-	return planned{node: p.wrap(n), rows: in.rows}, nil
+	return p.done(n, in.rows, in.cost+sortedCost(in.rows)), nil
 }
 
 // names gives the registers of a relation their names, for EXPLAIN.

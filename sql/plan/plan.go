@@ -6,7 +6,9 @@ import (
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn"
@@ -22,12 +24,27 @@ type Plan struct {
 	States int
 	// Subplans are the plans of subqueries in expressions, for EXPLAIN.
 	Subplans []exec.Node
+	// Estimates are what was expected of operators, for EXPLAIN.
+	Estimates map[exec.Node]Estimate
 }
 
 // Options change planning.
 type Options struct {
 	// Wrap, if not nil, is put around every operator (EXPLAIN ANALYZE).
 	Wrap func(exec.Node) exec.Node
+	// Avoid are methods to be taken only where there is no other way.
+	Avoid Methods
+	// Stats is what is known of a table's data, nil if nothing is; may be nil itself.
+	Stats func(*schema.Table) *stats.Table
+	// Eval computes conditions over values that statistics name; may be nil.
+	Eval *builtins.EvalContext
+}
+
+// Methods are what EXPLAIN's readers and tests turn off, to see the others.
+type Methods struct {
+	Hash, Loop, Index bool
+	// Rewrites: joins stay in the order written, subqueries where they stand, outer joins outer.
+	Rewrites bool
 }
 
 type planner struct {
@@ -39,23 +56,43 @@ type planner struct {
 	// unlocked says that a scan leaves the locks of an UPDATE or DELETE to be
 	// taken, if at all, on the rows that are left of it.
 	unlocked bool
+	// cols are the stored columns that registers hold.
+	cols map[bind.ColID]*colInfo
+	// est are the estimates of operators; sub is the cost of a subquery's plan.
+	est map[exec.Node]Estimate
+	sub map[bind.Rel]float64
+	// away are the plans of subqueries in what was planned aside.
+	away [][]exec.Node
+	// cteRows are the rows expected of WITH queries.
+	cteRows map[*bind.CTE]float64
 }
 
 // Build plans a statement.
 func Build(st *bind.Stmt, o Options) (*Plan, error) {
-	p := &planner{st: st, o: o, ctes: map[*bind.CTE]*exec.CTE{}, cods: map[*schema.Table]*tablekv.Codec{}}
+	p := &planner{st: st, o: o, ctes: map[*bind.CTE]*exec.CTE{}, cods: map[*schema.Table]*tablekv.Codec{},
+		cols: map[bind.ColID]*colInfo{}, est: map[exec.Node]Estimate{}, sub: map[bind.Rel]float64{},
+		cteRows: map[*bind.CTE]float64{}}
+	p.collect(st.Rel)
 	p.c.Plan = func(r bind.Rel) (exec.Node, error) {
+		if !o.Avoid.Rewrites {
+			simplifyOuter(r, nil)
+		}
 		out, err := p.plan(r, nil, nil)
 		if err != nil {
 			return nil, err
 		}
+		p.sub[r] = out.cost
 		return out.node, nil
+	}
+	if !o.Avoid.Rewrites {
+		simplifyOuter(st.Rel, nil)
 	}
 	root, err := p.plan(st.Rel, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	out := &Plan{Stmt: st, Root: root.node, Slots: st.NumCols, States: p.c.States, Subplans: p.c.Subplans}
+	out := &Plan{Stmt: st, Root: root.node, Slots: st.NumCols, States: p.c.States, Subplans: p.c.Subplans,
+		Estimates: p.est}
 	for _, c := range st.Cols {
 		out.Out = append(out.Out, c.ID)
 	}
@@ -66,6 +103,8 @@ func Build(st *bind.Stmt, o Options) (*Plan, error) {
 type planned struct {
 	node exec.Node
 	rows float64
+	// cost is that of all its rows, what is below included.
+	cost float64
 	// ordered says that the order asked for is the output's.
 	ordered bool
 }
@@ -81,6 +120,22 @@ func (p *planner) wrap(n exec.Node) exec.Node {
 		return p.o.Wrap(n)
 	}
 	return n
+}
+
+// done finishes an operator.
+func (p *planner) done(n exec.Node, rows, cost float64) planned {
+	out := planned{node: p.wrap(n), rows: rows, cost: cost}
+	p.note(out)
+	return out
+}
+
+// note keeps an operator's estimate for EXPLAIN.
+func (p *planner) note(out planned) {
+	switch out.node.(type) {
+	case *exec.Project, exec.OneRow, *exec.With: // not shown, or not to be told apart
+	default:
+		p.est[out.node] = Estimate{out.rows, out.cost}
+	}
 }
 
 func (p *planner) codec(t *schema.Table) *tablekv.Codec {
@@ -100,7 +155,7 @@ func (p *planner) plan(r bind.Rel, preds []bind.Expr, w *wanted) (planned, error
 	case *bind.Scan:
 		return p.scan(r, preds, w)
 	case *bind.Filter:
-		return p.plan(r.In, append(conjuncts(r.Pred), preds...), w)
+		return p.plan(r.In, append(p.factored(conjuncts(r.Pred)), preds...), w)
 	case *bind.Project:
 		return p.project(r, preds, w)
 	case *bind.Join:
@@ -108,36 +163,74 @@ func (p *planner) plan(r bind.Rel, preds []bind.Expr, w *wanted) (planned, error
 	case *bind.LockRows:
 		return p.lockRows(r, preds, w)
 	case *bind.Limit:
-		return p.filtered(preds, func() (planned, error) { return p.limit(r) })
+		return p.filtered(r, preds, func() (planned, error) { return p.limit(r) })
 	case *bind.Sort:
-		return p.filtered(preds, func() (planned, error) { return p.sort(r, w) })
+		return p.filtered(r, preds, func() (planned, error) { return p.sort(r, w) })
+	case *bind.Agg:
+		return p.aggUnder(r, preds)
 	}
-	return p.filtered(preds, func() (planned, error) { return p.other(r) })
+	return p.filtered(r, preds, func() (planned, error) { return p.other(r) })
 }
 
 // filtered puts conditions above an operator that cannot use them. Subqueries among them may still
 // become joins.
-func (p *planner) filtered(preds []bind.Expr, build func() (planned, error)) (planned, error) {
+func (p *planner) filtered(r bind.Rel, preds []bind.Expr, build func() (planned, error)) (planned, error) {
 	in, err := build()
 	if err != nil || len(preds) == 0 {
 		return in, err
 	}
-	return p.filter(in, nil, preds)
+	out := bind.Output(r)
+	cheap, costly := splitCostly(preds)
+	if in, err = p.filter(in, out, cheap); err != nil || len(costly) == 0 {
+		return in, err
+	}
+	rest, semi := p.splitSemi(costly)
+	if len(semi) > 0 {
+		if in, err = p.semiJoins(in, out, semi); err != nil {
+			return in, err
+		}
+	}
+	return p.filter(in, out, rest)
 }
 
-// filter adds a Filter; below is the relation in, if conditions may be turned into joins with it.
+// filter adds a Filter; below is what the relation in yields, if conditions may be turned into joins
+// with it.
 func (p *planner) filter(in planned, below bind.Set, preds []bind.Expr) (planned, error) {
 	if len(preds) == 0 {
 		return in, nil
+	}
+	if below != nil && !p.o.Avoid.Rewrites {
+		var err error
+		if in, preds, err = p.decorrelate(in, below, preds); err != nil {
+			return in, err
+		}
 	}
 	pred := all(preds)
 	e, err := p.c.Compile(pred)
 	if err != nil {
 		return in, err
 	}
-	in.node = p.wrap(&exec.Filter{In: in.node, Pred: e, Text: bind.Format(pred)})
-	in.rows = max(in.rows*filterFraction, 1)
-	return in, nil
+	cost := in.cost + in.rows*evalCost*float64(len(preds)) + p.subqueryCost(pred, in.rows)
+	out := p.done(&exec.Filter{In: in.node, Pred: e, Text: bind.Format(pred)}, max(in.rows*p.selectivity(preds), 1), cost)
+	out.ordered = in.ordered
+	return out, nil
+}
+
+// subqueryCost is what the subqueries of an expression cost over some rows: those that read nothing of
+// the row run once.
+func (p *planner) subqueryCost(e bind.Expr, rows float64) float64 {
+	cost := 0.0
+	bind.WalkExpr(e, func(bind.Rel) {}, func(x bind.Expr) {
+		s, ok := x.(*bind.Subquery)
+		switch {
+		case !ok:
+		case len(bind.OuterRefs(s.Rel)) == 0:
+			cost += p.sub[s.Rel]
+		default:
+			cost += p.sub[s.Rel] * rows
+		}
+	})
+	return cost
 }
 
 func all(preds []bind.Expr) bind.Expr {
@@ -201,6 +294,10 @@ func (p *planner) project(r *bind.Project, preds []bind.Expr, w *wanted) (planne
 		return in, err
 	}
 	in.node = &exec.Project{In: in.node, Items: items}
+	in.cost += in.rows * evalCost * float64(len(items))
+	for _, it := range r.Items {
+		in.cost += p.subqueryCost(it.E, in.rows)
+	}
 	return p.filter(in, nil, above)
 }
 
@@ -239,13 +336,11 @@ func (p *planner) other(r bind.Rel) (planned, error) {
 	case *bind.Values:
 		return p.values(r)
 	case *bind.VirtualScan:
-		return planned{node: p.wrap(&exec.VirtualScan{Table: r.Table, Cols: r.Cols, TableOID: r.TableOID, Alias: r.Alias}), rows: 200}, nil
+		return p.done(&exec.VirtualScan{Table: r.Table, Cols: r.Cols, TableOID: r.TableOID, Alias: r.Alias}, 200, 2000), nil
 	case *bind.FuncScan:
 		return p.funcScan(r)
 	case *bind.ProjectSet:
 		return p.projectSet(r)
-	case *bind.Agg:
-		return p.agg(r)
 	case *bind.DistinctRel:
 		return p.distinct(r)
 	case *bind.SetOp:
@@ -257,7 +352,11 @@ func (p *planner) other(r bind.Rel) (planned, error) {
 		if c == nil {
 			return planned{}, fmt.Errorf("plan: WITH query %s is read before it is planned", r.CTE.Name)
 		}
-		return planned{node: p.wrap(&exec.CTEScan{CTE: c, Cols: r.Cols, Work: r.Work}), rows: EstimateRows}, nil
+		rows := p.cteRows[r.CTE]
+		if rows == 0 {
+			rows = EstimateRows
+		}
+		return p.done(&exec.CTEScan{CTE: c, Cols: r.Cols, Work: r.Work}, rows, rows*emitCost), nil
 	case *bind.Window:
 		return p.window(r)
 	case *bind.Insert:
@@ -279,7 +378,7 @@ func (p *planner) values(r *bind.Values) (planned, error) {
 		}
 		n.Rows = append(n.Rows, es)
 	}
-	return planned{node: p.wrap(n), rows: float64(len(r.Rows))}, nil
+	return p.done(n, float64(len(r.Rows)), float64(len(r.Rows))*evalCost), nil
 }
 
 func (p *planner) funcs(fs []bind.TableFunc) ([]exec.Func, error) {
@@ -315,7 +414,7 @@ func exprTypes(es []bind.Expr) []types.T {
 
 func (p *planner) funcScan(r *bind.FuncScan) (planned, error) {
 	fs, err := p.funcs(r.Funcs)
-	return planned{node: p.wrap(&exec.FuncScan{Funcs: fs, Ord: r.Ord}), rows: 100}, err
+	return p.done(&exec.FuncScan{Funcs: fs, Ord: r.Ord}, 100, 100*emitCost), err
 }
 
 func (p *planner) projectSet(r *bind.ProjectSet) (planned, error) {
@@ -324,11 +423,40 @@ func (p *planner) projectSet(r *bind.ProjectSet) (planned, error) {
 		return in, err
 	}
 	fs, err := p.funcs(r.Funcs)
-	return planned{node: p.wrap(&exec.ProjectSet{In: in.node, Funcs: fs}), rows: in.rows * 10}, err
+	return p.done(&exec.ProjectSet{In: in.node, Funcs: fs}, in.rows*10, in.cost+in.rows*10*emitCost), err
 }
 
-func (p *planner) agg(r *bind.Agg) (planned, error) {
-	in, err := p.plan(r.In, nil, nil)
+// aggUnder moves conditions on columns that are grouped by below the aggregation: what they drop
+// would be whole groups.
+func (p *planner) aggUnder(r *bind.Agg, preds []bind.Expr) (planned, error) {
+	var above, below []bind.Expr
+	grouped := bind.Set{}
+	for _, g := range r.Groups {
+		if id, ok := g.E.(*bind.Col); ok && id.ID == g.ID {
+			grouped[g.ID] = struct{}{}
+		}
+	}
+	own := bind.Output(r)
+	for _, e := range preds {
+		refs := bind.Refs(e)
+		down := !isVolatile(e) && !hasSubquery(e) && r.Sets == nil && intersects(refs, grouped)
+		for id := range refs {
+			down = down && (grouped.Has(id) || !own.Has(id))
+		}
+		if down {
+			below = append(below, e)
+		} else {
+			above = append(above, e)
+		}
+	}
+	return p.filtered(r, above, func() (planned, error) { return p.agg(r, below) })
+}
+
+func (p *planner) agg(r *bind.Agg, preds []bind.Expr) (planned, error) {
+	if out, ok, err := p.minMax(r, preds); ok || err != nil {
+		return out, err
+	}
+	in, err := p.plan(r.In, preds, nil)
 	if err != nil {
 		return in, err
 	}
@@ -348,9 +476,9 @@ func (p *planner) agg(r *bind.Agg) (planned, error) {
 	}
 	rows := 1.0
 	if !r.Global {
-		rows = max(in.rows*0.1, 1)
+		rows = p.groups(r.Groups, in.rows)
 	}
-	return planned{node: p.wrap(n), rows: rows}, nil
+	return p.done(n, rows, in.cost+in.rows*(groupCost+evalCost*float64(len(r.Aggs)))), nil
 }
 
 func (p *planner) aggFunc(a *bind.AggCall) (exec.AggFunc, error) {
@@ -369,7 +497,7 @@ func (p *planner) distinct(r *bind.DistinctRel) (planned, error) {
 	if err != nil {
 		return in, err
 	}
-	return planned{node: p.wrap(&exec.Distinct{In: in.node, On: r.On, First: r.First}), rows: max(in.rows*0.5, 1)}, nil
+	return p.done(&exec.Distinct{In: in.node, On: r.On, First: r.First}, max(in.rows*0.5, 1), in.cost+in.rows*groupCost), nil
 }
 
 func (p *planner) setOp(r *bind.SetOp) (planned, error) {
@@ -378,12 +506,13 @@ func (p *planner) setOp(r *bind.SetOp) (planned, error) {
 		return l, err
 	}
 	rr, err := p.plan(r.R, nil, nil)
-	return planned{node: p.wrap(&exec.SetOp{Kind: r.Kind, All: r.All, L: l.node, R: rr.node,
-		LCols: r.LCols, RCols: r.RCols, Cols: r.Cols}), rows: l.rows + rr.rows}, err
+	return p.done(&exec.SetOp{Kind: r.Kind, All: r.All, L: l.node, R: rr.node,
+		LCols: r.LCols, RCols: r.RCols, Cols: r.Cols}, l.rows+rr.rows, l.cost+rr.cost+(l.rows+rr.rows)*emitCost), err
 }
 
 func (p *planner) with(r *bind.With) (planned, error) {
 	n := &exec.With{}
+	cost := 0.0
 	for _, c := range r.CTEs {
 		x := &exec.CTE{State: p.c.States, Name: c.Name, UnionAll: c.UnionAll, RecCols: c.RecCols}
 		p.c.States++
@@ -396,6 +525,8 @@ func (p *planner) with(r *bind.With) (planned, error) {
 			return pl, err
 		}
 		x.Plan = pl.node
+		cost += pl.cost
+		p.cteRows[c] = pl.rows
 		if c.Recursive != nil {
 			if pl, err = p.plan(c.Recursive, nil, nil); err != nil {
 				return pl, err
@@ -409,7 +540,7 @@ func (p *planner) with(r *bind.With) (planned, error) {
 	}
 	in, err := p.plan(r.In, nil, nil)
 	n.In = in.node
-	return planned{node: n, rows: in.rows}, err
+	return planned{node: n, rows: in.rows, cost: cost + in.cost}, err
 }
 
 func (p *planner) lockRows(r *bind.LockRows, preds []bind.Expr, w *wanted) (planned, error) {
@@ -427,7 +558,9 @@ func (p *planner) lockRows(r *bind.LockRows, preds []bind.Expr, w *wanted) (plan
 	}
 	in, err := p.plan(r.In, preds, w)
 	n.In = in.node
-	return planned{node: p.wrap(n), rows: in.rows, ordered: in.ordered}, err
+	out := p.done(n, in.rows, in.cost+in.rows*pointCost)
+	out.ordered = in.ordered
+	return out, err
 }
 
 // lockInScan locks where it reads when every row read is a result: a point look-up.

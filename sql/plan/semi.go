@@ -10,9 +10,15 @@ type semi struct {
 	anti bool
 }
 
+// refs are the registers that it reads of the rows it is joined to.
+func (s *semi) refs() bind.Set { return bind.Refs(s.sub) }
+
 // splitSemi takes the conditions that can be joins out of a list. NOT IN stays a condition: a NULL
 // among its rows makes it NULL, which no anti join says.
-func splitSemi(preds []bind.Expr) (rest []bind.Expr, semis []semi) {
+func (p *planner) splitSemi(preds []bind.Expr) (rest []bind.Expr, semis []semi) {
+	if p.o.Avoid.Rewrites {
+		return preds, nil
+	}
 	for _, e := range preds {
 		anti := false
 		x := e
@@ -49,8 +55,7 @@ func joinable(r bind.Rel) bool {
 }
 
 // semiJoins puts semi and anti joins above an operator.
-func (p *planner) semiJoins(out planned, rel bind.Rel, semis []semi) (planned, error) {
-	lset := bind.Output(rel)
+func (p *planner) semiJoins(out planned, lset bind.Set, semis []semi) (planned, error) {
 	for _, s := range semis {
 		in := joinInput{kind: bind.JoinSemi, l: out, lset: lset}
 		if s.anti {

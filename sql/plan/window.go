@@ -32,5 +32,5 @@ func (p *planner) window(r *bind.Window) (planned, error) {
 		}
 		n.Funcs = append(n.Funcs, f)
 	}
-	return planned{node: p.wrap(n), rows: in.rows}, nil
+	return p.done(n, in.rows, in.cost+sortedCost(in.rows)), nil
 }

@@ -90,6 +90,9 @@ func (s *Sampler) table(c *tablekv.Codec) (*Table, error) {
 	}
 	t := &Table{Rows: float64(s.seen)}
 	for j := range cols {
+		if c.Table.Columns[j].Virtual {
+			continue // not stored: computed by whoever reads it
+		}
 		x := cols[j].column(len(s.kept), s.seen)
 		x.ID, x.TypeOID = c.Table.Columns[j].ID, uint32(c.Table.Columns[j].Type.OID)
 		t.Columns = append(t.Columns, x)
