@@ -3,6 +3,7 @@
 //	cairn demo                         three nodes in one process, to try it
 //	cairn start, cairn init            a real cluster
 //	cairn sql, node, range, cert       talking to a cluster
+//	cairn verify                       proving that it keeps its promises
 //
 // Every command is in a file of its own; what they start is in internal/node.
 package main
@@ -46,6 +47,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newStart(), newStartSingleNode(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newCert(), newVersion())
+	root.AddCommand(newStart(), newStartSingleNode(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newCert(), newVerify(), newVersion())
 	return root
 }
