@@ -84,6 +84,15 @@ simulate: ## simulated clusters under faults; SEED=n replays one
 acceptance: build ## real processes under faults; ACCEPTANCE_ARGS are passed on
 	$(GO) test -timeout 60m -v ./acceptance/... -args $(ACCEPTANCE_ARGS)
 
+.PHONY: chaos
+chaos: build ## hurt a cluster of real processes while clients use it; a page in reports/
+	bin/cairn verify --report reports
+
+.PHONY: verify
+verify: ## the same with a test build, whose clocks and disks can be set off; VERIFY_ARGS are passed on
+	$(GO) build -tags trouble -ldflags "$(LDFLAGS)" -o bin/cairn-trouble ./cmd/cairn
+	bin/cairn-trouble verify --report reports $(VERIFY_ARGS)
+
 .PHONY: test-long
 test-long: test race simulate-hours ## CI's tests, the race detector on everything, many seeds
 	$(MAKE) simulate SEEDS=5000

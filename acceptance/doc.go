@@ -22,7 +22,9 @@
 // The whole package runs in CI with short runs; -long makes them as long as the
 // project's promises are worded (pgbench at scale 10, sixty seconds).
 //
-// Not here: faults between processes (loss, partitions) and of disks in the
-// middle of a write, which package internal/simulation makes by the thousand.
+// Scenarios with one fault and one claim are in this package. Random faults of
+// all kinds under all workloads are package verify's, which is cairn verify as
+// well; README.md has an overview. Not here: faults of disks in the middle of a
+// write, which package internal/simulation makes by the thousand.
 // TRACK_RECORD.md says which test would catch which bug of other databases.
 package acceptance

@@ -168,7 +168,7 @@ func (r *tpcbRun) judgeTables(t *testing.T, via *cluster.Node) int {
 	if !sums.Agree() {
 		t.Errorf("%s: the sums disagree: %+v", via.Name, sums)
 	}
-	unnamed, problems, err := r.bench.Check(ctx, conn)
+	unnamed, problems, err := r.bench.Compare(ctx, conn)
 	if err != nil {
 		t.Errorf("%s: history: %v", via.Name, err)
 	}

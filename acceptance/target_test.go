@@ -61,7 +61,7 @@ func TestTheWorkloadsHoldOnTheTarget(t *testing.T) {
 	if err != nil || !sums.Agree() || sums.Entries != int64(bench.Count(history.OK)) {
 		t.Errorf("%+v, %v, %d acknowledged", sums, err, bench.Count(history.OK))
 	}
-	if unnamed, problems, err := bench.Check(t.Context(), conn); err != nil || unnamed != 0 || len(problems) > 0 {
+	if unnamed, problems, err := bench.Compare(t.Context(), conn); err != nil || unnamed != 0 || len(problems) > 0 {
 		t.Error(unnamed, problems, err)
 	}
 }

@@ -125,3 +125,6 @@ func (c *Cluster) Busiest(via *Node) Range {
 	}
 	return best
 }
+
+// Binary is the path of the binary.
+func (c *Cluster) Binary() string { return c.binary }

@@ -4,25 +4,35 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
+
+	"github.com/cairndb/cairn/acceptance/link"
 )
 
 // Cluster is a set of nodes that belong together.
 type Cluster struct {
-	t      testing.TB
+	t      T
 	binary string
 	// Dir holds stores and logs.
 	Dir   string
 	Nodes []*Node
 	// open says that the test still runs: an end of a process is news.
 	open atomic.Bool
+	// Links are the proxies between nodes, and between clients and nodes, after
+	// Connect; otherwise nil.
+	Links *link.Network
+	mu    struct {
+		sync.Mutex
+		// pids are the running processes.
+		pids map[int]string
+	}
 }
 
 // New prepares nodes without starting them.
-func New(t testing.TB, binary string, count int) *Cluster {
+func New(t T, binary string, count int) *Cluster {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cairn-acceptance-")
 	if err != nil {
@@ -30,6 +40,7 @@ func New(t testing.TB, binary string, count int) *Cluster {
 	}
 	c := &Cluster{t: t, binary: binary, Dir: dir}
 	c.open.Store(true)
+	c.mu.pids = map[int]string{}
 	t.Cleanup(c.close)
 	for i := range count {
 		n := &Node{cluster: c, Name: fmt.Sprintf("n%d", i+1), Store: filepath.Join(dir, fmt.Sprintf("n%d", i+1))}
@@ -42,7 +53,7 @@ func New(t testing.TB, binary string, count int) *Cluster {
 }
 
 // Start starts a new cluster and waits until clients can use every node.
-func Start(t testing.TB, binary string, count int) *Cluster {
+func Start(t T, binary string, count int) *Cluster {
 	t.Helper()
 	c := New(t, binary, count)
 	for _, n := range c.Nodes {
@@ -108,17 +119,16 @@ func (c *Cluster) close() {
 	}
 	for _, n := range c.Nodes {
 		if n.Running() {
-			n.proc.expectEnd()
-			if err := n.proc.signal(syscall.SIGKILL); err != nil {
+			if _, err := n.End(syscall.SIGKILL); err != nil {
 				c.t.Errorf("%s: %v", n.Name, err)
-			}
-			if _, err := n.proc.wait(stopMax); err != nil {
-				c.t.Error(err)
 			}
 		}
 		if n.log != nil {
 			n.log.Close()
 		}
+	}
+	if c.Links != nil {
+		c.Links.Close()
 	}
 	if !c.t.Failed() {
 		os.RemoveAll(c.Dir)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -32,13 +33,19 @@ type Node struct {
 	// Args are added to its command line, Env to its environment.
 	Args, Env []string
 
-	proc *process
-	log  *os.File
+	// front is what stands between it and others, if anything does.
+	front *front
+	proc  atomic.Pointer[process]
+	log   *os.File
 }
 
 // URL is how SQL clients reach the node.
 func (n *Node) URL() string {
-	return fmt.Sprintf("postgres://root@%s/defaultdb?sslmode=disable", n.SQL)
+	addr := n.SQL
+	if n.front != nil {
+		addr = n.front.sql.Addr()
+	}
+	return fmt.Sprintf("postgres://root@%s/defaultdb?sslmode=disable", addr)
 }
 
 // Host and Port are the two halves of the SQL address.
@@ -51,11 +58,22 @@ func (n *Node) Port() string { _, port, _ := strings.Cut(n.SQL, ":"); return por
 func (n *Node) command() []string {
 	var join []string
 	for _, o := range n.cluster.Nodes {
-		join = append(join, o.RPC)
+		join = append(join, o.Told())
 	}
 	args := []string{"start", "--insecure", "--store", n.Store, "--sql-addr", n.SQL,
 		"--rpc-addr", n.RPC, "--http-addr", n.HTTP, "--join", strings.Join(join, ",")}
+	if n.front != nil {
+		args = append(args, "--advertise-host", n.front.host)
+	}
 	return append(args, n.Args...)
+}
+
+// Told is the RPC address that the other nodes are told.
+func (n *Node) Told() string {
+	if n.front == nil {
+		return n.RPC
+	}
+	return n.front.rpc.Addr()
 }
 
 // takePorts gives the node addresses that nobody uses.
@@ -71,29 +89,16 @@ func (n *Node) takePorts() error {
 
 // Launch starts the process without waiting until it is ready.
 func (n *Node) Launch() {
-	t := n.cluster.t
-	t.Helper()
-	if n.proc != nil && !n.proc.ended() {
-		t.Fatalf("%s is running already", n.Name)
+	n.cluster.t.Helper()
+	if err := n.Begin(); err != nil {
+		n.cluster.t.Fatal(err)
 	}
-	if n.log == nil {
-		f, err := os.OpenFile(n.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.log = f
-	}
-	p, err := spawn(n.log, n.Env, n.cluster.binary, n.command()...)
-	if err != nil {
-		t.Fatalf("%s: %v", n.Name, err)
-	}
-	n.proc = p
-	go n.watch(p)
 }
 
 // watch fails the test when the process ends unasked (I3).
 func (n *Node) watch(p *process) {
 	<-p.done
+	n.cluster.forget(p)
 	if !p.endExpected() && n.cluster.open.Load() {
 		n.cluster.t.Errorf("%s ended by itself: %v\n%s", n.Name, p.err, n.LogTail(40))
 	}
@@ -104,20 +109,8 @@ var readyLine = regexp.MustCompile(`^ready: node (\S+) sql=(\S+) rpc=(\S+) http=
 // WaitReady waits for the line that says clients can connect (I2).
 func (n *Node) WaitReady() {
 	n.cluster.t.Helper()
-	limit := time.After(readyMax)
-	for {
-		select {
-		case line, ok := <-n.proc.lines:
-			if m := readyLine.FindStringSubmatch(line); m != nil {
-				n.ID = strings.TrimPrefix(m[1], "n")
-				return
-			}
-			if !ok {
-				n.cluster.t.Fatalf("%s ended before it was ready\n%s", n.Name, n.LogTail(40))
-			}
-		case <-limit:
-			n.cluster.t.Fatalf("%s was not ready within %v\n%s", n.Name, readyMax, n.LogTail(40))
-		}
+	if err := n.AwaitReady(readyMax); err != nil {
+		n.cluster.t.Fatal(err)
 	}
 }
 
@@ -142,9 +135,7 @@ func (n *Node) Move() {
 // Kill9 ends the process without a chance to say anything.
 func (n *Node) Kill9() {
 	n.cluster.t.Helper()
-	n.proc.expectEnd()
-	n.send(syscall.SIGKILL)
-	if _, err := n.proc.wait(stopMax); err != nil {
+	if _, err := n.End(syscall.SIGKILL); err != nil {
 		n.cluster.t.Fatal(err)
 	}
 }
@@ -160,9 +151,7 @@ func (n *Node) Stop() time.Duration {
 	t := n.cluster.t
 	t.Helper()
 	start := time.Now()
-	n.proc.expectEnd()
-	n.send(syscall.SIGTERM)
-	code, err := n.proc.wait(stopMax)
+	code, err := n.End(syscall.SIGTERM)
 	if err != nil {
 		t.Fatalf("%s after SIGTERM: %v\n%s", n.Name, err, n.LogTail(40))
 	}
@@ -174,7 +163,7 @@ func (n *Node) Stop() time.Duration {
 
 func (n *Node) send(sig syscall.Signal) {
 	n.cluster.t.Helper()
-	if err := n.proc.signal(sig); err != nil {
+	if err := n.Signal(sig); err != nil {
 		n.cluster.t.Fatalf("%s: %v: %v", n.Name, sig, err)
 	}
 }
@@ -183,7 +172,7 @@ func (n *Node) send(sig syscall.Signal) {
 // its status.
 func (n *Node) WaitEnd(limit time.Duration) int {
 	n.cluster.t.Helper()
-	code, err := n.proc.wait(limit)
+	code, err := n.proc.Load().wait(limit)
 	if err != nil {
 		n.cluster.t.Fatalf("%s: %v\n%s", n.Name, err, n.LogTail(40))
 	}
@@ -191,15 +180,15 @@ func (n *Node) WaitEnd(limit time.Duration) int {
 }
 
 // ExpectEnd tells the harness that this process may end by itself.
-func (n *Node) ExpectEnd() { n.proc.expectEnd() }
+func (n *Node) ExpectEnd() { n.proc.Load().expectEnd() }
 
 // Running reports whether the process lives, paused or not.
-func (n *Node) Running() bool { return n.proc != nil && !n.proc.ended() }
+func (n *Node) Running() bool { p := n.proc.Load(); return p != nil && !p.ended() }
 
 // CPU returns the processor time the process has used.
 func (n *Node) CPU() time.Duration {
 	n.cluster.t.Helper()
-	d, err := n.proc.cpu()
+	d, err := n.proc.Load().cpu()
 	if err != nil {
 		n.cluster.t.Fatal(err)
 	}

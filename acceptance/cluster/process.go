@@ -155,3 +155,14 @@ func (p *process) cpu() (time.Duration, error) {
 	}
 	return time.Duration(ticks) * clockTick, nil
 }
+
+// state returns the process's state (proc(5)).
+func (p *process) state() string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	state, _, _ := strings.Cut(rest, " ")
+	return state
+}

@@ -22,16 +22,10 @@ type Bank struct {
 
 // Create makes the tables and opens the accounts.
 func (b *Bank) Create(ctx context.Context, conn *pgx.Conn) error {
-	for _, stmt := range []string{
+	return execAll(ctx, conn,
 		"CREATE TABLE bank (id int PRIMARY KEY, balance bigint NOT NULL)",
 		"CREATE TABLE ledger (id bigint PRIMARY KEY, src int NOT NULL, dst int NOT NULL, amount bigint NOT NULL)",
-		fmt.Sprintf("INSERT INTO bank SELECT g, %d FROM generate_series(0, %d) AS g", b.Opening.Balance, b.Opening.Accounts-1),
-	} {
-		if _, err := conn.Exec(ctx, stmt); err != nil {
-			return fmt.Errorf("%s: %w", stmt, err)
-		}
-	}
-	return nil
+		fmt.Sprintf("INSERT INTO bank SELECT g, %d FROM generate_series(0, %d) AS g", b.Opening.Balance, b.Opening.Accounts-1))
 }
 
 // readShare is one read of everything in so many operations.

@@ -34,6 +34,14 @@ type client struct {
 	rng    *rand.Rand
 	conn   *pgx.Conn
 	pulse  *Pulse
+	// began is when the operation it is in began.
+	began time.Time
+	// session is a workload's number for the connection; 0 is a new one.
+	session int
+	// refused counts conflicts in a row.
+	refused int
+	// owner names the rows that only this client uses; 0 is none yet.
+	owner int64
 }
 
 // crew runs clients against every target until ctx ends. Each finishes the
@@ -43,7 +51,7 @@ func crew(ctx context.Context, targets []Target, each int, pulse *Pulse, work fu
 	for i, t := range targets {
 		for j := range each {
 			c := &client{id: history.Client(i*each + j), target: t, pulse: pulse,
-				rng: rand.New(rand.NewPCG(uint64(i), uint64(j)))}
+				rng: rand.New(rand.NewPCG(pulse.Seed^uint64(i), uint64(j)))}
 			wg.Go(func() { c.run(ctx, work) })
 		}
 	}
@@ -57,8 +65,22 @@ func (c *client) run(ctx context.Context, work func(ctx context.Context, c *clie
 			continue
 		}
 		op, cancel := context.WithTimeout(context.Background(), OpMax)
+		c.began = time.Now()
 		work(op, c)
 		cancel()
+		c.backOff()
+	}
+}
+
+// backOffMax is the longest wait after a conflict.
+const backOffMax = 200 * time.Millisecond
+
+// backOff waits after conflicts, the longer the more in a row, as clients must:
+// those far from the data would never win against those near to it.
+func (c *client) backOff() {
+	if c.refused > 0 {
+		most := min(backOffMax, 5*time.Millisecond<<min(c.refused, 10))
+		time.Sleep(time.Duration(c.rng.Int64N(int64(most))))
 	}
 }
 
@@ -71,7 +93,7 @@ func (c *client) connected(ctx context.Context) bool {
 	defer cancel()
 	conn, err := pgx.Connect(attempt, c.target.URL)
 	if err == nil {
-		c.conn = conn
+		c.conn, c.session = conn, 0
 		return true
 	}
 	select {
@@ -92,6 +114,12 @@ func (c *client) hangUp() {
 
 // note tells the pulse how an operation ended.
 func (c *client) note(err error) {
+	c.pulse.done(c, c.began, err)
+	if isConflict(err) {
+		c.refused++
+	} else {
+		c.refused = 0
+	}
 	if err != nil {
 		c.pulse.Error(c.target.Name, err)
 		return

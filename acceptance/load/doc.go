@@ -4,9 +4,7 @@
 //	targets ──▶ crew: k clients each, one connection each, reconnecting
 //	               │ one operation after another until told to stop
 //	               ▼
-//	            TPCB      pgbench's transaction, each marked with a name
-//	            Registers reads, writes, compare-and-set on single rows
-//	            Bank      transfers in transactions, and reads of everything
+//	            a Workload: Registers, Lists, Bank, Sets, … (workload.go lists them)
 //	               │
 //	               ▼
 //	            history (package testkit/history) and Pulse: when each target
@@ -20,5 +18,5 @@
 //	   name                                   every driver
 //
 // Not here: faults (package cluster) and verdicts (package testkit/check, and
-// CheckSums for TPC-B).
+// TPCB.Compare).
 package load

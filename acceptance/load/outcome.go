@@ -15,7 +15,15 @@ const (
 	adminShutdown        = "57P01"
 	crashShutdown        = "57P02"
 	connectionExceptions = "08"
+	serializationFailure = "40001"
+	deadlock             = "40P01"
 )
+
+// isConflict reports whether an error says: again, later.
+func isConflict(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && (pe.Code == serializationFailure || pe.Code == deadlock)
+}
 
 // commitOutcome says what an error of a COMMIT, or of a statement that is its
 // own transaction, tells about its effects (I1). An error with a SQLSTATE is

@@ -6,15 +6,56 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cairndb/cairn/internal/testkit/history"
 )
 
 // Pulse watches how long each target goes without an answer to anybody, and
 // counts answers and errors.
 type Pulse struct {
-	mu struct {
+	// Seed is what clients draw from.
+	Seed  uint64
+	start time.Time
+	mu    struct {
 		sync.Mutex
-		beats  map[string]*beat
-		errors map[string]int
+		beats   map[string]*beat
+		errors  map[string]int
+		samples []Sample
+	}
+}
+
+// Sample is one operation of a client: when it began, how long it took, and the
+// kind of its error, empty for none.
+type Sample struct {
+	Client   history.Client
+	Target   string
+	At, Took time.Duration
+	Error    string
+}
+
+// samplesMax bounds what is kept for pictures.
+const samplesMax = 1 << 20
+
+// Samples returns the operations so far, times since the start of the pulse.
+func (p *Pulse) Samples() []Sample {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]Sample(nil), p.mu.samples...)
+}
+
+// Start is when the pulse began.
+func (p *Pulse) Start() time.Time { return p.start }
+
+// done notes an operation that began at a time and has just ended.
+func (p *Pulse) done(c *client, began time.Time, err error) {
+	s := Sample{Client: c.id, Target: c.target.Name, At: began.Sub(p.start), Took: time.Since(began)}
+	if err != nil {
+		s.Error = errorKind(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.mu.samples) < samplesMax {
+		p.mu.samples = append(p.mu.samples, s)
 	}
 }
 
@@ -27,7 +68,7 @@ type beat struct {
 
 // NewPulse starts watching the targets.
 func NewPulse(targets []Target) *Pulse {
-	p := &Pulse{}
+	p := &Pulse{start: time.Now()}
 	p.mu.beats, p.mu.errors = map[string]*beat{}, map[string]int{}
 	for _, t := range targets {
 		p.mu.beats[t.Name] = &beat{last: time.Now()}

@@ -14,14 +14,19 @@ import (
 
 // Registers reads and writes single rows, each statement its own transaction.
 type Registers struct {
+	// Keys are in use at a time. After registerUses operations on each they are
+	// left for others, to keep the search for an order short.
 	Keys    int
 	Log     history.Log[history.RegisterOp]
 	counter history.Counter
 	values  atomic.Int64
+	begun   atomic.Int64
 	// last holds for each key the value last seen or written, so that
 	// compare-and-set has a chance.
 	last sync.Map
 }
+
+const registerUses = 150
 
 // Create makes the table.
 func (r *Registers) Create(ctx context.Context, conn *pgx.Conn) error {
@@ -50,7 +55,7 @@ func (r *Registers) Run(ctx context.Context, targets []Target, each int, pulse *
 // statement.
 func (r *Registers) choose(c *client) history.RegisterOp {
 	op := history.RegisterOp{Op: history.Op{Client: c.id, Where: c.where()},
-		Key: history.Key(strconv.Itoa(c.rng.IntN(r.Keys)))}
+		Key: history.Key(strconv.Itoa(r.generation()*r.Keys + c.rng.IntN(r.Keys)))}
 	switch c.rng.IntN(4) {
 	case 0:
 		op.Kind, op.Value = history.Write, history.Value(r.values.Add(1))
@@ -63,6 +68,9 @@ func (r *Registers) choose(c *client) history.RegisterOp {
 	}
 	return op
 }
+
+// generation counts how often the keys were changed.
+func (r *Registers) generation() int { return int(r.begun.Add(1)) / (registerUses * r.Keys) }
 
 func (r *Registers) remember(op *history.RegisterOp) {
 	changed := op.Kind != history.CompareAndSet || op.Swapped

@@ -22,12 +22,45 @@ const (
 // to have happened or not.
 type TPCB struct {
 	Scale int
-	mu    struct {
+	// Accounts for each unit of Scale, if not pgbench's.
+	Accounts int
+	mu       struct {
 		sync.Mutex
 		outcomes map[string]history.Outcome
 		// stories says for each that was not acknowledged when and why.
 		stories map[string]string
+		// problems are what Final found.
+		problems []string
 	}
+}
+
+func (b *TPCB) accounts() int {
+	if b.Accounts > 0 {
+		return b.Accounts * b.Scale
+	}
+	return accountsPerScale * b.Scale
+}
+
+// Create makes pgbench's tables, as pgbench -i does.
+func (b *TPCB) Create(ctx context.Context, conn *pgx.Conn) error {
+	return execAll(ctx, conn,
+		"CREATE TABLE pgbench_history (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22))",
+		"CREATE TABLE pgbench_tellers (tid int PRIMARY KEY, bid int, tbalance int, filler char(84))",
+		"CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))",
+		"CREATE TABLE pgbench_branches (bid int PRIMARY KEY, bbalance int, filler char(88))",
+		fmt.Sprintf("INSERT INTO pgbench_branches SELECT g, 0 FROM generate_series(1, %d) AS g", b.Scale),
+		fmt.Sprintf("INSERT INTO pgbench_tellers SELECT g, (g-1)/%d+1, 0 FROM generate_series(1, %d) AS g", tellersPerScale, tellersPerScale*b.Scale),
+		fmt.Sprintf("INSERT INTO pgbench_accounts SELECT g, (g-1)/%d+1, 0 FROM generate_series(1, %d) AS g", b.accounts()/b.Scale, b.accounts()))
+}
+
+// execAll runs statements one after the other.
+func execAll(ctx context.Context, conn *pgx.Conn, stmts ...string) error {
+	for _, stmt := range stmts {
+		if _, err := conn.Exec(ctx, stmt); err != nil {
+			return fmt.Errorf("%s: %w", stmt, err)
+		}
+	}
+	return nil
 }
 
 // Run works on every target with so many clients until ctx ends.
@@ -56,7 +89,7 @@ func (b *TPCB) Run(ctx context.Context, targets []Target, each int, pulse *Pulse
 
 // transaction is pgbench's "TPC-B (sort of)".
 func (b *TPCB) transaction(ctx context.Context, c *client, name string) (history.Outcome, error) {
-	aid := c.rng.IntN(accountsPerScale*b.Scale) + 1
+	aid := c.rng.IntN(b.accounts()) + 1
 	tid := c.rng.IntN(tellersPerScale*b.Scale) + 1
 	bid := c.rng.IntN(b.Scale) + 1
 	delta := c.rng.IntN(10_001) - 5000
@@ -105,10 +138,10 @@ func (b *TPCB) Count(o history.Outcome) int {
 	return n
 }
 
-// Check compares the history table with what clients were told (doc.go of
+// Compare compares the history table with what clients were told (doc.go of
 // acceptance, I1 and I2). Entries without a name are pgbench's own; it returns
 // how many there are.
-func (b *TPCB) Check(ctx context.Context, conn *pgx.Conn) (unnamed int, problems []string, err error) {
+func (b *TPCB) Compare(ctx context.Context, conn *pgx.Conn) (unnamed int, problems []string, err error) {
 	rows, err := conn.Query(ctx, "SELECT filler FROM pgbench_history")
 	if err != nil {
 		return 0, nil, err

@@ -4,6 +4,7 @@
 //	cairn start, cairn init            a real cluster
 //	cairn sql, node, range, cert       talking to a cluster
 //	cairn workload                     a benchmark's data and queries
+//	cairn verify                       proving that it keeps its promises
 //
 // Every command is in a file of its own; what they start is in internal/node.
 package main
@@ -47,6 +48,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newStart(), newStartSingleNode(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newCert(), newWorkload(), newVersion())
+	root.AddCommand(newStart(), newStartSingleNode(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newCert(), newWorkload(), newVerify(), newVersion())
 	return root
 }

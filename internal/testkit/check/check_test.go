@@ -68,6 +68,65 @@ func TestMutex(t *testing.T) {
 	})
 }
 
+func TestSets(t *testing.T) {
+	each(t, "sets", func(text string) (*Violation, error) {
+		ops, err := history.ParseSets(text)
+		rules := SetRules{Sessions: strings.Contains(text, "# sessions"), RealTime: strings.Contains(text, "# real time")}
+		return Sets(rules, ops), err
+	})
+}
+
+func TestMonotonic(t *testing.T) {
+	each(t, "monotonic", func(text string) (*Violation, error) {
+		ops, err := history.ParseSets(text)
+		return Monotonic(ops), err
+	})
+}
+
+func TestQueue(t *testing.T) {
+	each(t, "queue", func(text string) (*Violation, error) {
+		ops, err := history.ParseQueue(text)
+		return Queue(ops), err
+	})
+}
+
+func TestPairs(t *testing.T) {
+	each(t, "pairs", func(text string) (*Violation, error) {
+		ops, err := history.ParsePairs(text)
+		return Pairs(ops), err
+	})
+}
+
+func TestModel(t *testing.T) {
+	each(t, "model", func(text string) (*Violation, error) {
+		txns, err := history.ParseModel(text)
+		return Model(txns), err
+	})
+}
+
+func TestIndex(t *testing.T) {
+	good := history.IndexRead{Index: "i", Rows: 3}
+	bad := history.IndexRead{Index: "i", Rows: 3, OnlyTable: []string{"(1,2)"}}
+	unread := bad
+	unread.Outcome = history.Fail
+	if v := Index([]history.IndexRead{good, unread}); v != nil {
+		t.Error(v)
+	}
+	if v := Index([]history.IndexRead{good, bad}); v == nil || v.Anomaly != IndexMismatch {
+		t.Error(v)
+	}
+}
+
+func TestReversedCountsReads(t *testing.T) {
+	ops, err := history.ParseSets("1 1 2 ok: add x 1\n2 3 4 ok: add x 2\n3 0 5 ok: read x [2]\n4 0 6 ok: read x [2]\n5 7 8 ok: read x [1 2]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := Reversed(ops); n != 2 {
+		t.Error(n)
+	}
+}
+
 func TestRegisters(t *testing.T) {
 	each(t, "register", func(text string) (*Violation, error) {
 		ops, err := history.ParseRegisters(text)

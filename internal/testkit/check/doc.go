@@ -8,6 +8,14 @@
 //	                            acknowledged is read
 //	[]KVTxn      ─▶ KV          every read and write is what the versions kept
 //	  + []Version               by the database say at the commit timestamp
+//	[]SetOp      ─▶ Sets        what was acknowledged is in every later read;
+//	                            sessions, or all, in order; counters agree
+//	             ─▶ Monotonic   max+1 gives each its own, in order
+//	[]PairOp     ─▶ Pairs       of two inserts that each exclude the other, one
+//	[]QueueOp    ─▶ Queue       everything is taken once, or left
+//	[]ModelTxn   ─▶ Model       a client alone finds what it wrote, savepoints too
+//	[]Hold       ─▶ Mutex       one holder at a time
+//	[]IndexRead  ─▶ Index       an index has the rows of its table
 //
 // A checker knows nothing of the product. It answers a *Violation that names
 // the anomaly and tells the shortest story that shows it, or nil.
@@ -29,5 +37,5 @@
 // limit, and reaching it is an error and not a pass.
 //
 // Not here: how histories come to be (package workload of the product, or the
-// acceptance suite), and isolation levels below serializable.
+// acceptance suite).
 package check

@@ -22,6 +22,13 @@ const (
 	WrongRead  Anomaly = "read that no version explains"
 	TwoHolders Anomaly = "two holders of one lock"
 
+	CausalReverse Anomaly = "causal reverse"
+	SessionOrder  Anomaly = "session out of order"
+	CountMismatch Anomaly = "counter and entries disagree"
+	LostUpdate    Anomaly = "lost update"
+	TakenTwice    Anomaly = "taken twice"
+	IndexMismatch Anomaly = "index and table disagree"
+
 	Internal          Anomaly = "internal inconsistency"
 	GarbageRead       Anomaly = "garbage read"
 	DuplicateAppend   Anomaly = "duplicate append"

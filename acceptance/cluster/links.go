@@ -1,0 +1,69 @@
+package cluster
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/cairndb/cairn/acceptance/link"
+)
+
+// Clients is the party that all connections belong to which no node makes.
+const Clients = "clients"
+
+// front is the proxies before a node: what others are told of it.
+type front struct {
+	host     string
+	rpc, sql *link.Listener
+}
+
+// Connect puts proxies before all nodes, so that links can be shaped. It comes
+// before the nodes are started. Each node gets a loopback address of its own, at
+// which a proxy listens on the node's ports; Linux has all of 127.0.0.0/8.
+func (c *Cluster) Connect() error {
+	c.Links = link.New(c.owner)
+	for i, n := range c.Nodes {
+		f := &front{host: fmt.Sprintf("127.0.1.%d", i+1)}
+		for _, l := range []struct {
+			to   string
+			have **link.Listener
+		}{{n.RPC, &f.rpc}, {n.SQL, &f.sql}} {
+			_, port, err := net.SplitHostPort(l.to)
+			if err != nil {
+				return err
+			}
+			if *l.have, err = c.Links.Listen(net.JoinHostPort(f.host, port), n.Name, l.to); err != nil {
+				return err
+			}
+		}
+		n.front = f
+	}
+	return nil
+}
+
+// remember and forget keep the list of running processes.
+func (c *Cluster) remember(p *process, name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.pids[p.cmd.Process.Pid] = name
+}
+
+func (c *Cluster) forget(p *process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.mu.pids, p.cmd.Process.Pid)
+}
+
+// owner says which node a connection comes from.
+func (c *Cluster) owner(remote, local net.Addr) string {
+	c.mu.Lock()
+	pids := make([]int, 0, len(c.mu.pids))
+	names := map[int]string{}
+	for pid, name := range c.mu.pids {
+		pids, names[pid] = append(pids, pid), name
+	}
+	c.mu.Unlock()
+	if pid := link.OwnerAmong(remote, local, pids); pid != 0 {
+		return names[pid]
+	}
+	return Clients
+}

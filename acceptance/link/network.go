@@ -1,0 +1,212 @@
+package link
+
+import (
+	"fmt"
+	"net"
+	"sync"
+)
+
+// Network is the proxies between some parties, and the shape of each way.
+type Network struct {
+	// owner names the party whose connection comes from an address.
+	owner func(remote, local net.Addr) string
+	mu    struct {
+		sync.Mutex
+		ways      map[Way]*direction
+		conns     map[*conn]bool
+		listeners map[string]*Listener
+		closed    bool
+	}
+	wg sync.WaitGroup
+}
+
+// New returns a network without listeners. The owner of a connection is asked
+// for once, when it comes in.
+func New(owner func(remote, local net.Addr) string) *Network {
+	n := &Network{owner: owner}
+	n.mu.ways, n.mu.conns, n.mu.listeners = map[Way]*direction{}, map[*conn]bool{}, map[string]*Listener{}
+	return n
+}
+
+// Listener is an address at which a party is reached.
+type Listener struct {
+	l  net.Listener
+	mu struct {
+		sync.Mutex
+		party, backend string
+	}
+}
+
+// Listen takes connections at addr, which lead to the party at backend.
+func (n *Network) Listen(addr, party, backend string) (*Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	x := &Listener{l: l}
+	x.mu.party, x.mu.backend = party, backend
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.mu.closed || n.mu.listeners[addr] != nil {
+		l.Close()
+		return nil, fmt.Errorf("the network is closed, or %s is taken", addr)
+	}
+	n.mu.listeners[addr] = x
+	n.wg.Go(func() { n.serve(x) })
+	return x, nil
+}
+
+// Addr is where it listens.
+func (x *Listener) Addr() string { return x.l.Addr().String() }
+
+// Lead changes where connections lead that are made from now on.
+func (x *Listener) Lead(party, backend string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.mu.party, x.mu.backend = party, backend
+}
+
+func (x *Listener) leads() (party, backend string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.mu.party, x.mu.backend
+}
+
+func (n *Network) serve(x *Listener) {
+	for {
+		near, err := x.l.Accept()
+		if err != nil {
+			return
+		}
+		n.wg.Go(func() { n.connect(x, near) })
+	}
+}
+
+// connect makes the other half of a connection, and joins them.
+func (n *Network) connect(x *Listener, near net.Conn) {
+	party, backend := x.leads()
+	c := &conn{way: Way{n.owner(near.RemoteAddr(), near.LocalAddr()), party}, near: near, done: make(chan struct{})}
+	if !n.add(c) {
+		near.Close()
+		return
+	}
+	defer n.remove(c)
+	defer c.end()
+	there, back := n.way(c.way), n.way(Way{c.way.To, c.way.From})
+	// Neither the call nor its answer passes a cut.
+	there.open(c.done, refused)
+	back.open(c.done, refused)
+	far, err := net.DialTimeout("tcp", backend, dialMax)
+	if err != nil {
+		return
+	}
+	if !c.joined(far) {
+		far.Close()
+		return
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { c.pipe(there, near, far) })
+	wg.Go(func() { c.pipe(back, far, near) })
+	wg.Wait()
+}
+
+func (n *Network) add(c *conn) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.mu.closed {
+		return false
+	}
+	n.mu.conns[c] = true
+	return true
+}
+
+func (n *Network) remove(c *conn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.mu.conns, c)
+}
+
+func (n *Network) way(w Way) *direction {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := n.mu.ways[w]
+	if d == nil {
+		d = newDirection()
+		n.mu.ways[w] = d
+	}
+	return d
+}
+
+// Shape changes the ways given, for connections that exist as well.
+func (n *Network) Shape(s Shape, ways ...Way) {
+	for _, w := range ways {
+		n.way(w).set(s)
+	}
+}
+
+// Break breaks the connections between two parties, whoever called.
+func (n *Network) Break(ways ...Way) int {
+	broken := 0
+	for _, c := range n.conns() {
+		for _, w := range ways {
+			if c.way == w || c.way == (Way{w.To, w.From}) {
+				c.end()
+				broken++
+				break
+			}
+		}
+	}
+	return broken
+}
+
+func (n *Network) conns() []*conn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []*conn
+	for c := range n.mu.conns {
+		out = append(out, c)
+	}
+	return out
+}
+
+// Measure returns a function that says what the ways have done since (I3).
+func (n *Network) Measure(ways ...Way) func() Counts {
+	before := make([]Counts, len(ways))
+	for i, w := range ways {
+		before[i] = n.way(w).counts()
+	}
+	return func() Counts {
+		var sum Counts
+		for i, w := range ways {
+			sum = sum.plus(n.way(w).counts().minus(before[i]))
+		}
+		return sum
+	}
+}
+
+// Heal lets everything pass.
+func (n *Network) Heal() {
+	n.mu.Lock()
+	ways := make([]*direction, 0, len(n.mu.ways))
+	for _, d := range n.mu.ways {
+		ways = append(ways, d)
+	}
+	n.mu.Unlock()
+	for _, d := range ways {
+		d.set(Shape{})
+	}
+}
+
+// Close ends listeners and connections, and waits for them.
+func (n *Network) Close() {
+	n.mu.Lock()
+	n.mu.closed = true
+	for _, x := range n.mu.listeners {
+		x.l.Close()
+	}
+	n.mu.Unlock()
+	for _, c := range n.conns() {
+		c.end()
+	}
+	n.wg.Wait()
+}

@@ -1,0 +1,93 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cairndb/cairn/acceptance/load"
+	"github.com/cairndb/cairn/acceptance/nemesis"
+)
+
+// Options are what to run.
+type Options struct {
+	// Binary is what the nodes run; Nodes how many. With URLs a cluster that
+	// runs already is verified instead, and not hurt.
+	Binary string
+	Nodes  int
+	URLs   []string
+	// NodeArgs and NodeEnv are added to each node's command line and environment.
+	NodeArgs, NodeEnv []string
+	// Trouble says that the binary is a test build (cmd/cairn/trouble.go).
+	Trouble bool
+	// Workloads by name; none is all. Nemeses as nemesis.Named reads them.
+	Workloads []string
+	Nemeses   string
+	// Safety is how long nemeses strike; Liveness how soon all must be well
+	// again.
+	Safety, Liveness time.Duration
+	// Clients for each workload and node.
+	Clients int
+	Seed    uint64
+	// Say is told what happens.
+	Say func(format string, args ...any)
+}
+
+// Defaults of Options.
+const (
+	SafetyDefault   = 20 * time.Second
+	LivenessDefault = 45 * time.Second
+	nodesDefault    = 3
+)
+
+// fill puts in the defaults, and resolves the names.
+func (o *Options) fill() (specs []load.Spec, nemeses []nemesis.Nemesis, err error) {
+	if o.Safety == 0 {
+		o.Safety = SafetyDefault
+	}
+	if o.Liveness == 0 {
+		o.Liveness = LivenessDefault
+	}
+	if o.Nodes == 0 {
+		o.Nodes = nodesDefault
+	}
+	if o.Clients == 0 {
+		o.Clients = 1
+	}
+	if o.Seed == 0 {
+		o.Seed = uint64(time.Now().UnixNano())
+	}
+	if o.Say == nil {
+		o.Say = func(string, ...any) {}
+	}
+	if len(o.Workloads) == 0 {
+		specs = load.Specs()
+	}
+	for _, name := range o.Workloads {
+		s, err := load.SpecNamed(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		specs = append(specs, s)
+	}
+	if nemeses, err = nemesis.Named(o.Nemeses); err != nil {
+		return nil, nil, err
+	}
+	if len(o.URLs) > 0 && len(nemeses) > 0 {
+		return nil, nil, fmt.Errorf("nemesis %s: a cluster that is not ours is not hurt", o.Nemeses)
+	}
+	return specs, nemeses, nil
+}
+
+// title names the run.
+func (o *Options) title() string {
+	w := "all workloads"
+	if len(o.Workloads) > 0 {
+		w = strings.Join(o.Workloads, ", ")
+	}
+	n := o.Nemeses
+	if n == "" {
+		n = "none"
+	}
+	return fmt.Sprintf("%s × %s", w, n)
+}
