@@ -56,7 +56,7 @@ func (b *binder) expr(sc *scope, n *pg.Node) Expr {
 	case *pg.Node_SetToDefault:
 		return &Default{Pos: x.SetToDefault.Location}
 	case *pg.Node_GroupingFunc:
-		b.unsupported(x.GroupingFunc.Location, "GROUPING")
+		return b.grouping(sc, x.GroupingFunc)
 	case *pg.Node_NamedArgExpr:
 		b.unsupported(x.NamedArgExpr.Location, "a named argument")
 	case *pg.Node_CurrentOfExpr:

@@ -112,6 +112,8 @@ func Inputs(r Rel) []Rel {
 		return []Rel{r.L, r.R}
 	case *Agg:
 		return []Rel{r.In}
+	case *GroupingSets:
+		return []Rel{r.In}
 	case *Sort:
 		return []Rel{r.In}
 	case *Limit:
@@ -167,6 +169,8 @@ func RelExprs(r Rel) []Expr {
 		if r.On != nil {
 			out = append(out, r.On)
 		}
+	case *GroupingSets:
+		out = itemExprs(r.Items)
 	case *Agg:
 		out = itemExprs(r.Groups)
 		for _, a := range r.Aggs {
@@ -319,6 +323,12 @@ func Defines(r Rel, on func(ColID)) {
 	case *Project:
 		for _, i := range r.Items {
 			on(i.ID)
+		}
+	case *GroupingSets:
+		defineItems(r.Items, on)
+		on(r.SetID)
+		for _, g := range r.Bits {
+			on(g.ID)
 		}
 	case *Agg:
 		for _, g := range r.Groups {

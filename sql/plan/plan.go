@@ -341,6 +341,8 @@ func (p *planner) other(r bind.Rel) (planned, error) {
 		return p.funcScan(r)
 	case *bind.ProjectSet:
 		return p.projectSet(r)
+	case *bind.GroupingSets:
+		return p.groupingSets(r)
 	case *bind.DistinctRel:
 		return p.distinct(r)
 	case *bind.SetOp:
@@ -461,6 +463,9 @@ func (p *planner) agg(r *bind.Agg, preds []bind.Expr) (planned, error) {
 		return in, err
 	}
 	n := &exec.Agg{In: in.node, Global: r.Global}
+	if r.Sets != nil {
+		n.Always = emptySets(r.Sets, r.Groups)
+	}
 	if n.Groups, err = p.items(r.Groups); err != nil {
 		return in, err
 	}
