@@ -178,6 +178,7 @@ func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos 
 		if col := sc.lookup(table, pos); col != nil && schemaName == "" && col.t.OID == types.OIDRecord {
 			b.unsupported(pos, "field selection from column %q", table)
 		}
+		sc.refuseBarred(table, pos)
 		b.failf(pos, sqlerr.UndefinedTable, "missing FROM-clause entry for table \"%s\"", table)
 	}
 	col := t.col(name)

@@ -156,7 +156,6 @@ SELECT unnest(ARRAY[1, 2]), unnest(ARRAY['x', 'y', 'z']);
 SELECT s.id FROM (SELECT id FROM a) s ORDER BY id;
 -- differs everything: the alias may be left out since PostgreSQL 16
 SELECT id FROM (SELECT id FROM a);
--- differs everything: not there yet: TABLESAMPLE is not supported
 SELECT * FROM a TABLESAMPLE SYSTEM (100);
 TABLE b;
 SELECT * FROM a WHERE n = (SELECT max(n) FROM a);
