@@ -60,4 +60,3 @@ func (s *Scan) keyRefs(on func(ColID)) {
 		on(s.Base + ColID(s.Table.ColumnOrdinal(k.ID)))
 	}
 }
-
