@@ -29,5 +29,5 @@ func (p *planner) merge(r *bind.Merge) (planned, error) {
 		}
 		n.Actions = append(n.Actions, x)
 	}
-	return planned{node: p.wrap(n), rows: in.rows}, nil
+	return p.done(n, in.rows, in.cost+in.rows*pointCost), nil
 }

@@ -17,9 +17,11 @@ func (p *planner) sample(r *bind.Sample, preds []bind.Expr, w *wanted) (planned,
 	if n.Seed, err = p.c.Compile(r.Seed); err != nil {
 		return in, err
 	}
-	in.node = p.wrap(n)
+	rows := in.rows
 	if c, ok := r.Percent.(*bind.Const); ok && !c.D.IsNull() {
-		in.rows = max(in.rows*c.D.Float()/100, 1)
+		rows = max(rows*c.D.Float()/100, 1)
 	}
-	return in, nil
+	out := p.done(n, rows, in.cost+in.rows*evalCost)
+	out.ordered = in.ordered
+	return out, nil
 }
