@@ -112,7 +112,7 @@ func (s *Session) allowed(st *bind.Stmt) error {
 	if !s.tx.readOnly || !st.Writes {
 		return nil
 	}
-	name := [...]string{"SELECT FOR UPDATE", "INSERT", "UPDATE", "DELETE"}[st.Kind]
+	name := [...]string{"SELECT FOR UPDATE", "INSERT", "UPDATE", "DELETE", "MERGE"}[st.Kind]
 	return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot execute %s in a read-only transaction", name)
 }
 
@@ -184,6 +184,8 @@ func (po *portal) tag() string {
 		return fmt.Sprintf("UPDATE %d", po.run.Affected)
 	case bind.KindDelete:
 		return fmt.Sprintf("DELETE %d", po.run.Affected)
+	case bind.KindMerge:
+		return fmt.Sprintf("MERGE %d", po.run.Affected)
 	}
 	return fmt.Sprintf("SELECT %d", po.rows)
 }

@@ -55,7 +55,7 @@ func planned(n *pg.Node) bool {
 	switch x := n.Node.(type) {
 	case *pg.Node_SelectStmt:
 		return x.SelectStmt.IntoClause == nil
-	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt:
+	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
 		return true
 	}
 	return false

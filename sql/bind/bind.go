@@ -33,6 +33,7 @@ const (
 	KindInsert
 	KindUpdate
 	KindDelete
+	KindMerge
 )
 
 // ResultCol is a column of the result.
@@ -88,6 +89,8 @@ type binder struct {
 	// needs: see Stmt. asOwner is the owner of the view that is being bound.
 	needs   []*Need
 	asOwner string
+	// cteAt is where the WITH query stands that is being bound and changes something.
+	cteAt int32
 	// schemaAt is where the relation that is being bound was named with its schema, -1 if it was not.
 	schemaAt int32
 }
@@ -179,6 +182,8 @@ func (b *binder) statement(n *pg.Node) *Stmt {
 		return b.updateStmt(s.UpdateStmt)
 	case *pg.Node_DeleteStmt:
 		return b.deleteStmt(s.DeleteStmt)
+	case *pg.Node_MergeStmt:
+		return b.mergeStmt(s.MergeStmt)
 	}
 	fail(sqlerr.Unsupported("this statement"))
 	return nil

@@ -56,7 +56,7 @@ func (b *binder) expr(sc *scope, n *pg.Node) Expr {
 	case *pg.Node_SetToDefault:
 		return &Default{Pos: x.SetToDefault.Location}
 	case *pg.Node_GroupingFunc:
-		b.unsupported(x.GroupingFunc.Location, "GROUPING")
+		return b.grouping(sc, x.GroupingFunc)
 	case *pg.Node_NamedArgExpr:
 		b.unsupported(x.NamedArgExpr.Location, "a named argument")
 	case *pg.Node_CurrentOfExpr:
@@ -178,6 +178,7 @@ func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos 
 		if col := sc.lookup(table, pos); col != nil && schemaName == "" && col.t.OID == types.OIDRecord {
 			b.unsupported(pos, "field selection from column %q", table)
 		}
+		sc.refuseBarred(table, pos)
 		b.failf(pos, sqlerr.UndefinedTable, "missing FROM-clause entry for table \"%s\"", table)
 	}
 	col := t.col(name)

@@ -77,6 +77,8 @@ func (f *formatter) text(e Expr) string {
 		return fmt.Sprintf("(%s).f%d", f.text(e.E), e.Idx+1)
 	case *Subquery:
 		return f.subquery(e)
+	case *Grouping:
+		return "GROUPING(" + f.list(e.Args, ", ") + ")"
 	}
 	return "?"
 }

@@ -43,7 +43,7 @@ func (b *binder) fromItem(sc *scope, n *pg.Node) Rel {
 	case *pg.Node_JoinExpr:
 		return b.join(sc, x.JoinExpr)
 	case *pg.Node_RangeTableSample:
-		b.unsupported(-1, "TABLESAMPLE")
+		return b.tableSample(sc, x.RangeTableSample)
 	}
 	b.unsupported(-1, "this FROM item")
 	return nil
@@ -553,6 +553,7 @@ func (b *binder) nameCTE(cte *CTE, c *pg.CommonTableExpr) {
 }
 
 func (b *binder) modifyingCTE(sc *scope, cte *CTE, c *pg.CommonTableExpr) {
+	b.cteAt = c.Location
 	st := b.modifying(sc, c.Ctequery)
 	cte.Rel, cte.Modifies = st.Rel, true
 	for _, r := range st.Cols {

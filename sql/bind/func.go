@@ -130,7 +130,9 @@ func (b *binder) tableFunc(m builtins.Match, args []Expr) TableFunc {
 type aggState struct {
 	calls []AggCall
 	keys  map[string]ColID
-	pre   []Item // computed below the aggregation, for ORDER BY inside calls
+	// grouping says that GROUPING is called.
+	grouping bool
+	pre      []Item // computed below the aggregation, for ORDER BY inside calls
 }
 
 func (b *binder) aggregate(sc *scope, name string, fc *pg.FuncCall) Expr {

@@ -6,22 +6,8 @@ import (
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
-// groupExprs binds GROUP BY: a position, a column of FROM, an output name, or an expression.
-func (st *selectState) groupExprs() []Expr {
-	b := st.b
-	var out []Expr
-	for _, n := range st.s.GroupClause {
-		if g := n.GetGroupingSet(); g != nil {
-			if g.Kind == pg.GroupingSetKind_GROUPING_SET_EMPTY {
-				continue
-			}
-			b.unsupported(g.Location, "GROUPING SETS, ROLLUP or CUBE")
-		}
-		out = append(out, st.groupExpr(n))
-	}
-	return out
-}
-
+// groupExpr binds an expression of GROUP BY: a position, a column of FROM, an output name, or any
+// other.
 func (st *selectState) groupExpr(n *pg.Node) Expr {
 	b := st.b
 	if at, ok := st.position(n, "GROUP BY"); ok {
@@ -53,16 +39,20 @@ func (st *selectState) noAggregates(e Expr, pos int32) Expr {
 // group puts the aggregation into the tree, and makes the expressions above it refer to its
 // results.
 func (st *selectState) group() {
-	if len(st.agg.calls) == 0 && len(st.s.GroupClause) == 0 && st.having == nil {
+	if len(st.agg.calls) == 0 && len(st.s.GroupClause) == 0 && st.having == nil && !st.agg.grouping {
 		return
 	}
-	a := &Agg{In: st.rel, Aggs: nil, Global: len(st.groups) == 0}
+	a := &Agg{In: st.rel, Aggs: nil, Global: len(st.groups) == 0 && st.sets == nil}
 	if len(st.agg.pre) > 0 {
 		a.In = &Project{In: st.rel, Items: st.agg.pre}
 	}
 	u := &ungrouper{st: st, a: a, byKey: map[string]ColID{}}
-	for _, g := range st.groups {
-		u.add(g)
+	if st.sets != nil {
+		u.expand()
+	} else {
+		for _, g := range st.groups {
+			u.add(g)
+		}
 	}
 	for i := range st.targets {
 		st.targets[i].e = u.rewrite(st.targets[i].e)
@@ -94,6 +84,7 @@ type ungrouper struct {
 	st    *selectState
 	a     *Agg
 	byKey map[string]ColID
+	sets  *GroupingSets
 }
 
 func (u *ungrouper) add(e Expr) ColID {
@@ -114,8 +105,11 @@ func (u *ungrouper) add(e Expr) ColID {
 
 func (u *ungrouper) rewrite(e Expr) Expr {
 	return Rewrite(e, func(x Expr) Expr {
-		if _, ok := x.(*Const); ok {
+		if _, ok := x.(*Const); ok && u.sets == nil {
 			return x
+		}
+		if g, ok := x.(*Grouping); ok {
+			return u.groupingCall(g)
 		}
 		if id, ok := u.byKey[key(x)]; ok {
 			return &Col{ID: id, T: x.Type(), Name: Format(x), Pos: -1}
@@ -144,7 +138,7 @@ func (u *ungrouper) checkColumn(c *Col) {
 // dependent says that the column's table is grouped by its whole primary key.
 func (u *ungrouper) dependent(c *Col) bool {
 	sc := u.st.sc.columnOf(c)
-	if sc == nil || sc.table == nil || sc.table.desc == nil || sc.table.desc.HasRowID() {
+	if u.sets != nil || sc == nil || sc.table == nil || sc.table.desc == nil || sc.table.desc.HasRowID() {
 		return false
 	}
 	for _, k := range sc.table.desc.Primary.Columns {

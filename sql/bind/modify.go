@@ -22,6 +22,8 @@ func (b *binder) modifying(sc *scope, n *pg.Node) *Stmt {
 		return b.updateIn(sc, x.UpdateStmt)
 	case *pg.Node_DeleteStmt:
 		return b.deleteIn(sc, x.DeleteStmt)
+	case *pg.Node_MergeStmt:
+		b.failf(b.cteAt, sqlerr.FeatureNotSupported, "MERGE not supported in WITH query")
 	}
 	b.unsupported(-1, "this statement in WITH")
 	return nil

@@ -127,8 +127,8 @@ type Agg struct {
 	Aggs   []AggCall
 	// Global is an aggregate without GROUP BY: exactly one row.
 	Global bool
-	// Sets are the grouping sets as indexes into Groups, nil for plain grouping.
-	Sets [][]int
+	// Sets is In where there are several grouping sets, nil for plain grouping.
+	Sets *GroupingSets
 }
 
 // SortKey orders by a register.
@@ -326,24 +326,25 @@ type Delete struct {
 	Returning []Item
 }
 
-func (*Scan) rel()        {}
-func (*VirtualScan) rel() {}
-func (*Values) rel()      {}
-func (*FuncScan) rel()    {}
-func (*Filter) rel()      {}
-func (*Project) rel()     {}
-func (*ProjectSet) rel()  {}
-func (*Join) rel()        {}
-func (*Agg) rel()         {}
-func (*Sort) rel()        {}
-func (*Limit) rel()       {}
-func (*DistinctRel) rel() {}
-func (*SetOp) rel()       {}
-func (*CTERef) rel()      {}
-func (*With) rel()        {}
-func (*Window) rel()      {}
-func (*LockRows) rel()    {}
-func (*OneRow) rel()      {}
-func (*Insert) rel()      {}
-func (*Update) rel()      {}
-func (*Delete) rel()      {}
+func (*Scan) rel()         {}
+func (*VirtualScan) rel()  {}
+func (*Values) rel()       {}
+func (*FuncScan) rel()     {}
+func (*Filter) rel()       {}
+func (*Project) rel()      {}
+func (*ProjectSet) rel()   {}
+func (*Join) rel()         {}
+func (*Agg) rel()          {}
+func (*GroupingSets) rel() {}
+func (*Sort) rel()         {}
+func (*Limit) rel()        {}
+func (*DistinctRel) rel()  {}
+func (*SetOp) rel()        {}
+func (*CTERef) rel()       {}
+func (*With) rel()         {}
+func (*Window) rel()       {}
+func (*LockRows) rel()     {}
+func (*OneRow) rel()       {}
+func (*Insert) rel()       {}
+func (*Update) rel()       {}
+func (*Delete) rel()       {}

@@ -23,6 +23,8 @@ type scope struct {
 	agg    *aggState
 	srf    *[]TableFunc // where set-returning functions of a target list go; nil forbids them
 	win    *winState
+	// barred are tables that may not be referred to here, though they are near.
+	barred []*tableRef
 	// noSub, if not empty, forbids subqueries and says in what.
 	noSub string
 	// domain is what VALUE stands for in a domain's CHECK.
@@ -126,6 +128,18 @@ func (sc *scope) table(schemaName, name string, pos int32) *tableRef {
 		}
 	}
 	return nil
+}
+
+// refuseBarred says so where a table is known and may not be referred to.
+func (sc *scope) refuseBarred(name string, pos int32) {
+	for s := sc; s != nil; s = s.parent {
+		for _, t := range s.barred {
+			if t.name == name {
+				sc.b.at(pos, sqlerr.New(sqlerr.UndefinedTable, "invalid reference to FROM-clause entry for table \"%s\"", name).
+					WithHint("There is an entry for table \"%s\", but it cannot be referenced from this part of the query.", name))
+			}
+		}
+	}
 }
 
 func (t *tableRef) col(name string) *scopeCol {

@@ -126,6 +126,7 @@ type selectState struct {
 	targets  []target
 	having   Expr
 	groups   []Expr
+	sets     [][]int // indexes into groups; nil for plain grouping
 	order    []orderItem
 	distinct []Expr // DISTINCT ON
 }
@@ -154,7 +155,7 @@ func (st *selectState) bindClauses() {
 		h.clause, h.win, h.srf = "HAVING", nil, nil
 		st.having = b.boolean(b.expr(&h, s.HavingClause), "HAVING", b.pos(s.HavingClause))
 	}
-	st.groups = st.groupExprs()
+	st.groups, st.sets = st.groupSets()
 	for _, n := range s.SortClause {
 		st.order = append(st.order, st.orderItem(&sc, n.GetSortBy(), "ORDER BY"))
 	}

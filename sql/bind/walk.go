@@ -112,6 +112,10 @@ func Inputs(r Rel) []Rel {
 		return []Rel{r.L, r.R}
 	case *Agg:
 		return []Rel{r.In}
+	case *GroupingSets:
+		return []Rel{r.In}
+	case *Sample:
+		return []Rel{r.In}
 	case *Sort:
 		return []Rel{r.In}
 	case *Limit:
@@ -131,6 +135,8 @@ func Inputs(r Rel) []Rel {
 	case *Update:
 		return []Rel{r.In}
 	case *Delete:
+		return []Rel{r.In}
+	case *Merge:
 		return []Rel{r.In}
 	}
 	return nil
@@ -167,6 +173,10 @@ func RelExprs(r Rel) []Expr {
 		if r.On != nil {
 			out = append(out, r.On)
 		}
+	case *GroupingSets:
+		out = itemExprs(r.Items)
+	case *Sample:
+		out = nonNil(r.Percent, r.Seed)
 	case *Agg:
 		out = itemExprs(r.Groups)
 		for _, a := range r.Aggs {
@@ -187,6 +197,8 @@ func RelExprs(r Rel) []Expr {
 		}
 	case *Delete:
 		out = itemExprs(r.Returning)
+	case *Merge:
+		out = r.exprs()
 	}
 	return out
 }
@@ -279,11 +291,14 @@ func RelRefs(r Rel, on func(ColID)) {
 		tableRefs(len(r.Table.Columns), r.New, on)
 	case *Delete:
 		tableRefs(len(r.Table.Columns), r.Old, on)
+	case *Merge:
+		tableRefs(len(r.Table.Columns), r.Old, on)
+		tableRefs(len(r.Table.Columns), r.New, on)
+	case *Sample:
+		r.Scan.keyRefs(on)
 	case *LockRows:
 		for _, s := range r.Scans {
-			for _, k := range s.Table.Primary.Columns {
-				on(s.Base + ColID(s.Table.ColumnOrdinal(k.ID)))
-			}
+			s.keyRefs(on)
 		}
 	}
 }
@@ -320,6 +335,12 @@ func Defines(r Rel, on func(ColID)) {
 		for _, i := range r.Items {
 			on(i.ID)
 		}
+	case *GroupingSets:
+		defineItems(r.Items, on)
+		on(r.SetID)
+		for _, g := range r.Bits {
+			on(g.ID)
+		}
 	case *Agg:
 		for _, g := range r.Groups {
 			on(g.ID)
@@ -347,6 +368,8 @@ func Defines(r Rel, on func(ColID)) {
 		defineItems(r.Returning, on)
 	case *Delete:
 		defineItems(r.Returning, on)
+	case *Merge:
+		tableRefs(len(r.Table.Columns), r.New, on)
 	}
 }
 

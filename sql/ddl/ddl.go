@@ -75,7 +75,7 @@ type stmt struct {
 // Handles reports whether Exec is for this statement.
 func Handles(n *pg.Node) bool {
 	switch n.Node.(type) {
-	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt,
+	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt,
 		*pg.Node_TransactionStmt, *pg.Node_CopyStmt, *pg.Node_ExplainStmt, *pg.Node_PrepareStmt,
 		*pg.Node_ExecuteStmt, *pg.Node_DeallocateStmt, *pg.Node_VariableSetStmt,
 		*pg.Node_VariableShowStmt, *pg.Node_DiscardStmt:

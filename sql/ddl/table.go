@@ -24,6 +24,7 @@ type tableMaker struct {
 	constraints []pendingConstraint
 	// generated are the generation expressions of new columns.
 	generated []pendingConstraint
+	likes     []liked
 	sequences []*schema.Sequence
 	// taken are the names of indexes this statement makes.
 	taken map[string]bool
@@ -99,7 +100,7 @@ func (m *tableMaker) elements(ctx context.Context, n *pg.CreateStmt) error {
 		case *pg.Node_Constraint:
 			m.constraints = append(m.constraints, pendingConstraint{c: x.Constraint})
 		case *pg.Node_TableLikeClause:
-			err = sqlerr.Unsupported("CREATE TABLE LIKE")
+			err = m.like(ctx, x.TableLikeClause)
 		default:
 			err = sqlerr.Unsupported("this element of CREATE TABLE")
 		}
@@ -129,6 +130,7 @@ func (m *tableMaker) finish(ctx context.Context) error {
 			return err
 		}
 	}
+	m.likeKeys()
 	var cs []*pg.Constraint
 	for _, p := range m.constraints {
 		cs = append(cs, p.c)
@@ -161,6 +163,9 @@ func (m *tableMaker) finish(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+	if err := m.finishLikes(ctx); err != nil {
+		return err
 	}
 	m.r.Put(m.t)
 	m.r.Bind(m.sc.ID, m.t.Name, m.t.ID, 0)

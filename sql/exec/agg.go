@@ -28,6 +28,8 @@ type Agg struct {
 	Groups []Item
 	Funcs  []AggFunc
 	Global bool
+	// Always are keys of groups that are there also without rows.
+	Always [][]types.Datum
 	Text   []string
 }
 
@@ -40,6 +42,12 @@ func (n *Agg) Open(r *Run) (Cursor, error) {
 	}
 	defer in.Close()
 	if n.Global {
+		c.groups = append(c.groups, c.newGroup())
+	}
+	for _, key := range n.Always {
+		if _, _, err := c.m.addScratch(r, key); err != nil {
+			return nil, err
+		}
 		c.groups = append(c.groups, c.newGroup())
 	}
 	return c, c.read(in)

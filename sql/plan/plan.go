@@ -162,6 +162,8 @@ func (p *planner) plan(r bind.Rel, preds []bind.Expr, w *wanted) (planned, error
 		return p.join(r, preds)
 	case *bind.LockRows:
 		return p.lockRows(r, preds, w)
+	case *bind.Sample:
+		return p.sample(r, preds, w)
 	case *bind.Limit:
 		return p.filtered(r, preds, func() (planned, error) { return p.limit(r) })
 	case *bind.Sort:
@@ -341,6 +343,8 @@ func (p *planner) other(r bind.Rel) (planned, error) {
 		return p.funcScan(r)
 	case *bind.ProjectSet:
 		return p.projectSet(r)
+	case *bind.GroupingSets:
+		return p.groupingSets(r)
 	case *bind.DistinctRel:
 		return p.distinct(r)
 	case *bind.SetOp:
@@ -365,6 +369,8 @@ func (p *planner) other(r bind.Rel) (planned, error) {
 		return p.update(r)
 	case *bind.Delete:
 		return p.delete(r)
+	case *bind.Merge:
+		return p.merge(r)
 	}
 	return planned{}, fmt.Errorf("plan: no operator for %T", r)
 }
@@ -461,11 +467,16 @@ func (p *planner) agg(r *bind.Agg, preds []bind.Expr) (planned, error) {
 		return in, err
 	}
 	n := &exec.Agg{In: in.node, Global: r.Global}
+	if r.Sets != nil {
+		n.Always = emptySets(r.Sets, r.Groups)
+	}
 	if n.Groups, err = p.items(r.Groups); err != nil {
 		return in, err
 	}
-	for _, g := range r.Groups {
-		n.Text = append(n.Text, bind.Format(g.E))
+	for i, g := range r.Groups {
+		if r.Sets == nil || i < len(r.Sets.Items) {
+			n.Text = append(n.Text, bind.Format(g.E))
+		}
 	}
 	for i := range r.Aggs {
 		f, err := p.aggFunc(&r.Aggs[i])

@@ -38,6 +38,8 @@ const (
 	InvalidEscapeCharacter              Code = "22019"
 	InvalidEscapeSequence               Code = "22025"
 	ArraySubscriptError                 Code = "2202E"
+	InvalidTablesampleRepeat            Code = "2202G"
+	InvalidTablesampleArgument          Code = "2202H"
 	FloatingPointException              Code = "22P01"
 	InvalidTextRepresentation           Code = "22P02"
 	InvalidBinaryRepresentation         Code = "22P03"

@@ -81,7 +81,6 @@ INSERT INTO t SELECT * FROM t;
 INSERT INTO t (id, name) VALUES (1, 'a'), (2, 'b'), (1, 'c');
 SELECT count(*) FROM t;
 INSERT INTO t (id, name, price) VALUES (1, 'a', 1.005), (2, 'b', -1.005) RETURNING price;
--- differs everything: not there yet: MERGE INTO is not supported
 MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN DELETE;
 -- differs types: a whole row is of type record: tables have no row types
 INSERT INTO t VALUES (3, 'c', 4, 5) RETURNING t;

@@ -81,9 +81,7 @@ SELECT stddev(n), variance(n), stddev_pop(n), var_pop(n) FROM a;
 SELECT stddev(x), variance(x), corr(x, n), covar_pop(x, n) FROM a;
 SELECT bit_and(id), bit_or(id) FROM a;
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY n), percentile_disc(0.5) WITHIN GROUP (ORDER BY n), mode() WITHIN GROUP (ORDER BY grp) FROM a;
--- differs everything: not there yet: GROUPING SETS, ROLLUP or CUBE is not supported
 SELECT grp, n, sum(id) FROM a GROUP BY ROLLUP (grp, n) ORDER BY grp, n;
--- differs everything: not there yet: GROUPING SETS, ROLLUP or CUBE is not supported
 SELECT grp, count(*) FROM a GROUP BY GROUPING SETS ((grp), ()) ORDER BY grp;
 SELECT DISTINCT grp FROM a ORDER BY grp;
 SELECT DISTINCT ON (grp) grp, id FROM a ORDER BY grp, id DESC;
@@ -158,7 +156,6 @@ SELECT unnest(ARRAY[1, 2]), unnest(ARRAY['x', 'y', 'z']);
 SELECT s.id FROM (SELECT id FROM a) s ORDER BY id;
 -- differs everything: the alias may be left out since PostgreSQL 16
 SELECT id FROM (SELECT id FROM a);
--- differs everything: not there yet: TABLESAMPLE is not supported
 SELECT * FROM a TABLESAMPLE SYSTEM (100);
 TABLE b;
 SELECT * FROM a WHERE n = (SELECT max(n) FROM a);
