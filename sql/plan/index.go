@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/cairndb/cairn/kv/kvapi"
-	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/exec"
 	"github.com/cairndb/cairn/sql/tablekv"
