@@ -70,7 +70,9 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	r := new(exec.Run)
 	r.Reset(pl.Slots, pl.States)
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, make([]types.Datum, len(ts))
-	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
+	s.budget(r)
+	defer r.Done()
+	r.Wrote, r.VirtualRows = s.wrote, s.virtualRows
 	r.Changed, s.ec.Ctx = s.rowChanged, ctx
 	r.CountChanges = s.srv.auto.counter
 	if _, err := ins.Open(r); err != nil {

@@ -100,7 +100,9 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, 
 	r := new(exec.Run)
 	r.Reset(pl.Slots, pl.States)
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, o.params
-	r.MemoryMax, r.Wrote, r.VirtualRows = s.srv.cfg.StatementBytesMax, s.wrote, s.virtualRows
+	s.budget(r)
+	defer r.Done()
+	r.Wrote, r.VirtualRows = s.wrote, s.virtualRows
 	r.DurableLocks, r.Changed = s.durableLocks(), s.rowChanged
 	r.CountChanges = s.srv.auto.counter
 	s.ec.Ctx = ctx
@@ -123,6 +125,7 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, 
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
+	out.spilledFiles, out.spilledBytes = r.Spilled.Files, r.Spilled.Bytes
 	out.kvCalls, out.kvRows, out.roundTrips = r.KVCalls, r.KVRows, int64(s.tx.t.Stats().Batches-before.Batches)
 	out.execution = time.Since(start)
 	return nil
@@ -133,6 +136,9 @@ func (r explainRun) lines(o explainOpts) []string {
 	var out []string
 	if o.analyze {
 		out = append(out, fmt.Sprintf("KV Calls: %d  KV Rows: %d  KV Round Trips: %d", r.kvCalls, r.kvRows, r.roundTrips))
+	}
+	if o.analyze && r.spilledFiles > 0 {
+		out = append(out, fmt.Sprintf("Spilled: %d files, %dkB", r.spilledFiles, (r.spilledBytes+1023)>>10))
 	}
 	if o.summary {
 		out = append(out, fmt.Sprintf("Planning Time: %.3f ms", millisOf(r.planning)))

@@ -79,6 +79,7 @@ func explainOptions(n *pg.ExplainStmt) (explainOpts, error) {
 type explainRun struct {
 	planning, execution         time.Duration
 	kvCalls, kvRows, roundTrips int64
+	spilledFiles, spilledBytes  int64
 }
 
 // property is a key and a value of a plan in a format for programs: text, number, list or nested.
@@ -103,7 +104,8 @@ func structured(o explainOpts, pl *plan.Plan, run explainRun) properties {
 		out = append(out, property{"Planning Time", millisOf(run.planning)})
 	}
 	if o.analyze {
-		out = append(out, property{"KV Calls", run.kvCalls}, property{"KV Rows", run.kvRows}, property{"KV Round Trips", run.roundTrips})
+		out = append(out, property{"KV Calls", run.kvCalls}, property{"KV Rows", run.kvRows}, property{"KV Round Trips", run.roundTrips},
+			property{"Spilled Files", run.spilledFiles}, property{"Spilled Bytes", run.spilledBytes})
 		if o.summary {
 			out = append(out, property{"Execution Time", millisOf(run.execution)})
 		}

@@ -35,6 +35,9 @@ func (po *portal) close(s *Session) {
 		po.cur.Close()
 		po.cur = nil
 	}
+	if po.run != nil {
+		po.run.Done()
+	}
 	if po.run == &s.run {
 		s.running = false
 	}
@@ -92,7 +95,7 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	if po.p.stmt.Text != "" {
 		s.nameTxn(po.p.stmt.Text)
 	}
-	r.MemoryMax = s.srv.cfg.StatementBytesMax
+	s.budget(r)
 	if err := s.advisory.check(); err != nil {
 		return err
 	}
@@ -105,6 +108,26 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	s.ec.Ctx = ctx
 	po.cur, err = pl.Root.Open(r)
 	return err
+}
+
+// workMemDefault is what an operator holds before it writes to temporary files: more than Postgres's 4MB,
+// since what is held in Go takes two to three times the room.
+const workMemDefault = 64 << 20
+
+// budget gives a statement its memory and its temporary files.
+func (s *Session) budget(r *exec.Run) {
+	r.MemoryMax, r.WorkMem, r.Pool = s.srv.cfg.StatementBytesMax, workMemDefault, s.srv.memory
+	if s.vars.statementMem > 0 {
+		r.MemoryMax = s.vars.statementMem
+	}
+	if s.vars.workMem > 0 {
+		r.WorkMem = s.vars.workMem
+	}
+	r.WorkMem = min(r.WorkMem, r.MemoryMax/4)
+	if s.vars.forceSpill > 0 {
+		r.WorkMem = s.vars.forceSpill
+	}
+	r.Temp = exec.TempFiles{Dir: s.srv.cfg.TempDir, BytesMax: s.vars.tempMax}
 }
 
 // allowed refuses writes in a read-only transaction.

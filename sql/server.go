@@ -28,7 +28,11 @@ type Config struct {
 	Cluster pgcatalog.Cluster
 	// StatementBytesMax is a statement's memory budget; 0 is exec.MemoryBytesDefault.
 	StatementBytesMax int64
-	Logger            *slog.Logger
+	// MemoryBytesMax bounds what all statements hold; 0 is no bound.
+	MemoryBytesMax int64
+	// TempDir is where operators write what memory has no room for; "" is the system's folder.
+	TempDir string
+	Logger  *slog.Logger
 	// NodeID is the node's. Hidden row ids of two nodes differ by it, and rows under them are written
 	// blindly: two nodes with one number would overwrite each other's rows.
 	NodeID kvapi.NodeID
@@ -49,6 +53,7 @@ type Server struct {
 	settings   clusterSettings
 	stats      *stats.Cache
 	auto       autoAnalyze
+	memory     *exec.Pool
 	// whoseBudget bounds how often others are asked who was in the way.
 	whoseBudget budget
 	jobs        *jobs.Registry
@@ -62,7 +67,7 @@ func NewServer(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger, stats: newStatsCache(cfg.DB),
+	s := &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger, stats: newStatsCache(cfg.DB), memory: exec.NewPool(cfg.MemoryBytesMax),
 		rows: rowIDs{node: int64(cfg.NodeID) & rowIDNodeMask}}
 	s.jobs = s.newJobs()
 	return s

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"sort"
 	"strconv"
@@ -76,7 +77,9 @@ var varDefs = map[string]varDef{
 	"max_index_keys":                      {def: "32", fixed: true},
 	"max_connections":                     {def: "1000", fixed: true},
 	"block_size":                          {def: "8192", fixed: true},
-	"work_mem":                            {def: "4MB"},
+	"work_mem":                            {def: "64MB", apply: applyKB("work_mem", 64, math.MaxInt32, func(s *Session) *int64 { return &s.vars.workMem })},
+	"temp_file_limit":                     {def: "-1", apply: applyKB("temp_file_limit", -1, math.MaxInt32, func(s *Session) *int64 { return &s.vars.tempMax })},
+	forceSpill:                            {def: "0", apply: applyForceSpill},
 	"maintenance_work_mem":                {def: "64MB"},
 	"temp_buffers":                        {def: "8MB"},
 	"effective_cache_size":                {def: "4GB"},
@@ -120,7 +123,7 @@ var varDefs = map[string]varDef{
 	readAsOf:                              {apply: applyAsOf},
 	causalityToken:                        {apply: applyToken},
 	"cairn.consistency":                   {def: "default", apply: applyConsistency},
-	"cairn.statement_mem":                 {},
+	"cairn.statement_mem":                 {def: "256MB", apply: applyKB("cairn.statement_mem", 1024, math.MaxInt32, func(s *Session) *int64 { return &s.vars.statementMem })},
 	"cairn.durable_locks":                 {def: "on", boole: true},
 	sharedRanges:                          {def: "on", boole: true},
 	optimizerSetting:                      {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Rewrites })},
@@ -145,7 +148,9 @@ type vars struct {
 	told  map[string]string
 	stale bool
 
-	avoid                                                        plan.Methods
+	avoid plan.Methods
+	// workMem, statementMem and tempMax are bytes; 0: nobody has said.
+	workMem, statementMem, tempMax, forceSpill                   int64
 	statementTimeout, lockTimeout, idleInTxnTimeout, idleTimeout time.Duration
 }
 
@@ -284,6 +289,59 @@ func applyTimeout(field func(*Session) *time.Duration) func(*Session, string) (s
 		*field(s) = time.Duration(ms) * time.Millisecond
 		return v, nil
 	}
+}
+
+// applyKB takes an amount of memory, in kilobytes where it has no unit.
+func applyKB(name string, lo, hi int64, field func(*Session) *int64) func(*Session, string) (string, error) {
+	return func(s *Session, v string) (string, error) {
+		kb, ok := kilobytes(v)
+		if !ok {
+			err := sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"%s\": \"%s\"", name, v)
+			if v != "" && v[0] >= '0' && v[0] <= '9' {
+				err = err.WithHint("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".")
+			}
+			return "", err
+		}
+		if kb < lo || kb > hi {
+			return "", sqlerr.New(sqlerr.InvalidParameterValue, "%d kB is outside the valid range for parameter \"%s\" (%d .. %d)", kb, name, lo, hi)
+		}
+		*field(s) = max(kb, 0) << 10
+		switch {
+		case kb <= 0:
+			return strconv.FormatInt(kb, 10), nil
+		case kb%(1<<20) == 0:
+			return strconv.FormatInt(kb>>20, 10) + "GB", nil
+		case kb%(1<<10) == 0:
+			return strconv.FormatInt(kb>>10, 10) + "MB", nil
+		}
+		return strconv.FormatInt(kb, 10) + "kB", nil
+	}
+}
+
+func kilobytes(v string) (int64, bool) {
+	v = strings.TrimSpace(v)
+	i := 0
+	for i < len(v) && (v[i] >= '0' && v[i] <= '9' || v[i] == '.' || v[i] == '-') {
+		i++
+	}
+	n, err := strconv.ParseFloat(v[:i], 64)
+	factor, ok := map[string]float64{"": 1, "B": 1.0 / 1024, "kB": 1, "MB": 1 << 10, "GB": 1 << 20, "TB": 1 << 30}[strings.TrimSpace(v[i:])]
+	if err != nil || !ok || math.Abs(n*factor) > math.MaxInt32*2 {
+		return 0, false
+	}
+	return int64(math.Round(n * factor)), true
+}
+
+// forceSpill is for tests: operators write to temporary files once they hold so many bytes; 0: as usual.
+const forceSpill = "cairn.force_spill"
+
+func applyForceSpill(s *Session, v string) (string, error) {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 0 {
+		return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"%s\": \"%s\"", forceSpill, v)
+	}
+	s.vars.forceSpill = n
+	return v, nil
 }
 
 // applyAvoid makes plans avoid a method where a setting is off.

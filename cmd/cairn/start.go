@@ -23,6 +23,7 @@ type startFlags struct {
 	cfg      node.Config
 	certsDir string
 	cache    string
+	sqlMem   string
 	rangeMax string
 	leases   string
 	logLevel string
@@ -43,6 +44,7 @@ func (f *startFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cfg.Locality, "locality", "", "where the node is, the widest tier first: region=eu,zone=b; replicas are spread over tiers")
 	fs.DurationVar(&f.cfg.DeadAfter, "dead-after", allocator.DeadAfterDefault, "silence after which a node's replicas are made anew elsewhere; the same on all nodes")
 	fs.StringVar(&f.cache, "cache", "", "size of the block cache (default a sixteenth of the memory, 128MiB to 4GiB)")
+	fs.StringVar(&f.sqlMem, "sql-memory", "", "memory that the SQL statements of this node may hold together (default a quarter, at least 128MiB)")
 	fs.StringVar(&f.rangeMax, "range-size", "128MiB", "size beyond which a range splits; give all nodes the same")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error; logs go to standard error")
 }
@@ -66,6 +68,11 @@ func (f *startFlags) config() (node.Config, error) {
 	if f.cache != "" {
 		if cfg.CacheBytes, err = parseBytes(f.cache); err != nil {
 			return cfg, fmt.Errorf("--cache: %w", err)
+		}
+	}
+	if f.sqlMem != "" {
+		if cfg.SQLMemoryBytes, err = parseBytes(f.sqlMem); err != nil {
+			return cfg, fmt.Errorf("--sql-memory: %w", err)
 		}
 	}
 	if cfg.RangeBytesMax, err = parseBytes(f.rangeMax); err != nil {

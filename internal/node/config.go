@@ -49,7 +49,9 @@ type Config struct {
 	NodeTLS, ClientTLS *tls.Config
 	MaxOffset          time.Duration
 	CacheBytes         int64
-	ReplicationFactor  int
+	// SQLMemoryBytes bounds what the SQL statements of the node hold.
+	SQLMemoryBytes    int64
+	ReplicationFactor int
 	// RangeBytesMax is the size beyond which a range splits.
 	RangeBytesMax int64
 	// Failover is how long other nodes wait for one that has gone silent before
@@ -130,6 +132,9 @@ func (c *Config) check() error {
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = defaultCache()
+	}
+	if c.SQLMemoryBytes == 0 {
+		c.SQLMemoryBytes = sqlMemoryFor(MemoryBytes())
 	}
 	if c.RangeBytesMax == 0 {
 		c.RangeBytesMax = store.RangeBytesMaxDefault

@@ -66,7 +66,10 @@ type CoreConfig struct {
 	// store.CheckIntervalDefault.
 	CheckInterval time.Duration
 	Knobs         store.TestingKnobs
-	Log           *slog.Logger
+	// TempDir and SQLMemoryBytes: see sql.Config.
+	TempDir        string
+	SQLMemoryBytes int64
+	Log            *slog.Logger
 	// Fatal ends the node before it can answer wrongly.
 	Fatal func(error)
 }

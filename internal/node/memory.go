@@ -2,6 +2,7 @@ package node
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,24 @@ func defaultCache() int64 { return cacheFor(MemoryBytes()) }
 
 func cacheFor(memoryBytes int64) int64 {
 	return min(max(memoryBytes/cachePart, cacheBytesMin), cacheBytesMax)
+}
+
+// sqlMemoryPart is the part of the memory that statements may hold: a guess of what is alive, of which
+// the process takes about twice as much.
+const (
+	sqlMemoryPart     = 4
+	sqlMemoryBytesMin = 128 << 20
+)
+
+func sqlMemoryFor(memoryBytes int64) int64 { return max(memoryBytes/sqlMemoryPart, sqlMemoryBytesMin) }
+
+// tempDir makes the folder for temporary files anew: those of a process that was killed are nobody's.
+func tempDir(store string) (string, error) {
+	dir := filepath.Join(store, "temp")
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o700)
 }
 
 // MemoryBytes returns the memory this process may use, 0 if that is unknown.

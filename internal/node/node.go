@@ -87,6 +87,10 @@ func (n *Node) start(ctx context.Context) error {
 	if n.engine, err = openEngine(&n.cfg, n.cfg.Fatal); err != nil {
 		return err
 	}
+	temp, err := tempDir(n.cfg.StoreDir)
+	if err != nil {
+		return fmt.Errorf("make the folder for temporary files: %w", err)
+	}
 	n.serveGRPC()
 	if err := n.identify(ctx); err != nil { // I3
 		return err
@@ -97,6 +101,7 @@ func (n *Node) start(ctx context.Context) error {
 		Transport:   n.transport, Bootstrap: n.cfg.Join, Exchange: n.exchange,
 		Describe: n.describe, OnCancel: n.onCancel, ReplicationFactor: n.cfg.ReplicationFactor, RangeBytesMax: n.cfg.RangeBytesMax,
 		Leases: n.cfg.leases(), Support: n.cfg.Failover, GCTTL: n.cfg.GCTTL,
+		TempDir: temp, SQLMemoryBytes: n.cfg.SQLMemoryBytes,
 		DeadAfter: n.cfg.DeadAfter, OnDecommissioned: func() { n.end("this node has been decommissioned") },
 		Log: n.cfg.Log, Fatal: n.cfg.Fatal,
 	})

@@ -22,9 +22,12 @@ type AggFunc struct {
 	Name     string
 }
 
-// Agg groups its input by hash. Without groups (Global) it yields exactly one row.
+// Agg groups its input by hash. Without groups (Global) it yields exactly one row. When the groups take
+// too much memory, no more are begun: rows of others are written to partitions by the hash of their
+// group, which are aggregated one by one after the groups in memory have been yielded.
 type Agg struct {
 	In     Node
+	InCols []bind.ColID // the registers of the input that are read
 	Groups []Item
 	Funcs  []AggFunc
 	Global bool
@@ -35,7 +38,7 @@ type Agg struct {
 
 // Open implements Node.
 func (n *Agg) Open(r *Run) (Cursor, error) {
-	c := &aggCursor{n: n, r: r, m: newRowMap()}
+	c := newAggCursor(n, r, 0)
 	in, err := n.In.Open(r)
 	if err != nil {
 		return nil, err
@@ -51,6 +54,10 @@ func (n *Agg) Open(r *Run) (Cursor, error) {
 		c.groups = append(c.groups, c.newGroup())
 	}
 	return c, c.read(in)
+}
+
+func newAggCursor(n *Agg, r *Run, level int) *aggCursor {
+	return &aggCursor{n: n, r: r, level: level, m: newRowMap(), mem: account{r: r}}
 }
 
 // Explain implements Node.
@@ -82,6 +89,14 @@ type aggCursor struct {
 	key    []types.Datum
 	args   []types.Datum
 	at     int
+
+	level int
+	mem   account
+	// parts hold the rows of groups that there was no room for, sub is the aggregation of one.
+	parts *partitions
+	part  int
+	sub   *aggCursor
+	slab  []aggState
 }
 
 // aggState is one aggregate over one group.
@@ -95,7 +110,11 @@ type aggState struct {
 type keptArgs struct{ args, keys []types.Datum }
 
 func (c *aggCursor) newGroup() []aggState {
-	g := make([]aggState, len(c.n.Funcs))
+	if len(c.slab) < len(c.n.Funcs) {
+		c.slab = make([]aggState, 64*len(c.n.Funcs))
+	}
+	g := c.slab[:len(c.n.Funcs):len(c.n.Funcs)]
+	c.slab = c.slab[len(g):]
 	for i := range g {
 		f := &c.n.Funcs[i]
 		if !f.Star {
@@ -111,8 +130,14 @@ func (c *aggCursor) newGroup() []aggState {
 func (c *aggCursor) read(in Cursor) error {
 	for {
 		ok, err := in.Next()
-		if err != nil || !ok {
+		if err != nil {
 			return err
+		}
+		if !ok {
+			if c.parts != nil {
+				return c.parts.finish()
+			}
+			return nil
 		}
 		g, err := c.group()
 		if err != nil {
@@ -141,18 +166,27 @@ func (c *aggCursor) group() ([]aggState, error) {
 		}
 		c.key = append(c.key, d)
 	}
-	i, added, err := c.m.addScratch(c.r, c.key)
-	if err != nil {
+	h := hashVals(c.key)
+	if i := c.m.findHashed(h, c.key); i >= 0 {
+		return c.groups[i], nil
+	}
+	if c.mem.full() && c.level < spillLevelMax && len(c.groups) > 0 {
+		if c.parts == nil {
+			c.parts = newPartitions(c.r, c.n.InCols, c.level)
+		}
+		return nil, c.parts.add(h)
+	}
+	own, size := c.m.s.own(c.key)
+	if err := c.mem.add(size + rowMapEntry + aggStateBytes*len(c.n.Funcs)); err != nil {
 		return nil, err
 	}
-	if added {
-		if err := c.r.hold(64 * len(c.n.Funcs)); err != nil {
-			return nil, err
-		}
-		c.groups = append(c.groups, c.newGroup())
-	}
-	return c.groups[i], nil
+	c.m.insert(h, own)
+	c.groups = append(c.groups, c.newGroup())
+	return c.groups[len(c.groups)-1], nil
 }
+
+// aggStateBytes is what an aggregate over a group is taken to need.
+const aggStateBytes = 128
 
 // feed gives the present row to one aggregate.
 func (c *aggCursor) feed(f *AggFunc, s *aggState) error {
@@ -178,10 +212,12 @@ func (c *aggCursor) feed(f *AggFunc, s *aggState) error {
 		c.args = append(c.args, d)
 	}
 	if s.seen != nil {
+		before := len(s.seen.keys)
 		_, added, err := s.seen.addScratch(c.r, c.args)
 		if err != nil || !added {
 			return err
 		}
+		c.mem.used += int64(rowSize(s.seen.keys[before]) + rowMapEntry) // held already
 	}
 	if len(f.Order) > 0 || f.Distinct {
 		return c.keep(f, s)
@@ -201,12 +237,20 @@ func (c *aggCursor) keep(f *AggFunc, s *aggState) error {
 		size += 2 * d.SizeBytes()
 	}
 	s.kept = append(s.kept, k)
-	return c.r.hold(size)
+	return c.mem.add(size)
+}
+
+func rowSize(row []types.Datum) int {
+	size := 24
+	for _, d := range row {
+		size += d.SizeBytes()
+	}
+	return size
 }
 
 func (c *aggCursor) Next() (bool, error) {
 	if c.at >= len(c.groups) {
-		return false, nil
+		return c.nextPartition()
 	}
 	g := c.groups[c.at]
 	if !c.n.Global {
@@ -257,4 +301,46 @@ func keptLess(f *AggFunc, a, b *keptArgs) bool {
 	return false
 }
 
-func (c *aggCursor) Close() {}
+// nextPartition goes on with the groups that there was no room for.
+func (c *aggCursor) nextPartition() (bool, error) {
+	if c.parts == nil {
+		return false, nil
+	}
+	if c.part == 0 {
+		c.groups, c.m, c.at, c.slab = nil, newRowMap(), 0, nil
+		c.mem.release()
+	}
+	for {
+		if c.sub == nil {
+			if c.part >= spillPartitions {
+				return false, nil
+			}
+			c.sub = newAggCursor(c.n, c.r, c.level+1)
+			in := c.parts.cursor(c.part)
+			c.part++
+			err := c.sub.read(in)
+			in.Close()
+			if err != nil {
+				return false, err
+			}
+		}
+		ok, err := c.sub.Next()
+		if err != nil || ok {
+			return ok, err
+		}
+		c.sub.Close()
+		c.sub = nil
+	}
+}
+
+// Close implements Cursor.
+func (c *aggCursor) Close() {
+	if c.sub != nil {
+		c.sub.Close()
+	}
+	if c.parts != nil {
+		c.parts.close()
+	}
+	c.groups, c.m = nil, nil
+	c.mem.release()
+}

@@ -53,13 +53,14 @@ func (l layout) drain(r *Run, n Node) ([]types.Row, error) {
 	}
 	defer c.Close()
 	var out []types.Row
+	var s slab
 	for {
 		ok, err := c.Next()
 		if err != nil || !ok {
 			return out, err
 		}
-		row, err := l.save(r)
-		if err != nil {
+		row, size := s.save(r, l)
+		if err := r.hold(size); err != nil {
 			return nil, err
 		}
 		out = append(out, row)
@@ -118,50 +119,84 @@ func hashVals(vals []types.Datum) uint64 {
 	return h
 }
 
-// rowMap maps keys of several values to small numbers.
+// rowMap maps keys of several values to small numbers: open addressing over the keys' hashes.
 type rowMap struct {
-	buckets map[uint64][]int32
-	keys    [][]types.Datum
+	slots  []int32 // number + 1 of a key; 0 is free
+	hashes []uint64
+	keys   [][]types.Datum
+	s      slab
 }
 
-func newRowMap() *rowMap { return &rowMap{buckets: map[uint64][]int32{}} }
+const rowMapFirst = 16
 
-func (m *rowMap) find(key []types.Datum) int {
-	for _, i := range m.buckets[hashVals(key)] {
-		if equalVals(m.keys[i], key) {
-			return int(i)
+func newRowMap() *rowMap { return &rowMap{} }
+
+func (m *rowMap) find(key []types.Datum) int { return m.findHashed(hashVals(key), key) }
+
+func (m *rowMap) findHashed(h uint64, key []types.Datum) int {
+	if len(m.slots) == 0 {
+		return -1
+	}
+	mask := uint64(len(m.slots) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		n := m.slots[i]
+		if n == 0 {
+			return -1
+		}
+		if m.hashes[n-1] == h && equalVals(m.keys[n-1], key) {
+			return int(n - 1)
 		}
 	}
-	return -1
+}
+
+// insert adds a key that is not there, and which must not change afterwards.
+func (m *rowMap) insert(h uint64, key []types.Datum) int {
+	if 4*(len(m.keys)+1) > 3*len(m.slots) {
+		m.grow()
+	}
+	at := len(m.keys)
+	m.keys, m.hashes = append(m.keys, key), append(m.hashes, h)
+	m.place(h, at)
+	return at
+}
+
+func (m *rowMap) grow() {
+	m.slots = make([]int32, max(2*len(m.slots), rowMapFirst))
+	for i, h := range m.hashes {
+		m.place(h, i)
+	}
+}
+
+func (m *rowMap) place(h uint64, at int) {
+	mask := uint64(len(m.slots) - 1)
+	i := h & mask
+	for m.slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	m.slots[i] = int32(at + 1)
 }
 
 // add inserts a key (which must not change afterwards) if it is new.
 func (m *rowMap) add(key []types.Datum) (at int, added bool) {
 	h := hashVals(key)
-	for _, i := range m.buckets[h] {
-		if equalVals(m.keys[i], key) {
-			return int(i), false
-		}
+	if at = m.findHashed(h, key); at >= 0 {
+		return at, false
 	}
-	at = len(m.keys)
-	m.keys = append(m.keys, key)
-	m.buckets[h] = append(m.buckets[h], int32(at))
-	return at, true
+	return m.insert(h, key), true
 }
 
 // addScratch is add for a key in scratch memory, which is copied only if it is new.
 func (m *rowMap) addScratch(r *Run, key []types.Datum) (at int, added bool, err error) {
-	if at = m.find(key); at >= 0 {
+	h := hashVals(key)
+	if at = m.findHashed(h, key); at >= 0 {
 		return at, false, nil
 	}
-	own := slices.Clone(key)
-	size := 64
-	for _, d := range own {
-		size += d.SizeBytes()
-	}
-	if err := r.hold(size); err != nil {
+	own, size := m.s.own(key)
+	if err := r.hold(size + rowMapEntry); err != nil {
 		return 0, false, err
 	}
-	at, added = m.add(own)
-	return at, added, nil
+	return m.insert(h, own), true, nil
 }
+
+// rowMapEntry is what a key takes beside itself.
+const rowMapEntry = 40

@@ -8,7 +8,6 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
-	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn"
@@ -32,8 +31,13 @@ type Run struct {
 	EC     *builtins.EvalContext
 	Slots  []types.Datum
 	Params []types.Datum
-	// MemoryMax bounds what operators hold.
-	MemoryMax int64
+	// MemoryMax bounds what operators hold, WorkMem what one of them holds before it writes to
+	// temporary files (0: it never does), and Pool what the statements of a node hold.
+	MemoryMax, WorkMem int64
+	Pool               *Pool
+	Temp               TempFiles
+	// Spilled counts what was written to temporary files, for EXPLAIN ANALYZE.
+	Spilled struct{ Files, Bytes int64 }
 	// Blind allows conditions to be checked at commit: the statement is all of its transaction, so
 	// that an error there is still the statement's.
 	Blind bool
@@ -59,9 +63,11 @@ type Run struct {
 	KVCalls int64
 	KVRows  int64
 
-	held  int64
-	ticks int
-	stack []types.Datum
+	held, pooled int64
+	spill        spillFile
+	tempBytes    int64
+	ticks        int
+	stack        []types.Datum
 	// domain is VALUE while a domain's condition is computed.
 	domain types.Datum
 	state  []any // per subquery and CTE, by number
@@ -106,7 +112,9 @@ func (r *Run) Reset(slots, states int) {
 	} else {
 		r.state = nil
 	}
-	r.held, r.Affected, r.KVCalls, r.KVRows = 0, 0, 0, 0
+	r.Done()
+	r.Affected, r.KVCalls, r.KVRows = 0, 0, 0
+	r.Spilled.Files, r.Spilled.Bytes = 0, 0
 	r.stack = r.stack[:0]
 	r.counted, r.changes = nil, nil
 }
@@ -128,19 +136,6 @@ func (r *Run) tick() error {
 	r.ticks = 0
 	return r.Ctx.Err()
 }
-
-// hold accounts for memory, I3.
-func (r *Run) hold(bytes int) error {
-	r.held += int64(bytes)
-	if limit := r.MemoryMax; r.held > limit && limit > 0 {
-		return sqlerr.New(sqlerr.OutOfMemory, "out of memory").
-			WithDetail("The statement needs more than its limit of %d bytes.", limit).
-			WithHint("Add a condition, an index or a LIMIT, or raise cairn.statement_mem.")
-	}
-	return nil
-}
-
-func (r *Run) free(bytes int) { r.held -= int64(bytes) }
 
 // evalBool computes a condition: NULL is false.
 func evalBool(r *Run, e Eval) (bool, error) {

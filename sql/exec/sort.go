@@ -3,6 +3,7 @@ package exec
 import (
 	"container/heap"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -24,7 +25,7 @@ const topMax = 100_000
 
 // Open implements Node.
 func (n *Sort) Open(r *Run) (Cursor, error) {
-	s := &sorter{r: r, l: n.Cols, keys: n.Keys, at: n.keyPlaces(), top: -1}
+	s := &sorter{r: r, l: n.Cols, keys: n.Keys, at: n.keyPlaces(), top: -1, mem: account{r: r}}
 	if n.Top != nil {
 		d, err := n.Top(r)
 		if err != nil {
@@ -42,7 +43,7 @@ func (n *Sort) Open(r *Run) (Cursor, error) {
 	if err := s.read(in); err != nil {
 		return nil, err
 	}
-	return &rowsCursor{r: r, l: n.Cols, rows: s.rows}, nil
+	return s.cursor()
 }
 
 func (n *Sort) keyPlaces() []int {
@@ -75,6 +76,11 @@ type sorter struct {
 	seq  []int // order of arrival, so that a heap sorts stably
 	top  int
 	n    int
+	mem  account
+	slab slab
+	// runs are sorted parts in a file, from ends[i-1] to ends[i].
+	file *tempFile
+	ends []int64
 }
 
 func (s *sorter) read(in Cursor) error {
@@ -90,12 +96,130 @@ func (s *sorter) read(in Cursor) error {
 			return err
 		}
 	}
+	if s.file != nil {
+		if err := s.writeRun(); err != nil {
+			return err
+		}
+		return s.file.finish()
+	}
+	s.order()
+	return nil
+}
+
+func (s *sorter) order() {
 	if s.top >= 0 {
 		sort.Sort(byKeys{s})
-		return nil
+		return
 	}
-	sort.SliceStable(s.rows, func(i, j int) bool { return s.compare(s.rows[i], s.rows[j]) < 0 })
+	slices.SortStableFunc(s.rows, s.compare)
+}
+
+// writeRun puts what is in memory, in order, into the file.
+func (s *sorter) writeRun() error {
+	if s.file == nil {
+		s.file = s.r.newTemp()
+	}
+	s.order()
+	s.top = -1 // of more rows than there is room for, all are sorted
+	for _, row := range s.rows {
+		if err := s.file.append(row); err != nil {
+			return err
+		}
+	}
+	s.ends = append(s.ends, s.file.size)
+	s.rows, s.seq, s.slab = nil, nil, slab{}
+	s.mem.release()
 	return nil
+}
+
+// cursor yields the rows in order.
+func (s *sorter) cursor() (Cursor, error) {
+	if s.file == nil {
+		return &sortedCursor{rowsCursor{r: s.r, l: s.l, rows: s.rows}, s}, nil
+	}
+	m := &mergeCursor{s: s}
+	from := int64(0)
+	for _, to := range s.ends {
+		x := &sortedRun{in: s.file.reader(from, to, min(max(int(s.r.WorkMem)/len(s.ends), 4<<10), spillBlock)), number: len(m.runs)}
+		from = to
+		ok, err := m.advance(x)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			m.runs = append(m.runs, x)
+		}
+	}
+	heap.Init(m)
+	return m, nil
+}
+
+type sortedCursor struct {
+	rowsCursor
+	s *sorter
+}
+
+// Close implements Cursor.
+func (c *sortedCursor) Close() {
+	c.rows, c.s.rows = nil, nil
+	c.s.mem.release()
+}
+
+// sortedRun is a run that is being merged; row is its first that has not been yielded.
+type sortedRun struct {
+	in     *tempReader
+	slab   slab
+	row    types.Row
+	number int
+}
+
+// mergeCursor merges runs, as a heap by their first rows; of equal rows the earlier run's come first.
+type mergeCursor struct {
+	s    *sorter
+	runs []*sortedRun
+}
+
+func (m *mergeCursor) advance(x *sortedRun) (bool, error) {
+	var err error
+	x.row, err = x.in.next(&x.slab, len(m.s.l))
+	return x.row != nil, err
+}
+
+// Next implements Cursor.
+func (m *mergeCursor) Next() (bool, error) {
+	if len(m.runs) == 0 {
+		return false, nil
+	}
+	x := m.runs[0]
+	m.s.l.load(m.s.r, x.row)
+	ok, err := m.advance(x)
+	if err != nil {
+		return false, err
+	}
+	if ok {
+		heap.Fix(m, 0)
+	} else {
+		heap.Pop(m)
+	}
+	return true, m.s.r.tick()
+}
+
+// Close implements Cursor.
+func (m *mergeCursor) Close() { m.s.file.close() }
+
+// Len, Less, Swap, Push and Pop implement heap.Interface.
+func (m *mergeCursor) Len() int { return len(m.runs) }
+func (m *mergeCursor) Less(i, j int) bool {
+	c := m.s.compare(m.runs[i].row, m.runs[j].row)
+	return c < 0 || c == 0 && m.runs[i].number < m.runs[j].number
+}
+func (m *mergeCursor) Swap(i, j int) { m.runs[i], m.runs[j] = m.runs[j], m.runs[i] }
+func (m *mergeCursor) Push(x any)    { m.runs = append(m.runs, x.(*sortedRun)) }
+func (m *mergeCursor) Pop() any {
+	last := len(m.runs) - 1
+	x := m.runs[last]
+	m.runs = m.runs[:last]
+	return x
 }
 
 func (s *sorter) add() error {
@@ -105,24 +229,34 @@ func (s *sorter) add() error {
 	if s.top > 0 && len(s.rows) >= s.top && s.compareSlots(s.rows[0]) >= 0 {
 		return nil // not better than the worst that is kept
 	}
-	row, err := s.l.save(s.r)
-	if err != nil {
+	from := &s.slab
+	if s.top >= 0 { // a row that stays would keep its neighbours
+		from = &slab{rows: make([]types.Datum, len(s.l))}
+	}
+	row, size := from.save(s.r, s.l)
+	if err := s.mem.add(size); err != nil {
 		return err
 	}
 	s.n++
 	if s.top < 0 {
 		s.rows = append(s.rows, row)
-		return nil
+	} else {
+		s.addTop(row)
 	}
+	if s.mem.full() {
+		return s.writeRun()
+	}
+	return nil
+}
+
+// addTop keeps a row among the best, and drops the worst of them.
+func (s *sorter) addTop(row types.Row) {
 	heap.Push(worstFirst{s}, row)
 	if len(s.rows) > s.top {
 		old := heap.Pop(worstFirst{s}).(types.Row)
-		for _, d := range old {
-			s.r.free(d.SizeBytes())
-		}
-		s.r.free(24)
+		s.mem.used -= int64(rowSize(old))
+		s.r.free(rowSize(old))
 	}
-	return nil
 }
 
 func (s *sorter) compare(a, b types.Row) int {
@@ -195,58 +329,6 @@ func (h worstFirst) Pop() any {
 	h.s.rows, h.s.seq = h.s.rows[:last], h.s.seq[:last]
 	return row
 }
-
-// Distinct drops rows whose registers On equal an earlier row's (First: the previous row's, over
-// sorted input).
-type Distinct struct {
-	In    Node
-	On    []bind.ColID
-	First bool
-}
-
-type distinctCursor struct {
-	n    *Distinct
-	in   Cursor
-	r    *Run
-	seen *rowMap
-	key  []types.Datum
-}
-
-// Open implements Node.
-func (n *Distinct) Open(r *Run) (Cursor, error) {
-	in, err := n.In.Open(r)
-	return &distinctCursor{n: n, in: in, r: r, seen: newRowMap(), key: make([]types.Datum, len(n.On))}, err
-}
-
-// Explain implements Node.
-func (n *Distinct) Explain() Explained {
-	title := "HashAggregate (distinct)"
-	if n.First {
-		title = "Unique"
-	}
-	return Explained{Title: title, Kids: []Node{n.In}}
-}
-
-func (c *distinctCursor) Next() (bool, error) {
-	for {
-		ok, err := c.in.Next()
-		if err != nil || !ok {
-			return false, err
-		}
-		for i, id := range c.n.On {
-			c.key[i] = c.r.Slots[id]
-		}
-		_, added, err := c.seen.addScratch(c.r, c.key)
-		if err != nil || added {
-			return added, err
-		}
-		if err := c.r.tick(); err != nil {
-			return false, err
-		}
-	}
-}
-
-func (c *distinctCursor) Close() { c.in.Close() }
 
 // SortText describes keys for EXPLAIN.
 func SortText(name string, k bind.SortKey) string {

@@ -87,7 +87,7 @@ func (p *planner) distinctValues(id bind.ColID, rows float64) float64 {
 // uniqueAlone says that a column is a unique key by itself.
 func uniqueAlone(t *schema.Table, ord int) bool {
 	is := func(ix *schema.Index) bool {
-		return ix.Unique && ix.Where == 0 && len(ix.Columns) == 1 && ix.Columns[0].ID == t.Columns[ord].ID
+		return ix.Unique && ix.IsPublic() && ix.Where == 0 && len(ix.Columns) == 1 && ix.Columns[0].ID == t.Columns[ord].ID
 	}
 	if len(t.Primary.Columns) == 1 && t.Primary.Columns[0].ID == t.Columns[ord].ID {
 		return true

@@ -474,7 +474,7 @@ func isEqui(eqs []equi, e bind.Expr) bool {
 // lookupKeys finds a left expression for each column of a unique key; rest are the equalities that
 // the key does not answer.
 func (p *planner) lookupKeys(s *bind.Scan, codec *tablekv.Codec, ic *tablekv.IndexCodec, eqs []equi) (keys []bind.Expr, texts []string, rest []bind.Expr) {
-	if !ic.IsPrimary() && !ic.Index.Unique || ic.Index.State != 0 || ic.Index.Where != 0 {
+	if !ic.IsPrimary() && !ic.Index.Unique || !ic.Index.IsPublic() || ic.Index.Where != 0 {
 		return nil, nil, nil
 	}
 	used := map[int]bool{}

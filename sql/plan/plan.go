@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
@@ -466,7 +467,7 @@ func (p *planner) agg(r *bind.Agg, preds []bind.Expr) (planned, error) {
 	if err != nil {
 		return in, err
 	}
-	n := &exec.Agg{In: in.node, Global: r.Global}
+	n := &exec.Agg{In: in.node, InCols: p.layout(r.In), Global: r.Global}
 	if r.Sets != nil {
 		n.Always = emptySets(r.Sets, r.Groups)
 	}
@@ -503,12 +504,30 @@ func (p *planner) aggFunc(a *bind.AggCall) (exec.AggFunc, error) {
 	return f, err
 }
 
+// distinct plans DISTINCT. That of DISTINCT ON is over input in the order of its columns: what ORDER BY
+// says, and behind it the columns that it does not name.
 func (p *planner) distinct(r *bind.DistinctRel) (planned, error) {
+	if r.First {
+		r = sortedOn(r)
+	}
 	in, err := p.plan(r.In, nil, nil)
 	if err != nil {
 		return in, err
 	}
-	return p.done(&exec.Distinct{In: in.node, On: r.On, First: r.First}, max(in.rows*0.5, 1), in.cost+in.rows*groupCost), nil
+	return p.done(&exec.Distinct{In: in.node, InCols: p.layout(r.In), On: r.On, First: r.First}, max(in.rows*0.5, 1), in.cost+in.rows*groupCost), nil
+}
+
+func sortedOn(r *bind.DistinctRel) *bind.DistinctRel {
+	in, sort := r.In, &bind.Sort{In: r.In}
+	if x, ok := in.(*bind.Sort); ok {
+		sort.In, sort.Keys = x.In, slices.Clone(x.Keys)
+	}
+	for _, id := range r.On {
+		if !slices.ContainsFunc(sort.Keys, func(k bind.SortKey) bool { return k.ID == id }) {
+			sort.Keys = append(sort.Keys, bind.SortKey{ID: id})
+		}
+	}
+	return &bind.DistinctRel{In: sort, On: r.On, First: true}
 }
 
 func (p *planner) setOp(r *bind.SetOp) (planned, error) {
