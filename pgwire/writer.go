@@ -64,6 +64,9 @@ func (w *writer) flush() error {
 	return w.err
 }
 
+// Flush implements sql.Flusher.
+func (w *writer) Flush() error { return w.flush() }
+
 func (w *writer) maybeFlush() error {
 	if len(w.buf) >= writeBufferMax {
 		return w.flush()

@@ -147,6 +147,14 @@ func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone
 			noticeErr = err
 		}
 	}
+	env.NoticeNow = func(e *sqlerr.Error) {
+		env.Notice(e)
+		if f, ok := w.(Flusher); ok {
+			if err := f.Flush(); err != nil {
+				noticeErr = err
+			}
+		}
+	}
 	tag, err := ddl.Exec(ctx, env, st)
 	if err != nil {
 		return err

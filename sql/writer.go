@@ -90,3 +90,7 @@ type CopyReader interface {
 	// (simple protocol) or Sync (extended protocol).
 	Next() ([]byte, error)
 }
+
+// Flusher is a ResultWriter that sends what it has when asked. What was sent
+// cannot be rewound.
+type Flusher interface{ Flush() error }

@@ -36,7 +36,10 @@ type Env struct {
 	Bind bind.Env
 	// Notice sends a notice to the client.
 	Notice func(*sqlerr.Error)
-	Engine Engine
+	// NoticeNow, if set, sends one while the statement goes on; it can then not
+	// be run again unseen.
+	NoticeNow func(*sqlerr.Error)
+	Engine    Engine
 }
 
 // Txn is what index builds inside the session's transaction ask for beside

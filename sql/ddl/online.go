@@ -18,6 +18,8 @@ const (
 	// the table is in use. Smaller tables are taken out of use for the moment
 	// that it takes, which costs fewer rounds.
 	onlineRowsMin = 1000
+	// quietMax is how long a job may take before its statement's user is told of it.
+	quietMax = 2 * time.Second
 	// cancelMax bounds the wait for a job to go back whose statement was canceled.
 	cancelMax = 10 * time.Second
 )
@@ -86,7 +88,6 @@ func (s *stmt) buildOnline(ctx context.Context, t *schema.Table, what string,
 	if err != nil {
 		return err
 	}
-	var name string
 	err = s.Catalog.Step(ctx, what, t.ID, func(ctx context.Context, r *schema.Resolver, tx schema.Txn, tab *schema.Table) error {
 		if tab == nil {
 			return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", t.Name)
@@ -110,15 +111,12 @@ func (s *stmt) buildOnline(ctx context.Context, t *schema.Table, what string,
 			Database: s.Database.ID, Table: tab.ID, Object: ix.OID, Constraint: ix.ConstraintOID}
 		ix.State, ix.ConstraintOID = schema.IndexDeleteOnly, 0
 		sub.bindIndex(tab, ix)
-		name = ix.Name
 		r.Publish(tab)
 		return jobs.Create(ctx, tx, s.Jobs.Clock(), job)
 	})
 	if err != nil {
 		return err
 	}
-	s.notice(sqlerr.New(sqlerr.SuccessfulCompletion, "index \"%s\" is built by job %d while the table is in use", name, id).
-		WithHint("SELECT * FROM cairn.jobs shows how far it is."))
 	return s.awaitJob(ctx, jobs.ID(id))
 }
 
@@ -129,7 +127,7 @@ func (s *stmt) awaitJob(ctx context.Context, id jobs.ID) error {
 	if err := s.Jobs.Start(ctx, id); err != nil {
 		return err
 	}
-	rec, err := s.Jobs.Wait(ctx, id)
+	rec, err := s.waitJob(ctx, id)
 	if err != nil {
 		var why *sqlerr.Error
 		if errors.As(context.Cause(ctx), &why) && why.Code == sqlerr.QueryCanceled {
@@ -155,6 +153,22 @@ func (s *stmt) awaitJob(ctx context.Context, id jobs.ID) error {
 		e = e.WithHint("%s", p.Hint)
 	}
 	return e
+}
+
+// waitJob waits for the end of a job, and tells who asked for it of the job if
+// that takes long.
+func (s *stmt) waitJob(ctx context.Context, id jobs.ID) (*jobs.Record, error) {
+	short, cancel := context.WithTimeout(ctx, quietMax)
+	defer cancel()
+	rec, err := s.Jobs.Wait(short, id)
+	if err == nil || ctx.Err() != nil || short.Err() == nil {
+		return rec, err
+	}
+	if s.NoticeNow != nil {
+		s.NoticeNow(sqlerr.New(sqlerr.SuccessfulCompletion, "job %s does this while the table is in use", id).
+			WithSeverity(sqlerr.SeverityNotice).WithHint("SELECT * FROM cairn.jobs shows how far it is."))
+	}
+	return s.Jobs.Wait(ctx, id)
 }
 
 // cancelJob has a job go back, and waits a little for that.
