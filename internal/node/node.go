@@ -97,6 +97,7 @@ func (n *Node) start(ctx context.Context) error {
 		Transport:   n.transport, Bootstrap: n.cfg.Join, Exchange: n.exchange,
 		Describe: n.describe, OnCancel: n.onCancel, ReplicationFactor: n.cfg.ReplicationFactor, RangeBytesMax: n.cfg.RangeBytesMax,
 		Leases: n.cfg.leases(), Support: n.cfg.Failover, GCTTL: n.cfg.GCTTL,
+		Knobs: n.cfg.Knobs, TxnKnobs: n.cfg.TxnKnobs, SenderKnobs: n.cfg.SenderKnobs,
 		DeadAfter: n.cfg.DeadAfter, OnDecommissioned: func() { n.end("this node has been decommissioned") },
 		Log: n.cfg.Log, Fatal: n.cfg.Fatal,
 	})
