@@ -298,11 +298,15 @@ func (r *runner) served(ctx context.Context, limit time.Duration) time.Duration 
 			before[i][t.Name] = p.Count(t.Name)
 		}
 	}
+	last := ""
 	for {
 		missing := r.unserved(before)
 		if len(missing) == 0 {
-			return time.Since(start)
+			d := time.Since(start)
+			r.Options.Say("every node served every workload after %v; %s was the last", d.Round(time.Millisecond), last)
+			return d
 		}
+		last = missing[0]
 		if ctx.Err() != nil {
 			r.j.Errorf("ended before its time: %v", context.Cause(ctx))
 			return 0
