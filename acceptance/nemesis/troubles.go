@@ -40,7 +40,7 @@ func troubles() []Nemesis {
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				return skew(e, rng)
 			}},
-		{Name: "clock-strobe", Does: "a clock steps back and forth by less than --max-offset, twenty times a second", Needs: needsTrouble(2), HoldMin: time.Second, Strike: strobe},
+		{Name: "clock-strobe", Does: "a clock steps back and forth by less than half of --max-offset, twenty times a second", Needs: needsTrouble(2), HoldMin: time.Second, Strike: strobe},
 		{Name: "clock-jump", Does: "a clock jumps by more than --max-offset: the node must stop", Needs: needsTrouble(3), HoldMin: time.Second, Strike: jump},
 		{Name: "disk-slow", Does: "syncs of a node take 20 to 500 ms longer", Needs: needsTrouble(1),
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
@@ -100,7 +100,9 @@ func strobe(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 		return nil, nil
 	}
 	n := nodes[0]
-	d := between(rng, 20*time.Millisecond, maxOffset*4/10).Round(time.Millisecond)
+	// A node stops when it sees a step of half the bound, and steps may add up to
+	// its eye: from -d to d in time it did not run.
+	d := between(rng, 10*time.Millisecond, maxOffset/6).Round(time.Millisecond)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
