@@ -47,7 +47,11 @@ type SQL struct{ *sql.Server }
 
 // NewSession implements Backend.
 func (s SQL) NewSession(ctx context.Context, args sql.SessionArgs) (Session, error) {
-	return s.Server.NewSession(ctx, args)
+	sess, err := s.Server.NewSession(ctx, args)
+	if err != nil {
+		return nil, err // not a Session that holds a nil *sql.Session
+	}
+	return sess, nil
 }
 
 // BackendKey names a session for cancelling it: the process id says which node

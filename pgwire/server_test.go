@@ -38,7 +38,8 @@ func (f *fakeBackend) LookupRole(_ context.Context, name string) (sql.Role, bool
 
 func (f *fakeBackend) NewSession(_ context.Context, a sql.SessionArgs) (Session, error) {
 	if a.Database == "nowhere" {
-		return nil, sqlerr.New(sqlerr.InvalidCatalogName, "database %q does not exist", a.Database)
+		// As a function returns it whose result is a pointer: not a nil Session.
+		return (*fakeSession)(nil), sqlerr.New(sqlerr.InvalidCatalogName, "database %q does not exist", a.Database)
 	}
 	return &fakeSession{cancelled: make(chan struct{}, 1), params: a.Params}, nil
 }
@@ -58,7 +59,7 @@ func (s *fakeSession) Env() *types.Env              { return &types.Env{} }
 func (s *fakeSession) TxnStatus() sql.TxnStatus     { return sql.TxnIdle }
 func (s *fakeSession) IdleTimeout() sql.IdleTimeout { return sql.IdleTimeout{} }
 func (s *fakeSession) Fail()                        { s.failed = true }
-func (s *fakeSession) Close()                       {}
+func (s *fakeSession) Close()                       { close(s.cancelled) }
 func (s *fakeSession) Cancel() {
 	select {
 	case s.cancelled <- struct{}{}:

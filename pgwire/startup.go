@@ -46,9 +46,11 @@ func (c *conn) startup() error {
 	delete(params, "user")
 	delete(params, "database")
 	expandOptions(params)
-	if c.sess, err = c.srv.cfg.Backend.NewSession(c.ctx, args); err != nil {
-		return fatal(sqlerr.From(err))
+	sess, err := c.srv.cfg.Backend.NewSession(c.ctx, args)
+	if err != nil {
+		return fatal(sqlerr.From(err)) // and there is no session to close
 	}
+	c.sess = sess
 	c.mu.Lock()
 	c.mu.cancel = c.sess.Cancel
 	c.mu.Unlock()

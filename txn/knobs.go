@@ -1,8 +1,8 @@
 package txn
 
 // TestingKnobs break the coordinator on purpose, so that the tests which should
-// see it are known to see it. All are off in a real node; there is no setting
-// that reaches them.
+// see it are known to see it. All are off in a real node: only a
+// test build has a way to set them (cmd/cairn/trouble.go).
 type TestingKnobs struct {
 	// ResendCommitWithWrites sends a commit that had effects again whole after
 	// a refresh, and not its writes first (I3; CockroachDB #46431).

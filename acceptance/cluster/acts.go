@@ -74,6 +74,8 @@ func (n *Node) State() string {
 // SwapAddresses gives two nodes each other's RPC and HTTP addresses, which count
 // from their next start on. Their clients find them where they were.
 func (c *Cluster) SwapAddresses(a, b *Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	a.RPC, b.RPC, a.HTTP, b.HTTP = b.RPC, a.RPC, b.HTTP, a.HTTP
 	if a.front == nil {
 		return

@@ -24,7 +24,8 @@ type Cluster struct {
 	// Links are the proxies between nodes, and between clients and nodes, after
 	// Connect; otherwise nil.
 	Links *link.Network
-	mu    struct {
+	// mu also guards addresses, which SwapAddresses changes.
+	mu struct {
 		sync.Mutex
 		// pids are the running processes.
 		pids map[int]string

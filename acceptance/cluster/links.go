@@ -24,14 +24,14 @@ func (c *Cluster) Connect() error {
 	for i, n := range c.Nodes {
 		f := &front{host: fmt.Sprintf("127.0.1.%d", i+1)}
 		for _, l := range []struct {
-			to   string
-			have **link.Listener
-		}{{n.RPC, &f.rpc}, {n.SQL, &f.sql}} {
+			to, caller string
+			have       **link.Listener
+		}{{n.RPC, "", &f.rpc}, {n.SQL, Clients, &f.sql}} {
 			_, port, err := net.SplitHostPort(l.to)
 			if err != nil {
 				return err
 			}
-			if *l.have, err = c.Links.Listen(net.JoinHostPort(f.host, port), n.Name, l.to); err != nil {
+			if *l.have, err = c.Links.Listen(net.JoinHostPort(f.host, port), l.caller, n.Name, l.to); err != nil {
 				return err
 			}
 		}

@@ -70,6 +70,8 @@ func (n *Node) command() []string {
 
 // Told is the RPC address that the other nodes are told.
 func (n *Node) Told() string {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
 	if n.front == nil {
 		return n.RPC
 	}

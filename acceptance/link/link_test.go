@@ -40,7 +40,7 @@ func start(t *testing.T) (*Network, *caller) {
 	t.Helper()
 	n := New(func(net.Addr, net.Addr) string { return "a" })
 	t.Cleanup(n.Close)
-	x, err := n.Listen("127.0.0.1:0", "b", echo(t))
+	x, err := n.Listen("127.0.0.1:0", "", "b", echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestACutHoldsAndHealingDelivers(t *testing.T) {
 func TestAConnectionWaitsForACutToHeal(t *testing.T) {
 	n := New(func(net.Addr, net.Addr) string { return "a" })
 	t.Cleanup(n.Close)
-	x, err := n.Listen("127.0.0.1:0", "b", echo(t))
+	x, err := n.Listen("127.0.0.1:0", "", "b", echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestTheKernelKnowsWhoCalls(t *testing.T) {
 		return "a"
 	})
 	t.Cleanup(n.Close)
-	x, err := n.Listen("127.0.0.1:0", "b", echo(t))
+	x, err := n.Listen("127.0.0.1:0", "", "b", echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,20 +30,24 @@ func New(owner func(remote, local net.Addr) string) *Network {
 
 // Listener is an address at which a party is reached.
 type Listener struct {
-	l  net.Listener
-	mu struct {
+	l net.Listener
+	// caller is who calls here, if that is known.
+	caller string
+	mu     struct {
 		sync.Mutex
 		party, backend string
 	}
 }
 
-// Listen takes connections at addr, which lead to the party at backend.
-func (n *Network) Listen(addr, party, backend string) (*Listener, error) {
+// Listen takes connections at addr, which lead to the party at backend. If caller
+// is not empty, only it calls here; else each connection's owner is asked for,
+// which costs a millisecond.
+func (n *Network) Listen(addr, caller, party, backend string) (*Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	x := &Listener{l: l}
+	x := &Listener{l: l, caller: caller}
 	x.mu.party, x.mu.backend = party, backend
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -85,7 +89,11 @@ func (n *Network) serve(x *Listener) {
 // connect makes the other half of a connection, and joins them.
 func (n *Network) connect(x *Listener, near net.Conn) {
 	party, backend := x.leads()
-	c := &conn{way: Way{n.owner(near.RemoteAddr(), near.LocalAddr()), party}, near: near, done: make(chan struct{})}
+	caller := x.caller
+	if caller == "" {
+		caller = n.owner(near.RemoteAddr(), near.LocalAddr())
+	}
+	c := &conn{way: Way{caller, party}, near: near, done: make(chan struct{})}
 	if !n.add(c) {
 		near.Close()
 		return

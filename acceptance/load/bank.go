@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
@@ -144,8 +145,11 @@ func ledger(ctx context.Context, conn *pgx.Conn) ([]history.Transfer, error) {
 	return out, err
 }
 
-// Check judges the whole history.
+// Check judges the whole history, if its end was read.
 func (b *Bank) Check() error {
+	if !slices.ContainsFunc(b.Reads.All(), func(r history.BankRead) bool { return r.Ledger != nil && r.Outcome == history.OK }) {
+		return nil
+	}
 	if v := check.Bank(b.Opening, b.Transfers.All(), b.Reads.All()); v != nil {
 		return v
 	}

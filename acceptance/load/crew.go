@@ -23,8 +23,10 @@ const (
 	// connectMax bounds one attempt to connect: a paused node accepts
 	// connections and says nothing.
 	connectMax = 3 * time.Second
-	// connectPause keeps a client of a dead node from spinning.
-	connectPause = 50 * time.Millisecond
+	// connectPause keeps a client of a dead node from spinning; it doubles up to
+	// connectPauseMax.
+	connectPause    = 50 * time.Millisecond
+	connectPauseMax = 400 * time.Millisecond
 )
 
 // client is one worker with one connection at a time.
@@ -40,6 +42,8 @@ type client struct {
 	session int
 	// refused counts conflicts in a row.
 	refused int
+	// unreached counts connections in a row that could not be made.
+	unreached int
 	// owner names the rows that only this client uses; 0 is none yet.
 	owner int64
 }
@@ -93,13 +97,14 @@ func (c *client) connected(ctx context.Context) bool {
 	defer cancel()
 	conn, err := pgx.Connect(attempt, c.target.URL)
 	if err == nil {
-		c.conn, c.session = conn, 0
+		c.conn, c.session, c.unreached = conn, 0, 0
 		return true
 	}
 	select {
 	case <-ctx.Done():
-	case <-time.After(connectPause):
+	case <-time.After(min(connectPauseMax, connectPause<<min(c.unreached, 10))):
 	}
+	c.unreached++
 	return false
 }
 

@@ -20,8 +20,11 @@ type Mutex struct {
 }
 
 const (
-	mutexRows    = 3
+	mutexRows    = 4
 	mutexHoldMax = 60 * time.Millisecond
+	// One hold in mutexLong lasts up to mutexLongMax, in which leases move.
+	mutexLong    = 15
+	mutexLongMax = 2 * time.Second
 )
 
 func newMutex() *Mutex { return &Mutex{} }
@@ -37,7 +40,11 @@ func (m *Mutex) Run(ctx context.Context, targets []Target, each int, pulse *Puls
 	crew(ctx, targets, each, pulse, func(ctx context.Context, c *client) {
 		k := 1 + c.rng.IntN(mutexRows)
 		h := history.Hold{Key: history.Key(strconv.Itoa(k)), Shared: c.rng.IntN(3) == 0}
-		c.note(m.hold(ctx, c, k, &h, time.Duration(c.rng.Int64N(int64(mutexHoldMax)))))
+		most := mutexHoldMax
+		if c.rng.IntN(mutexLong) == 0 {
+			most = mutexLongMax
+		}
+		c.note(m.hold(ctx, c, k, &h, time.Duration(c.rng.Int64N(int64(most)))))
 	})
 }
 

@@ -64,6 +64,8 @@ type beat struct {
 	longest time.Duration
 	at      time.Time // when the longest silence began
 	count   int
+	// conflicts are answers that said: again, later.
+	conflicts int
 }
 
 // NewPulse starts watching the targets.
@@ -97,6 +99,9 @@ func (p *Pulse) Error(name string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.errors[name+": "+errorKind(err)]++
+	if isConflict(err) {
+		p.mu.beats[name].conflicts++
+	}
 }
 
 // End closes the last silence of every target.
@@ -120,6 +125,13 @@ func (p *Pulse) Count(name string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mu.beats[name].count
+}
+
+// Conflicts returns how many operations the target refused for a conflict.
+func (p *Pulse) Conflicts(name string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.beats[name].conflicts
 }
 
 // Errors returns each kind of error with its count.

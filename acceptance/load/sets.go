@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -177,7 +178,10 @@ type Monotonic struct {
 	log history.Log[history.SetOp]
 }
 
-const monotonicTables = 3
+const (
+	monotonicTables   = 3
+	monotonicPauseMax = 150 * time.Millisecond
+)
 
 func newMonotonic() *Monotonic { return &Monotonic{} }
 
@@ -217,6 +221,9 @@ func (m *Monotonic) Run(ctx context.Context, targets []Target, each int, pulse *
 			m.log.Add(op)
 		}
 		c.note(err)
+		// All conflict with all: without a pause the client nearest to the data
+		// has all the turns.
+		time.Sleep(time.Duration(c.rng.Int64N(int64(monotonicPauseMax))))
 	})
 }
 

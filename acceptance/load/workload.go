@@ -20,7 +20,8 @@ type Workload interface {
 	Run(ctx context.Context, targets []Target, each int, pulse *Pulse)
 	// Final reads what is left, when all operations have ended.
 	Final(ctx context.Context, conn *pgx.Conn) error
-	// Check returns a *check.Violation, another error, or nil.
+	// Check returns a *check.Violation, another error, or nil. Without a last read
+	// it judges what can be judged.
 	Check() error
 	// Tested is what was tried and told: a run without it proves nothing. An
 	// error says what is missing.

@@ -15,6 +15,8 @@ import (
 // seldom.
 func storms() []Nemesis {
 	return []Nemesis{
+		{Name: "lease-storm", Does: "leases of the workloads' ranges move from node to node without pause", HoldMin: 2 * time.Second,
+			Strike: storm("leases move", leaseMoves)},
 		{Name: "split-storm", Does: "ranges of the workloads' tables are split and merged without pause", HoldMin: 2 * time.Second,
 			Strike: storm("splits and merges", splitsAndMerges)},
 		{Name: "schema-change", Does: "indexes and columns come and go on the workloads' tables", HoldMin: 2 * time.Second,
@@ -111,22 +113,35 @@ func table(ctx context.Context, e *Env, conn *pgx.Conn, rng *rand.Rand) (name st
 	return r.Name, r.OID, r.Index, r.Column, nil
 }
 
+func leaseMoves(ctx context.Context, e *Env, conn *pgx.Conn, rng *rand.Rand) error {
+	_, oid, index, _, err := table(ctx, e, conn, rng)
+	if err != nil {
+		return err
+	}
+	to := fmt.Sprint(1 + rng.IntN(len(e.Cluster.Nodes)))
+	return e.cairn(ctx, rng, "range", "lease", fmt.Sprintf("/table/%d/%d/=%d", oid, index, rng.IntN(40)), to)
+}
+
+// cairn runs a command of the command line at any node.
+func (e *Env) cairn(ctx context.Context, rng *rand.Rand, args ...string) error {
+	nodes := e.Cluster.Nodes
+	r := e.Cluster.RunContext(ctx, "", e.Cluster.Binary(), append(args, "--host", nodes[rng.IntN(len(nodes))].Told())...)
+	if r.Code != 0 {
+		return fmt.Errorf("%s", strings.TrimSpace(r.Stderr))
+	}
+	return nil
+}
+
 func splitsAndMerges(ctx context.Context, e *Env, conn *pgx.Conn, rng *rand.Rand) error {
 	_, oid, index, _, err := table(ctx, e, conn, rng)
 	if err != nil {
 		return err
 	}
-	nodes := e.Cluster.Nodes
 	verb := "split"
 	if rng.IntN(2) == 0 {
 		verb = "merge"
 	}
-	key := fmt.Sprintf("/table/%d/%d/=%d", oid, index, rng.IntN(40))
-	r := e.Cluster.RunContext(ctx, "", e.Cluster.Binary(), "range", verb, key, "--host", nodes[rng.IntN(len(nodes))].RPC)
-	if r.Code != 0 {
-		return fmt.Errorf("%s", r.Stderr)
-	}
-	return nil
+	return e.cairn(ctx, rng, "range", verb, fmt.Sprintf("/table/%d/%d/=%d", oid, index, rng.IntN(40)))
 }
 
 func schemaChanges(ctx context.Context, e *Env, conn *pgx.Conn, rng *rand.Rand) error {

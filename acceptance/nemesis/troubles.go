@@ -1,7 +1,17 @@
 package nemesis
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
 	"github.com/cairndb/cairn/acceptance/cluster"
+	"github.com/cairndb/cairn/internal/testkit/trouble"
 )
 
 // TroubleEnv is the environment in which a node of a test build reads its
@@ -10,5 +20,178 @@ func TroubleEnv(n *cluster.Node) string { return "CAIRN_TROUBLE=" + troublePath(
 
 func troublePath(n *cluster.Node) string { return n.Store + ".trouble" }
 
-// troubles need a test build of the binary.
-func troubles() []Nemesis { return nil }
+func needsTrouble(nodes int) func(*Env) error {
+	return func(e *Env) error {
+		if !e.Trouble {
+			return errors.New("it needs a test build: make verify, or go build -tags trouble")
+		}
+		return needsNodes(nodes)(e)
+	}
+}
+
+// maxOffset is the default of --max-offset.
+const maxOffset = 250 * time.Millisecond
+
+// troubles set clocks and disks off, by the file that a node of a test build
+// reads.
+func troubles() []Nemesis {
+	return []Nemesis{
+		{Name: "clock-skew", Does: "clocks differ, by less than --max-offset, and drift", Needs: needsTrouble(2), HoldMin: time.Second,
+			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+				return skew(e, rng)
+			}},
+		{Name: "clock-strobe", Does: "a clock steps back and forth by less than half of --max-offset, twenty times a second", Needs: needsTrouble(2), HoldMin: time.Second, Strike: strobe},
+		{Name: "clock-jump", Does: "a clock jumps by more than --max-offset: the node must stop", Needs: needsTrouble(3), HoldMin: time.Second, Strike: jump},
+		{Name: "disk-slow", Does: "syncs of a node take 20 to 500 ms longer", Needs: needsTrouble(1),
+			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+				d := between(rng, 20*time.Millisecond, 500*time.Millisecond).Round(time.Millisecond)
+				return disk(e, rng, fmt.Sprintf("slow %v", d), false)
+			}},
+		{Name: "disk-stall", Does: "syncs of a node hang", Needs: needsTrouble(1), HoldMin: time.Second, HoldMax: 8 * time.Second,
+			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+				return disk(e, rng, "stalled", false)
+			}},
+		{Name: "disk-full", Does: "writes of a node fail with ENOSPC; it may stop", Needs: needsTrouble(1),
+			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+				return disk(e, rng, "full", true)
+			}},
+		{Name: "disk-read-only", Does: "writes of a node fail with EROFS; it must stop", Needs: needsTrouble(1),
+			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+				return disk(e, rng, "read-only", true)
+			}},
+		{Name: "disk-failing", Does: "syncs of a node fail with EIO; it must stop", Needs: needsTrouble(1),
+			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+				return disk(e, rng, "failing", true)
+			}},
+	}
+}
+
+// makeTrouble puts a node into trouble; no lines end it.
+func makeTrouble(n *cluster.Node, lines ...string) error {
+	tmp := troublePath(n) + ".tmp"
+	if err := os.WriteFile(tmp, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, troublePath(n))
+}
+
+// skew lets every clock be somewhere within half the bound, so that any two
+// differ by less than it, and drift a little.
+func skew(e *Env, rng *rand.Rand) (*Wound, error) {
+	const part = maxOffset * 4 / 10
+	nodes := e.take(rng, len(e.Cluster.Nodes))
+	if len(nodes) == 0 {
+		return nil, nil
+	}
+	var what []string
+	for _, n := range nodes {
+		d := (time.Duration(rng.Int64N(int64(2*part))) - part).Round(time.Millisecond)
+		if err := makeTrouble(n, fmt.Sprintf("clock %v", d), fmt.Sprintf("drift %d", rng.IntN(600)-300)); err != nil {
+			return nil, err
+		}
+		what = append(what, fmt.Sprintf("%s %+d ms", n.Name, d.Milliseconds()))
+	}
+	return troubled(e, nodes, strings.Join(what, ", "), false, nil), nil
+}
+
+func strobe(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+	nodes := e.take(rng, 1)
+	if len(nodes) == 0 {
+		return nil, nil
+	}
+	n := nodes[0]
+	// A node stops when it sees a step of half the bound, and steps may add up to
+	// its eye: from -d to d in time it did not run.
+	d := between(rng, 10*time.Millisecond, maxOffset/6).Round(time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; err == nil && pause(ctx, 25*time.Millisecond); i++ {
+			err = makeTrouble(n, fmt.Sprintf("clock %v", d*time.Duration(2*(i%2)-1)))
+		}
+		done <- err
+	}()
+	return troubled(e, nodes, fmt.Sprintf("%s ± %v", n.Name, d), false, func() error {
+		cancel()
+		return <-done
+	}), nil
+}
+
+// jump sets one clock far off. That the node notices and stops is its duty;
+// whether it did is said, and what it answered meanwhile is judged.
+func jump(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+	nodes := e.take(rng, 1)
+	if len(nodes) == 0 {
+		return nil, nil
+	}
+	n := nodes[0]
+	d := between(rng, 2*maxOffset, 20*time.Second).Round(time.Millisecond)
+	if rng.IntN(3) == 0 {
+		d = time.Duration(1+rng.IntN(10)) * time.Hour
+	}
+	if rng.IntN(2) == 0 {
+		d = -d
+	}
+	n.ExpectEnd()
+	if err := makeTrouble(n, fmt.Sprintf("clock %v", d)); err != nil {
+		return nil, err
+	}
+	return troubled(e, nodes, fmt.Sprintf("%s %+.1f s", n.Name, d.Seconds()), true, nil), nil
+}
+
+func disk(e *Env, rng *rand.Rand, line string, mayEnd bool) (*Wound, error) {
+	nodes := e.take(rng, 1)
+	if len(nodes) == 0 {
+		return nil, nil
+	}
+	if mayEnd {
+		nodes[0].ExpectEnd()
+	}
+	if err := makeTrouble(nodes[0], "disk "+line); err != nil {
+		return nil, err
+	}
+	return troubled(e, nodes, nodes[0].Name+": "+line, mayEnd, nil), nil
+}
+
+// troubled is the wound of nodes whose trouble files say something. Before it is
+// healed, before is called. A node that may have ended is started again, after
+// its end if it is still there: its end was expected, and would be again.
+func troubled(e *Env, nodes []*cluster.Node, what string, mayEnd bool, before func() error) *Wound {
+	was := map[*cluster.Node]trouble.Felt{}
+	for _, n := range nodes {
+		was[n] = trouble.ReadFelt(troublePath(n))
+	}
+	return &Wound{What: what,
+		Bite: func() (string, bool) {
+			var sum trouble.Felt
+			ended := 0
+			for _, n := range nodes {
+				f := trouble.ReadFelt(troublePath(n)).Since(was[n])
+				sum.Slowed, sum.Failed, sum.ClockReads = sum.Slowed+f.Slowed, sum.Failed+f.Failed, sum.ClockReads+f.ClockReads
+				if !n.Running() {
+					ended++
+				}
+			}
+			return fmt.Sprintf("%d syncs slowed, %d operations failed, %d readings of the clock; %d nodes ended", sum.Slowed, sum.Failed, sum.ClockReads, ended),
+				sum != trouble.Felt{} || ended > 0
+		},
+		Heal: func(context.Context) error {
+			var errs []error
+			if before != nil {
+				errs = append(errs, before())
+			}
+			for _, n := range nodes {
+				errs = append(errs, makeTrouble(n))
+				if mayEnd && n.Running() {
+					_, err := n.End(syscall.SIGKILL)
+					errs = append(errs, err)
+				}
+			}
+			if mayEnd {
+				return errors.Join(append(errs, restart(e, nodes))...)
+			}
+			e.give(nodes...)
+			return errors.Join(errs...)
+		}}
+}

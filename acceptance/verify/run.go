@@ -148,6 +148,9 @@ const (
 	// servedMin is how many operations each node must do for each workload to
 	// count as serving it.
 	servedMin = 3
+	// conflictsMin are answers of a node that is not served only because others
+	// are.
+	conflictsMin = 20
 )
 
 func (r *runner) phase(name string, f func()) {
@@ -291,18 +294,16 @@ func (r *runner) hurt(ctx context.Context) {
 // took.
 func (r *runner) served(ctx context.Context, limit time.Duration) time.Duration {
 	start := time.Now()
-	before := make([]map[string]int, len(r.pulses))
-	for i, p := range r.pulses {
-		before[i] = map[string]int{}
-		for _, t := range r.targets {
-			before[i][t.Name] = p.Count(t.Name)
-		}
-	}
+	before := r.answers()
+	last := ""
 	for {
 		missing := r.unserved(before)
 		if len(missing) == 0 {
-			return time.Since(start)
+			d := time.Since(start)
+			r.Options.Say("every node served every workload after %v; %s was the last", d.Round(time.Millisecond), last)
+			return d
 		}
+		last = missing[0]
 		if ctx.Err() != nil {
 			r.j.Errorf("ended before its time: %v", context.Cause(ctx))
 			return 0
@@ -315,13 +316,37 @@ func (r *runner) served(ctx context.Context, limit time.Duration) time.Duration 
 	}
 }
 
-// unserved lists which workload on which node has not gone on.
-func (r *runner) unserved(before []map[string]int) (missing []string) {
+// answered is how many operations a node has acknowledged, and refused for a
+// conflict.
+type answered struct{ done, conflicts int }
+
+// answers are those so far, by workload and node.
+func (r *runner) answers() []map[string]answered {
+	out := make([]map[string]answered, len(r.pulses))
 	for i, p := range r.pulses {
+		out[i] = map[string]answered{}
 		for _, t := range r.targets {
-			if p.Count(t.Name) < before[i][t.Name]+servedMin {
+			out[i][t.Name] = answered{p.Count(t.Name), p.Conflicts(t.Name)}
+		}
+	}
+	return out
+}
+
+// unserved lists which workload on which node has not gone on. A node that lost
+// many conflicts serves, if another one won them: who is far from data that all
+// want may have to wait for long, in calm as well.
+func (r *runner) unserved(before []map[string]answered) (missing []string) {
+	for i, now := range r.answers() {
+		all := 0
+		for _, t := range r.targets {
+			done := now[t.Name].done - before[i][t.Name].done
+			all += done
+			if done < servedMin && now[t.Name].conflicts-before[i][t.Name].conflicts < conflictsMin {
 				missing = append(missing, r.specs[i].Name+" on "+t.Name)
 			}
+		}
+		if all < servedMin {
+			missing = append(missing, r.specs[i].Name)
 		}
 	}
 	return missing

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/acceptance/cluster"
+	"github.com/cairndb/cairn/acceptance/nemesis"
 )
 
 var (
-	binary    = flag.String("cairn", "", "test this binary instead of building one")
+	binary    = flag.String("cairn", "", "test this binary, built with -tags trouble, instead of building one")
 	workloads = flag.String("workloads", "", "workloads of TestVerify, comma-separated; none is all")
 	nemeses   = flag.String("nemeses", "mix", "nemeses of TestVerify, joined by +")
 	safety    = flag.Duration("safety", 6*time.Second, "how long nemeses strike")
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		if *binary, err = cluster.Build(dir); err != nil {
+		if *binary, err = cluster.Build(dir, "-tags", "trouble"); err != nil {
 			panic(err)
 		}
 		return m.Run()
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 
 // TestVerify is a short run of everything.
 func TestVerify(t *testing.T) {
-	o := Options{Binary: *binary, Nodes: *nodes, Nemeses: *nemeses, Safety: *safety, Seed: *seed, Say: t.Logf}
+	o := Options{Binary: *binary, Trouble: true, Nodes: *nodes, Nemeses: *nemeses, Safety: *safety, Seed: *seed, Say: t.Logf}
 	if *workloads != "" {
 		o.Workloads = strings.Split(*workloads, ",")
 	}
@@ -56,5 +57,64 @@ func TestVerify(t *testing.T) {
 	}
 	for _, u := range r.Untested {
 		t.Error("invalid: " + u)
+	}
+}
+
+// TestVerifyFindsAMistakePutBackIn: without the check of who read, a cluster that
+// nobody hurts is not serializable, and workloads of three kinds see it, and say
+// which transactions show it. That the page can be drawn is seen on the way.
+func TestVerifyFindsAMistakePutBackIn(t *testing.T) {
+	r, err := Run(t.Context(), Options{Binary: *binary, Trouble: true, NodeEnv: []string{"CAIRN_BREAK=readers-ignored"}, Clients: 2,
+		Workloads: []string{"list-append", "g2", "monotonic"}, Safety: 3 * time.Second, Say: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict() != Failed {
+		t.Fatalf("the verdict is %s", r.Verdict())
+	}
+	found := 0
+	for _, w := range r.Workloads {
+		if w.Violation != "" {
+			found++
+			t.Log(w.Violation)
+		}
+	}
+	if found == 0 {
+		t.Errorf("it failed because of %v", r.Failures)
+	}
+	var page strings.Builder
+	if err := r.WriteReport(&page); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"failed", "list-append", "cairn verify --workload", "<svg"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	os.RemoveAll(r.Dir)
+}
+
+// TestARunThatTestedNothingIsInvalid: a nemesis that is not felt, here one whose
+// nodes are all in other hands, and a workload that got nothing done.
+func TestARunThatTestedNothingIsInvalid(t *testing.T) {
+	r := &Result{}
+	if r.Verdict() != OK {
+		t.Error(r.Verdict())
+	}
+	r.Untested = []string{"nemesis kill was never felt"}
+	if r.Verdict() != Invalid {
+		t.Error(r.Verdict())
+	}
+	r.Failures = []string{"bank: total changed"}
+	if r.Verdict() != Failed {
+		t.Error(r.Verdict())
+	}
+	s := &nemesis.Schedule{}
+	kill, err := nemesis.Named("kill+pause")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Unfelt(kill); len(got) != 2 {
+		t.Error(got)
 	}
 }

@@ -18,8 +18,8 @@ import (
 )
 
 func newRange() *cobra.Command {
-	cmd := &cobra.Command{Use: "range", Short: "Look at ranges, check, split and merge them"}
-	cmd.AddCommand(newRangeLs(), newRangeSplit(), newRangeMerge(), newRangeCheck())
+	cmd := &cobra.Command{Use: "range", Short: "Look at ranges, check, split and merge them, say who leads them"}
+	cmd.AddCommand(newRangeLs(), newRangeSplit(), newRangeMerge(), newRangeLease(), newRangeCheck())
 	return cmd
 }
 
@@ -110,6 +110,40 @@ the same nodes, all of them up and up to date.`,
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "range %d now holds what range %d held\n", resp.RangeId, resp.MergedRangeId)
+				return nil
+			})
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func newRangeLease() *cobra.Command {
+	f := &adminFlags{}
+	cmd := &cobra.Command{
+		Use:   "lease KEY N",
+		Short: "Give the lease of the range that holds a key to node N",
+		Long: `Give the lease of the range that holds KEY to node N, which must have a replica
+of it that is up to date. KEY is written as for "cairn range split". Requests wait
+for a few milliseconds. The lease stays until the cluster has a reason to move it:
+load, a node that drains or dies.`,
+		Example: "  cairn range lease /table/16384/16385/=500000 2",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := parseTableKey(args[0])
+			if err != nil {
+				return err
+			}
+			id, err := parseNodeID(args[1])
+			if err != nil {
+				return err
+			}
+			return f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
+				resp, err := rpcpb.NewAdminClient(conn).TransferLease(ctx, &rpcpb.TransferLeaseRequest{Key: key, NodeId: id})
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "node %d has the lease of range %d\n", id, resp.RangeId)
 				return nil
 			})
 		},

@@ -189,6 +189,9 @@ const drainMax = 12 * time.Second
 func runNode(cmd *cobra.Command, cfg node.Config) error {
 	defer tuneGC()()
 	cfg.Ballast = true
+	if err := withTrouble(&cfg); err != nil {
+		return err
+	}
 	ctx := cmd.Context()
 	n, err := node.Start(ctx, cfg)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"github.com/cairndb/cairn/kv/liveness"
 	"github.com/cairndb/cairn/kv/storage"
 	"github.com/cairndb/cairn/kv/store"
+	"github.com/cairndb/cairn/rangecache"
+	"github.com/cairndb/cairn/txn"
 )
 
 // Defaults of a node's settings.
@@ -73,6 +75,12 @@ type Config struct {
 	Log     *slog.Logger
 	// Wall is the clock on the wall; nil is the system's. Tests set it off.
 	Wall hlc.WallClock
+	// FS is the store's file system; nil is the system's. Tests slow it down.
+	FS storage.FS
+	// The knobs break the node on purpose; see their types.
+	Knobs       store.TestingKnobs
+	TxnKnobs    txn.TestingKnobs
+	SenderKnobs rangecache.TestingKnobs
 	// Fatal is called with the error that ends the node; nil exits the
 	// process with ExitStatus.
 	Fatal func(error)

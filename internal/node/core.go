@@ -69,6 +69,8 @@ type CoreConfig struct {
 	// TempDir and SQLMemoryBytes: see sql.Config.
 	TempDir        string
 	SQLMemoryBytes int64
+	TxnKnobs       txn.TestingKnobs
+	SenderKnobs    rangecache.TestingKnobs
 	Log            *slog.Logger
 	// Fatal ends the node before it can answer wrongly.
 	Fatal func(error)
@@ -150,11 +152,11 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	batches := &kvTransport{self: c.Ident.NodeID, local: local, net: &c.Transport}
 	c.Sender = rangecache.NewSender(rangecache.Config{
 		NodeID: c.Ident.NodeID, Clock: c.Clock, FirstRange: firstRange{c}, Transport: batches,
-		Alive: c.Gossip.Live, Go: c.workers.Go,
+		Alive: c.Gossip.Live, Go: c.workers.Go, Knobs: c.cfg.SenderKnobs,
 	})
 	c.Intents = intents.New(intents.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID, Go: c.workers.Go})
 	c.DB = txn.NewDB(txn.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID,
-		Recoverer: c.Intents, Logger: c.cfg.Log, Go: c.workers.Go})
+		Recoverer: c.Intents, Logger: c.cfg.Log, Go: c.workers.Go, Knobs: c.cfg.TxnKnobs})
 	s, err := store.Open(ctx, store.Config{
 		Engine: c.cfg.Engine, Clock: c.Clock, Transport: &raftTransport{net: &c.Transport},
 		Txns: &txnRunner{c.DB}, Sender: c.Sender, Peers: batches, Nodes: c.liveNodes(), Log: c.cfg.Log,

@@ -157,7 +157,7 @@ func (n *Node) exchange(ctx context.Context, addr string, m *rpcpb.GossipMessage
 
 // openEngine opens the store, or says in one line why it cannot be opened.
 func openEngine(cfg *Config, fatal func(error)) (*storage.Engine, error) {
-	eng, err := storage.Open(storage.Options{Dir: cfg.StoreDir, CacheBytes: cfg.CacheBytes, Ballast: cfg.Ballast, Logger: cfg.Log, OnFatal: fatal})
+	eng, err := storage.Open(storage.Options{FS: cfg.FS, Dir: cfg.StoreDir, CacheBytes: cfg.CacheBytes, Ballast: cfg.Ballast, Logger: cfg.Log, OnFatal: fatal})
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", cfg.StoreDir, err)
 	}

@@ -102,6 +102,7 @@ func (n *Node) start(ctx context.Context) error {
 		Describe: n.describe, OnCancel: n.onCancel, ReplicationFactor: n.cfg.ReplicationFactor, RangeBytesMax: n.cfg.RangeBytesMax,
 		Leases: n.cfg.leases(), Support: n.cfg.Failover, GCTTL: n.cfg.GCTTL,
 		TempDir: temp, SQLMemoryBytes: n.cfg.SQLMemoryBytes,
+		Knobs: n.cfg.Knobs, TxnKnobs: n.cfg.TxnKnobs, SenderKnobs: n.cfg.SenderKnobs,
 		DeadAfter: n.cfg.DeadAfter, OnDecommissioned: func() { n.end("this node has been decommissioned") },
 		Log: n.cfg.Log, Fatal: n.cfg.Fatal,
 	})

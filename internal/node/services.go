@@ -226,6 +226,32 @@ func (s adminService) CheckRange(ctx context.Context, req *rpcpb.CheckRangeReque
 	return &rpcpb.CheckRangeResponse{RangeId: uint64(rec.RangeID), Outcome: string(rec.Outcome), Detail: rec.Detail}, nil
 }
 
+// TransferLease implements rpcpb.AdminServer.
+func (s adminService) TransferLease(ctx context.Context, req *rpcpb.TransferLeaseRequest) (*rpcpb.TransferLeaseResponse, error) {
+	c := s.n.core.Load()
+	if c == nil {
+		return nil, errStarting
+	}
+	key, to := kvapi.Key(req.Key), kvapi.NodeID(req.NodeId)
+	descs, err := c.rangeDescriptors(ctx)
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	for i := range descs {
+		// Who has no vote cannot be waited for.
+		d := &descs[i]
+		if r, ok := d.Replica(to); d.ContainsKey(key) && (!ok || !r.Type.Votes()) {
+			return nil, status.Errorf(codes.FailedPrecondition, "node %d has no replica of range %d", to, d.RangeID)
+		}
+	}
+	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.AdminTransferLease, Key: key, Target: to})
+	resp, err := c.DB.Send(ctx, ba)
+	if err != nil {
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	return &rpcpb.TransferLeaseResponse{RangeId: uint64(resp.Responses[0].Info.Desc.RangeID)}, nil
+}
+
 // Decommission implements rpcpb.AdminServer.
 func (s adminService) Decommission(ctx context.Context, req *rpcpb.DecommissionRequest) (*rpcpb.DecommissionResponse, error) {
 	c := s.n.core.Load()

@@ -12,6 +12,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// FS is a file system: callers above this package pass one on without knowing
+// Pebble.
+type FS = vfs.FS
+
 // Options says how to open an engine. Zero fields take the defaults of
 // limits.go.
 type Options struct {

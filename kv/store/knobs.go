@@ -9,8 +9,8 @@ import (
 )
 
 // TestingKnobs break the store on purpose, so that the tests which should see
-// it are known to see it. All are off in a real node; there is no setting that
-// reaches them.
+// it are known to see it. All are off in a real node: only a test build
+// has a way to set them (cmd/cairn/trouble.go).
 type TestingKnobs struct {
 	// DisableTimestampCache forgets reads: a write may then land below one.
 	// Found by write-skew and list-append workloads.

@@ -70,7 +70,7 @@ func (x DecommissionRequest_Do) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DecommissionRequest_Do.Descriptor instead.
 func (DecommissionRequest_Do) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{20, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{22, 0}
 }
 
 // Timestamp is a reading of a hybrid logical clock.
@@ -1247,6 +1247,103 @@ func (x *MergeRangesResponse) GetMergedRangeId() uint64 {
 	return 0
 }
 
+type TransferLeaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// key is any of the range's.
+	Key           []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	NodeId        uint32 `protobuf:"varint,2,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferLeaseRequest) Reset() {
+	*x = TransferLeaseRequest{}
+	mi := &file_cluster_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferLeaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferLeaseRequest) ProtoMessage() {}
+
+func (x *TransferLeaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferLeaseRequest.ProtoReflect.Descriptor instead.
+func (*TransferLeaseRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TransferLeaseRequest) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *TransferLeaseRequest) GetNodeId() uint32 {
+	if x != nil {
+		return x.NodeId
+	}
+	return 0
+}
+
+type TransferLeaseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RangeId       uint64                 `protobuf:"varint,1,opt,name=range_id,json=rangeId,proto3" json:"range_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferLeaseResponse) Reset() {
+	*x = TransferLeaseResponse{}
+	mi := &file_cluster_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferLeaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferLeaseResponse) ProtoMessage() {}
+
+func (x *TransferLeaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferLeaseResponse.ProtoReflect.Descriptor instead.
+func (*TransferLeaseResponse) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TransferLeaseResponse) GetRangeId() uint64 {
+	if x != nil {
+		return x.RangeId
+	}
+	return 0
+}
+
 type SplitRangeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Key   []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -1258,7 +1355,7 @@ type SplitRangeRequest struct {
 
 func (x *SplitRangeRequest) Reset() {
 	*x = SplitRangeRequest{}
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1367,7 @@ func (x *SplitRangeRequest) String() string {
 func (*SplitRangeRequest) ProtoMessage() {}
 
 func (x *SplitRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1380,7 @@ func (x *SplitRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRangeRequest.ProtoReflect.Descriptor instead.
 func (*SplitRangeRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{18}
+	return file_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SplitRangeRequest) GetKey() []byte {
@@ -1310,7 +1407,7 @@ type SplitRangeResponse struct {
 
 func (x *SplitRangeResponse) Reset() {
 	*x = SplitRangeResponse{}
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1419,7 @@ func (x *SplitRangeResponse) String() string {
 func (*SplitRangeResponse) ProtoMessage() {}
 
 func (x *SplitRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1432,7 @@ func (x *SplitRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRangeResponse.ProtoReflect.Descriptor instead.
 func (*SplitRangeResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{19}
+	return file_cluster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SplitRangeResponse) GetLeftRangeId() uint64 {
@@ -1362,7 +1459,7 @@ type DecommissionRequest struct {
 
 func (x *DecommissionRequest) Reset() {
 	*x = DecommissionRequest{}
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1471,7 @@ func (x *DecommissionRequest) String() string {
 func (*DecommissionRequest) ProtoMessage() {}
 
 func (x *DecommissionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1484,7 @@ func (x *DecommissionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecommissionRequest.ProtoReflect.Descriptor instead.
 func (*DecommissionRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{20}
+	return file_cluster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DecommissionRequest) GetNodeId() uint32 {
@@ -1421,7 +1518,7 @@ type DecommissionResponse struct {
 
 func (x *DecommissionResponse) Reset() {
 	*x = DecommissionResponse{}
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1530,7 @@ func (x *DecommissionResponse) String() string {
 func (*DecommissionResponse) ProtoMessage() {}
 
 func (x *DecommissionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1543,7 @@ func (x *DecommissionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecommissionResponse.ProtoReflect.Descriptor instead.
 func (*DecommissionResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{21}
+	return file_cluster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DecommissionResponse) GetMembership() string {
@@ -1494,7 +1591,7 @@ type PlannedMoves struct {
 
 func (x *PlannedMoves) Reset() {
 	*x = PlannedMoves{}
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1603,7 @@ func (x *PlannedMoves) String() string {
 func (*PlannedMoves) ProtoMessage() {}
 
 func (x *PlannedMoves) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1616,7 @@ func (x *PlannedMoves) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMoves.ProtoReflect.Descriptor instead.
 func (*PlannedMoves) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{22}
+	return file_cluster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PlannedMoves) GetTo() uint32 {
@@ -1548,7 +1645,7 @@ type Blocker struct {
 
 func (x *Blocker) Reset() {
 	*x = Blocker{}
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1657,7 @@ func (x *Blocker) String() string {
 func (*Blocker) ProtoMessage() {}
 
 func (x *Blocker) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1670,7 @@ func (x *Blocker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blocker.ProtoReflect.Descriptor instead.
 func (*Blocker) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{23}
+	return file_cluster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Blocker) GetWhy() string {
@@ -1607,7 +1704,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1716,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1729,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{24}
+	return file_cluster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DrainRequest) GetShutdown() bool {
@@ -1652,7 +1749,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1664,7 +1761,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1677,7 +1774,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{25}
+	return file_cluster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DrainResponse) GetLeasesLeft() int64 {
@@ -1792,7 +1889,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\fR\x03key\"X\n" +
 	"\x13MergeRangesResponse\x12\x19\n" +
 	"\brange_id\x18\x01 \x01(\x04R\arangeId\x12&\n" +
-	"\x0fmerged_range_id\x18\x02 \x01(\x04R\rmergedRangeId\"H\n" +
+	"\x0fmerged_range_id\x18\x02 \x01(\x04R\rmergedRangeId\"A\n" +
+	"\x14TransferLeaseRequest\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x17\n" +
+	"\anode_id\x18\x02 \x01(\rR\x06nodeId\"2\n" +
+	"\x15TransferLeaseResponse\x12\x19\n" +
+	"\brange_id\x18\x01 \x01(\x04R\arangeId\"H\n" +
 	"\x11SplitRangeRequest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12!\n" +
 	"\fsticky_nanos\x18\x02 \x01(\x03R\vstickyNanos\"^\n" +
@@ -1831,7 +1933,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aCluster\x127\n" +
 	"\x04Join\x12\x16.cairn.rpc.JoinRequest\x1a\x17.cairn.rpc.JoinResponse\x127\n" +
 	"\x04Init\x12\x16.cairn.rpc.InitRequest\x1a\x17.cairn.rpc.InitResponse\x12<\n" +
-	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\xf3\x03\n" +
+	"\x06Gossip\x12\x18.cairn.rpc.GossipMessage\x1a\x18.cairn.rpc.GossipMessage2\xc7\x04\n" +
 	"\x05Admin\x12:\n" +
 	"\x05Nodes\x12\x17.cairn.rpc.NodesRequest\x1a\x18.cairn.rpc.NodesResponse\x12=\n" +
 	"\x06Ranges\x12\x18.cairn.rpc.RangesRequest\x1a\x19.cairn.rpc.RangesResponse\x12I\n" +
@@ -1839,7 +1941,8 @@ const file_cluster_proto_rawDesc = "" +
 	"SplitRange\x12\x1c.cairn.rpc.SplitRangeRequest\x1a\x1d.cairn.rpc.SplitRangeResponse\x12O\n" +
 	"\fDecommission\x12\x1e.cairn.rpc.DecommissionRequest\x1a\x1f.cairn.rpc.DecommissionResponse\x12:\n" +
 	"\x05Drain\x12\x17.cairn.rpc.DrainRequest\x1a\x18.cairn.rpc.DrainResponse\x12L\n" +
-	"\vMergeRanges\x12\x1d.cairn.rpc.MergeRangesRequest\x1a\x1e.cairn.rpc.MergeRangesResponse\x12I\n" +
+	"\vMergeRanges\x12\x1d.cairn.rpc.MergeRangesRequest\x1a\x1e.cairn.rpc.MergeRangesResponse\x12R\n" +
+	"\rTransferLease\x12\x1f.cairn.rpc.TransferLeaseRequest\x1a .cairn.rpc.TransferLeaseResponse\x12I\n" +
 	"\n" +
 	"CheckRange\x12\x1c.cairn.rpc.CheckRangeRequest\x1a\x1d.cairn.rpc.CheckRangeResponseB-Z+github.com/cairndb/cairn/internal/rpc/rpcpbb\x06proto3"
 
@@ -1856,35 +1959,37 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_cluster_proto_goTypes = []any{
-	(DecommissionRequest_Do)(0),  // 0: cairn.rpc.DecommissionRequest.Do
-	(*Timestamp)(nil),            // 1: cairn.rpc.Timestamp
-	(*JoinRequest)(nil),          // 2: cairn.rpc.JoinRequest
-	(*JoinResponse)(nil),         // 3: cairn.rpc.JoinResponse
-	(*InitRequest)(nil),          // 4: cairn.rpc.InitRequest
-	(*InitResponse)(nil),         // 5: cairn.rpc.InitResponse
-	(*GossipInfo)(nil),           // 6: cairn.rpc.GossipInfo
-	(*HighWater)(nil),            // 7: cairn.rpc.HighWater
-	(*GossipMessage)(nil),        // 8: cairn.rpc.GossipMessage
-	(*CheckRangeRequest)(nil),    // 9: cairn.rpc.CheckRangeRequest
-	(*CheckRangeResponse)(nil),   // 10: cairn.rpc.CheckRangeResponse
-	(*NodesRequest)(nil),         // 11: cairn.rpc.NodesRequest
-	(*NodesResponse)(nil),        // 12: cairn.rpc.NodesResponse
-	(*Node)(nil),                 // 13: cairn.rpc.Node
-	(*RangesRequest)(nil),        // 14: cairn.rpc.RangesRequest
-	(*RangesResponse)(nil),       // 15: cairn.rpc.RangesResponse
-	(*Range)(nil),                // 16: cairn.rpc.Range
-	(*MergeRangesRequest)(nil),   // 17: cairn.rpc.MergeRangesRequest
-	(*MergeRangesResponse)(nil),  // 18: cairn.rpc.MergeRangesResponse
-	(*SplitRangeRequest)(nil),    // 19: cairn.rpc.SplitRangeRequest
-	(*SplitRangeResponse)(nil),   // 20: cairn.rpc.SplitRangeResponse
-	(*DecommissionRequest)(nil),  // 21: cairn.rpc.DecommissionRequest
-	(*DecommissionResponse)(nil), // 22: cairn.rpc.DecommissionResponse
-	(*PlannedMoves)(nil),         // 23: cairn.rpc.PlannedMoves
-	(*Blocker)(nil),              // 24: cairn.rpc.Blocker
-	(*DrainRequest)(nil),         // 25: cairn.rpc.DrainRequest
-	(*DrainResponse)(nil),        // 26: cairn.rpc.DrainResponse
+	(DecommissionRequest_Do)(0),   // 0: cairn.rpc.DecommissionRequest.Do
+	(*Timestamp)(nil),             // 1: cairn.rpc.Timestamp
+	(*JoinRequest)(nil),           // 2: cairn.rpc.JoinRequest
+	(*JoinResponse)(nil),          // 3: cairn.rpc.JoinResponse
+	(*InitRequest)(nil),           // 4: cairn.rpc.InitRequest
+	(*InitResponse)(nil),          // 5: cairn.rpc.InitResponse
+	(*GossipInfo)(nil),            // 6: cairn.rpc.GossipInfo
+	(*HighWater)(nil),             // 7: cairn.rpc.HighWater
+	(*GossipMessage)(nil),         // 8: cairn.rpc.GossipMessage
+	(*CheckRangeRequest)(nil),     // 9: cairn.rpc.CheckRangeRequest
+	(*CheckRangeResponse)(nil),    // 10: cairn.rpc.CheckRangeResponse
+	(*NodesRequest)(nil),          // 11: cairn.rpc.NodesRequest
+	(*NodesResponse)(nil),         // 12: cairn.rpc.NodesResponse
+	(*Node)(nil),                  // 13: cairn.rpc.Node
+	(*RangesRequest)(nil),         // 14: cairn.rpc.RangesRequest
+	(*RangesResponse)(nil),        // 15: cairn.rpc.RangesResponse
+	(*Range)(nil),                 // 16: cairn.rpc.Range
+	(*MergeRangesRequest)(nil),    // 17: cairn.rpc.MergeRangesRequest
+	(*MergeRangesResponse)(nil),   // 18: cairn.rpc.MergeRangesResponse
+	(*TransferLeaseRequest)(nil),  // 19: cairn.rpc.TransferLeaseRequest
+	(*TransferLeaseResponse)(nil), // 20: cairn.rpc.TransferLeaseResponse
+	(*SplitRangeRequest)(nil),     // 21: cairn.rpc.SplitRangeRequest
+	(*SplitRangeResponse)(nil),    // 22: cairn.rpc.SplitRangeResponse
+	(*DecommissionRequest)(nil),   // 23: cairn.rpc.DecommissionRequest
+	(*DecommissionResponse)(nil),  // 24: cairn.rpc.DecommissionResponse
+	(*PlannedMoves)(nil),          // 25: cairn.rpc.PlannedMoves
+	(*Blocker)(nil),               // 26: cairn.rpc.Blocker
+	(*DrainRequest)(nil),          // 27: cairn.rpc.DrainRequest
+	(*DrainResponse)(nil),         // 28: cairn.rpc.DrainResponse
 }
 var file_cluster_proto_depIdxs = []int32{
 	1,  // 0: cairn.rpc.JoinRequest.now:type_name -> cairn.rpc.Timestamp
@@ -1895,30 +2000,32 @@ var file_cluster_proto_depIdxs = []int32{
 	13, // 5: cairn.rpc.NodesResponse.nodes:type_name -> cairn.rpc.Node
 	16, // 6: cairn.rpc.RangesResponse.ranges:type_name -> cairn.rpc.Range
 	0,  // 7: cairn.rpc.DecommissionRequest.do:type_name -> cairn.rpc.DecommissionRequest.Do
-	23, // 8: cairn.rpc.DecommissionResponse.plan:type_name -> cairn.rpc.PlannedMoves
-	24, // 9: cairn.rpc.DecommissionResponse.blockers:type_name -> cairn.rpc.Blocker
+	25, // 8: cairn.rpc.DecommissionResponse.plan:type_name -> cairn.rpc.PlannedMoves
+	26, // 9: cairn.rpc.DecommissionResponse.blockers:type_name -> cairn.rpc.Blocker
 	2,  // 10: cairn.rpc.Cluster.Join:input_type -> cairn.rpc.JoinRequest
 	4,  // 11: cairn.rpc.Cluster.Init:input_type -> cairn.rpc.InitRequest
 	8,  // 12: cairn.rpc.Cluster.Gossip:input_type -> cairn.rpc.GossipMessage
 	11, // 13: cairn.rpc.Admin.Nodes:input_type -> cairn.rpc.NodesRequest
 	14, // 14: cairn.rpc.Admin.Ranges:input_type -> cairn.rpc.RangesRequest
-	19, // 15: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
-	21, // 16: cairn.rpc.Admin.Decommission:input_type -> cairn.rpc.DecommissionRequest
-	25, // 17: cairn.rpc.Admin.Drain:input_type -> cairn.rpc.DrainRequest
+	21, // 15: cairn.rpc.Admin.SplitRange:input_type -> cairn.rpc.SplitRangeRequest
+	23, // 16: cairn.rpc.Admin.Decommission:input_type -> cairn.rpc.DecommissionRequest
+	27, // 17: cairn.rpc.Admin.Drain:input_type -> cairn.rpc.DrainRequest
 	17, // 18: cairn.rpc.Admin.MergeRanges:input_type -> cairn.rpc.MergeRangesRequest
-	9,  // 19: cairn.rpc.Admin.CheckRange:input_type -> cairn.rpc.CheckRangeRequest
-	3,  // 20: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
-	5,  // 21: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
-	8,  // 22: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
-	12, // 23: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
-	15, // 24: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
-	20, // 25: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
-	22, // 26: cairn.rpc.Admin.Decommission:output_type -> cairn.rpc.DecommissionResponse
-	26, // 27: cairn.rpc.Admin.Drain:output_type -> cairn.rpc.DrainResponse
-	18, // 28: cairn.rpc.Admin.MergeRanges:output_type -> cairn.rpc.MergeRangesResponse
-	10, // 29: cairn.rpc.Admin.CheckRange:output_type -> cairn.rpc.CheckRangeResponse
-	20, // [20:30] is the sub-list for method output_type
-	10, // [10:20] is the sub-list for method input_type
+	19, // 19: cairn.rpc.Admin.TransferLease:input_type -> cairn.rpc.TransferLeaseRequest
+	9,  // 20: cairn.rpc.Admin.CheckRange:input_type -> cairn.rpc.CheckRangeRequest
+	3,  // 21: cairn.rpc.Cluster.Join:output_type -> cairn.rpc.JoinResponse
+	5,  // 22: cairn.rpc.Cluster.Init:output_type -> cairn.rpc.InitResponse
+	8,  // 23: cairn.rpc.Cluster.Gossip:output_type -> cairn.rpc.GossipMessage
+	12, // 24: cairn.rpc.Admin.Nodes:output_type -> cairn.rpc.NodesResponse
+	15, // 25: cairn.rpc.Admin.Ranges:output_type -> cairn.rpc.RangesResponse
+	22, // 26: cairn.rpc.Admin.SplitRange:output_type -> cairn.rpc.SplitRangeResponse
+	24, // 27: cairn.rpc.Admin.Decommission:output_type -> cairn.rpc.DecommissionResponse
+	28, // 28: cairn.rpc.Admin.Drain:output_type -> cairn.rpc.DrainResponse
+	18, // 29: cairn.rpc.Admin.MergeRanges:output_type -> cairn.rpc.MergeRangesResponse
+	20, // 30: cairn.rpc.Admin.TransferLease:output_type -> cairn.rpc.TransferLeaseResponse
+	10, // 31: cairn.rpc.Admin.CheckRange:output_type -> cairn.rpc.CheckRangeResponse
+	21, // [21:32] is the sub-list for method output_type
+	10, // [10:21] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
 	10, // [10:10] is the sub-list for extension extendee
 	0,  // [0:10] is the sub-list for field type_name
@@ -1935,7 +2042,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

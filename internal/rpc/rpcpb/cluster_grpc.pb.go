@@ -216,13 +216,14 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Admin_Nodes_FullMethodName        = "/cairn.rpc.Admin/Nodes"
-	Admin_Ranges_FullMethodName       = "/cairn.rpc.Admin/Ranges"
-	Admin_SplitRange_FullMethodName   = "/cairn.rpc.Admin/SplitRange"
-	Admin_Decommission_FullMethodName = "/cairn.rpc.Admin/Decommission"
-	Admin_Drain_FullMethodName        = "/cairn.rpc.Admin/Drain"
-	Admin_MergeRanges_FullMethodName  = "/cairn.rpc.Admin/MergeRanges"
-	Admin_CheckRange_FullMethodName   = "/cairn.rpc.Admin/CheckRange"
+	Admin_Nodes_FullMethodName         = "/cairn.rpc.Admin/Nodes"
+	Admin_Ranges_FullMethodName        = "/cairn.rpc.Admin/Ranges"
+	Admin_SplitRange_FullMethodName    = "/cairn.rpc.Admin/SplitRange"
+	Admin_Decommission_FullMethodName  = "/cairn.rpc.Admin/Decommission"
+	Admin_Drain_FullMethodName         = "/cairn.rpc.Admin/Drain"
+	Admin_MergeRanges_FullMethodName   = "/cairn.rpc.Admin/MergeRanges"
+	Admin_TransferLease_FullMethodName = "/cairn.rpc.Admin/TransferLease"
+	Admin_CheckRange_FullMethodName    = "/cairn.rpc.Admin/CheckRange"
 )
 
 // AdminClient is the client API for Admin service.
@@ -240,6 +241,7 @@ type AdminClient interface {
 	// Drain takes the node that is asked out of service, and returns when it is.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
 	MergeRanges(ctx context.Context, in *MergeRangesRequest, opts ...grpc.CallOption) (*MergeRangesResponse, error)
+	TransferLease(ctx context.Context, in *TransferLeaseRequest, opts ...grpc.CallOption) (*TransferLeaseResponse, error)
 	// CheckRange compares the replicas of a range, and recounts its statistics.
 	CheckRange(ctx context.Context, in *CheckRangeRequest, opts ...grpc.CallOption) (*CheckRangeResponse, error)
 }
@@ -312,6 +314,16 @@ func (c *adminClient) MergeRanges(ctx context.Context, in *MergeRangesRequest, o
 	return out, nil
 }
 
+func (c *adminClient) TransferLease(ctx context.Context, in *TransferLeaseRequest, opts ...grpc.CallOption) (*TransferLeaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TransferLeaseResponse)
+	err := c.cc.Invoke(ctx, Admin_TransferLease_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) CheckRange(ctx context.Context, in *CheckRangeRequest, opts ...grpc.CallOption) (*CheckRangeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckRangeResponse)
@@ -337,6 +349,7 @@ type AdminServer interface {
 	// Drain takes the node that is asked out of service, and returns when it is.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
 	MergeRanges(context.Context, *MergeRangesRequest) (*MergeRangesResponse, error)
+	TransferLease(context.Context, *TransferLeaseRequest) (*TransferLeaseResponse, error)
 	// CheckRange compares the replicas of a range, and recounts its statistics.
 	CheckRange(context.Context, *CheckRangeRequest) (*CheckRangeResponse, error)
 	mustEmbedUnimplementedAdminServer()
@@ -366,6 +379,9 @@ func (UnimplementedAdminServer) Drain(context.Context, *DrainRequest) (*DrainRes
 }
 func (UnimplementedAdminServer) MergeRanges(context.Context, *MergeRangesRequest) (*MergeRangesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method MergeRanges not implemented")
+}
+func (UnimplementedAdminServer) TransferLease(context.Context, *TransferLeaseRequest) (*TransferLeaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TransferLease not implemented")
 }
 func (UnimplementedAdminServer) CheckRange(context.Context, *CheckRangeRequest) (*CheckRangeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckRange not implemented")
@@ -499,6 +515,24 @@ func _Admin_MergeRanges_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_TransferLease_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TransferLeaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).TransferLease(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_TransferLease_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).TransferLease(ctx, req.(*TransferLeaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_CheckRange_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CheckRangeRequest)
 	if err := dec(in); err != nil {
@@ -547,6 +581,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "MergeRanges",
 			Handler:    _Admin_MergeRanges_Handler,
+		},
+		{
+			MethodName: "TransferLease",
+			Handler:    _Admin_TransferLease_Handler,
 		},
 		{
 			MethodName: "CheckRange",
