@@ -100,3 +100,19 @@ func BenchmarkPoint(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCounting is what pg_stat_statements adds to an execution of a prepared statement.
+func BenchmarkCounting(b *testing.B) {
+	s := newTestSession(b, newTestServer(b))
+	prepareAll(b, s)
+	w := &nullWriter{}
+	if err := runExtended(b.Context(), s, "select", pointPaths[0].args(1), w); err != nil {
+		b.Fatal(err)
+	}
+	p := s.statements["select"]
+	b.ReportAllocs()
+	for b.Loop() {
+		s.countBegin()
+		s.countEnd(p)
+	}
+}

@@ -81,6 +81,7 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
+	s.count.rows = r.Affected
 	return w.CommandComplete(fmt.Sprintf("COPY %d", r.Affected))
 }
 
@@ -259,6 +260,7 @@ func (s *Session) copyTo(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f 
 	if err := w.CopyDone(); err != nil {
 		return err
 	}
+	s.count.rows = cw.n
 	return w.CommandComplete(fmt.Sprintf("COPY %d", cw.n))
 }
 

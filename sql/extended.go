@@ -229,6 +229,7 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 	tx.stmt = statement{}
 	if po.cur == nil && !po.ended {
 		s.noteStatement(po.p.stmt.Text)
+		s.countBegin()
 		s.beginStatement(po.p.stmt.Tree)
 	}
 	op := func(ctx context.Context) error { return s.executeWatched(ctx, po, w, maxRows) }
@@ -263,6 +264,7 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 		s.noteError(ctx, err, isCommit(po.p.stmt.Tree))
 		return err
 	}
+	s.countPortal(po)
 	if s.tx == tx {
 		if !tx.explicit {
 			s.replay.ops = append(s.replay.ops, op)
@@ -353,6 +355,7 @@ func (s *Session) executePortal(ctx context.Context, po *portal, w ResultWriter,
 	if err := s.tx.r.Check(ctx); err != nil {
 		return err
 	}
+	s.count.p, s.count.rows = po.p, po.count()
 	tag := po.tag()
 	po.close(s)
 	return w.CommandComplete(tag)
@@ -386,7 +389,7 @@ func (s *Session) sync(ctx context.Context, w ResultWriter) error {
 	defer done()
 	for {
 		last := s.replay.last // commit forgets it
-		err := s.commit(ctx)
+		err := s.countCommit(func() error { return s.commit(ctx) })
 		if err == nil {
 			return nil
 		}

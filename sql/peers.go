@@ -17,6 +17,8 @@ type Peers interface {
 	Sessions(ctx context.Context, node kvapi.NodeID, q *SessionQuery) (*SessionList, error)
 	// Locks lists the locks on the ranges that the node leads.
 	Locks(ctx context.Context, node kvapi.NodeID) (*kvapi.LockList, error)
+	// Statements asks for what a node has counted, or has it forget.
+	Statements(ctx context.Context, node kvapi.NodeID, q *StatementQuery) (*StatementList, error)
 	// RefreshSettings has the other nodes read the cluster's settings again,
 	// and returns when those have that answer soon.
 	RefreshSettings(ctx context.Context)

@@ -198,6 +198,14 @@ func (s *Session) fetch(po *portal, w ResultWriter, max int) (end bool, err erro
 	return false, nil
 }
 
+// count is how many rows were returned or changed.
+func (po *portal) count() int64 {
+	if po.plan.Stmt.Kind == bind.KindSelect {
+		return po.rows
+	}
+	return po.run.Affected
+}
+
 // tag is the command tag at the end.
 func (po *portal) tag() string {
 	switch po.plan.Stmt.Kind {
@@ -245,5 +253,6 @@ func (s *Session) runPlanned(ctx context.Context, p *prepared, w ResultWriter, o
 	if err := s.tx.r.Check(ctx); err != nil {
 		return err
 	}
+	s.count.p, s.count.rows = p, po.count()
 	return w.CommandComplete(po.tag())
 }

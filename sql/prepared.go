@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/plan"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/statements"
 	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -30,6 +32,8 @@ type prepared struct {
 	stmt  parser.Stmt // Tree is nil for an empty query
 	hints []types.T
 	plan  *cachedPlan
+	// stat is where it is counted, nil before that.
+	stat *statements.Entry
 	// noParams: a simple query, which cannot give parameters their values.
 	noParams bool
 	// internal statements keep a foreign key: they need no privileges, as Postgres runs them with
@@ -155,6 +159,7 @@ func (s *Session) useTables(ctx context.Context, st *bind.Stmt) (bool, error) {
 
 // makePlan binds and plans. A name that is not found may be new: then the catalog is read again.
 func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapshot, path string) (*cachedPlan, error) {
+	begin := time.Now()
 	env := func() bind.Env {
 		e := s.bindEnv(snap)
 		e.NoParams = p.noParams
@@ -194,6 +199,7 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 		known, _ := s.srv.stats.Known(t.ID)
 		c.stats = append(c.stats, known)
 	}
+	s.countPlan(p, time.Since(begin))
 	return c, nil
 }
 

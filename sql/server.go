@@ -15,6 +15,7 @@ import (
 	"github.com/cairndb/cairn/sql/exec"
 	"github.com/cairndb/cairn/sql/pgcatalog"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/statements"
 	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn"
@@ -54,6 +55,8 @@ type Server struct {
 	stats      *stats.Cache
 	auto       autoAnalyze
 	memory     *exec.Pool
+	// statements are what this node's sessions ran.
+	statements *statements.Table
 	// whoseBudget bounds how often others are asked who was in the way.
 	whoseBudget budget
 	jobs        *jobs.Registry
@@ -68,7 +71,8 @@ func NewServer(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger, stats: newStatsCache(cfg.DB), memory: exec.NewPool(cfg.MemoryBytesMax),
-		rows: rowIDs{node: int64(cfg.NodeID) & rowIDNodeMask}}
+		statements: statements.NewTable(time.Now()),
+		rows:       rowIDs{node: int64(cfg.NodeID) & rowIDNodeMask}}
 	s.jobs = s.newJobs()
 	return s
 }
@@ -126,6 +130,7 @@ type Session struct {
 	lastSeq schema.DescID
 	started time.Time
 	act     activity
+	count   counting
 
 	causality causality
 	draws     draws
@@ -189,11 +194,11 @@ func (s *Server) makeSession(snap *schema.Snapshot, db *schema.Database, args Se
 func (s *Session) setUpEval(c *schema.Contents) {
 	s.pg = pgcatalog.Env{Contents: c, Database: s.db, User: s.args.User, Settings: s.vars.settings,
 		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks, Cursors: s.cursorList, Jobs: s.jobRows,
-		Statistics: s.srv.statistics}
+		Statistics: s.srv.statistics, Statements: s.statementRows}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
-		Advisory: &s.advisory, Outcomes: s, Jobs: s, Draws: &s.draws}
+		Advisory: &s.advisory, Outcomes: s, Jobs: s, Draws: &s.draws, Statements: s}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.

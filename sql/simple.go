@@ -44,7 +44,7 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 			err = s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
 		}
 		if err == nil && i == len(stmts)-1 && s.tx != nil && !s.tx.explicit {
-			err = s.commit(ctx)
+			err = s.countCommit(func() error { return s.commit(ctx) })
 		}
 		if err == nil {
 			i++
@@ -92,6 +92,7 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 	}
 	tx := s.tx
 	s.noteStatement(p.stmt.Text)
+	s.countBegin()
 	s.beginStatement(p.stmt.Tree)
 	var err error
 	seen := s.watch(p, w)
@@ -109,6 +110,7 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 	if seen != nil {
 		seen.note(p, nil)
 	}
+	s.countEnd(p)
 	if !isBegin(p.stmt.Tree) {
 		tx.done++
 	}

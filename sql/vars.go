@@ -12,6 +12,7 @@ import (
 	"github.com/cairndb/cairn/sql/pgcatalog"
 	"github.com/cairndb/cairn/sql/plan"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/statements"
 )
 
 // varDef defines a session parameter.
@@ -23,9 +24,11 @@ type varDef struct {
 	fixed bool
 	// system: only ALTER SYSTEM sets it.
 	system bool
-	unit   string // ms: a duration
-	boole  bool
-	apply  func(s *Session, v string) (string, error)
+	// super: only superusers set it.
+	super bool
+	unit  string // ms: a duration
+	boole bool
+	apply func(s *Session, v string) (string, error)
 }
 
 // varDefs are the parameters that Cairn knows. What has no effect here but is set by clients as a
@@ -127,6 +130,11 @@ var varDefs = map[string]varDef{
 	"cairn.durable_locks":                 {def: "on", boole: true},
 	sharedRanges:                          {def: "on", boole: true},
 	optimizerSetting:                      {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Rewrites })},
+	statementsTrack:                       {def: "top", super: true, apply: applyTrack},
+	statementsUtility:                     {def: "on", boole: true, super: true, apply: applyTrackUtility},
+	"pg_stat_statements.max":              {def: strconv.Itoa(statements.Max), fixed: true},
+	"pg_stat_statements.save":             {def: "off", fixed: true},
+	"pg_stat_statements.track_planning":   {def: "on", fixed: true},
 	autoAnalyzeSetting:                    {def: "on", boole: true, system: true},
 	gcTTL:                                 {def: "1h", unit: "ms", system: true, apply: applyGCTTL},
 }
@@ -152,6 +160,8 @@ type vars struct {
 	// workMem, statementMem and tempMax are bytes; 0: nobody has said.
 	workMem, statementMem, tempMax, forceSpill                   int64
 	statementTimeout, lockTimeout, idleInTxnTimeout, idleTimeout time.Duration
+	// trackNothing and trackNoUtility: pg_stat_statements leaves out all, or what is not planned.
+	trackNothing, trackNoUtility bool
 }
 
 func newVars(s *Session) vars {
@@ -215,6 +225,9 @@ func (v *vars) check(name, value string) (string, error) {
 	if d.system {
 		return "", sqlerr.New(sqlerr.CantChangeRuntimeParam, "parameter \"%s\" cannot be changed now", name).
 			WithHint("ALTER SYSTEM SET changes it for the whole cluster.")
+	}
+	if d.super && !v.s.isSuperuser() {
+		return "", sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied to set parameter \"%s\"", name)
 	}
 	return v.checkValue(name, value, &d)
 }

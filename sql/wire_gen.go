@@ -271,3 +271,300 @@ func (x *SessionState) UnmarshalWire(b []byte) (err error) {
 	}
 	return nil
 }
+
+// AppendWire appends the encoded x to b.
+func (x *StatementList) AppendWire(b []byte) []byte {
+	var at int
+	for i := range x.Rows {
+		b, at = wire.Begin(b, 1)
+		b = x.Rows[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.Dealloc != 0 {
+		b = wire.AppendInt(b, 2, int64(x.Dealloc))
+	}
+	if x.SinceNanos != 0 {
+		b = wire.AppendInt(b, 3, int64(x.SinceNanos))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *StatementList) UnmarshalWire(b []byte) (err error) {
+	*x = StatementList{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			x.Rows = append(x.Rows, *new(StatementRow))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Rows[len(x.Rows)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Dealloc = int64(n)
+		case num == 3 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.SinceNanos = int64(n)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *StatementQuery) AppendWire(b []byte) []byte {
+	if x.Reset {
+		if x.Reset {
+			b = wire.AppendUint(b, 1, 1)
+		} else {
+			b = wire.AppendUint(b, 1, 0)
+		}
+	}
+	if x.Role != 0 {
+		b = wire.AppendInt(b, 2, int64(x.Role))
+	}
+	if x.Database != 0 {
+		b = wire.AppendInt(b, 3, int64(x.Database))
+	}
+	if x.Number != 0 {
+		b = wire.AppendInt(b, 4, int64(x.Number))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *StatementQuery) UnmarshalWire(b []byte) (err error) {
+	*x = StatementQuery{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Reset = u != 0
+		case num == 2 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Role = int64(n)
+		case num == 3 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Database = int64(n)
+		case num == 4 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Number = int64(n)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *StatementRow) AppendWire(b []byte) []byte {
+	var at int
+	if x.Role != 0 {
+		b = wire.AppendInt(b, 1, int64(x.Role))
+	}
+	if x.Database != 0 {
+		b = wire.AppendInt(b, 2, int64(x.Database))
+	}
+	if x.Number != 0 {
+		b = wire.AppendInt(b, 3, int64(x.Number))
+	}
+	if len(x.Text) > 0 {
+		b = wire.AppendBytes(b, 4, x.Text)
+	}
+	if x.Rows != 0 {
+		b = wire.AppendInt(b, 5, int64(x.Rows))
+	}
+	b, at = wire.Begin(b, 6)
+	if b = x.Plans.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 7)
+	if b = x.Execs.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *StatementRow) UnmarshalWire(b []byte) (err error) {
+	*x = StatementRow{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Role = int64(n)
+		case num == 2 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Database = int64(n)
+		case num == 3 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Number = int64(n)
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Text = string(body)
+		case num == 5 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Rows = int64(n)
+		case num == 6 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Plans.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 7 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Execs.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *StatementTimes) AppendWire(b []byte) []byte {
+	if x.Count != 0 {
+		b = wire.AppendInt(b, 1, int64(x.Count))
+	}
+	if x.Total != 0 {
+		b = wire.AppendFloat(b, 2, float64(x.Total))
+	}
+	if x.Min != 0 {
+		b = wire.AppendFloat(b, 3, float64(x.Min))
+	}
+	if x.Max != 0 {
+		b = wire.AppendFloat(b, 4, float64(x.Max))
+	}
+	if x.Mean != 0 {
+		b = wire.AppendFloat(b, 5, float64(x.Mean))
+	}
+	if x.SumVar != 0 {
+		b = wire.AppendFloat(b, 6, float64(x.SumVar))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *StatementTimes) UnmarshalWire(b []byte) (err error) {
+	*x = StatementTimes{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Count = int64(n)
+		case num == 2 && typ == wire.Fixed64:
+			var f float64
+			if f, b, err = wire.Float(b); err != nil {
+				return err
+			}
+			x.Total = float64(f)
+		case num == 3 && typ == wire.Fixed64:
+			var f float64
+			if f, b, err = wire.Float(b); err != nil {
+				return err
+			}
+			x.Min = float64(f)
+		case num == 4 && typ == wire.Fixed64:
+			var f float64
+			if f, b, err = wire.Float(b); err != nil {
+				return err
+			}
+			x.Max = float64(f)
+		case num == 5 && typ == wire.Fixed64:
+			var f float64
+			if f, b, err = wire.Float(b); err != nil {
+				return err
+			}
+			x.Mean = float64(f)
+		case num == 6 && typ == wire.Fixed64:
+			var f float64
+			if f, b, err = wire.Float(b); err != nil {
+				return err
+			}
+			x.SumVar = float64(f)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

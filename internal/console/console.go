@@ -22,6 +22,8 @@ type Status struct {
 	UpSeconds float64 `json:"up_seconds"`
 	Nodes     []Node  `json:"nodes"`
 	Ranges    []Range `json:"ranges"`
+	// Statements are those of all nodes that took the most time, with $n for constants.
+	Statements []Statement `json:"statements"`
 	// Counters are this node's metrics by name; the page shows what they grow by.
 	Counters map[string]float64 `json:"counters"`
 	// Problem says why the ranges could not be listed.
@@ -62,6 +64,16 @@ type Range struct {
 	OldBytes int64 `json:"old_bytes"`
 	// Rate is how many batches a second the range has been sent lately.
 	Rate float64 `json:"batches_per_second"`
+}
+
+// Statement is a row of the page. Times are milliseconds.
+type Statement struct {
+	Text  string  `json:"text"`
+	Calls int64   `json:"calls"`
+	Rows  int64   `json:"rows"`
+	Total float64 `json:"total_ms"`
+	Mean  float64 `json:"mean_ms"`
+	Max   float64 `json:"max_ms"`
 }
 
 // Counter is a metric that only grows, or with Gauge one that moves.

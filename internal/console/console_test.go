@@ -15,7 +15,7 @@ type fake struct {
 }
 
 func (f *fake) Status(context.Context) Status {
-	return Status{ClusterID: "c1", NodeID: 2, Nodes: []Node{{ID: 2, Live: true}}}
+	return Status{ClusterID: "c1", NodeID: 2, Nodes: []Node{{ID: 2, Live: true}}, Statements: []Statement{{Text: "SELECT $1", Calls: 3}}}
 }
 func (f *fake) Ready() (bool, string) { return f.ready, f.remark }
 func (f *fake) Counters() []Counter {
@@ -45,6 +45,7 @@ func TestEndpoints(t *testing.T) {
 		{"/", "<title>Cairn</title>", 200},
 		{"/api/status", `"cluster_id":"c1"`, 200},
 		{"/api/status", `"proposals_total":42`, 200},
+		{"/api/status", `"text":"SELECT $1","calls":3`, 200},
 		{"/health", "ok", 200},
 		{"/ready", "not ready", 503},
 		{"/metrics", "cairn_proposals_total 42", 200},

@@ -1,8 +1,8 @@
 // Package console serves a node's HTTP port: a page for people, health and
 // readiness for orchestrators, metrics for Prometheus, profiles for us.
 //
-//	/              nodes and ranges of the cluster, and what this node does,
-//	               refreshed by itself
+//	/              nodes and ranges of the cluster, its statements by the time
+//	               they took, and what this node does, refreshed by itself
 //	/api/status    the same as JSON
 //	/health        200 while the process runs
 //	/ready         200 while SQL clients are served, else 503; it says

@@ -14,6 +14,7 @@ import (
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/storage"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/statements"
 )
 
 // httpHeaderTimeout keeps idle half-open clients from piling up.
@@ -69,6 +70,25 @@ func (s consoleSource) Status(ctx context.Context) console.Status {
 			row.Replicas = append(row.Replicas, uint32(rep.NodeID))
 		}
 		out.Ranges = append(out.Ranges, row)
+	}
+	out.Statements = c.topStatements(ctx)
+	return out
+}
+
+// statementsShown is how many statements the page shows.
+const statementsShown = 15
+
+// topStatements are those of all nodes that took the most time. The page asks for no password, so
+// that no constant must show.
+func (c *Core) topStatements(ctx context.Context) (out []console.Statement) {
+	s := c.sql.Load()
+	if s == nil {
+		return nil
+	}
+	rows, _, _ := s.ClusterStatements(ctx)
+	for _, r := range rows[:min(len(rows), statementsShown)] {
+		text := statements.Normalize(r.Text, statements.Options{StringsOnly: true}).Text
+		out = append(out, console.Statement{Text: text, Calls: r.Execs.Count, Rows: r.Rows, Total: r.Execs.Total, Mean: r.Execs.Mean, Max: r.Execs.Max})
 	}
 	return out
 }

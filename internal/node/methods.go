@@ -17,4 +17,5 @@ const (
 	methodLiveness rpc.Method = 10
 	// methodAreYouThere is answered with nothing.
 	methodAreYouThere rpc.Method = 11
+	methodStatements  rpc.Method = 12
 )

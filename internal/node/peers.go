@@ -53,6 +53,19 @@ func (p peers) Locks(ctx context.Context, node kvapi.NodeID) (*kvapi.LockList, e
 	return list, list.UnmarshalWire(b)
 }
 
+// Statements implements sql.Peers.
+func (p peers) Statements(ctx context.Context, node kvapi.NodeID, q *sql.StatementQuery) (*sql.StatementList, error) {
+	if node == p.c.Ident.NodeID {
+		return p.c.statements(q)
+	}
+	b, err := p.c.Transport.Call(ctx, node, rpc.System, methodStatements, q)
+	if err != nil {
+		return nil, err
+	}
+	list := &sql.StatementList{}
+	return list, list.UnmarshalWire(b)
+}
+
 // settingsTellMax is how long the other nodes have to take in new settings.
 const settingsTellMax = 3 * time.Second
 
@@ -87,6 +100,14 @@ func (c *Core) sessions(q *sql.SessionQuery) (*sql.SessionList, error) {
 	return s.Sessions(q), nil
 }
 
+func (c *Core) statements(q *sql.StatementQuery) (*sql.StatementList, error) {
+	s := c.sql.Load()
+	if s == nil {
+		return nil, errNoSQL
+	}
+	return s.Statements(q), nil
+}
+
 func (c *Core) locks() (*kvapi.LockList, error) {
 	locks, err := c.Store.Locks(locksMax)
 	return &kvapi.LockList{Locks: locks}, err
@@ -100,6 +121,13 @@ func (c *Core) handlePeers(mux *rpc.Mux) {
 			return nil, err
 		}
 		return answer(c.sessions(&q))
+	})
+	mux.HandleCall(methodStatements, func(_ context.Context, _ kvapi.NodeID, payload []byte) (rpc.Appender, error) {
+		var q sql.StatementQuery
+		if err := q.UnmarshalWire(payload); err != nil {
+			return nil, err
+		}
+		return answer(c.statements(&q))
 	})
 	mux.HandleCall(methodSettings, func(ctx context.Context, _ kvapi.NodeID, _ []byte) (rpc.Appender, error) {
 		if s := c.sql.Load(); s != nil {

@@ -109,6 +109,30 @@ func TestAConflictNamesTheOtherApplication(t *testing.T) {
 	a.exec("ROLLBACK")
 }
 
+// pg_stat_statements has, on any gateway, one row for what ran on several, and
+// a reset holds on all.
+func TestStatementsOfAllNodesAreCountedTogether(t *testing.T) {
+	c := startCluster(t, 3)
+	c.awaitReplicas()
+	a, b := c.client(0), c.client(1)
+	a.exec("CREATE TABLE counted (id int PRIMARY KEY, v int)")
+	a.exec("INSERT INTO counted VALUES (1, 0), (2, 0)")
+	a.exec("SELECT pg_stat_statements_reset()")
+	a.exec("SELECT v FROM counted WHERE id = 1")
+	b.exec("SELECT v FROM counted WHERE id = 2")
+	b.exec("SELECT v FROM counted WHERE id = 3")
+	const query = "SELECT query, calls, rows, min_exec_time > 0, total_exec_time >= 3 * min_exec_time FROM pg_stat_statements WHERE query LIKE '%counted%'"
+	for i := range 3 {
+		if got := c.client(i).rows(query); got != "SELECT v FROM counted WHERE id = $1|3|2|t|t" {
+			t.Errorf("on node %d: %s", i+1, got)
+		}
+	}
+	c.client(2).exec("SELECT pg_stat_statements_reset()")
+	if got := a.rows("SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'SELECT v %'"); got != "0" {
+		t.Errorf("%s are left", got)
+	}
+}
+
 // When ALTER SYSTEM returns, sessions of all nodes go by it, also those that
 // were there before.
 func TestAlterSystemHoldsOnAllNodesAtOnce(t *testing.T) {

@@ -18,7 +18,9 @@ import (
 
 // Extensions are the extensions of Postgres whose functions, or the most used of them, are built
 // in. CREATE EXTENSION accepts them; their functions are there without it.
-func Extensions() map[string]string { return map[string]string{"pgcrypto": "1.3", "uuid-ossp": "1.1"} }
+func Extensions() map[string]string {
+	return map[string]string{"pgcrypto": "1.3", "uuid-ossp": "1.1", "pg_stat_statements": "1.10"}
+}
 
 // digests are the algorithms of digest() and hmac().
 var digests = map[string]func() hash.Hash{"md5": md5.New, "sha1": sha1.New, "sha224": sha256.New224, "sha256": sha256.New,

@@ -30,6 +30,8 @@ type EvalContext struct {
 	Advisory  Advisory
 	Outcomes  Outcomes
 	Jobs      Jobs
+	// Statements are those that pg_stat_statements counts.
+	Statements Statements
 	// Draws, if set, sees what draws return, or decides it.
 	Draws Draws
 }
@@ -60,6 +62,12 @@ type Outcomes interface {
 // Jobs takes requests to pause, resume or cancel a job.
 type Jobs interface {
 	AskJob(ctx context.Context, id int64, what string) error
+}
+
+// Statements are the counts of pg_stat_statements.
+type Statements interface {
+	// ResetStatements forgets, on all nodes, those of a role, a database and a number; 0 means all.
+	ResetStatements(ctx context.Context, role, database types.OID, number int64) error
 }
 
 // Session is the session's identity and settings.

@@ -12,6 +12,7 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/schema/jobs"
 	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/statements"
 	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -50,6 +51,8 @@ type Env struct {
 	Contention func() []Conflict
 	// Statistics are what is known of tables' data, by table; nil: nothing is.
 	Statistics func(ctx context.Context, ids []schema.DescID) (map[schema.DescID]*stats.Table, error)
+	// Statements are those of all nodes, for pg_stat_statements; nil: none are known.
+	Statements func(ctx context.Context) ([]Statement, StatementsInfo)
 	// Cursors are the session's cursors, for pg_cursors; nil: none.
 	Cursors func() []Cursor
 	// Jobs are the jobs of the cluster; nil: none.
@@ -63,6 +66,23 @@ type Job struct {
 	*jobs.Record
 	// Doing says what the job is at.
 	Doing string
+}
+
+// Statement is a row of pg_stat_statements.
+type Statement struct {
+	Role, Database schema.DescID
+	Number         int64
+	Text           string
+	Plans, Execs   statements.Times
+	Rows           int64
+	// Hidden: the session's role may not see the text.
+	Hidden bool
+}
+
+// StatementsInfo is the row of pg_stat_statements_info.
+type StatementsInfo struct {
+	Dealloc int64
+	Since   time.Time
 }
 
 // Cursor is a row of pg_cursors.
@@ -218,7 +238,7 @@ func All() []*Table { return tables().all }
 func buildRegistry() *registry {
 	r := &registry{byName: map[string]*Table{}}
 	fills := fillers()
-	for line := range strings.Lines(columnsText + ownColumns) {
+	for line := range strings.Lines(columnsText + ownColumns + statementColumns) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
