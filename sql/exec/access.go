@@ -172,8 +172,11 @@ type IndexScan struct {
 	Base   bind.ColID
 	// Dec decodes entries of the index; Fetch, if not nil, decodes the row itself, which is read by
 	// primary key because the index does not hold all columns needed.
-	Dec     *tablekv.Decoder
-	Fetch   *tablekv.Decoder
+	Dec   *tablekv.Decoder
+	Fetch *tablekv.Decoder
+	// Late, if not nil, decodes the columns that the Filter above does not read: only of rows that pass
+	// it, which then asks for them (lateCursor).
+	Late    *tablekv.Decoder
 	Reverse bool
 	// Virtual computes the virtual columns that are wanted and that no decoder fills.
 	Virtual []Item
@@ -253,6 +256,18 @@ func (c *scanCursor) decode(i int) (bool, error) {
 		err = compute(c.r, c.n.Virtual)
 	}
 	return err == nil, err
+}
+
+// late implements lateCursor for the row that Next gave.
+func (c *scanCursor) late() error {
+	if c.n.Late == nil {
+		return nil
+	}
+	i := c.at - 1
+	if c.n.Fetch == nil {
+		return c.n.Late.Decode(c.entries[i].Key, c.entries[i].Value, c.r.Slots)
+	}
+	return c.n.Late.Decode(c.keys[i], c.fetched[i].Data, c.r.Slots)
 }
 
 // refill reads the next entries: the keys of several points at once, or a piece of a span.
