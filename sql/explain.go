@@ -108,6 +108,8 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, 
 	s.ec.Ctx = ctx
 	before := s.tx.t.Stats()
 	start := time.Now()
+	r.ReadAhead = !pl.Stmt.Writes && !pl.Stmt.Volatile && !pl.Stmt.Virtual
+	defer r.Quiesce()
 	cur, err := pl.Root.Open(r)
 	if err != nil {
 		return err
@@ -122,6 +124,7 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, 
 			break
 		}
 	}
+	r.Quiesce()
 	if err := s.settle(ctx); err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (s *Session) bindMessage(ctx context.Context, w ResultWriter, a BindArgs) e
 		if old := s.portals[a.Portal]; old != nil {
 			old.close(s)
 		}
-		po := &portal{name: a.Portal, p: p, params: params, formats: a.ResultFormats}
+		po := &portal{name: a.Portal, p: p, params: params, formats: a.ResultFormats, readsAhead: true}
 		s.portals[a.Portal] = po
 		return s.do(ctx, func(context.Context) error {
 			s.portals[a.Portal] = po

@@ -21,13 +21,15 @@ type portal struct {
 	params  []types.Datum
 	formats []Format
 
-	plan   *plan.Plan
-	run    *exec.Run
-	own    bool // run is not the session's
-	cur    exec.Cursor
-	rows   int64
-	ended  bool
-	cached []Column
+	plan *plan.Plan
+	run  *exec.Run
+	own  bool // run is not the session's
+	// readsAhead: all its rows are fetched by fetch.
+	readsAhead bool
+	cur        exec.Cursor
+	rows       int64
+	ended      bool
+	cached     []Column
 }
 
 func (po *portal) close(s *Session) {
@@ -106,7 +108,9 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	r.CountChanges = s.srv.auto.counter
 	r.VirtualRows = s.virtualRows
 	s.ec.Ctx = ctx
+	r.ReadAhead = po.readsAhead && !pl.Stmt.Writes && !pl.Stmt.Volatile && !pl.Stmt.Virtual
 	po.cur, err = pl.Root.Open(r)
+	r.Quiesce()
 	return err
 }
 
@@ -171,6 +175,7 @@ func (v *virtualRows) Next() (types.Row, bool, error) {
 
 // fetch writes up to max rows (0: all) and says whether that was the end.
 func (s *Session) fetch(po *portal, w ResultWriter, max int) (end bool, err error) {
+	defer po.run.Quiesce()
 	out := po.plan.Out
 	if cap(s.row) < len(out) {
 		s.row = make(types.Row, len(out))
@@ -182,6 +187,7 @@ func (s *Session) fetch(po *portal, w ResultWriter, max int) (end bool, err erro
 			return false, err
 		}
 		if !ok {
+			po.run.Quiesce()
 			return true, s.settle(po.run.Ctx)
 		}
 		if !po.plan.Stmt.Returning {
@@ -231,7 +237,7 @@ type runOptions struct {
 
 // runPlanned runs a planned statement to its end.
 func (s *Session) runPlanned(ctx context.Context, p *prepared, w ResultWriter, o runOptions) error {
-	po := &portal{p: p, params: o.params}
+	po := &portal{p: p, params: o.params, readsAhead: true}
 	defer po.close(s)
 	if err := s.open(ctx, po, o.blind); err != nil {
 		return err

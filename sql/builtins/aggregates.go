@@ -69,9 +69,11 @@ func (s *intSum) Result(ectx) (datum, error) {
 	return types.NewInt(s.sum), nil
 }
 
-// numericSum adds int8s in machine words as long as they fit, and numerics exactly.
+// numericSum adds in machine words as long as they fit, and exactly beyond: the sum is small, less and
+// big together.
 type numericSum struct {
-	small int64
+	small int64       // of integers
+	less  types.Small // of small numerics
 	big   *apd.Decimal
 	n     int64
 	mean  bool
@@ -88,6 +90,14 @@ func (s *numericSum) Add(_ ectx, a []datum) error {
 		}
 		a = []datum{types.NewDecimal(apd.New(a[0].Int(), 0))}
 	}
+	if x, ok := types.SmallOf(a[0].Decimal()); ok {
+		sum, fits := s.less.Add(x)
+		if fits {
+			s.less = sum
+			return nil
+		}
+		s.less, a = x, []datum{s.less.Datum()} // what there is goes to the large part
+	}
 	sum, err := s.plus(a[0])
 	if err == nil {
 		s.big = sum.Decimal()
@@ -103,18 +113,20 @@ func (s *numericSum) plus(d datum) (datum, error) {
 }
 
 var (
-	addDecimals = exact((*apd.Context).Add)
-	mulDecimals = exact((*apd.Context).Mul)
-	subDecimals = exact((*apd.Context).Sub)
+	addDecimals = small(types.Small.Add, exact((*apd.Context).Add))
+	mulDecimals = small(types.Small.Mul, exact((*apd.Context).Mul))
+	subDecimals = small(types.Small.Sub, exact((*apd.Context).Sub))
 )
 
 func (s *numericSum) Result(ectx) (datum, error) {
 	if s.n == 0 {
 		return types.Null, nil
 	}
-	total := types.NewDecimal(apd.New(s.small, 0))
+	total, err := addDecimals(nil, types.NewDecimal(apd.New(s.small, 0)), s.less.Datum())
+	if err != nil {
+		return types.Null, err
+	}
 	if s.big != nil {
-		var err error
 		if total, err = addDecimals(nil, total, types.NewDecimal(s.big)); err != nil {
 			return types.Null, err
 		}

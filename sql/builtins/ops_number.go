@@ -202,6 +202,20 @@ func floatPower(_ ectx, a, b datum) (datum, error) {
 	return fitFloat(math.Pow(x, y), false, x, y)
 }
 
+// small computes in machine words where operands and result fit, and with general where not.
+func small(op func(a, b types.Small) (types.Small, bool), general Fn2) Fn2 {
+	return func(ec ectx, a, b datum) (datum, error) {
+		if x, ok := types.SmallOf(a.Decimal()); ok {
+			if y, ok := types.SmallOf(b.Decimal()); ok {
+				if r, ok := op(x, y); ok {
+					return r.Datum(), nil
+				}
+			}
+		}
+		return general(ec, a, b)
+	}
+}
+
 // exact computes sums, differences and products without rounding.
 func exact(op func(c *apd.Context, d, x, y *apd.Decimal) (apd.Condition, error)) Fn2 {
 	return func(_ ectx, a, b datum) (datum, error) {
@@ -234,7 +248,7 @@ func special(op func(c *apd.Context, d, x, y *apd.Decimal) (apd.Condition, error
 
 func numericOps() []Overload {
 	n := types.Numeric
-	add := exact((*apd.Context).Add)
+	add := addDecimals
 	neg := func(_ ectx, a datum) (datum, error) {
 		d := new(apd.Decimal)
 		return types.NewDecimal(d.Neg(a.Decimal())), nil
@@ -245,8 +259,8 @@ func numericOps() []Overload {
 	}
 	return []Overload{
 		op2("+", n, n, n, "sum", add),
-		op2("-", n, n, n, "difference", exact((*apd.Context).Sub)),
-		op2("*", n, n, n, "product", exact((*apd.Context).Mul)),
+		op2("-", n, n, n, "difference", subDecimals),
+		op2("*", n, n, n, "product", mulDecimals),
 		op2("/", n, n, n, "quotient with at least 16 significant digits", numericDiv),
 		op2("%", n, n, n, "remainder", numericMod), f2("mod", n, n, n, "remainder", numericMod),
 		op2("^", n, n, n, "power", numericPower), f2("power", n, n, n, "power", numericPower), f2("pow", n, n, n, "power", numericPower),

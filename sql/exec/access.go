@@ -172,8 +172,11 @@ type IndexScan struct {
 	Base   bind.ColID
 	// Dec decodes entries of the index; Fetch, if not nil, decodes the row itself, which is read by
 	// primary key because the index does not hold all columns needed.
-	Dec     *tablekv.Decoder
-	Fetch   *tablekv.Decoder
+	Dec   *tablekv.Decoder
+	Fetch *tablekv.Decoder
+	// Late, if not nil, decodes the columns that the Filter above does not read: only of rows that pass
+	// it, which then asks for them (lateCursor).
+	Late    *tablekv.Decoder
 	Reverse bool
 	// Virtual computes the virtual columns that are wanted and that no decoder fills.
 	Virtual []Item
@@ -214,9 +217,26 @@ type scanCursor struct {
 	fetched []txn.Value // rows of entries, if the index is not enough
 	keys    []kvapi.Key
 	at      int
+
+	// pages counts what was read of a span; ahead is the next page, being read.
+	pages int
+	ahead chan page
 }
 
-func (c *scanCursor) Close() {}
+// page is an answer to a scan.
+type page struct {
+	rows   []kvapi.KeyValue
+	resume *kvapi.Span
+	err    error
+}
+
+// Close implements Cursor.
+func (c *scanCursor) Close() {
+	if c.ahead != nil {
+		<-c.ahead
+		c.ahead = nil
+	}
+}
 
 // Next implements Cursor.
 func (c *scanCursor) Next() (bool, error) {
@@ -253,6 +273,18 @@ func (c *scanCursor) decode(i int) (bool, error) {
 		err = compute(c.r, c.n.Virtual)
 	}
 	return err == nil, err
+}
+
+// late implements lateCursor for the row that Next gave.
+func (c *scanCursor) late() error {
+	if c.n.Late == nil {
+		return nil
+	}
+	i := c.at - 1
+	if c.n.Fetch == nil {
+		return c.n.Late.Decode(c.entries[i].Key, c.entries[i].Value, c.r.Slots)
+	}
+	return c.n.Late.Decode(c.keys[i], c.fetched[i].Data, c.r.Slots)
 }
 
 // refill reads the next entries: the keys of several points at once, or a piece of a span.
@@ -311,20 +343,46 @@ func (c *scanCursor) readSpan() error {
 	if c.n.Fetch != nil && o.MaxKeys == 0 {
 		o.MaxKeys = LookupBatchMax
 	}
-	rows, resume, err := c.r.scan(c.spans[0], o)
-	if err != nil {
-		return err
+	p := c.page(o)
+	if p.err != nil {
+		return p.err
 	}
-	c.entries = rows
+	c.entries = p.rows
 	if c.maxRows > 0 { // a filter above wants more than the limit said: read ahead in larger steps
 		c.maxRows = min(c.maxRows*2, 1<<20)
 	}
-	if resume == nil {
-		c.spans = c.spans[1:]
-	} else {
-		c.spans[0] = *resume
+	if p.resume == nil {
+		c.spans, c.pages = c.spans[1:], 0
+		return nil
+	}
+	c.spans[0] = *p.resume
+	if c.pages++; c.pages > 1 && c.r.ReadAhead && o.Lock == kvapi.LockNone && o.MaxKeys == 0 {
+		c.readAhead(o)
 	}
 	return nil
+}
+
+// page is the next page of the first span.
+func (c *scanCursor) page(o txn.ScanOptions) page {
+	if c.ahead != nil {
+		p := <-c.ahead
+		c.ahead = nil
+		return p
+	}
+	var p page
+	p.rows, p.resume, p.err = c.r.scan(c.spans[0], o)
+	return p
+}
+
+// readAhead reads the next page while this one, of a scan that has shown to be long, is worked on.
+func (c *scanCursor) readAhead(o txn.ScanOptions) {
+	out, span, r := make(chan page, 1), c.spans[0], c.r
+	c.ahead = out
+	r.ahead.Go(func() {
+		var p page
+		p.rows, p.resume, p.err = r.scan(span, o)
+		out <- p
+	})
 }
 
 // fetch reads the rows that entries of a secondary index point to.

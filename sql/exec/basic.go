@@ -74,9 +74,13 @@ type Filter struct {
 
 type filterCursor struct {
 	in   Cursor
+	rest lateCursor // in, if it has more to give for rows that pass
 	pred Eval
 	r    *Run
 }
+
+// lateCursor is a cursor that has not decoded all of its row yet.
+type lateCursor interface{ late() error }
 
 // Open implements Node.
 func (n *Filter) Open(r *Run) (Cursor, error) {
@@ -84,7 +88,8 @@ func (n *Filter) Open(r *Run) (Cursor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &filterCursor{in: in, pred: n.Pred, r: r}, nil
+	rest, _ := in.(lateCursor)
+	return &filterCursor{in: in, rest: rest, pred: n.Pred, r: r}, nil
 }
 
 // Explain implements Node.
@@ -98,8 +103,14 @@ func (c *filterCursor) Next() (bool, error) {
 		if err != nil || !ok {
 			return false, err
 		}
-		if ok, err = evalBool(c.r, c.pred); err != nil || ok {
-			return ok, err
+		if ok, err = evalBool(c.r, c.pred); err != nil {
+			return false, err
+		}
+		if ok {
+			if c.rest != nil {
+				err = c.rest.late()
+			}
+			return err == nil, err
 		}
 		if err := c.r.tick(); err != nil {
 			return false, err

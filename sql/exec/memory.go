@@ -62,6 +62,7 @@ func (r *Run) free(bytes int) { r.held -= int64(bytes) }
 
 // Done gives back what the statement had. It may run again after Reset.
 func (r *Run) Done() {
+	r.Quiesce()
 	if r.Pool != nil && r.pooled > 0 {
 		r.Pool.used.Add(-r.pooled)
 	}

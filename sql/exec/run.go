@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -53,6 +54,9 @@ type Run struct {
 	// Changed is called for every row written of a table with foreign keys, or
 	// to which some refer, after it was written. The rows may be kept.
 	Changed func(c *tablekv.Codec, old, next types.Row) error
+	// ReadAhead lets scans read their next page while the present one is worked on. Only statements that
+	// write nothing may, and before anybody else uses the transaction, Quiesce must have returned.
+	ReadAhead bool
 	// CountChanges gives the counter of a table's changed rows; nil: nobody counts.
 	CountChanges func(*schema.Table) *atomic.Int64
 	// VirtualRows opens a computed table.
@@ -62,6 +66,11 @@ type Run struct {
 	// KVCalls counts calls for EXPLAIN ANALYZE.
 	KVCalls int64
 	KVRows  int64
+
+	// kv is held during a call: one goroutine at a time uses the transaction. ahead are the calls of
+	// scans that read ahead.
+	kv    sync.Mutex
+	ahead sync.WaitGroup
 
 	held, pooled int64
 	spill        spillFile
@@ -113,6 +122,7 @@ func (r *Run) Reset(slots, states int) {
 		r.state = nil
 	}
 	r.Done()
+	r.ReadAhead = false
 	r.Affected, r.KVCalls, r.KVRows = 0, 0, 0
 	r.Spilled.Files, r.Spilled.Bytes = 0, 0
 	r.stack = r.stack[:0]
@@ -143,7 +153,12 @@ func evalBool(r *Run, e Eval) (bool, error) {
 	return d.Bool(), err
 }
 
+// Quiesce waits for what scans read ahead.
+func (r *Run) Quiesce() { r.ahead.Wait() }
+
 func (r *Run) get(key kvapi.Key, o txn.GetOptions) ([]byte, bool, error) {
+	r.kv.Lock()
+	defer r.kv.Unlock()
 	r.KVCalls++
 	o.Durable = o.Durable && r.DurableLocks
 	return r.KV.Get(r.Ctx, key, o)
@@ -153,6 +168,8 @@ func (r *Run) getMany(keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
+	r.kv.Lock()
+	defer r.kv.Unlock()
 	r.KVCalls++
 	r.KVRows += int64(len(keys))
 	o.Durable = o.Durable && r.DurableLocks
@@ -160,6 +177,8 @@ func (r *Run) getMany(keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error) {
 }
 
 func (r *Run) scan(s kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, *kvapi.Span, error) {
+	r.kv.Lock()
+	defer r.kv.Unlock()
 	r.KVCalls++
 	o.Durable = o.Durable && r.DurableLocks
 	rows, resume, err := r.KV.Scan(r.Ctx, s, o)

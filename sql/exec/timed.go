@@ -55,6 +55,17 @@ func (c *timedCursor) Next() (bool, error) {
 	return ok, err
 }
 
+// late implements lateCursor.
+func (c *timedCursor) late() error {
+	if x, ok := c.Cursor.(lateCursor); ok {
+		start := time.Now()
+		err := x.late()
+		c.t.spent += time.Since(start)
+		return err
+	}
+	return nil
+}
+
 // Close implements Cursor.
 func (c *timedCursor) Close() {
 	if c.Cursor != nil {

@@ -47,6 +47,7 @@ func (p *planner) scan(s *bind.Scan, preds []bind.Expr, w *wanted) (planned, err
 	if w != nil && w.limit != nil && (len(w.keys) == 0 || best.ordered) && !best.unique && len(semi)+len(costly) == 0 {
 		n.MaxRows = w.limit
 	}
+	p.decodeLate(n, s, best, rest)
 	out := p.done(n, best.rows, best.cost)
 	out.ordered = best.ordered
 	if out, err = p.filter(out, nil, rest); err != nil {
@@ -507,6 +508,38 @@ func (p *planner) decoders(s *bind.Scan, codec *tablekv.Codec, c *candidate) (de
 		return c.ic.NewDecoder(at), nil
 	}
 	return c.ic.NewDecoder(keyPlaces(s, codec)), codec.Primary.NewDecoder(at)
+}
+
+// decodeLate has a scan decode for its filter only what that reads, and the rest of rows that pass.
+func (p *planner) decodeLate(n *exec.IndexScan, s *bind.Scan, c *candidate, filter []bind.Expr) {
+	if len(filter) == 0 || len(n.Virtual) > 0 {
+		return
+	}
+	early := p.places(s)
+	late := slices.Clone(early)
+	read := bind.Set{}
+	for _, e := range filter {
+		read = union(read, bind.Refs(e))
+	}
+	some := false
+	for i, at := range early {
+		switch {
+		case at < 0:
+		case read.Has(bind.ColID(at)):
+			late[i] = -1
+		default:
+			early[i], some = -1, true
+		}
+	}
+	if !some {
+		return
+	}
+	if c.cover {
+		n.Dec, n.Late = c.ic.NewDecoder(early), c.ic.NewDecoder(late)
+		return
+	}
+	primary := &p.codec(s.Table).Primary
+	n.Fetch, n.Late = primary.NewDecoder(early), primary.NewDecoder(late)
 }
 
 // places are the registers of the columns that are read; -1 for the others.

@@ -296,7 +296,15 @@ func decodeDecimal(b []byte) (types.Datum, error) {
 		return types.Null, badRow("numeric")
 	}
 	d := &apd.Decimal{Form: apd.Form(b[0] >> 1), Negative: b[0]&1 != 0, Exponent: int32(e)}
-	d.Coeff.SetBytes(b[1+n:])
+	if digits := b[1+n:]; len(digits) <= 8 {
+		u := uint64(0)
+		for _, c := range digits {
+			u = u<<8 | uint64(c)
+		}
+		d.Coeff.SetUint64(u)
+	} else {
+		d.Coeff.SetBytes(digits)
+	}
 	return types.NewDecimal(d), nil
 }
 

@@ -111,6 +111,13 @@ func boolInt(b bool) int {
 
 // compareDecimal orders -Infinity < finite < Infinity < NaN.
 func compareDecimal(a, b *apd.Decimal) int {
+	if x, ok := SmallOf(a); ok {
+		if y, ok := SmallOf(b); ok {
+			if x, y, ok := align(x, y); ok {
+				return cmp.Compare(x.Coeff, y.Coeff)
+			}
+		}
+	}
 	if a.Form == apd.Finite && b.Form == apd.Finite {
 		return a.Cmp(b)
 	}
@@ -270,6 +277,9 @@ func hashFloat(seed uint64, f float64) uint64 {
 }
 
 func hashDecimal(seed uint64, d *apd.Decimal) uint64 {
+	if s, ok := SmallOf(d); ok && s.Scale == 0 {
+		return mix(seed, uint64(s.Coeff))
+	}
 	if d.Form == apd.Finite {
 		var r apd.Decimal
 		r.Reduce(d)

@@ -102,6 +102,20 @@ func (t T) Kind() Kind {
 		return KindInt
 	case OIDText, OIDVarchar:
 		return KindText
+	case OIDNumeric:
+		return KindDecimal
+	case OIDDate:
+		return KindDate
+	case OIDBPChar:
+		return KindBPChar
+	case OIDBool:
+		return KindBool
+	case OIDFloat8:
+		return KindFloat
+	case OIDTimestampTZ:
+		return KindTimestampTZ
+	case OIDTimestamp:
+		return KindTimestamp
 	}
 	switch {
 	case t.User == nil:
