@@ -34,12 +34,18 @@ each ended by a semicolon at the end of a line.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	cmd.Flags().StringVar(&f.host, "host", node.DefaultSQLAddr, "SQL address of any node")
-	cmd.Flags().StringVarP(&f.user, "user", "u", "root", "user")
-	cmd.Flags().StringVarP(&f.database, "database", "d", "defaultdb", "database")
-	cmd.Flags().StringVar(&f.certsDir, "certs-dir", "", "folder with ca.crt and client.USER.crt; without it the connection is insecure")
+	f.register(cmd)
 	cmd.Flags().StringArrayVarP(&f.execute, "execute", "e", nil, "statement to run; may be given several times")
 	return cmd
+}
+
+// register adds the flags to a command and those below it.
+func (f *sqlFlags) register(cmd *cobra.Command) {
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&f.host, "host", node.DefaultSQLAddr, "SQL address of any node")
+	flags.StringVarP(&f.user, "user", "u", "root", "user")
+	flags.StringVarP(&f.database, "database", "d", "defaultdb", "database")
+	flags.StringVar(&f.certsDir, "certs-dir", "", "folder with ca.crt and client.USER.crt; without it the connection is insecure")
 }
 
 func (f *sqlFlags) url() string {
