@@ -170,6 +170,10 @@ type Column struct {
 	// Virtual columns are generated and not stored with the row. They are hidden:
 	// what indexes on expressions and partial indexes are made of (I10).
 	Virtual bool `wire:"12"`
+	// Missing is the value of rows that are older than the column, as the value
+	// of a row with only this column (tablekv.MissingValue); empty for NULL. All
+	// rows hold the column when the primary index is written anew.
+	Missing []byte `wire:"15"`
 	// ACL is what was granted on the column alone.
 	ACL []Grant `wire:"14"`
 }

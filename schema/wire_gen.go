@@ -200,6 +200,9 @@ func (x *Column) AppendWire(b []byte) []byte {
 		b = x.ACL[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
+	if len(x.Missing) > 0 {
+		b = wire.AppendBytes(b, 15, x.Missing)
+	}
 	return b
 }
 
@@ -296,6 +299,12 @@ func (x *Column) UnmarshalWire(b []byte) (err error) {
 			if err = x.ACL[len(x.ACL)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 15 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Missing = ([]byte)(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -340,7 +340,10 @@ func (st *selectState) visible(id ColID) bool {
 	return false
 }
 
-func volatileExpr(e Expr) bool {
+func volatileExpr(e Expr) bool { return IsVolatile(e) }
+
+// IsVolatile reports whether an expression may differ from call to call.
+func IsVolatile(e Expr) bool {
 	v := false
 	WalkExpr(e, func(Rel) {}, func(x Expr) {
 		if c, ok := x.(*Call); ok && c.M.Vol == 'v' {

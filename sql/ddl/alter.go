@@ -10,6 +10,7 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -145,6 +146,11 @@ func (a *alterer) finish(ctx context.Context) error {
 			a.foreign = append(a.foreign, fk.OID)
 		}
 	}
+	if slices.Contains(a.w.build, a.t.Primary.ID) { // every row will hold every column
+		for i := range a.t.Columns {
+			a.t.Columns[i].Missing = nil
+		}
+	}
 	if err := a.w.run(ctx); err != nil {
 		return err
 	}
@@ -276,18 +282,25 @@ func (a *alterer) fillColumn(ctx context.Context, col schema.Column, d *pg.Colum
 	if err != nil {
 		return err
 	}
-	first, err := eval(ctx, nil)
-	if err != nil {
+	return a.fillComputed(ctx, col, e, eval)
+}
+
+// fillComputed gives the rows that exist the value of an expression. Computed
+// once it is put on record for all of them, and no row is touched; if it
+// differs from call to call, each row gets its own.
+func (a *alterer) fillComputed(ctx context.Context, col schema.Column, e bind.Expr, eval Eval) error {
+	if bind.IsVolatile(e) {
+		a.w.fill[col.ID] = func(ctx context.Context, _ types.Datum) (types.Datum, error) { return eval(ctx, nil) }
+		return a.rebuildAll(ctx)
+	}
+	d, err := eval(ctx, nil)
+	if err != nil || d.IsNull() {
 		return err
 	}
-	_, constant := e.(*bind.Const)
-	a.w.fill[col.ID] = func(ctx context.Context, _ types.Datum) (types.Datum, error) {
-		if constant {
-			return first, nil
-		}
-		return eval(ctx, nil)
-	}
-	return a.rebuildAll(ctx)
+	a.w.fill[col.ID] = func(context.Context, types.Datum) (types.Datum, error) { return d, nil } // if they are read after all
+	a.w.notNull = slices.DeleteFunc(a.w.notNull, func(id schema.ColumnID) bool { return id == col.ID })
+	a.t.ColumnByID(col.ID).Missing = tablekv.MissingValue(col.ID, typeOf(&col), d)
+	return nil
 }
 
 // fillFromDomain gives the rows that exist the domain's default, or lets it object to NULL.
@@ -305,8 +318,11 @@ func (a *alterer) fillFromDomain(ctx context.Context, col schema.Column) error {
 	if err != nil {
 		return err
 	}
-	a.w.fill[col.ID] = func(ctx context.Context, _ types.Datum) (types.Datum, error) { return eval(ctx, nil) }
-	return a.rebuildAll(ctx)
+	if _, err := eval(ctx, nil); err != nil { // the domain objects, if there are rows
+		a.w.fill[col.ID] = func(ctx context.Context, _ types.Datum) (types.Datum, error) { return eval(ctx, nil) }
+		return a.rebuildAll(ctx)
+	}
+	return a.fillComputed(ctx, col, e, eval)
 }
 
 func (a *alterer) defaultExpr(col schema.Column, d *pg.ColumnDef) (bind.Expr, error) {
@@ -609,6 +625,13 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 		return sqlerr.New(sqlerr.FeatureNotSupported, "cannot alter type of a column used by a generated column").
 			WithDetail("Column \"%s\" is used by generated column \"%s\".", col.Name, gs[0].Name)
 	}
+	if d.RawDefault == nil && widens(from, to) && !a.inExpression(col.Name) {
+		col.Type = schemaType(to)
+		before := len(a.foreign)
+		err := a.recheckTypes(ctx, col.ID)
+		a.foreign = a.foreign[:before] // the values refer to what they did
+		return err
+	}
 	env := a.Bind.Types
 	if d.RawDefault != nil {
 		if err := a.using(col, d.RawDefault, to); err != nil {
@@ -640,6 +663,34 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 	}
 	return a.recheckTypes(ctx, id)
 }
+
+// widens reports whether a type has all values of another, and they are stored
+// alike, in rows and in keys: then no row need be touched.
+func widens(from, to types.T) bool {
+	if from.IsDomain() || to.IsDomain() || from.IsArray() || to.IsArray() || from.Kind() != to.Kind() {
+		return false
+	}
+	switch to.Kind() {
+	case types.KindInt:
+		return intBits(from) > 0 && intBits(from) <= intBits(to)
+	case types.KindText:
+		return isText(from) && isText(to) && (to.Mod < 0 || from.Mod >= 0 && from.Mod <= to.Mod)
+	case types.KindDecimal:
+		return to.Mod < 0
+	}
+	return false
+}
+
+// inExpression reports whether an index is on an expression over a column.
+func (a *alterer) inExpression(column string) bool {
+	return slices.ContainsFunc(a.t.AllIndexes(), func(ix *schema.Index) bool { return virtualFrom(a.t, ix, column) })
+}
+
+func intBits(t types.T) int {
+	return map[types.OID]int{types.OIDInt2: 16, types.OIDInt4: 32, types.OIDInt8: 64}[t.OID]
+}
+
+func isText(t types.T) bool { return t.OID == types.OIDText || t.OID == types.OIDVarchar }
 
 // using has a column computed by an expression over the row as it was.
 func (a *alterer) using(col *schema.Column, n *pg.Node, to types.T) error {

@@ -6,7 +6,8 @@
 //
 //	key    tag body | tag body | …          one per key column, tag < 0x80
 //	       every byte complemented for DESC  so tag >= 0x80
-//	value  0x01 | uvarint(Δid<<4|wire) payload | …   columns ascending, NULL absent
+//	value  0x01 | uvarint(Δid<<4|wire) payload | …   columns ascending, NULL absent (or, where
+//	                                                 absent means another value, as wire 5)
 //
 // Invariants:
 //

@@ -25,7 +25,7 @@ const (
 	wireBytes  = 2 // uvarint length, bytes
 	wireTrue   = 3
 	wireFalse  = 4
-	wireNull   = 5 // only inside arrays
+	wireNull   = 5 // inside arrays, and by AppendFullRow
 
 	wireBits = 4
 )
@@ -34,16 +34,31 @@ func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) 
 
 // AppendRow appends the value encoding of a row; ids ascend. NULLs take no space.
 func AppendRow(b []byte, ids []ColumnID, ts []types.T, row []types.Datum) []byte {
+	return appendRow(b, ids, row, false)
+}
+
+// AppendFullRow is AppendRow where NULLs are written too, for columns of which a row may hold
+// nothing and mean something else (RowDecoder.SetMissing).
+func AppendFullRow(b []byte, ids []ColumnID, ts []types.T, row []types.Datum) []byte {
+	return appendRow(b, ids, row, true)
+}
+
+func appendRow(b []byte, ids []ColumnID, row []types.Datum, nulls bool) []byte {
 	b = append(b, rowVersion)
 	last := ColumnID(0)
 	for i, d := range row {
-		if d.IsNull() {
+		if d.IsNull() && !nulls {
 			continue
 		}
 		if ids[i] < last {
 			panic("rowenc: column ids do not ascend")
 		}
-		b = appendColumn(b, uint64(ids[i]-last)<<wireBits, d)
+		head := uint64(ids[i]-last) << wireBits
+		if d.IsNull() {
+			b = binary.AppendUvarint(b, head|wireNull)
+		} else {
+			b = appendColumn(b, head, d)
+		}
 		last = ids[i]
 	}
 	return b
@@ -118,6 +133,8 @@ type wantedColumn struct {
 	t    types.T
 	dst  int
 	keep bool
+	// missing is what a row has that does not hold the column, NULL for most.
+	missing types.Datum
 }
 
 // NewRowDecoder plans the decoding of columns ids[i], of type ts[i], into dst[at[i]].
@@ -141,11 +158,20 @@ func (r *RowDecoder) KeepAbsent(ids ...ColumnID) *RowDecoder {
 	return r
 }
 
+// SetMissing says what rows have that do not hold a column. Call before the first Decode.
+func (r *RowDecoder) SetMissing(id ColumnID, d types.Datum) {
+	for i := range r.cols {
+		if r.cols[i].id == id {
+			r.cols[i].missing = d
+		}
+	}
+}
+
 func badRow(what string) error {
 	return sqlerr.New(sqlerr.DataCorrupted, "corrupt row: %s", what)
 }
 
-// Decode fills the wanted places of dst; columns absent from b become NULL. Text values alias b,
+// Decode fills the wanted places of dst; columns absent from b become NULL, or what SetMissing said. Text values alias b,
 // which must not change while they are in use.
 func (r *RowDecoder) Decode(b []byte, dst []types.Datum) error {
 	if len(b) == 0 || b[0] != rowVersion {
@@ -186,7 +212,7 @@ func (r *RowDecoder) Decode(b []byte, dst []types.Datum) error {
 
 func (c *wantedColumn) absent(dst []types.Datum) {
 	if !c.keep {
-		dst[c.dst] = types.Null
+		dst[c.dst] = c.missing
 	}
 }
 
@@ -217,6 +243,8 @@ func payload(b []byte, wire uint64) (end, at int, err error) {
 func decodeColumn(wire uint64, b []byte, t types.T) (types.Datum, error) {
 	k := t.Kind()
 	switch {
+	case wire == wireNull:
+		return types.Null, nil
 	case wire == wireVarint && (k == types.KindInt || k == types.KindDate):
 		n, size := binary.Varint(b)
 		if size <= 0 {

@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/cairndb/cairn/internal/assert"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/rowenc"
@@ -43,6 +44,8 @@ type IndexCodec struct {
 	primary bool
 	// where is the ordinal of the column that says which rows the index has, -1 for all.
 	where int
+	// full: some column's absence from the value means another value than NULL.
+	full bool
 	// vals are the columns that are in the value, or may be (lossy key columns), by column id.
 	vals []valueCol
 }
@@ -52,6 +55,8 @@ type valueCol struct {
 	ordinal int
 	t       types.T
 	key     bool // in the key; in the value only if the key form loses something
+	// missing is what rows have that are older than the column (schema.Column.Missing).
+	missing types.Datum
 }
 
 // TypeOf turns a descriptor's type into a types.T.
@@ -107,8 +112,14 @@ func (ic *IndexCodec) addValue(c *Codec, ord int, key bool) {
 	if key && !lossy(c.Types[ord]) {
 		return
 	}
-	ic.vals = append(ic.vals, valueCol{
-		id: rowenc.ColumnID(c.Table.Columns[ord].ID), ordinal: ord, t: c.Types[ord], key: key})
+	v := valueCol{id: rowenc.ColumnID(c.Table.Columns[ord].ID), ordinal: ord, t: c.Types[ord], key: key}
+	if b := c.Table.Columns[ord].Missing; ic.primary && len(b) > 0 {
+		d := []types.Datum{types.Null}
+		err := rowenc.NewRowDecoder([]rowenc.ColumnID{v.id}, []types.T{v.t}, []int{0}).Decode(b, d)
+		assert.NoError(err, "decode the value of rows older than a column")
+		v.missing, ic.full = d[0], true
+	}
+	ic.vals = append(ic.vals, v)
 }
 
 func (ic *IndexCodec) addSecondaryValues(c *Codec, inKey map[int]bool) {
@@ -247,13 +258,21 @@ func (ic *IndexCodec) Value(row types.Row) []byte {
 	for i := range ic.vals {
 		v := &ic.vals[i]
 		d := row[v.ordinal]
-		if d.IsNull() || v.key && !rowenc.NeedsValue(d, v.t) {
+		if d.IsNull() && v.missing.IsNull() || v.key && !rowenc.NeedsValue(d, v.t) {
 			continue
 		}
 		ids, ts, ds = append(ids, v.id), append(ts, v.t), append(ds, d)
 		size += 4 + d.SizeBytes()
 	}
+	if ic.full {
+		return rowenc.AppendFullRow(make([]byte, 0, size), ids, ts, ds)
+	}
 	return rowenc.AppendRow(make([]byte, 0, size), ids, ts, ds)
+}
+
+// MissingValue is what schema.Column.Missing holds for a value of a column.
+func MissingValue(id schema.ColumnID, t types.T, d types.Datum) []byte {
+	return rowenc.AppendRow(nil, []rowenc.ColumnID{rowenc.ColumnID(id)}, []types.T{t}, []types.Datum{d})
 }
 
 // AppendPrefix appends the encodings of the first values of the key columns (indexed columns, then

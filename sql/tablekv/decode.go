@@ -39,6 +39,11 @@ func (ic *IndexCodec) NewDecoder(at []int) *Decoder {
 	}
 	if len(ids) > 0 {
 		d.values = rowenc.NewRowDecoder(ids, ts, places)
+		for _, v := range ic.vals {
+			if !v.missing.IsNull() {
+				d.values.SetMissing(v.id, v.missing)
+			}
+		}
 	}
 	for i := 0; i < len(ic.Keys)+len(ic.Suffix); i++ {
 		k := ic.KeyColAt(i)

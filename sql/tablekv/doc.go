@@ -17,6 +17,8 @@
 //	I2  decoding gives back exactly what was encoded (TestRoundTrip)
 //	I3  a row is one pair, an index entry is one pair
 //	I4  a virtual column is never in the primary index: who decodes a row from there computes it
+//	I5  a row that does not hold a column that was added with a default has that default, not NULL;
+//	    so NULLs of such columns are written (TestMissingValues)
 //
 // What goes wrong: keys above KeyBytesMax are refused, as their index pages would be in Postgres.
 //
