@@ -20,7 +20,7 @@ func TestAnIndexIsBuiltUnderLoadThoughItsNodeDies(t *testing.T) {
 	builder, others := c.Nodes[0], c.Nodes[1:]
 	load := make(chan pgbenchRun, len(others))
 	for _, n := range others {
-		go func() { load <- pgbench(t, c, n, "-n", "-c", "2", "-T", "25", "--max-tries", "100") }()
+		go func() { load <- pgbench(t, c, n, "-n", "-c", "2", "-T", "22", "--max-tries", "100") }()
 	}
 	conn, watch := connect(t, builder.URL()), connect(t, others[0].URL())
 	started := time.Now()

@@ -391,7 +391,7 @@ func TestAJobIsPausedResumedAndCanceledFromAnotherNode(t *testing.T) {
 // sessions on three gateways insert, update and delete, and the node that builds
 // dies at some batch: another goes on. Afterwards table and indexes agree.
 func TestIndexBuildsUnderLoadAndKills(t *testing.T) {
-	seeds := 24
+	seeds := 16
 	if testing.Short() {
 		seeds = 6
 	}
