@@ -61,9 +61,20 @@ func (c *Catalog) Step(ctx context.Context, what string, id DescID, fn func(ctx 
 	}
 }
 
-// tryStep makes one attempt, in one transaction: what an attempt locked would
+// Change runs a schema change in a transaction of its own, again and in another
+// one while it has to be.
+func (c *Catalog) Change(ctx context.Context, what string, fn func(ctx context.Context, r *Resolver, t Txn) error) error {
+	for {
+		err := c.tryChange(ctx, what, fn)
+		if !errors.As(err, new(*StaleError)) && !errors.Is(err, errAnew) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// tryChange makes one attempt, in one transaction: what an attempt locked would
 // stand in the way of the side transactions of the next.
-func (c *Catalog) tryStep(ctx context.Context, what string, id DescID, fn func(context.Context, *Resolver, Txn, *Table) error) error {
+func (c *Catalog) tryChange(ctx context.Context, what string, fn func(context.Context, *Resolver, Txn) error) error {
 	var r *Resolver
 	err := c.store.Run(ctx, what, func(ctx context.Context, t Txn) error {
 		if r != nil {
@@ -73,6 +84,19 @@ func (c *Catalog) tryStep(ctx context.Context, what string, id DescID, fn func(c
 		if err := r.BeginChange(ctx); err != nil {
 			return err
 		}
+		if err := fn(ctx, r, t); err != nil {
+			return err
+		}
+		return r.PrepareCommit(ctx)
+	})
+	if r != nil {
+		r.Finish(ctx, err == nil)
+	}
+	return err
+}
+
+func (c *Catalog) tryStep(ctx context.Context, what string, id DescID, fn func(context.Context, *Resolver, Txn, *Table) error) error {
+	return c.tryChange(ctx, what, func(ctx context.Context, r *Resolver, t Txn) error {
 		var tab *Table
 		if e := r.ddl.view.objects[id]; e != nil {
 			if e.object.Head().Change != nil {
@@ -82,15 +106,8 @@ func (c *Catalog) tryStep(ctx context.Context, what string, id DescID, fn func(c
 				tab = tab.Clone()
 			}
 		}
-		if err := fn(ctx, r, t, tab); err != nil {
-			return err
-		}
-		return r.PrepareCommit(ctx)
+		return fn(ctx, r, t, tab)
 	})
-	if r != nil {
-		r.Finish(ctx, err == nil)
-	}
-	return err
 }
 
 // awaitFree waits until what holds a descriptor may be gone.

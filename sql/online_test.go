@@ -391,18 +391,19 @@ func TestAJobIsPausedResumedAndCanceledFromAnotherNode(t *testing.T) {
 // sessions on three gateways insert, update and delete, and the node that builds
 // dies at some batch: another goes on. Afterwards table and indexes agree.
 func TestIndexBuildsUnderLoadAndKills(t *testing.T) {
-	seeds := 16
-	if testing.Short() {
-		seeds = 6
-	}
-	if n, err := strconv.Atoi(os.Getenv("CAIRN_TEST_SEEDS")); err == nil {
-		seeds = n
-	}
-	for seed := range seeds {
+	for seed := range seedCount(16) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { buildUnderLoad(t, uint64(seed)) })
 		})
 	}
+}
+
+// seedCount is how many seeds a test tries: CAIRN_TEST_SEEDS, or some.
+func seedCount(some int) int {
+	if n, err := strconv.Atoi(os.Getenv("CAIRN_TEST_SEEDS")); err == nil {
+		return n
+	}
+	return some
 }
 
 func buildUnderLoad(t *testing.T, seed uint64) {
@@ -460,6 +461,132 @@ func buildUnderLoad(t *testing.T, seed uint64) {
 	}
 	if len(recs) > 0 && committed.Load() < 20 {
 		t.Error("there was no load")
+	}
+}
+
+func TestConstraintsAreProvenByJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := newDDLGateways(t)
+		a, b := gs.nodes[0].session(t), gs.nodes[1].session(t)
+		fillTable(t, a, 2000)
+		mustShow(t, a, "create table p (id int primary key)", "CREATE TABLE")
+		mustShow(t, a, "insert into p select g from generate_series(0, 49) g", "INSERT 0 50")
+		for _, c := range []struct{ stmt, bad, good, code, message string }{
+			{"alter table t add constraint small check (k < 50)", "update t set k = 50 where id = 1500", "update t set k = 1 where id = 1500",
+				"23514", `check constraint "small" of relation "t" is violated by some row`},
+			{"alter table t alter column u set not null", "update t set u = null where id = 1999", "update t set u = 1999 where id = 1999",
+				"23502", `column "u" of relation "t" contains null values`},
+			{"alter table t add constraint to_p foreign key (k) references p", "update t set k = -1 where id = 1000", "update t set k = 7 where id = 1000",
+				"23503", `insert or update on table "t" violates foreign key constraint "to_p"`},
+		} {
+			mustRun(t, b, c.bad)
+			_, err := query(t, a, c.stmt)
+			if e := sqlerr.From(err); err == nil || string(e.Code) != c.code || e.Message != c.message {
+				t.Fatalf("%s: %v", c.stmt, err)
+			}
+			mustRun(t, b, c.bad) // it is not there
+			mustRun(t, b, c.good)
+			mustRun(t, a, c.stmt)
+			wantError(t, b, c.bad, sqlerr.Code(c.code))
+		}
+		mustShow(t, b, "select conname, convalidated from pg_constraint where conrelid = 't'::regclass order by 1", "small|t t_pkey|t to_p|t SELECT 3")
+		mustShow(t, b, "select attnotnull from pg_attribute where attrelid = 't'::regclass and attname = 'u'", "t SELECT 1")
+		wantError(t, b, "delete from p where id = 7", "23503")
+		mustShow(t, b, "select job_type, status, count(*) from cairn.jobs group by 1, 2 order by 2",
+			"VALIDATE CONSTRAINT|failed|3 VALIDATE CONSTRAINT|succeeded|3 SELECT 2")
+
+		mustRun(t, a, "alter table t add constraint odd check (id <> 1234) not valid")
+		wantError(t, a, "alter table t validate constraint odd", "23514")
+		mustShow(t, b, "select convalidated from pg_constraint where conname = 'odd'", "f SELECT 1")
+		mustShow(t, b, "delete from t where id = 1234", "DELETE 1")
+		mustRun(t, a, "alter table t validate constraint odd")
+		mustShow(t, b, "select convalidated from pg_constraint where conname = 'odd'", "t SELECT 1")
+	})
+}
+
+// TestConstraintsHoldAfterLoadAndKills adds constraints while sessions write rows
+// that break them, as long as they may, and the node that looks at the rows dies:
+// in the end there is the constraint and no such row, or no constraint.
+func TestConstraintsHoldAfterLoadAndKills(t *testing.T) {
+	for seed := range seedCount(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { proveUnderLoad(t, uint64(seed)) })
+		})
+	}
+}
+
+func proveUnderLoad(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 12))
+	gs := newDDLGateways(t)
+	builder := gs.nodes[0]
+	a := builder.session(t)
+	const n = 1500
+	fillTable(t, a, n)
+	mustShow(t, a, "create table p (id int primary key)", "CREATE TABLE")
+	mustShow(t, a, "insert into p select g from generate_series(0, 49) g", "INSERT 0 50")
+	c := []struct{ stmt, bad, left, name string }{
+		{"alter table t add constraint c check (k < 50)", "update t set k = 50 where id = %d", "select count(*) from t where k >= 50", "c"},
+		{"alter table t alter column k set not null", "update t set k = null where id = %d", "select count(*) from t where k is null", ""},
+		{"alter table t add constraint c foreign key (k) references p", "update t set k = 77 where id = %d",
+			"select count(*) from t left join p on p.id = t.k where p.id is null and t.k is not null", "c"},
+	}[rng.IntN(3)]
+	for _, g := range gs.nodes {
+		g.delayMax.Store(int64(4 * time.Millisecond))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	repair := rng.IntN(2) == 0
+	for w := range 6 {
+		g, rng := gs.nodes[w%3], rand.New(rand.NewPCG(seed, uint64(100+w)))
+		s := g.session(t)
+		wg.Go(func() {
+			for ctx.Err() == nil && !g.dead.Load() {
+				q := fmt.Sprintf(c.bad, 1+rng.IntN(n))
+				if repair || rng.IntN(3) > 0 { // most seeds break nothing for long
+					q = fmt.Sprintf("begin; %s; select 1; update t set k = 3 where id = %d; commit", q, 1+rng.IntN(n))
+					if repair {
+						q = fmt.Sprintf("update t set k = %d where id = %d", rng.IntN(50), 1+rng.IntN(n))
+					}
+				}
+				if s.ExecSimple(ctx, q, &textWriter{s: s}) != nil && s.TxnStatus() != TxnIdle {
+					_ = s.ExecSimple(ctx, "rollback", &textWriter{s: s})
+				}
+				time.Sleep(time.Duration(rng.IntN(200)) * time.Millisecond)
+			}
+		})
+	}
+	if rng.IntN(3) > 0 {
+		builder.killAt.Store(builder.sent.Load() + 1 + rng.Int64N(150))
+	}
+	_, err := query(t, a, c.stmt)
+	recs := awaitJobs(t, gs.nodes[1])
+	time.Sleep(300 * time.Millisecond)
+	stop()
+	wg.Wait()
+	checkTable(t, gs.nodes[1], "t") // and the node has the latest catalog, of which a dead one did not tell it
+	b := gs.nodes[1].session(t)
+	there := "select count(*) from pg_constraint where conname = 'c' and convalidated"
+	none := "select count(*) from pg_constraint where conname = 'c'"
+	if c.name == "" {
+		there = "select count(*) from pg_attribute where attrelid = 't'::regclass and attname = 'k' and attnotnull"
+		none = "select count(*) from pg_constraint where conname like '%not_null'"
+	}
+	left, _ := query(t, b, c.left)
+	proven, _ := query(t, b, there)
+	t.Logf("%s: %v; killed %v; proven %s, rows that break it %s", c.stmt, err, builder.dead.Load(), proven, left)
+	for _, r := range recs {
+		t.Logf("job %+v", r)
+	}
+	switch proven {
+	case "1 SELECT 1":
+		if left != "0 SELECT 1" {
+			t.Error("rows break a constraint that is there")
+		}
+	default:
+		if err == nil {
+			t.Error("the statement succeeded without effect")
+		}
+		mustShow(t, b, none, "0 SELECT 1")
 	}
 }
 

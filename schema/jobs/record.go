@@ -22,13 +22,19 @@ func (id ID) String() string { return strconv.FormatUint(uint64(id), 10) }
 // Kind says what a job does.
 type Kind uint8
 
-// KindIndex builds an index (sql/ddl).
-const KindIndex Kind = 1
+// Kinds, all of package sql/ddl: to build an index, and to prove a constraint.
+const (
+	KindIndex Kind = iota + 1
+	KindConstraint
+)
 
 // String prints the name that cairn.jobs shows.
 func (k Kind) String() string {
-	if k == KindIndex {
+	switch k {
+	case KindIndex:
 		return "CREATE INDEX"
+	case KindConstraint:
+		return "VALIDATE CONSTRAINT"
 	}
 	return "unknown"
 }
@@ -82,8 +88,12 @@ type Record struct {
 	Object schema.DescID `wire:"7"`
 	// Constraint is what the index becomes the constraint of when it is public, 0 for none.
 	Constraint schema.DescID `wire:"18"`
-	State      State         `wire:"8"`
-	Request    Request       `wire:"9"`
+	// Column is the one that is to be NOT NULL, if the constraint stands for that.
+	Column schema.ColumnID `wire:"19"`
+	// Keep says that the constraint stays, NOT VALID, if it cannot be proven.
+	Keep    bool    `wire:"26"`
+	State   State   `wire:"8"`
+	Request Request `wire:"9"`
 	// Error is why the job is reverting or has failed.
 	Error Problem `wire:"10"`
 	// The times are nanoseconds since 1970, 0 for not yet.

@@ -204,6 +204,9 @@ func (x *Record) AppendWire(b []byte) []byte {
 	if x.Constraint != 0 {
 		b = wire.AppendUint(b, 18, uint64(x.Constraint))
 	}
+	if x.Column != 0 {
+		b = wire.AppendUint(b, 19, uint64(x.Column))
+	}
 	if x.Phase != 0 {
 		b = wire.AppendUint(b, 20, uint64(x.Phase))
 	}
@@ -224,6 +227,13 @@ func (x *Record) AppendWire(b []byte) []byte {
 		b = b[:at-3]
 	} else {
 		b = wire.End(b, at)
+	}
+	if x.Keep {
+		if x.Keep {
+			b = wire.AppendUint(b, 26, 1)
+		} else {
+			b = wire.AppendUint(b, 26, 0)
+		}
 	}
 	return b
 }
@@ -350,6 +360,12 @@ func (x *Record) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Constraint = schema.DescID(u)
+		case num == 19 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Column = schema.ColumnID(u)
 		case num == 20 && typ == wire.Varint:
 			var u uint64
 			if u, b, err = wire.Uint(b); err != nil {
@@ -388,6 +404,12 @@ func (x *Record) UnmarshalWire(b []byte) (err error) {
 			if err = x.ReadFrom.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 26 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Keep = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

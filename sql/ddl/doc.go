@@ -20,6 +20,9 @@
 //	                    ▼
 //	     write-only ──► backfill in chunks ──► public     (else all the way back)
 //
+// So are constraints on large tables: added at once, NOT VALID, for all who
+// write, and proven by a job for the rows that are there (constraintjob.go).
+//
 // What is atomic: everything. A statement's effect becomes visible with the
 // commit of the session's transaction and not before, alone or with the other
 // statements of a transaction block. What is refused in a block, rather than
@@ -45,6 +48,9 @@
 //	I6  An index that is public has exactly the entries of the table's rows,
 //	    whoever wrote them while it was built and whichever nodes died
 //	    (indexJob; sql, TestIndexBuildsUnderLoadAndKills).
+//	I7  A constraint becomes valid by a job only after every row has been looked
+//	    at, later than the last transaction that did not keep it (constraintJob;
+//	    sql, TestConstraintsHoldAfterLoadAndKills).
 //
 // What goes wrong: a gateway that dies during a rewrite leaves a held table,
 // which is freed when the marks expire, and index data, which is cleared some
@@ -53,5 +59,5 @@
 // Not here: rewriting rows while the table is in use; what foreign keys do to
 // rows (package sql, references.go).
 //
-// Read next: ddl.go, table.go, alter.go, rewrite.go, indexjob.go; package schema.
+// Read next: ddl.go, table.go, alter.go, rewrite.go, job.go; package schema.
 package ddl

@@ -251,11 +251,7 @@ func (a *alterer) checkReferences(ctx context.Context, fk *schema.ForeignKey) er
 	if err != nil {
 		return err
 	}
-	all := make([]int, len(a.t.Columns))
-	for i := range all {
-		all[i] = i
-	}
-	ck := &referenceCheck{stmt: a.stmt, ref: ref, dec: ref.From.Primary.NewDecoder(all)}
+	ck := a.checkOf(ref)
 	p := a.t.IndexPrefix(a.t.Primary.ID)
 	span := &kvapi.Span{Key: p, EndKey: p.PrefixEnd()}
 	for span != nil {
@@ -283,11 +279,37 @@ type referenceCheck struct {
 	dec *tablekv.Decoder
 }
 
+func (s *stmt) checkOf(ref *tablekv.Reference) *referenceCheck {
+	all := make([]int, len(ref.From.Table.Columns))
+	for i := range all {
+		all[i] = i
+	}
+	return &referenceCheck{stmt: s, ref: ref, dec: ref.From.Primary.NewDecoder(all)}
+}
+
+func newReferenceCheck(s *stmt, fk *schema.ForeignKey, from, to *schema.Table) (*referenceCheck, error) {
+	a := tablekv.NewCodec(from)
+	b := a
+	if from != to {
+		b = tablekv.NewCodec(to)
+	}
+	ref, err := tablekv.NewReference(fk, a, b)
+	if err != nil {
+		return nil, err
+	}
+	return s.checkOf(ref), nil
+}
+
 func (ck *referenceCheck) chunk(ctx context.Context, t schema.Txn, span kvapi.Span) (*kvapi.Span, error) {
 	kvs, resume, err := t.Scan(ctx, span, txn.ScanOptions{MaxKeys: chunkRows, TargetBytes: chunkBytes})
 	if err != nil {
 		return nil, err
 	}
+	return resume, ck.look(ctx, t, kvs)
+}
+
+// look finds what rows refer to.
+func (ck *referenceCheck) look(ctx context.Context, t schema.Txn, kvs []kvapi.KeyValue) error {
 	row := make(types.Row, len(ck.ref.From.Types))
 	var keys []kvapi.Key
 	var values [][]types.Datum
@@ -295,22 +317,22 @@ func (ck *referenceCheck) chunk(ctx context.Context, t schema.Txn, span kvapi.Sp
 	for _, kv := range kvs {
 		clear(row)
 		if err := ck.dec.Decode(kv.Key, kv.Value, row); err != nil {
-			return nil, err
+			return err
 		}
 		vals := ck.ref.FromValues(row)
 		switch n := tablekv.NullsOf(vals); {
 		case n == tablekv.SomeNulls && ck.ref.FK.MatchFull:
-			return nil, ck.ref.Mixed()
+			return ck.ref.Mixed()
 		case n != tablekv.NoNulls:
 			continue
 		}
 		cast, err := ck.ref.Cast(vals, ck.Bind.Types)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		k, err := ck.ref.Key(cast)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !seen[string(k)] {
 			seen[string(k)] = true
@@ -318,18 +340,18 @@ func (ck *referenceCheck) chunk(ctx context.Context, t schema.Txn, span kvapi.Sp
 		}
 	}
 	if len(keys) == 0 {
-		return resume, nil
+		return nil
 	}
 	found, err := t.GetMany(ctx, keys, txn.GetOptions{})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, v := range found {
 		if !v.Exists {
-			return nil, ck.ref.Missing(values[i], ck.Bind.Types)
+			return ck.ref.Missing(values[i], ck.Bind.Types)
 		}
 	}
-	return resume, nil
+	return nil
 }
 
 // related are the tables that foreign keys connect with t.

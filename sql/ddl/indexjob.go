@@ -3,40 +3,13 @@ package ddl
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/schema/jobs"
-	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn"
-)
-
-// Phases of an index job: what has been published. The index is delete-only
-// from the transaction on that creates the job.
-const (
-	phaseDeleteOnly uint8 = iota
-	phaseWriteOnly
-	phaseBackfill
-	phaseFilled
-)
-
-const (
-	// backfillRowsMax and backfillBytes bound one transaction of a backfill.
-	// Smaller ones meet fewer others, and are in nobody's way for long.
-	backfillRowsMax = 500
-	backfillRowsMin = 10
-	backfillBytes   = 128 << 10
-	// backfillRest is how long a backfill rests after a chunk, in parts of the
-	// time that the chunk took: the busier the ranges, the longer. backfillRestMax
-	// bounds it.
-	backfillRest    = 1
-	backfillRestMax = 250 * time.Millisecond
-	// checkpointInterval is how often a backfill puts on record how far it is;
-	// what came after is done again if the node dies.
-	checkpointInterval = time.Second
 )
 
 // indexJob builds an index while its table is in use.
@@ -74,67 +47,21 @@ const (
 // been written since. It never waits for users, but needs a new conditional
 // write, and every chunk checks many keys to avoid a conflict that is rare.
 type indexJob struct {
-	*stmt
-	h *jobs.Handle
-	// w makes entries of rows of the table version for.
+	*rowJob
+	// w makes entries of rows of one version of the table.
 	w *rewrite
-	// rows is how many of them a chunk reads.
-	rows int64
 }
 
-// RunJob does a job of this package (jobs.Config.Work). Resolver and Txn of env
-// are not used.
-func RunJob(ctx context.Context, env Env, h *jobs.Handle) error {
-	if h.Record().Kind != jobs.KindIndex {
-		return errors.New("ddl: a job of an unknown kind")
-	}
-	j := &indexJob{stmt: &stmt{Env: env}, h: h, rows: backfillRowsMax}
-	for {
-		if err := j.h.Reload(ctx); err != nil {
-			return err
-		}
-		rec := h.Record()
-		if rec.State.Ended() || rec.State == jobs.Paused {
-			return nil
-		}
-		err := j.next(ctx, rec)
-		if p := permanent(err); p != nil && rec.State != jobs.Reverting {
-			err = h.Revert(ctx, *p)
-		}
-		if err != nil && !txn.IsAmbiguous(err) { // the record says what has happened
-			return err
-		}
-	}
+func newIndexJob(j *rowJob) *indexJob {
+	x := &indexJob{rowJob: j}
+	j.visit, j.explain = x.visit, x.indexError
+	return x
 }
 
-// PhaseName says for people what a job is at; "" for nothing.
-func PhaseName(r *jobs.Record) string {
-	switch {
-	case r.State.Ended() || r.State == jobs.Paused:
-		return ""
-	case r.State == jobs.Reverting:
-		return "taking the index back"
-	}
-	switch r.Phase {
-	case phaseDeleteOnly:
-		return "waiting until all nodes know the index"
-	case phaseWriteOnly:
-		return "waiting until all nodes keep the index up"
-	case phaseBackfill:
-		return "building index"
-	}
-	return "publishing the index"
-}
-
-// next does the next step, or follows a request.
+// next implements stepper.
 func (j *indexJob) next(ctx context.Context, rec *jobs.Record) error {
-	switch {
-	case rec.State == jobs.Reverting:
+	if rec.State == jobs.Reverting {
 		return j.revert(ctx, rec)
-	case rec.Request == jobs.RequestCancel:
-		return j.h.Revert(ctx, jobs.Problem{})
-	case rec.Request == jobs.RequestPause:
-		return j.h.Pause(ctx)
 	}
 	switch rec.Phase {
 	case phaseDeleteOnly:
@@ -150,20 +77,6 @@ func (j *indexJob) next(ctx context.Context, rec *jobs.Record) error {
 		job.State = jobs.Succeeded
 		return nil
 	})
-}
-
-// permanent gives an error that trying again does not help against; nil is none.
-func permanent(err error) *jobs.Problem {
-	var e *sqlerr.Error
-	if !errors.As(err, &e) {
-		return nil
-	}
-	switch e.Code[:2] {
-	case "40", "57", "08", "53": // retry, shutdown and cancel, connection, resources
-		return nil
-	}
-	return &jobs.Problem{Code: string(e.Code), Message: e.Message, Detail: e.Detail, Hint: e.Hint,
-		Table: e.Table, Constraint: e.Constraint}
 }
 
 // setState publishes the index's next state and changes the record with it.
@@ -197,23 +110,6 @@ func (j *indexJob) step(ctx context.Context, rec *jobs.Record,
 	})
 }
 
-// endGone ends a job whose index is not there any more.
-func endGone(job *jobs.Record, what string) error {
-	if job.State != jobs.Reverting {
-		job.Error = jobs.Problem{Code: string(sqlerr.UndefinedObject), Message: "the " + what + " was dropped while the index was built"}
-	}
-	job.State = ended(job)
-	return nil
-}
-
-// ended is how a job ends that goes back.
-func ended(job *jobs.Record) jobs.State {
-	if job.Error.Code == "" {
-		return jobs.Canceled
-	}
-	return jobs.Failed
-}
-
 // revert takes the index back, one state at a time.
 func (j *indexJob) revert(ctx context.Context, rec *jobs.Record) error {
 	return j.step(ctx, rec, func(ctx context.Context, r *schema.Resolver, t *schema.Table, ix *schema.Index, job *jobs.Record) error {
@@ -233,117 +129,6 @@ func (j *indexJob) revert(ctx context.Context, rec *jobs.Record) error {
 	})
 }
 
-// beginBackfill waits until everybody keeps the index up.
-func (j *indexJob) beginBackfill(ctx context.Context, rec *jobs.Record) error {
-	if err := j.Catalog.Drained(ctx, rec.Table); err != nil {
-		return err
-	}
-	total := int64(0)
-	if j.CountRows != nil {
-		total = j.CountRows(ctx, rec.Table)
-	}
-	return j.Store.Run(ctx, "index backfill: begin", func(ctx context.Context, t schema.Txn) error {
-		return j.h.UpdateIn(ctx, t, func(r *jobs.Record) error {
-			if r.Phase == rec.Phase && r.State == jobs.Running {
-				// The clock has seen what the others committed (schema, settle).
-				r.Phase, r.ReadFrom, r.Total = phaseBackfill, t.ReadTimestamp(), total
-			}
-			return nil
-		})
-	})
-}
-
-// position is how far a backfill is.
-type position struct {
-	// next is the first key that has not been read, of the primary index of.
-	next kvapi.Key
-	of   schema.IndexID
-	// index is the number under which the entries are written.
-	index schema.IndexID
-	done  int64
-	end   bool
-}
-
-// backfill makes entries until all rows have one, or something else is to be done.
-func (j *indexJob) backfill(ctx context.Context) error {
-	rec := j.h.Record()
-	at := position{next: rec.Cursor, of: rec.CursorOf, done: rec.Done}
-	saved := time.Now()
-	for !at.end {
-		began := time.Now()
-		if err := j.chunk(ctx, rec, &at); err != nil {
-			return err
-		}
-		if time.Since(saved) > checkpointInterval || at.end {
-			saved = time.Now()
-			if err := j.checkpoint(ctx, at); err != nil {
-				return err
-			}
-		}
-		if r := j.h.Record(); r.Request != jobs.NoRequest || r.State != jobs.Running {
-			return j.checkpoint(ctx, at)
-		}
-		if !at.end {
-			rest(ctx, time.Since(began))
-		}
-	}
-	return nil
-}
-
-func rest(ctx context.Context, worked time.Duration) {
-	t := time.NewTimer(min(backfillRest*worked, backfillRestMax))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
-
-func (j *indexJob) checkpoint(ctx context.Context, at position) error {
-	return j.h.Update(ctx, func(r *jobs.Record) error {
-		if r.Phase != phaseBackfill {
-			return nil
-		}
-		r.Cursor, r.CursorOf, r.Done = at.next, at.of, at.done
-		if at.end && r.State == jobs.Running {
-			r.Phase = phaseFilled
-		}
-		return nil
-	})
-}
-
-// chunk makes the entries of the next rows in a transaction that uses the table
-// as any other does, and moves at on.
-func (j *indexJob) chunk(ctx context.Context, rec *jobs.Record, at *position) error {
-	var r *schema.Resolver
-	var after position
-	tries := 0
-	err := j.Store.Run(ctx, "index backfill", func(ctx context.Context, t schema.Txn) (err error) {
-		if r != nil {
-			r.Finish(ctx, false)
-		}
-		if tries++; tries > 2 { // the fewer rows, the fewer others
-			j.rows = max(j.rows/2, backfillRowsMin)
-		}
-		r = j.Catalog.Resolver(t)
-		if after, err = j.makeEntries(ctx, r, t, rec, *at); err != nil {
-			return err
-		}
-		return r.PrepareCommit(ctx)
-	})
-	if r != nil {
-		r.Finish(ctx, err == nil)
-	}
-	if err != nil {
-		return j.indexError(err)
-	}
-	if tries == 1 {
-		j.rows = min(j.rows+j.rows/8+1, backfillRowsMax)
-	}
-	*at = after
-	return nil
-}
-
 // indexError gives the errors of writers the words of index creation.
 func (j *indexJob) indexError(err error) error {
 	if j.w == nil {
@@ -352,45 +137,24 @@ func (j *indexJob) indexError(err error) error {
 	return j.w.duplicate(err)
 }
 
-func (j *indexJob) makeEntries(ctx context.Context, r *schema.Resolver, t schema.Txn, rec *jobs.Record, at position) (position, error) {
-	if err := t.AdvanceTo(ctx, rec.ReadFrom); err != nil {
-		return at, err
-	}
-	tab, err := r.Table(ctx, rec.Table)
-	if err != nil {
-		return at, err
-	}
+// visit implements rowJob.visit.
+func (j *indexJob) visit(ctx context.Context, r *schema.Resolver, tab *schema.Table, rec *jobs.Record) (chunkFunc, schema.IndexID, error) {
 	ix := indexOf(tab, rec.Object)
 	if ix == nil || ix.State != schema.IndexWriteOnly {
-		return position{end: true}, nil // the next step finds out why
+		return nil, 0, nil
 	}
 	if err := j.prepareFor(ctx, r, tab, ix); err != nil {
-		return at, err
+		return nil, 0, err
 	}
-	if at.of != tab.Primary.ID || at.index != 0 && at.index != ix.ID {
-		at = position{of: tab.Primary.ID}
-	}
-	at.index = ix.ID
-	span := j.w.primarySpan()
-	if len(at.next) > 0 {
-		span.Key = at.next
-	}
-	kvs, resume, err := t.Scan(ctx, span, txn.ScanOptions{MaxKeys: j.rows, TargetBytes: backfillBytes})
-	if err != nil {
-		return at, err
-	}
+	return j.makeEntries, ix.ID, nil
+}
+
+func (j *indexJob) makeEntries(ctx context.Context, t Txn, kvs []kvapi.KeyValue) error {
 	rows, err := j.w.newRows(ctx, kvs)
 	if err != nil {
-		return at, err
+		return err
 	}
-	if err := j.w.fillEntries(ctx, t.(Txn), rows); err != nil {
-		return at, err
-	}
-	at.done += int64(len(kvs))
-	if at.end = resume == nil; !at.end {
-		at.next = resume.Key.Clone()
-	}
-	return at, nil
+	return j.w.fillEntries(ctx, t, rows)
 }
 
 func indexOf(t *schema.Table, oid schema.DescID) *schema.Index {

@@ -61,12 +61,17 @@ func (s *stmt) alterOnline(ctx context.Context, t *schema.Table, n *pg.AlterTabl
 	}
 	cmd := n.Cmds[0].GetAlterTableCmd()
 	c := cmd.Def.GetConstraint()
-	if cmd.Subtype != pg.AlterTableType_AT_AddConstraint || c.Contype != pg.ConstrType_CONSTR_UNIQUE {
+	unique := cmd.Subtype == pg.AlterTableType_AT_AddConstraint && c.Contype == pg.ConstrType_CONSTR_UNIQUE
+	light, rec := toProve(t, n)
+	if !unique && light == nil {
 		return nil, nil
 	}
 	online, err := s.isOnline(ctx, t, false)
 	if err != nil || !online {
 		return nil, err
+	}
+	if light != nil {
+		return func(ctx context.Context) error { return s.proveOnline(ctx, t, light, rec) }, nil
 	}
 	return func(ctx context.Context) error {
 		return s.buildOnline(ctx, t, "ALTER TABLE", func(ctx context.Context, m *tableMaker, t *schema.Table) (*schema.Index, error) {
