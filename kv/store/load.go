@@ -163,7 +163,9 @@ type loadVerdict struct {
 
 // breaksCommits reports whether a cut would make many one-phase commits
 // distributed ones.
-func (c *candidate) breaksCommits() bool { return float64(c.commits) > brokenCommitsMax*float64(c.total()) }
+func (c *candidate) breaksCommits() bool {
+	return float64(c.commits) > brokenCommitsMax*float64(c.total())
+}
 
 // judge reads the samples once there are enough. With overloaded, a cut may
 // break commits.
