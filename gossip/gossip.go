@@ -23,7 +23,10 @@ const (
 	// HeartbeatInterval is how often a node renews its descriptor.
 	HeartbeatInterval = 4 * time.Second
 	// LiveWindow is how long a node counts as alive after a renewal.
-	LiveWindow = 3*HeartbeatInterval + 2*exchangeInterval
+	LiveWindow = 2*HeartbeatInterval + 2*exchangeInterval
+	// youngFor is how long after its start a node renews its descriptor at every
+	// exchange: what it has changes fast then, and people look.
+	youngFor = 10 * time.Second
 	// exchangeTimeout bounds one exchange.
 	exchangeTimeout = 3 * time.Second
 )
@@ -220,6 +223,7 @@ func (g *Gossip) Run(ctx context.Context) {
 	defer tick.Stop()
 	beat := time.NewTicker(HeartbeatInterval)
 	defer beat.Stop()
+	began := time.Now()
 	g.round(ctx)
 	for {
 		select {
@@ -228,6 +232,9 @@ func (g *Gossip) Run(ctx context.Context) {
 		case <-beat.C:
 			g.Announce()
 		case <-tick.C:
+			if time.Since(began) < youngFor {
+				g.Announce()
+			}
 			g.round(ctx)
 		}
 	}
