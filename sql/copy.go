@@ -74,7 +74,7 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	defer r.Done()
 	r.Wrote, r.VirtualRows = s.wrote, s.virtualRows
 	r.Changed, s.ec.Ctx = s.rowChanged, ctx
-	r.CountChanges = s.srv.auto.counter
+	r.CountChanges = s.srv.countChanges
 	if _, err := ins.Open(r); err != nil {
 		return err
 	}

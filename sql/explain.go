@@ -104,7 +104,7 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, 
 	defer r.Done()
 	r.Wrote, r.VirtualRows = s.wrote, s.virtualRows
 	r.DurableLocks, r.Changed = s.durableLocks(), s.rowChanged
-	r.CountChanges = s.srv.auto.counter
+	r.CountChanges = s.srv.countChanges
 	s.ec.Ctx = ctx
 	before := s.tx.t.Stats()
 	start := time.Now()

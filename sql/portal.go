@@ -105,7 +105,7 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	r.DurableLocks = s.durableLocks()
 	r.LockRows = s.tx.level != serializable
 	r.Wrote, r.Changed = s.wrote, s.rowChanged
-	r.CountChanges = s.srv.auto.counter
+	r.CountChanges = s.srv.countChanges
 	r.VirtualRows = s.virtualRows
 	s.ec.Ctx = ctx
 	r.ReadAhead = po.readsAhead && !pl.Stmt.Writes && !pl.Stmt.Volatile && !pl.Stmt.Virtual

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -54,7 +55,9 @@ type Server struct {
 	settings   clusterSettings
 	stats      *stats.Cache
 	auto       autoAnalyze
-	memory     *exec.Pool
+	// countChanges is auto.counter, made once.
+	countChanges func(*schema.Table) *atomic.Int64
+	memory       *exec.Pool
 	// statements are what this node's sessions ran.
 	statements *statements.Table
 	// whoseBudget bounds how often others are asked who was in the way.
@@ -74,6 +77,7 @@ func NewServer(cfg Config) *Server {
 		statements: statements.NewTable(time.Now()),
 		rows:       rowIDs{node: int64(cfg.NodeID) & rowIDNodeMask}}
 	s.jobs = s.newJobs()
+	s.countChanges = s.auto.counter
 	return s
 }
 

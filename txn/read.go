@@ -107,6 +107,42 @@ func (t *Txn) Scan(ctx context.Context, span kvapi.Span, o ScanOptions) (rows []
 	return m.rows, resume, nil
 }
 
+// ScanMany reads the rows of several spans, which ascend and do not overlap, in one batch: in the order
+// of spans, each whole. targetBytes is about what one answer of the server may hold; spans that it
+// left unread are read one by one.
+func (t *Txn) ScanMany(ctx context.Context, spans []kvapi.Span, targetBytes int64) ([][]kvapi.KeyValue, error) {
+	if err := t.readable(kvapi.LockNone); err != nil {
+		return nil, err
+	}
+	if len(spans) == 0 {
+		return nil, nil
+	}
+	ba := &kvapi.BatchRequest{Header: kvapi.Header{TargetBytes: targetBytes}, Requests: make([]kvapi.Request, len(spans))}
+	for i, s := range spans {
+		ba.Requests[i] = kvapi.Request{Kind: kvapi.Scan, Key: s.Key, EndKey: s.EndKey}
+	}
+	br, err := t.refresher.send(ctx, ba)
+	if err != nil {
+		return nil, t.fail(ctx, err)
+	}
+	out := make([][]kvapi.KeyValue, len(spans))
+	for i, s := range spans {
+		r := &br.Responses[i]
+		done, left := splitAt(s, r.Resume, false)
+		m := scanMerge{}
+		m.merge(r.Rows, within(t.buf.inSpan(s), done), false)
+		out[i] = m.rows
+		for left != nil {
+			rows, rest, err := t.Scan(ctx, *left, ScanOptions{TargetBytes: targetBytes})
+			if err != nil {
+				return nil, err
+			}
+			out[i], left = append(out[i], rows...), rest
+		}
+	}
+	return out, nil
+}
+
 // scanServer scans with bounds of its own.
 func (t *Txn) scanServer(ctx context.Context, sp kvapi.Span, o ScanOptions, b scanBounds) (*kvapi.Response, error) {
 	kind := kvapi.Scan

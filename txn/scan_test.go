@@ -94,6 +94,27 @@ func TestScansMergeOwnWritesExactly(t *testing.T) {
 					rt.Fatalf("scan [%s,%s) %+v\n got %q\nwant %q", from, to, o, got, want)
 				}
 			},
+			"scan many": func(rt *rapid.T) {
+				cuts := rapid.SliceOfNDistinct(key, 2, 8, rapid.ID[string]).Draw(rt, "cuts")
+				slices.Sort(cuts)
+				var spans []kvapi.Span
+				var want [][]string
+				for i := 0; i+1 < len(cuts); i += 2 {
+					spans = append(spans, kvapi.Span{Key: pk(cuts[i]), EndKey: pk(cuts[i+1])})
+					want = append(want, naiveScan(model, cuts[i], cuts[i+1], false))
+				}
+				got, err := tx.ScanMany(ctx, spans, int64(rapid.SampledFrom([]int{0, 1, 30, 100}).Draw(rt, "bytes")))
+				check(err)
+				for i, rows := range got {
+					var have []string
+					for _, r := range rows {
+						have = append(have, string(r.Key[len(pk("")):])+"="+string(r.Value))
+					}
+					if !slices.Equal(have, want[i]) {
+						rt.Fatalf("span %d of %v: got %q, want %q", i, cuts, have, want[i])
+					}
+				}
+			},
 			"": func(*rapid.T) {},
 		})
 		check(tx.Commit(ctx))

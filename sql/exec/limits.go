@@ -6,6 +6,14 @@ const (
 	ScanBytesMax = 1 << 20
 	// LookupBatchMax bounds the keys read by one GetMany.
 	LookupBatchMax = 512
+	// lookupFirst is the first batch's size of a join by look-ups, lookupGrowth the factor to the next.
+	lookupFirst  = 32
+	lookupGrowth = 4
+	// lookupManyMax bounds the keys of one batch of scans, scanManyBytes its answer, and fetchBatchMax the
+	// rows that are then read.
+	lookupManyMax = 256
+	scanManyBytes = 4 << 20
+	fetchBatchMax = 2048
 	// SpansMax bounds the spans that IN lists multiply to; past it the planner's filter does it.
 	SpansMax = 65536
 	// MemoryBytesDefault is a statement's budget where the session sets none.

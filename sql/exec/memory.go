@@ -102,7 +102,7 @@ type slab struct {
 }
 
 const (
-	slabRowsFirst = 16
+	slabRowsFirst = 1
 	slabRowsMax   = 512
 )
 

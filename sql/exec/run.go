@@ -19,6 +19,7 @@ type KV interface {
 	Get(ctx context.Context, key kvapi.Key, o txn.GetOptions) ([]byte, bool, error)
 	GetMany(ctx context.Context, keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error)
 	Scan(ctx context.Context, span kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, *kvapi.Span, error)
+	ScanMany(ctx context.Context, spans []kvapi.Span, targetBytes int64) ([][]kvapi.KeyValue, error)
 	Put(ctx context.Context, key kvapi.Key, value []byte) error
 	PutNonKey(ctx context.Context, key kvapi.Key, value []byte) error
 	PutIfAbsent(ctx context.Context, key kvapi.Key, value []byte) error
@@ -184,4 +185,19 @@ func (r *Run) scan(s kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, *kvapi.Sp
 	rows, resume, err := r.KV.Scan(r.Ctx, s, o)
 	r.KVRows += int64(len(rows))
 	return rows, resume, err
+}
+
+// scanMany reads the rows of several spans, which ascend.
+func (r *Run) scanMany(spans []kvapi.Span) ([][]kvapi.KeyValue, error) {
+	if len(spans) == 0 {
+		return nil, nil
+	}
+	r.kv.Lock()
+	defer r.kv.Unlock()
+	r.KVCalls++
+	out, err := r.KV.ScanMany(r.Ctx, spans, scanManyBytes)
+	for _, rows := range out {
+		r.KVRows += int64(len(rows))
+	}
+	return out, err
 }

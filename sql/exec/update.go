@@ -259,10 +259,10 @@ func (n *Delete) Open(r *Run) (Cursor, error) {
 		if err := n.deleteKeys(r, keys); err != nil {
 			return nil, err
 		}
-		if n.Referential {
-			if err := n.changed(r, append(types.Row(nil), n.row(r, n.Old)...), nil); err != nil {
-				return nil, err
-			}
+		if !n.Referential {
+			r.count(&n.Target)
+		} else if err := n.changed(r, append(types.Row(nil), n.row(r, n.Old)...), nil); err != nil {
+			return nil, err
 		}
 		if err := ret.add(r); err != nil {
 			return nil, err

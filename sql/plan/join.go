@@ -254,8 +254,12 @@ func (p *planner) joinTwo(in joinInput) (planned, error) {
 	hash += avoided(p.o.Avoid.Hash && len(eqs) > 0)
 	if pr := p.probeOf(in); pr.ok && in.l.rows*pr.cost+callCost*0.5+avoided(p.o.Avoid.Loop) < hash {
 		p.dropSubplans(subs)
-		if pr.method == byLookup {
+		switch pr.method {
+		case byLookup:
 			n, _, err := p.lookup(in, eqs)
+			return n, err
+		case byLookupMany:
+			n, _, err := p.lookupMany(in, eqs)
 			return n, err
 		}
 		return p.loop(in, false)
@@ -292,12 +296,107 @@ func (p *planner) probeOf(in joinInput) probe {
 	if len(in.conds) == 0 {
 		return probe{}
 	}
+	many, ok := p.manyBy(s, codec, eqs, preds)
 	before := p.choose(s, preds, nil)
 	c := p.choose(s, append(preds, in.conds...), nil)
-	if len(c.eq) == 0 || len(c.eq) <= len(before.eq) && c.ic == before.ic {
-		return probe{}
+	loop := len(c.eq) > 0 && (len(c.eq) > len(before.eq) || c.ic != before.ic)
+	switch {
+	case ok && (!loop || many.cost <= c.cost):
+		return probe{ok: true, method: byLookupMany, cost: many.cost}
+	case loop:
+		return probe{ok: true, method: byIndexLoop, cost: c.cost}
 	}
-	return probe{ok: true, method: byIndexLoop, cost: c.cost}
+	return probe{}
+}
+
+// manyLookup is a way to find the right rows by the first columns of an index.
+type manyLookup struct {
+	ic    *tablekv.IndexCodec
+	keys  []bind.Expr
+	texts []string
+	used  map[bind.Expr]bool // the conditions that the index answers
+	cover bool
+	cost  float64 // of a left row
+}
+
+// manyBy finds the cheapest: each of the columns equals a value of the left row, or one that all have.
+func (p *planner) manyBy(s *bind.Scan, codec *tablekv.Codec, eqs []equi, preds []bind.Expr) (best manyLookup, ok bool) {
+	if s.Lock != kvapi.LockNone {
+		return best, false
+	}
+	conds := p.conditions(s, codec, preds)
+	consider := func(ic *tablekv.IndexCodec) {
+		if !ic.IsPrimary() && (!ic.Index.IsPublic() || ic.Index.Where != 0) {
+			return
+		}
+		m := manyLookup{ic: ic, used: map[bind.Expr]bool{}, cover: ic.IsPrimary() || p.covers(s, ic)}
+		var used []bind.Expr
+		outer := false
+		for _, k := range ic.Keys {
+			e, cond, left := p.keyValue(s, codec, k, eqs, conds, preds)
+			if e == nil {
+				break
+			}
+			outer = outer || left
+			m.keys, m.texts, used = append(m.keys, e), append(m.texts, bind.Format(cond)), append(used, cond)
+			m.used[cond] = true
+		}
+		if !outer {
+			return
+		}
+		rows := max(p.tableRows(s.Table)*p.selectivity(used), 0.5)
+		m.cost = 1.5*pointCost + rows*indexCost
+		if !m.cover {
+			m.cost += rows * pointCost
+		}
+		if !ok || m.cost < best.cost {
+			best, ok = m, true
+		}
+	}
+	consider(&codec.Primary)
+	for i := range codec.Indexes {
+		consider(&codec.Indexes[i])
+	}
+	return best, ok
+}
+
+// keyValue is what an index's column equals: a value of the left row, or one of no row.
+func (p *planner) keyValue(s *bind.Scan, codec *tablekv.Codec, k tablekv.KeyCol, eqs []equi, conds []condition, preds []bind.Expr) (e, cond bind.Expr, left bool) {
+	for _, q := range eqs {
+		if ord, ok := p.column(s, codec, q.r); ok && ord == k.Ordinal && q.l.Type().Kind() == k.Type.Kind() {
+			return q.l, q.cond, true
+		}
+	}
+	if c := equality(conds, k.Ordinal); c != nil && c.op == "=" {
+		return c.vals[0], preds[c.pred], false
+	}
+	return nil, nil, false
+}
+
+// lookupMany joins by batches of the first columns of an index.
+func (p *planner) lookupMany(in joinInput, eqs []equi) (planned, bool, error) {
+	s, preds := scanBelow(in.r, slices.Clone(in.rpreds))
+	if s == nil {
+		return planned{}, false, nil
+	}
+	codec := p.codec(s.Table)
+	m, ok := p.manyBy(s, codec, eqs, preds)
+	if !ok {
+		return planned{}, false, nil
+	}
+	var rest []bind.Expr
+	for _, e := range append(slices.Clone(in.conds), preds...) {
+		if !m.used[e] {
+			rest = append(rest, e)
+		}
+	}
+	n, err := p.lookupJoin(in, s, codec, m.ic, m.keys, rest)
+	if err != nil {
+		return planned{}, true, err
+	}
+	n.Many, n.Text = true, m.texts
+	rows := p.joinRows(&in, max(p.tableRows(s.Table)*p.selectivity(preds), 1))
+	return p.done(n, rows, in.l.cost+in.l.rows*m.cost+callCost*0.5+rows*emitCost), true, nil
 }
 
 // equis finds the conditions that a hash table can answer.

@@ -95,6 +95,7 @@ type joinMethod uint8
 const (
 	byHash joinMethod = iota
 	byLookup
+	byLookupMany
 	byIndexLoop
 	byPairs
 )
@@ -612,6 +613,9 @@ func (g *joinGraph) build(s leafSet) (planned, error) {
 	switch x.method {
 	case byLookup:
 		n, _, err := g.p.lookup(in, eqs)
+		return n, err
+	case byLookupMany:
+		n, _, err := g.p.lookupMany(in, eqs)
 		return n, err
 	case byIndexLoop:
 		return g.p.loop(in, false)

@@ -245,7 +245,7 @@ func (d Datum) OwnText(room []byte) (Datum, []byte) {
 		return Datum{k: d.k}, room
 	}
 	if n > cap(room)-len(room) {
-		room = make([]byte, 0, max(ownTextChunk, n))
+		room = make([]byte, 0, max(min(2*cap(room), ownTextMax), ownTextMin, n))
 	}
 	start := len(room)
 	room = append(room, d.Str()...)
@@ -253,4 +253,8 @@ func (d Datum) OwnText(room []byte) (Datum, []byte) {
 	return d, room
 }
 
-const ownTextChunk = 16 << 10
+// Rooms grow: one row needs little, and of many, one that stays should not keep much.
+const (
+	ownTextMin = 128
+	ownTextMax = 16 << 10
+)
