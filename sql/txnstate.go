@@ -192,6 +192,9 @@ func (s *Session) commit(ctx context.Context) error {
 	tx.t.SetStrict(s.vars.get("cairn.consistency") == "strict")
 	err := s.settle(ctx)
 	if err == nil {
+		err = s.onCommit(ctx)
+	}
+	if err == nil {
 		err = s.settleDeferred(ctx, func(*refEvent) bool { return true })
 	}
 	if err == nil {

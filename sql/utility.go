@@ -464,6 +464,9 @@ func (s *Session) discard(ctx context.Context, n *pg.DiscardStmt, w ResultWriter
 		if err := s.advisory.UnlockAll(ctx); err != nil {
 			return err
 		}
+		if err := s.dropTemp(ctx); err != nil {
+			return err
+		}
 		clear(s.statements)
 		clear(s.currval)
 		for name := range s.cursors {
@@ -475,6 +478,9 @@ func (s *Session) discard(ctx context.Context, n *pg.DiscardStmt, w ResultWriter
 		return w.CommandComplete("DISCARD SEQUENCES")
 	case pg.DiscardMode_DISCARD_PLANS:
 		return w.CommandComplete("DISCARD PLANS")
+	}
+	if err := s.dropTemp(ctx); err != nil {
+		return err
 	}
 	return w.CommandComplete("DISCARD TEMP")
 }
