@@ -49,6 +49,9 @@ func (c *conn) startup() error {
 	if c.sess, err = c.srv.cfg.Backend.NewSession(c.ctx, args); err != nil {
 		return fatal(sqlerr.From(err))
 	}
+	if n, ok := c.sess.(notified); ok {
+		n.OnNotify(c.wakeForNotify)
+	}
 	c.mu.Lock()
 	c.mu.cancel = c.sess.Cancel
 	c.mu.Unlock()

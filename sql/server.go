@@ -65,6 +65,7 @@ type Server struct {
 	incarnation string
 	lastTemp    atomic.Uint64
 	swept       sync.Once
+	outbox      outbox
 }
 
 // NewServer makes a Server.
@@ -132,6 +133,7 @@ type Session struct {
 
 	currval map[schema.DescID]int64
 	temp    ddl.Temp
+	listen  listening
 	lastSeq schema.DescID
 	started time.Time
 	act     activity
@@ -204,7 +206,7 @@ func (s *Session) setUpEval(c *schema.Contents) {
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
-		Advisory: &s.advisory, Outcomes: s, Jobs: s, Draws: &s.draws}
+		Advisory: &s.advisory, Outcomes: s, Jobs: s, Notifier: s, Draws: &s.draws}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.

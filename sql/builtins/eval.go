@@ -30,6 +30,7 @@ type EvalContext struct {
 	Advisory  Advisory
 	Outcomes  Outcomes
 	Jobs      Jobs
+	Notifier  Notifier
 	// Draws, if set, sees what draws return, or decides it.
 	Draws Draws
 }

@@ -39,7 +39,7 @@ type Env struct {
 	SearchPath []string
 	// Temp is what the schema name pg_temp stands for, "" for nothing.
 	Temp string
-	User       string
+	User string
 	// Settings are the session's parameters, for pg_settings; nil: none.
 	Settings func() []Setting
 	// Sequences reads a sequence's value (schema.Catalog.SequenceValue).
