@@ -29,6 +29,8 @@ type conn struct {
 	sess Session
 	// copying is the copy from the client under way, if any.
 	copying *copyReader
+	// resting says that the last thing written was ReadyForQuery outside any transaction.
+	resting bool
 	// skipping is set after an error of the extended protocol, until Sync (I4).
 	skipping bool
 
@@ -37,6 +39,9 @@ type conn struct {
 		// idle says that the connection waits for a message outside any
 		// transaction.
 		idle bool
+		// atRest says that it waits for a message between two query cycles, when
+		// notifications may be written by who has the lock (I6).
+		atRest bool
 		// cancel interrupts the session's statement; nil before there is one.
 		cancel func()
 	}
@@ -118,7 +123,10 @@ func (c *conn) receive() (pgproto3.FrontendMessage, error) {
 	limit := c.sess.IdleTimeout()
 	idle := c.sess.TxnStatus() == sql.TxnIdle && !c.skipping
 	c.mu.Lock()
-	c.mu.idle = idle
+	c.mu.idle, c.mu.atRest = idle, c.resting
+	if c.resting {
+		c.notifications()
+	}
 	var err error
 	switch {
 	case idle && c.srv.draining.Load():
@@ -132,7 +140,7 @@ func (c *conn) receive() (pgproto3.FrontendMessage, error) {
 	}
 	msg, err := c.be.Receive()
 	c.mu.Lock()
-	c.mu.idle = false
+	c.mu.idle, c.mu.atRest = false, false
 	if limit.After > 0 && err == nil {
 		err = c.nc.SetReadDeadline(time.Time{})
 	}
@@ -162,6 +170,7 @@ func (c *conn) receiveError(err error, limit sql.IdleTimeout, idle bool) error {
 
 // handle runs one message.
 func (c *conn) handle(msg pgproto3.FrontendMessage) error {
+	c.resting = false
 	switch m := msg.(type) {
 	case *pgproto3.Query:
 		return c.query(m)
@@ -276,5 +285,9 @@ func (c *conn) query(m *pgproto3.Query) error {
 // ready ends a query cycle.
 func (c *conn) ready() error {
 	c.w.cols = nil
-	return c.w.readyForQuery(c.sess.TxnStatus())
+	status := c.sess.TxnStatus()
+	if c.resting = status == sql.TxnIdle; c.resting {
+		c.writeNotifications()
+	}
+	return c.w.readyForQuery(status)
 }

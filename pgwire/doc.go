@@ -10,7 +10,7 @@
 // Invariants:
 //
 //	I1 One goroutine per connection reads, runs the session, and writes. Only
-//	   cancelling comes from elsewhere.                          (conn.go)
+//	   cancelling comes from elsewhere, and I6.                  (conn.go)
 //	I2 A hostile client costs its own connection and a bounded amount of
 //	   memory: message sizes, start-up time and the number of connections are
 //	   limited, and no input makes the server panic.   (limits.go, fuzz test)
@@ -20,6 +20,9 @@
 //	   skipped.                                                  (conn.go)
 //	I5 A password never travels in the clear; without TLS only SCRAM proofs do.
 //	                                                             (auth.go)
+//	I6 A notification is written by another goroutine only while the
+//	   connection's own waits for a message between two query cycles, which
+//	   the connection's lock makes sure of.                    (notify.go)
 //
 // What goes wrong: a client that vanishes while its statement runs is noticed
 // at the next write or read. A malformed message ends its connection with

@@ -51,6 +51,9 @@ func (c *conn) startup() error {
 		return fatal(sqlerr.From(err)) // and there is no session to close
 	}
 	c.sess = sess
+	if n, ok := c.sess.(notified); ok {
+		n.OnNotify(c.wakeForNotify)
+	}
 	c.mu.Lock()
 	c.mu.cancel = c.sess.Cancel
 	c.mu.Unlock()

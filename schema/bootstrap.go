@@ -28,7 +28,7 @@ func InitialKeyValues() []kvapi.KeyValue {
 	for i, name := range []string{DefaultDatabase, "postgres"} {
 		db := &Database{Header: Header{ID: DescID(100 + 10*i), Version: 1, Name: name, Owner: RootUser}}
 		putObject(0, db)
-		putObject(db.ID, &Schema{Header{ID: db.ID + 1, Version: 1, Name: PublicSchema,
+		putObject(db.ID, &Schema{Header: Header{ID: db.ID + 1, Version: 1, Name: PublicSchema,
 			DatabaseID: db.ID, Owner: RootUser}})
 	}
 	root := &Role{OID: rootOID, Name: RootUser, Login: true, Superuser: true, CreateDB: true,

@@ -18,7 +18,7 @@ func (d *Database) Clone() *Database {
 }
 
 // Clone returns a deep copy.
-func (s *Schema) Clone() *Schema { return &Schema{Header: s.Header.clone()} }
+func (s *Schema) Clone() *Schema { return &Schema{Header: s.Header.clone(), TempOf: s.TempOf} }
 
 // Clone returns a deep copy.
 func (t *Table) Clone() *Table {

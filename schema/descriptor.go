@@ -98,6 +98,9 @@ type Extension struct {
 // Schema is a set of tables, sequences and views within a database.
 type Schema struct {
 	Header `wire:"1"`
+	// TempOf is the session whose temporary relations these are, as
+	// node/run/number; "" for a schema that is no session's.
+	TempOf string `wire:"2"`
 }
 
 // Table is a table.
@@ -125,7 +128,19 @@ type Table struct {
 	// GCTTL is how long its old versions stay readable, 0 for as long as the
 	// cluster's setting says. It is the storage parameter gc_ttl.
 	GCTTL time.Duration `wire:"20"`
+	// OnCommit is what happens to a temporary table when a transaction commits.
+	OnCommit OnCommit `wire:"21"`
 }
+
+// OnCommit says what happens to a temporary table at the end of a transaction.
+type OnCommit uint8
+
+// What ON COMMIT asks for.
+const (
+	OnCommitPreserve OnCommit = iota
+	OnCommitDelete
+	OnCommitDrop
+)
 
 // Type is a SQL type by Postgres's number and modifier; package sql/types
 // gives it meaning (tablekv.TypeOf).

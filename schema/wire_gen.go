@@ -1143,6 +1143,9 @@ func (x *Schema) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if len(x.TempOf) > 0 {
+		b = wire.AppendBytes(b, 2, x.TempOf)
+	}
 	return b
 }
 
@@ -1164,6 +1167,12 @@ func (x *Schema) UnmarshalWire(b []byte) (err error) {
 			if err = x.Header.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.TempOf = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1352,6 +1361,9 @@ func (x *Table) AppendWire(b []byte) []byte {
 	if x.GCTTL != 0 {
 		b = wire.AppendInt(b, 20, int64(x.GCTTL))
 	}
+	if x.OnCommit != 0 {
+		b = wire.AppendUint(b, 21, uint64(x.OnCommit))
+	}
 	return b
 }
 
@@ -1449,6 +1461,12 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.GCTTL = time.Duration(n)
+		case num == 21 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OnCommit = OnCommit(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

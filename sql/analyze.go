@@ -83,7 +83,7 @@ func (s *Session) analyzed(ctx context.Context, n *pg.VacuumStmt, w ResultWriter
 		if rv == nil {
 			continue
 		}
-		path := s.searchPath(snap.Contents)
+		path := s.temp.Path(snap.Contents, s.db.ID, s.searchPath(snap.Contents))
 		if rv.Schemaname != "" {
 			path = []string{rv.Schemaname}
 		}

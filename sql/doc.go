@@ -31,7 +31,7 @@
 // written, rewinds them if it can; otherwise the client sees the rows and then the error, as
 // Postgres does for deferred constraints.
 //
-// Not here: bytes on the wire (pgwire), NOTIFY, stored procedures.
+// Not here: bytes on the wire (pgwire), stored procedures.
 //
 // Read next: session.go, then txnstate.go.
 package sql

@@ -14,11 +14,18 @@ import (
 // sessionInfo is what functions may ask of a session.
 type sessionInfo struct{ s *Session }
 
-func (i sessionInfo) User() string         { return i.s.user() }
-func (i sessionInfo) SessionUser() string  { return i.s.args.User }
-func (i sessionInfo) Database() string     { return i.s.db.Name }
-func (i sessionInfo) BackendPID() int32    { return i.s.args.BackendPID }
-func (i sessionInfo) SearchPath() []string { return i.s.pg.SearchPath }
+func (i sessionInfo) User() string        { return i.s.user() }
+func (i sessionInfo) SessionUser() string { return i.s.args.User }
+func (i sessionInfo) Database() string    { return i.s.db.Name }
+func (i sessionInfo) BackendPID() int32   { return i.s.args.BackendPID }
+
+// SearchPath is without the temporary schema, which nothing is created in by default.
+func (i sessionInfo) SearchPath() []string {
+	if p := i.s.pg.SearchPath; len(p) == 0 || p[0] != i.s.temp.Name {
+		return p
+	}
+	return i.s.pg.SearchPath[1:]
+}
 
 func (i sessionInfo) Setting(name string) (string, bool) { return i.s.vars.lookup(name) }
 

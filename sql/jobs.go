@@ -47,7 +47,7 @@ func (s *Server) workOnJob(ctx context.Context, h *jobs.Handle) error {
 func (s *Session) ddlEnv(snap *schema.Snapshot) ddl.Env {
 	env := s.bindEnv(snap)
 	return ddl.Env{Catalog: s.srv.cfg.Catalog, Store: s.srv.store, Jobs: s.srv.jobs, CountRows: s.srv.countRows,
-		Database: s.db, SearchPath: env.SearchPath, User: s.user(), Bind: env, Engine: engine{s}}
+		Database: s.db, SearchPath: s.searchPath(snap.Contents), Temp: &s.temp, User: s.user(), Bind: env, Engine: engine{s}}
 }
 
 // countRows guesses how many rows a table has by the keys in its ranges, which

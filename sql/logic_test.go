@@ -23,6 +23,7 @@ import (
 // shows them with VERBOSITY verbose, in short. Lines that begin with '--' are comments, and
 //
 //	@name      switches to another session, made on first use
+//	notifications show below the statement after which the client gets them
 //	COPY … FROM STDIN takes the lines up to "\." as its data
 //
 // REWRITE=1 writes the output anew.
@@ -113,6 +114,9 @@ func runLogic(t *testing.T, file string) {
 		stmt.Reset()
 		if err != nil {
 			w.out.WriteString(errorText(err))
+		}
+		for _, n := range cur.Notifications() {
+			fmt.Fprintf(&w.out, "Asynchronous notification %q with payload %q\n", n.Channel, n.Payload)
 		}
 		for l := range strings.Lines(timings.ReplaceAllString(w.out.String(), "$1 T")) {
 			out.WriteString("    " + strings.TrimRight(l, "\n") + "\n")

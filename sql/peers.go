@@ -22,6 +22,8 @@ type Peers interface {
 	// RefreshSettings has the other nodes read the cluster's settings again,
 	// and returns when those have that answer soon.
 	RefreshSettings(ctx context.Context)
+	// Notify hands notifications over to the sessions of another node.
+	Notify(ctx context.Context, node kvapi.NodeID, n *NotificationList) error
 }
 
 // SessionQuery asks for all sessions of a node or, if one of its fields is set, for the one that

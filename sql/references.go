@@ -503,7 +503,7 @@ func (s *Session) constraintsNamed(ctx context.Context, names []*pg.Node) ([]sch
 	var out []schema.DescID
 	for _, node := range names {
 		rv := node.GetRangeVar()
-		path := s.searchPath(c)
+		path := s.temp.Path(c, s.db.ID, s.searchPath(c))
 		if rv.Schemaname != "" {
 			path = []string{rv.Schemaname}
 		}

@@ -2,7 +2,9 @@ package sql
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 	"github.com/cairndb/cairn/schema/jobs"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/ddl"
 	"github.com/cairndb/cairn/sql/exec"
 	"github.com/cairndb/cairn/sql/pgcatalog"
 	"github.com/cairndb/cairn/sql/sqlerr"
@@ -63,6 +66,11 @@ type Server struct {
 	// whoseBudget bounds how often others are asked who was in the way.
 	whoseBudget budget
 	jobs        *jobs.Registry
+	// incarnation tells this run of the node from others, lastTemp numbers its sessions.
+	incarnation string
+	lastTemp    atomic.Uint64
+	swept       sync.Once
+	outbox      outbox
 }
 
 // NewServer makes a Server.
@@ -75,7 +83,7 @@ func NewServer(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, store: schema.NewStore(cfg.DB), log: cfg.Logger, stats: newStatsCache(cfg.DB), memory: exec.NewPool(cfg.MemoryBytesMax),
 		statements: statements.NewTable(time.Now()),
-		rows:       rowIDs{node: int64(cfg.NodeID) & rowIDNodeMask}}
+		rows:       rowIDs{node: int64(cfg.NodeID) & rowIDNodeMask}, incarnation: fmt.Sprintf("%016x", rand.Uint64())}
 	s.jobs = s.newJobs()
 	s.countChanges = s.auto.counter
 	return s
@@ -131,6 +139,8 @@ type Session struct {
 	cursorCount int
 
 	currval map[schema.DescID]int64
+	temp    ddl.Temp
+	listen  listening
 	lastSeq schema.DescID
 	started time.Time
 	act     activity
@@ -173,6 +183,7 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 	}
 	sess, err := s.makeSession(snap, db, args)
 	if err == nil {
+		s.swept.Do(func() { s.sweepTemp(snap) })
 		s.sessions.add(sess)
 	}
 	return sess, err
@@ -182,6 +193,7 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 func (s *Server) makeSession(snap *schema.Snapshot, db *schema.Database, args SessionArgs) (*Session, error) {
 	sess := &Session{srv: s, args: args, db: db, env: &types.Env{}, statements: map[string]*prepared{},
 		portals: map[string]*portal{}, currval: map[schema.DescID]int64{}, started: time.Now()}
+	sess.temp.Session = s.tempSession(s.lastTemp.Add(1))
 	sess.vars = newVars(sess)
 	sess.advisory.s = sess
 	sess.setUpEval(snap.Contents)
@@ -202,7 +214,7 @@ func (s *Session) setUpEval(c *schema.Contents) {
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
-		Advisory: &s.advisory, Outcomes: s, Jobs: s, Draws: &s.draws, Statements: s}
+		Advisory: &s.advisory, Outcomes: s, Jobs: s, Notifier: s, Draws: &s.draws, Statements: s}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.
@@ -224,9 +236,9 @@ func (s *Session) searchPath(c *schema.Contents) []string {
 }
 
 func (s *Session) bindEnv(snap *schema.Snapshot) bind.Env {
-	path := s.searchPath(snap.Contents)
-	s.pg.Contents, s.pg.SearchPath = snap.Contents, path
-	return bind.Env{Snap: snap, Database: s.db.ID, SearchPath: path, Types: s.env, Eval: &s.ec, Virtual: virtualTable}
+	path := s.temp.Path(snap.Contents, s.db.ID, s.searchPath(snap.Contents))
+	s.pg.Contents, s.pg.SearchPath, s.pg.Temp = snap.Contents, path, s.temp.Name
+	return bind.Env{Snap: snap, Database: s.db.ID, SearchPath: path, Temp: s.temp.Name, Types: s.env, Eval: &s.ec, Virtual: virtualTable}
 }
 
 // virtualTables keeps one bind.VirtualTable per computed table: plans compare by it.
@@ -294,4 +306,5 @@ func (s *Session) close() {
 		s.rollback(context.Background())
 	}
 	s.advisory.close()
+	s.endTemp()
 }

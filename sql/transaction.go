@@ -103,7 +103,8 @@ func (s *Session) savepoint(name string, w ResultWriter) error {
 		return err
 	}
 	s.tx.savepoints = append(s.tx.savepoints, savepoint{name: name, sp: s.tx.t.Savepoint(), undo: len(s.tx.undo),
-		changes: s.tx.r.ChangeCount(), refs: s.tx.refs.mark(), cursors: s.cursorCount})
+		changes: s.tx.r.ChangeCount(), refs: s.tx.refs.mark(), cursors: s.cursorCount,
+		notes: len(s.tx.notes), listens: len(s.tx.listens)})
 	return w.CommandComplete("SAVEPOINT")
 }
 
@@ -150,6 +151,7 @@ func (s *Session) rollbackTo(name string, w ResultWriter) error {
 		return err
 	}
 	s.tx.refs.rewind(sp.refs)
+	s.tx.notes, s.tx.listens = s.tx.notes[:sp.notes], s.tx.listens[:sp.listens]
 	s.endCursorsAfter(sp.cursors)
 	s.undoVars(s.tx.undo[sp.undo:], false)
 	s.tx.undo = s.tx.undo[:sp.undo]

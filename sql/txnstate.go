@@ -40,6 +40,9 @@ type txnState struct {
 	undo       []varUndo
 	retries    int
 	refs       references
+	// notes are sent, and listens done, when it commits.
+	notes   []Notification
+	listens []listenChange
 	// lost is the error after which the store does not let the transaction go on: not even a
 	// savepoint brings it back.
 	lost error
@@ -52,6 +55,8 @@ type savepoint struct {
 	changes int // schema changes before it
 	refs    refMark
 	cursors int // cursors declared before it
+	notes   int
+	listens int
 }
 
 func (s *Session) txnStatus() TxnStatus {
@@ -156,6 +161,7 @@ func (s *Session) startOver(ctx context.Context, cause error, o origin) bool {
 	s.undoVars(tx.undo[o.undo:], false)
 	tx.undo, tx.savepoints, tx.tables = tx.undo[:o.undo], nil, nil
 	tx.refs = references{}
+	tx.notes, tx.listens = nil, nil
 	tx.explicit, tx.failed, tx.done = o.explicit, false, 0
 	switch {
 	case !o.explicit:
@@ -191,6 +197,9 @@ func (s *Session) commit(ctx context.Context) error {
 	tx.stmt = statement{}
 	tx.t.SetStrict(s.vars.get("cairn.consistency") == "strict")
 	err := s.settle(ctx)
+	if err == nil {
+		err = s.onCommit(ctx)
+	}
 	if err == nil {
 		err = s.settleDeferred(ctx, func(*refEvent) bool { return true })
 	}
@@ -252,6 +261,9 @@ func (s *Session) finish(ctx context.Context, committed bool) {
 	s.noteEnd()
 	s.undoVars(tx.undo, committed)
 	s.replay.reset()
+	if committed {
+		s.publish(tx)
+	}
 }
 
 // noteError ends an implicit transaction. An explicit one can only be rolled back from here on; if

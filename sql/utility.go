@@ -56,10 +56,12 @@ func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o ut
 		return s.fetchStmt(ctx, n.FetchStmt, w, o)
 	case *pg.Node_ClosePortalStmt:
 		return s.closeCursor(n.ClosePortalStmt, w)
-	case *pg.Node_ListenStmt, *pg.Node_NotifyStmt:
-		return sqlerr.Unsupported("LISTEN / NOTIFY")
+	case *pg.Node_ListenStmt:
+		return s.listenStmt(n.ListenStmt, w)
+	case *pg.Node_NotifyStmt:
+		return s.notifyStmt(n.NotifyStmt, w)
 	case *pg.Node_UnlistenStmt:
-		return w.CommandComplete("UNLISTEN")
+		return s.unlistenStmt(n.UnlistenStmt, w)
 	case *pg.Node_DoStmt:
 		return s.doBlock(ctx, n.DoStmt, p.stmt, w)
 	case *pg.Node_VacuumStmt:
@@ -472,6 +474,10 @@ func (s *Session) discard(ctx context.Context, n *pg.DiscardStmt, w ResultWriter
 		if err := s.advisory.UnlockAll(ctx); err != nil {
 			return err
 		}
+		if err := s.dropTemp(ctx); err != nil {
+			return err
+		}
+		s.tx.listens = append(s.tx.listens, listenChange{stop: true})
 		clear(s.statements)
 		clear(s.currval)
 		for name := range s.cursors {
@@ -483,6 +489,9 @@ func (s *Session) discard(ctx context.Context, n *pg.DiscardStmt, w ResultWriter
 		return w.CommandComplete("DISCARD SEQUENCES")
 	case pg.DiscardMode_DISCARD_PLANS:
 		return w.CommandComplete("DISCARD PLANS")
+	}
+	if err := s.dropTemp(ctx); err != nil {
+		return err
 	}
 	return w.CommandComplete("DISCARD TEMP")
 }

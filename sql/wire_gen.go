@@ -7,6 +7,123 @@ import (
 )
 
 // AppendWire appends the encoded x to b.
+func (x *Notification) AppendWire(b []byte) []byte {
+	if len(x.Channel) > 0 {
+		b = wire.AppendBytes(b, 1, x.Channel)
+	}
+	if len(x.Payload) > 0 {
+		b = wire.AppendBytes(b, 2, x.Payload)
+	}
+	if x.PID != 0 {
+		b = wire.AppendInt(b, 3, int64(x.PID))
+	}
+	if x.Database != 0 {
+		b = wire.AppendInt(b, 4, int64(x.Database))
+	}
+	if x.CommitWall != 0 {
+		b = wire.AppendInt(b, 5, int64(x.CommitWall))
+	}
+	if x.CommitLogical != 0 {
+		b = wire.AppendInt(b, 6, int64(x.CommitLogical))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Notification) UnmarshalWire(b []byte) (err error) {
+	*x = Notification{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Channel = string(body)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Payload = string(body)
+		case num == 3 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.PID = int64(n)
+		case num == 4 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Database = int64(n)
+		case num == 5 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.CommitWall = int64(n)
+		case num == 6 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.CommitLogical = int64(n)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *NotificationList) AppendWire(b []byte) []byte {
+	var at int
+	for i := range x.Items {
+		b, at = wire.Begin(b, 1)
+		b = x.Items[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *NotificationList) UnmarshalWire(b []byte) (err error) {
+	*x = NotificationList{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			x.Items = append(x.Items, *new(Notification))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Items[len(x.Items)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *SessionList) AppendWire(b []byte) []byte {
 	var at int
 	for i := range x.Sessions {

@@ -15,6 +15,7 @@ const (
 	methodLocks    rpc.Method = 8
 	methodSettings rpc.Method = 9
 	methodLiveness rpc.Method = 10
+	methodNotify   rpc.Method = 12
 	// methodAreYouThere is answered with nothing.
 	methodAreYouThere rpc.Method = 11
 	methodStatements  rpc.Method = 12

@@ -87,6 +87,12 @@ func (p peers) RefreshSettings(ctx context.Context) {
 	wg.Wait()
 }
 
+// Notify implements sql.Peers.
+func (p peers) Notify(ctx context.Context, node kvapi.NodeID, n *sql.NotificationList) error {
+	_, err := p.c.Transport.Call(ctx, node, rpc.System, methodNotify, n)
+	return err
+}
+
 var errNoSQL = errors.New("no SQL clients are served here yet")
 
 // SetSQL tells the Core the SQL server of its node, for those who ask from others.
@@ -134,6 +140,16 @@ func (c *Core) handlePeers(mux *rpc.Mux) {
 			return rpc.Raw(nil), s.RefreshSettings(ctx)
 		}
 		return rpc.Raw(nil), nil // it reads them when it begins to serve
+	})
+	mux.HandleCall(methodNotify, func(_ context.Context, _ kvapi.NodeID, payload []byte) (rpc.Appender, error) {
+		var n sql.NotificationList
+		if err := n.UnmarshalWire(payload); err != nil {
+			return nil, err
+		}
+		if s := c.sql.Load(); s != nil { // else there are no sessions
+			s.Deliver(n.Items)
+		}
+		return rpc.Raw(nil), nil
 	})
 	mux.HandleCall(methodLocks, func(context.Context, kvapi.NodeID, []byte) (rpc.Appender, error) {
 		return answer(c.locks())

@@ -15,7 +15,9 @@ type Env struct {
 	Snap       *schema.Snapshot
 	Database   schema.DescID
 	SearchPath []string // schemas that exist, without pg_catalog
-	Types      *types.Env
+	// Temp is what the schema name pg_temp stands for, "" for nothing.
+	Temp  string
+	Types *types.Env
 	// Eval is used to fold expressions that depend on nothing.
 	Eval *builtins.EvalContext
 	// NoParams says that there are no parameters to come: $1 is an error.

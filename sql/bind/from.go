@@ -169,6 +169,9 @@ func (b *binder) virtualTable(schemaName, name string) *VirtualTable {
 }
 
 func (b *binder) inSchema(name string, rv *pg.RangeVar) schema.Object {
+	if name == "pg_temp" {
+		name = b.env.Temp
+	}
 	s := b.env.Snap.Schema(b.env.Database, name)
 	if s == nil {
 		return nil

@@ -32,6 +32,7 @@ type EvalContext struct {
 	Jobs      Jobs
 	// Statements are those that pg_stat_statements counts.
 	Statements Statements
+	Notifier   Notifier
 	// Draws, if set, sees what draws return, or decides it.
 	Draws Draws
 }

@@ -29,7 +29,9 @@ type Env struct {
 	Database  *schema.Database
 	// SearchPath are the schemas that exist, in order, without pg_catalog.
 	SearchPath []string
-	User       string
+	// Temp is the session's temporary schema, nil where there can be none.
+	Temp *Temp
+	User string
 	// Explicit says that the transaction holds other statements than this one.
 	Explicit bool
 	// Bind is what expressions and type names are bound against; Exec sets its snapshot.

@@ -99,7 +99,7 @@ func (s *stmt) findToDrop(ctx context.Context, rv *pg.RangeVar, kind schema.Kind
 // missingSchema complains about a schema that does not exist.
 func (s *stmt) missingSchema(ctx context.Context, rv *pg.RangeVar, missingOK bool) error {
 	c, err := s.r.Contents(ctx)
-	if err != nil || rv.Schemaname == "" || c.Schema(s.Database.ID, rv.Schemaname) != nil || missingOK {
+	if err != nil || rv.Schemaname == "" || c.Schema(s.Database.ID, s.schemaName(rv.Schemaname)) != nil || missingOK {
 		return err
 	}
 	if slices.Contains(reservedSchemas, rv.Schemaname) {

@@ -91,6 +91,9 @@ func (m *tableMaker) foreignKey(ctx context.Context, p pendingConstraint) (*sche
 	if fk.Columns, err = m.foreignColumns(m.t, names); err != nil {
 		return nil, err
 	}
+	if err := m.samePersistence(ctx, target); err != nil {
+		return nil, err
+	}
 	if err := m.targetKey(&fk, target, stringList(c.PkAttrs)); err != nil {
 		return nil, err
 	}

@@ -67,9 +67,9 @@ func (s *stmt) lookup(ctx context.Context, rv *pg.RangeVar) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	path := s.SearchPath
+	path := s.Temp.Path(c, s.Database.ID, s.SearchPath)
 	if rv.Schemaname != "" {
-		path = []string{rv.Schemaname}
+		path = []string{s.schemaName(rv.Schemaname)}
 	}
 	for _, p := range path {
 		if sc := c.Schema(s.Database.ID, p); sc != nil {
@@ -116,9 +116,10 @@ func (s *stmt) target(ctx context.Context, rv *pg.RangeVar) (*schema.Schema, err
 	if err := s.checkCatalog(rv); err != nil {
 		return nil, err
 	}
-	if rv.Relpersistence == "t" {
-		return nil, sqlerr.Unsupported("CREATE TEMPORARY").
-			WithHint("Use an ordinary table and drop it, or a WITH query.")
+	if temp, err := s.isTemp(rv); err != nil {
+		return nil, err
+	} else if temp {
+		return s.tempSchema(ctx)
 	}
 	c, err := s.r.Contents(ctx)
 	if err != nil {

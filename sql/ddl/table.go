@@ -62,6 +62,9 @@ func (s *stmt) createTable(ctx context.Context, n *pg.CreateStmt) error {
 	if err := setOptions(m.t, n.Options); err != nil {
 		return err
 	}
+	if err := onCommit(sc, m.t, n.Oncommit); err != nil {
+		return err
+	}
 	if err := m.elements(ctx, n); err != nil {
 		return err
 	}
@@ -237,6 +240,9 @@ func (s *stmt) createTableAs(ctx context.Context, n *pg.CreateTableAsStmt) (stri
 	}
 	m, err := s.newTable(ctx, sc, name)
 	if err != nil {
+		return "", err
+	}
+	if err := onCommit(sc, m.t, n.Into.OnCommit); err != nil {
 		return "", err
 	}
 	text, err := m.columnsOfQuery(ctx, n)

@@ -31,7 +31,11 @@ func (s *stmt) createView(ctx context.Context, n *pg.ViewStmt) error {
 	if n.WithCheckOption != pg.ViewCheckOption_NO_CHECK_OPTION && n.WithCheckOption != pg.ViewCheckOption_VIEW_CHECK_OPTION_UNDEFINED {
 		return sqlerr.Unsupported("WITH CHECK OPTION")
 	}
-	sc, err := s.target(ctx, n.View)
+	reads, err := s.dependencies(ctx, n.Query)
+	if err != nil {
+		return err
+	}
+	sc, err := s.viewTarget(ctx, n, reads)
 	if err != nil {
 		return err
 	}
@@ -42,8 +46,9 @@ func (s *stmt) createView(ctx context.Context, n *pg.ViewStmt) error {
 	if v.Columns, err = s.queryColumns(ctx, v.Query, n.Aliases); err != nil {
 		return err
 	}
-	if v.DependsOn, err = s.dependencies(ctx, n.Query); err != nil {
-		return err
+	v.DependsOn = reads
+	if sc.TempOf != "" {
+		v.SearchPath = append([]string{sc.Name}, v.SearchPath...)
 	}
 	return s.putView(ctx, sc, s.cutName(n.View.Relname), v, n.Replace)
 }

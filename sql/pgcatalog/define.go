@@ -316,6 +316,9 @@ func (n Names) RelationByName(name string) (types.OID, error) {
 	if len(parts) > 1 {
 		sc = parts[len(parts)-2]
 	}
+	if sc == "pg_temp" && n.Env.Temp != "" {
+		sc = n.Env.Temp
+	}
 	if oid, ok := n.find(sc, parts[len(parts)-1]); ok {
 		return oid, nil
 	}

@@ -44,7 +44,11 @@ func infoTables(_ context.Context, env *Env, w *writer) error {
 		put(t.Schema, t.Name, kind, false)
 	}
 	for _, t := range env.Contents.Tables(env.Database.ID) {
-		put(namespaceOf(env, &t.Header), t.Name, "BASE TABLE", true)
+		kind := "BASE TABLE"
+		if sc := env.Contents.SchemaByID(t.SchemaID); sc != nil && sc.TempOf != "" {
+			kind = "LOCAL TEMPORARY"
+		}
+		put(namespaceOf(env, &t.Header), t.Name, kind, true)
 	}
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		put(namespaceOf(env, &v.Header), v.Name, "VIEW", false)

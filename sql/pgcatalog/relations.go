@@ -104,8 +104,12 @@ func fillClass(ctx context.Context, env *Env, w *writer) error {
 }
 
 func relation(env *Env, h *schema.Header, kind string, columns int) cells {
+	persistence := "p"
+	if sc := env.Contents.SchemaByID(h.SchemaID); sc != nil && sc.TempOf != "" {
+		persistence = "t"
+	}
 	return cells{"oid": h.ID, "relname": h.Name, "relnamespace": h.SchemaID, "relowner": ownerOID(env, h.Owner),
-		"relfilenode": h.ID, "relkind": kind, "relpersistence": "p", "relnatts": columns,
+		"relfilenode": h.ID, "relkind": kind, "relpersistence": persistence, "relnatts": columns,
 		"relispopulated": true, "relreplident": "n"}
 }
 

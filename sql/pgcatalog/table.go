@@ -38,7 +38,9 @@ type Env struct {
 	Database *schema.Database
 	// SearchPath are the schemas that exist, in order, without pg_catalog.
 	SearchPath []string
-	User       string
+	// Temp is what the schema name pg_temp stands for, "" for nothing.
+	Temp string
+	User string
 	// Settings are the session's parameters, for pg_settings; nil: none.
 	Settings func() []Setting
 	// Sequences reads a sequence's value (schema.Catalog.SequenceValue).

@@ -139,7 +139,6 @@ INSERT INTO gen VALUES (1, 2);
 CREATE DATABASE d01_ddl_sqltrue;
 DROP DATABASE nosuch;
 DROP DATABASE IF EXISTS nosuch;
--- differs everything: not there yet: CREATE TEMPORARY is not supported
 CREATE TEMP TABLE tmp (a int);
 -- differs detail hint: Cairn names those that it has
 CREATE EXTENSION nosuch;

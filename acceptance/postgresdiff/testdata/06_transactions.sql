@@ -174,10 +174,17 @@ COMMIT;
 DECLARE c CURSOR FOR SELECT 1;
 FETCH c;
 CLOSE nosuch;
--- differs everything: not there yet: LISTEN / NOTIFY is not supported
 LISTEN ch;
--- differs everything: not there yet: LISTEN / NOTIFY is not supported
 NOTIFY ch;
+SELECT * FROM pg_listening_channels();
+SELECT pg_notify('', 'x');
+SELECT pg_notify(repeat('x', 64), 'x');
+SELECT pg_notify('ch', repeat('x', 8000));
+BEGIN READ ONLY;
+NOTIFY ch, 'x';
+UNLISTEN ch;
+COMMIT;
+SELECT * FROM pg_listening_channels();
 UNLISTEN *;
 LOCK TABLE t;
 BEGIN;
