@@ -308,6 +308,29 @@ func (r *Resolver) OnCommit(fn func(context.Context)) {
 // whoever runs a change again does so in another transaction (Changing).
 func (r *Resolver) InBlock() { r.ddl.inBlock = true }
 
+// DryRun has Hold take nothing out of use: the changes are made to be looked at,
+// and must not be committed. Call it before the first of them.
+func (r *Resolver) DryRun() { r.dry = true }
+
+// Held lists what the transaction holds, or would in a dry run.
+func (r *Resolver) Held() []Object {
+	var out []Object
+	for _, id := range r.ddl.heldIDs() {
+		if e := r.ddl.before(id); e != nil {
+			out = append(out, e.object)
+		}
+	}
+	return out
+}
+
+// before is a descriptor as it was before the changes.
+func (d *changes) before(id DescID) *entry {
+	if e, ok := d.objects[id]; ok {
+		return e
+	}
+	return d.view.objects[id]
+}
+
 // Changing reports whether the transaction has begun to change the schema.
 func (r *Resolver) Changing() bool { return r.ddl != nil }
 
@@ -316,6 +339,9 @@ func (r *Resolver) Changing() bool { return r.ddl != nil }
 // other.
 func (r *Resolver) writeChanges(ctx context.Context) error {
 	d := r.ddl
+	if r.dry {
+		panic("schema: a dry run is committed")
+	}
 	for _, id := range d.heldIDs() { // what was held in vain is given back
 		if _, ok := d.objects[id]; !ok && d.view.objects[id] != nil {
 			r.Put(d.view.objects[id].object.CloneObject())

@@ -29,6 +29,10 @@ func (r *Resolver) Hold(ctx context.Context, what string, ids ...DescID) error {
 	if len(todo) == 0 {
 		return nil
 	}
+	if r.dry {
+		d.addHeld(todo)
+		return nil
+	}
 	r.releaseUses(todo)
 	mk, err := r.c.markAll(ctx, d.id, what, todo)
 	if err != nil {

@@ -33,6 +33,8 @@ type Resolver struct {
 	expires hlc.Timestamp
 	// shareRanges is set by ShareRanges.
 	shareRanges bool
+	// dry is set by DryRun.
+	dry bool
 }
 
 type usedEntry struct {
@@ -364,6 +366,9 @@ func (r *Resolver) Finish(ctx context.Context, committed bool) {
 	}
 	ddl := r.ddl
 	r.ddl = nil
+	if r.dry {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterCommitMax)
 	defer cancel()
 	ddl.finish(ctx, committed)

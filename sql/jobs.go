@@ -7,8 +7,10 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/schema/jobs"
 	"github.com/cairndb/cairn/sql/ddl"
+	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/pgcatalog"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/txn"
 )
 
 // RunJobs has this node do jobs that nobody works on, until ctx ends; then it
@@ -50,9 +52,12 @@ func (s *Session) ddlEnv(snap *schema.Snapshot) ddl.Env {
 		Database: s.db, SearchPath: s.searchPath(snap.Contents), Temp: &s.temp, User: s.user(), Bind: env, Engine: engine{s}}
 }
 
-// countRows guesses how many rows a table has by the keys in its ranges, which
-// hold the entries of its indexes too.
+// countRows guesses how many rows a table has: by its statistics, or by the keys
+// in its ranges, which hold the entries of its indexes too.
 func (s *Server) countRows(ctx context.Context, id schema.DescID) int64 {
+	if known, err := s.statistics(ctx, []schema.DescID{id}); err == nil && known[id] != nil {
+		return int64(known[id].Rows)
+	}
 	snap, err := s.cfg.Catalog.Snapshot(ctx)
 	if err != nil || s.cfg.Cluster == nil {
 		return 0
@@ -75,6 +80,29 @@ func (s *Server) countRows(ctx context.Context, id schema.DescID) int64 {
 		}
 	}
 	return keys / perRow
+}
+
+// ExplainChange implements builtins.Jobs: the steps of a statement that changes
+// the schema, found out in a transaction beside the session's.
+func (s *Session) ExplainChange(ctx context.Context, query string) ([]string, error) {
+	stmts, err := parser.Parse(query)
+	if err != nil {
+		return nil, err
+	}
+	if len(stmts) != 1 {
+		return nil, sqlerr.New(sqlerr.InvalidParameterValue, "one statement is expected")
+	}
+	t := s.srv.cfg.DB.Begin(txn.Options{Name: "explain a schema change"})
+	defer t.Rollback(context.WithoutCancel(ctx))
+	r := s.srv.cfg.Catalog.Resolver(t)
+	defer r.Finish(ctx, false)
+	snap, err := r.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	env := s.ddlEnv(snap)
+	env.Resolver, env.Txn = r, t
+	return ddl.Explain(ctx, env, stmts[0])
 }
 
 // jobRows feeds cairn.jobs.

@@ -464,6 +464,47 @@ func buildUnderLoad(t *testing.T, seed uint64) {
 	}
 }
 
+func TestASchemaChangeIsExplained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := newDDLGateways(t)
+		a := gs.nodes[0].session(t)
+		fillTable(t, a, 1500)
+		mustShow(t, a, "create table p (id int primary key)", "CREATE TABLE")
+		lines := func(stmt string) string {
+			out, err := query(t, a, "select cairn.explain_change($$"+stmt+"$$)")
+			if err != nil {
+				return err.Error()
+			}
+			return out
+		}
+		for _, c := range []struct{ stmt, want string }{
+			{"create index t_k on t (k)", "CREATE INDEX   ->  publish index t_k, of which writers only remove entries; t is in use all the while " +
+				"  ->  when no transaction is older than that: publish it again, and all writers keep it up " +
+				"  ->  when no transaction is older than that, job: read all rows of t in chunks, and write an entry for each " +
+				"  ->  publish it for readers; if the job fails or is canceled, take it back"},
+			{"alter table t add column n int default 1", "ALTER TABLE   ->  wait for the transactions that use t; who comes later waits until the next commit " +
+				"  ->  read and write no rows   ->  commit the new definitions"},
+			{"alter table t alter column u type text", "ALTER TABLE   ->  wait for the transactions that use t; who comes later waits until the next commit " +
+				"  ->  read all rows of t: write them anew   ->  commit the new definitions"},
+			{"alter table t add foreign key (k) references p", "ALTER TABLE   ->  wait for the transactions that use t, p; who comes later waits until the next commit " +
+				"  ->  commit the constraint, NOT VALID: from here on all writers keep it, and the table is in use " +
+				"  ->  job: read all rows of t in chunks, and check each " +
+				"  ->  publish that the constraint holds; if a row breaks it, or the job is canceled, it is taken back"},
+			{"drop table p", "DROP TABLE   ->  wait for the transactions that use p; who comes later waits until the next commit " +
+				"  ->  read and write no rows   ->  commit the new definitions"},
+			{"create index on t (nix)", "column \"nix\" does not exist"},
+			{"select 1", "explaining this statement is not supported"},
+		} {
+			if got := strings.TrimSuffix(lines(c.stmt), fmt.Sprintf(" SELECT %d", 1+strings.Count(c.want, "->"))); got != c.want {
+				t.Errorf("%s:\n%s\nwant\n%s", c.stmt, got, c.want)
+			}
+		}
+		mustShow(t, a, "select count(*) from pg_class where relname = 't_k'", "0 SELECT 1") // nothing has happened
+		mustShow(t, a, "select count(*) from p", "0 SELECT 1")
+		mustShow(t, a, "select version from cairn.descriptors where name = 't'", "1 SELECT 1")
+	})
+}
+
 func TestConstraintsAreProvenByJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gs := newDDLGateways(t)

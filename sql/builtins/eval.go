@@ -60,9 +60,11 @@ type Outcomes interface {
 	TransactionOutcome(ctx context.Context, key string) (string, error)
 }
 
-// Jobs takes requests to pause, resume or cancel a job.
+// Jobs takes requests to pause, resume or cancel a job, and says what a schema
+// change would do.
 type Jobs interface {
 	AskJob(ctx context.Context, id int64, what string) error
+	ExplainChange(ctx context.Context, query string) ([]string, error)
 }
 
 // Statements are the counts of pg_stat_statements.

@@ -17,7 +17,20 @@ func jobFuncs() []Overload {
 			return types.NewBool(true), ec.Jobs.AskJob(ec.ctx(), a[0].Int(), what)
 		}).volatile()
 	}
-	return []Overload{
+	const explain = "cairn.explain_change"
+	steps := srf(explain, []types.T{types.Text}, types.Text,
+		"the steps of a statement that changes the schema: what it reads and writes, and who waits", func(ec ectx, a []datum) (Rows, error) {
+			if ec == nil || ec.Jobs == nil {
+				return nil, sqlerr.Unsupported("function %s() here", explain)
+			}
+			lines, err := ec.Jobs.ExplainChange(ec.ctx(), a[0].Str())
+			rows := make([]datum, len(lines))
+			for i, l := range lines {
+				rows[i] = types.NewText(l)
+			}
+			return single(rows), err
+		}).volatile()
+	return []Overload{steps,
 		ask("pause", "has a job of cairn.jobs stop where it is; resume_job has it go on"),
 		ask("resume", "has a paused job go on"),
 		ask("cancel", "has a job stop and take back what it has done"),

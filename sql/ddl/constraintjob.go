@@ -10,7 +10,6 @@ import (
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/schema/jobs"
-	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
 // constraintJob proves a constraint for the rows that are older than it, while
@@ -243,6 +242,9 @@ func (s *stmt) proveOnline(ctx context.Context, t *schema.Table, light *pg.Alter
 	if err := s.mustOwn(ctx, t.ID); err != nil {
 		return err
 	}
+	if s.Plan != nil {
+		return s.explainProof(ctx, t, light, rec)
+	}
 	id, err := s.Catalog.NewID(ctx)
 	if err != nil {
 		return err
@@ -278,8 +280,6 @@ func (s *stmt) proveOnline(ctx context.Context, t *schema.Table, light *pg.Alter
 	if err != nil {
 		return err
 	}
-	s.notice(sqlerr.New(sqlerr.SuccessfulCompletion, "rows are checked by job %d while the table is in use", id).
-		WithHint("SELECT * FROM cairn.jobs shows how far it is."))
 	return s.awaitJob(ctx, jobs.ID(id))
 }
 

@@ -41,7 +41,10 @@ type Env struct {
 	// NoticeNow, if set, sends one while the statement goes on; it can then not
 	// be run again unseen.
 	NoticeNow func(*sqlerr.Error)
-	Engine    Engine
+	// Plan, if set, hears of the steps that take long or that others notice, and
+	// none of them is taken (Explain).
+	Plan   func(step string)
+	Engine Engine
 }
 
 // Txn is what index builds inside the session's transaction ask for beside

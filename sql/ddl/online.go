@@ -89,6 +89,9 @@ func (s *stmt) buildOnline(ctx context.Context, t *schema.Table, what string,
 	if err := s.mustOwn(ctx, t.ID); err != nil {
 		return err
 	}
+	if s.Plan != nil {
+		return s.explainBuild(ctx, t, add)
+	}
 	id, err := s.Catalog.NewID(ctx)
 	if err != nil {
 		return err

@@ -87,6 +87,10 @@ func (w *rewrite) run(ctx context.Context) error {
 	if err := w.prepare(); err != nil {
 		return err
 	}
+	if w.Plan != nil {
+		w.explain(ctx)
+		return nil
+	}
 	span := w.primarySpan()
 	if w.Explicit || w.r.Created(w.old.ID) {
 		return w.inTransaction(ctx, span)
