@@ -76,6 +76,13 @@ func (m Message) IsTransferCampaign() bool {
 	return m.Type() == MsgVote && string(m.m.Context) == campaignTransfer
 }
 
+// Notice is a message that says nothing but whom it is for: an answer, of a term
+// long past, that no group waits for.
+func Notice(from, to ReplicaID) Message {
+	t, f, r, term := pb.MsgHeartbeatResp, uint64(from), uint64(to), uint64(1)
+	return Message{&pb.Message{Type: &t, From: &f, To: &r, Term: &term}}
+}
+
 // campaignTransfer is what the library puts in such a vote's context.
 const campaignTransfer = "CampaignTransfer"
 

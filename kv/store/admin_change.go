@@ -261,7 +261,7 @@ func (r *Replica) changeDescriptor(ctx context.Context, why string, change func(
 	if _, err := confChangeBetween(old, &next); err != nil {
 		return err
 	}
-	return r.store.cfg.Txns.RunTxn(ctx, "change replicas", func(ctx context.Context, txn Txn) error {
+	err = r.store.cfg.Txns.RunTxn(ctx, "change replicas", func(ctx context.Context, txn Txn) error {
 		if err := checkDescriptor(ctx, txn, old); err != nil {
 			return err
 		}
@@ -277,6 +277,28 @@ func (r *Replica) changeDescriptor(ctx context.Context, why string, change func(
 		txn.SetChangeReplicasTrigger(next.StartKey, &kvapi.ChangeReplicasTrigger{Desc: next})
 		return nil
 	})
+	if err == nil {
+		r.tellRemoved(old, &next)
+	}
+	return err
+}
+
+// tellRemoved tells replicas that are in a descriptor no more that newer ones
+// would be served now, so that they go (replicaFor). One that lags behind does
+// not get the entry that removes it, for Raft sends it nothing any more, and
+// while it sleeps it has no reason to doubt. The message may be lost; collect.go
+// comes by later.
+func (r *Replica) tellRemoved(old, next *kvapi.RangeDescriptor) {
+	from := r.own(next)
+	for _, gone := range old.Replicas {
+		if _, still := next.ReplicaByID(gone.ReplicaID); still || gone.NodeID == r.store.ident.NodeID {
+			continue
+		}
+		to := kvapi.ReplicaDescriptor{NodeID: gone.NodeID, ReplicaID: next.NextReplicaID}
+		env := raftgroup.Envelope{RangeID: r.rangeID, From: from, To: to, StartKey: next.StartKey,
+			Message: raftgroup.Notice(from.ReplicaID, to.ReplicaID)}
+		r.store.cfg.Transport.SendRaft(to.NodeID, []raftgroup.Envelope{env})
+	}
 }
 
 // eventOf is what a step is in the range log. A swap is there when it is over,

@@ -307,6 +307,35 @@ func TestReplicaRemovedWhileAwayFindsOut(t *testing.T) {
 	}
 }
 
+// A replica that lagged behind when it was removed is told so: it does not get
+// the entry that removes it, and, asleep, would not ask for minutes.
+func TestARemovedReplicaIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := four(t)
+		c.mustPut("a", "1")
+		away := c.followerOf3(tkey("a"))
+		c.isolate(away, true)
+		r := c.nodes[c.leader(tkey("a"))].store.replicas.lookup(tkey("a"))
+		old := r.Desc()
+		if err := c.change("a", kvapi.ReplicaChange{Remove: []kvapi.NodeID{away}}); err != nil {
+			t.Fatal(err)
+		}
+		c.isolate(away, false)
+		r = c.nodes[c.leader(tkey("a"))].store.replicas.lookup(tkey("a"))
+		r.tellRemoved(old, r.Desc())
+		time.Sleep(50 * time.Millisecond)
+		if c.nodes[away].store.replicas.lookup(tkey("a")) != nil {
+			t.Errorf("n%d still has its replica", away)
+		}
+		// There is none to be told twice, and none is made by it.
+		r.tellRemoved(old, r.Desc())
+		time.Sleep(50 * time.Millisecond)
+		if c.nodes[away].store.replicas.get(r.rangeID) != nil {
+			t.Errorf("n%d has a replica again", away)
+		}
+	})
+}
+
 func mvccCount(eng *storage.Engine, sp kvapi.Span) (n int, err error) {
 	err = eachPair(eng, sp, func(_, _ []byte) error { n++; return nil })
 	return n, err
