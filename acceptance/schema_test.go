@@ -23,6 +23,7 @@ func TestAnIndexIsBuiltUnderLoadThoughItsNodeDies(t *testing.T) {
 		go func() { load <- pgbench(t, c, n, "-n", "-c", "2", "-T", "22", "--max-tries", "100") }()
 	}
 	conn, watch := connect(t, builder.URL()), connect(t, others[0].URL())
+	mustExec(t, conn, "ALTER SYSTEM SET cairn.backfill_share = 100") // or it takes longer than a test may
 	started := time.Now()
 	go func() { _, _ = conn.Exec(t.Context(), "CREATE INDEX by_balance ON pgbench_accounts (abalance)") }()
 
@@ -47,7 +48,7 @@ func TestAnIndexIsBuiltUnderLoadThoughItsNodeDies(t *testing.T) {
 	})
 	builder.Kill9()
 	t.Logf("%s was killed after %v", builder.Name, time.Since(started).Round(time.Millisecond))
-	eventually(t, time.Minute, "another node has finished the index", func() error {
+	eventually(t, 2*time.Minute, "another node has finished the index", func() error {
 		j, err := look()
 		if err == nil && (j.status != "succeeded" || j.again == 0) {
 			err = fmt.Errorf("%+v", j)

@@ -542,6 +542,11 @@ func (d *changes) writeObject(ctx context.Context, t Txn, id DescID) error {
 		if d.objects[id] == nil {
 			return nil // created and removed in this transaction
 		}
+		if d.objects[id].object.Kind() == KindTable { // its users have been waited for
+			if err := t.Delete(ctx, drainingKey(id)); err != nil {
+				return err
+			}
+		}
 		return t.Delete(ctx, descriptorKey(id))
 	}
 	if s := as[*Sequence](e.object); s != nil && d.objects[id] == nil {

@@ -3,6 +3,8 @@ package sql
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/schema/jobs"
@@ -48,8 +50,38 @@ func (s *Server) workOnJob(ctx context.Context, h *jobs.Handle) error {
 // ddlEnv is the part of ddl.Env that does not depend on a transaction.
 func (s *Session) ddlEnv(snap *schema.Snapshot) ddl.Env {
 	env := s.bindEnv(snap)
-	return ddl.Env{Catalog: s.srv.cfg.Catalog, Store: s.srv.store, Jobs: s.srv.jobs, CountRows: s.srv.countRows,
+	return ddl.Env{Catalog: s.srv.cfg.Catalog, Store: s.srv.store, Jobs: s.srv.jobs, CountRows: s.srv.countRows, BackfillShare: s.srv.backfillShare,
 		Database: s.db, SearchPath: s.searchPath(snap.Contents), Temp: &s.temp, User: s.user(), Bind: env, Engine: engine{s}}
+}
+
+// backfillShare is how much of its time, in percent, a job works that reads all
+// rows of a table; it rests in between. It is the cluster's alone.
+const (
+	backfillShare        = "cairn.backfill_share"
+	backfillShareDefault = 25
+)
+
+func parseShare(v string) (int, bool) {
+	n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(v), "%"))
+	return n, err == nil && n >= 1 && n <= 100
+}
+
+func applyBackfillShare(_ *Session, v string) (string, error) {
+	n, ok := parseShare(v)
+	if !ok {
+		return "", sqlerr.New(sqlerr.InvalidParameterValue, "%s is between 1 and 100, in percent of the time", backfillShare)
+	}
+	return strconv.Itoa(n), nil
+}
+
+// backfillShare reads the setting.
+func (s *Server) backfillShare() int {
+	if v, ok := s.settings.view.Load().get(backfillShare); ok {
+		if n, ok := parseShare(v); ok {
+			return n
+		}
+	}
+	return backfillShareDefault
 }
 
 // countRows guesses how many rows a table has: by its statistics, or by the keys

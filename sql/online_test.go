@@ -278,6 +278,11 @@ func TestALargeTableIsIndexedByAJob(t *testing.T) {
 			"CREATE INDEX|create index t_k on t (k) include (s)|succeeded|1|3000|NULL "+
 				"CREATE INDEX|create unique index on t (u desc)|succeeded|1|3000|NULL SELECT 2")
 		mustShow(t, a, "select count(*) from t where k = 7", "60 SELECT 1")
+		wantError(t, a, "alter system set cairn.backfill_share = 0", sqlerr.InvalidParameterValue)
+		mustShow(t, a, "alter system set cairn.backfill_share = '100%'", "ALTER SYSTEM")
+		if n := gs.nodes[0].srv.backfillShare(); n != 100 {
+			t.Errorf("the share is %d", n)
+		}
 	})
 }
 
@@ -631,6 +636,77 @@ func proveUnderLoad(t *testing.T, seed uint64) {
 	}
 }
 
+// TestOtherChangesWhileAnIndexIsBuilt runs every change of a table at some moment
+// of an index build, under load: both have happened in the end, or the one that
+// found its object gone says so, and table and indexes agree.
+func TestOtherChangesWhileAnIndexIsBuilt(t *testing.T) {
+	changes := []string{"truncate t", "alter table t drop column k", "alter table t alter column k type text", "drop index t_k", "drop table t",
+		"create index t_u on t (u)", "alter table t add column n int default 5", "alter table t add column n bigserial",
+		"alter table t rename column k to kk", "alter table t rename to t2", "alter index t_k rename to t_kk",
+		"alter table t add check (k < 1000)", "alter table t alter column k set not null", "drop table t cascade; create table t (id int primary key)",
+		"begin; alter table t add column n int; insert into t values (-1, 1, -1, 'x', 7); create index t_n on t (n); commit"}
+	for i, change := range changes {
+		for seed := range seedCount(2) {
+			t.Run(fmt.Sprint(i, "/", seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { pairUnderLoad(t, change, uint64(seed*len(changes)+i)) })
+			})
+		}
+	}
+}
+
+func pairUnderLoad(t *testing.T, change string, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 13))
+	gs := newDDLGateways(t)
+	a, b := gs.nodes[0].session(t), gs.nodes[1].session(t)
+	const n = 1500
+	fillTable(t, a, n)
+	for _, g := range gs.nodes {
+		g.delayMax.Store(int64(4 * time.Millisecond))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for w := range 3 {
+		rng, s := rand.New(rand.NewPCG(seed, uint64(100+w))), gs.nodes[w%3].session(t)
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				id := 1 + rng.IntN(n+100)
+				q := []string{"insert into t (id, s) values (%d, 'new')", "delete from t where id = %d", "update t set s = s || 'x', id = id + 2000 where id = %d"}[rng.IntN(3)]
+				_ = s.ExecSimple(ctx, fmt.Sprintf(q, id), &textWriter{s: s})
+				time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+			}
+		})
+	}
+	build := "create index t_k on t (k, s)"
+	if rng.IntN(2) == 0 {
+		build = "create unique index t_k on t (k, id)"
+	}
+	done := make(chan error, 1)
+	go func() { _, err := query(t, a, build); done <- err }()
+	time.Sleep(time.Duration(rng.IntN(150)) * time.Millisecond)
+	_, err := query(t, b, change)
+	berr := <-done
+	recs := awaitJobs(t, gs.nodes[2])
+	stop()
+	wg.Wait()
+	t.Logf("%s: %v; %s: %v; %d jobs", change, err, build, berr, len(recs))
+	allowed := map[sqlerr.Code]bool{sqlerr.UndefinedObject: true, sqlerr.UndefinedTable: true, sqlerr.UndefinedColumn: true, sqlerr.SerializationFailure: true}
+	if strings.Contains(change, "not null") || strings.Contains(change, "insert into") {
+		allowed[sqlerr.NotNullViolation], allowed[sqlerr.SyntaxError] = true, true
+	}
+	for _, e := range []error{err, berr} {
+		if e != nil && !allowed[sqlerr.From(e).Code] {
+			t.Errorf("%v", e)
+		}
+	}
+	snap, err := gs.nodes[2].cat.Refresh(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tab := range snap.Tables(100) {
+		checkTable(t, gs.nodes[2], tab.Name)
+	}
+}
+
 // awaitJobs waits until no job is left to do and returns all.
 func awaitJobs(t *testing.T, g *gateway) []*jobs.Record {
 	for {
@@ -655,6 +731,9 @@ func awaitJobs(t *testing.T, g *gateway) []*jobs.Record {
 // its id and 100000 times a number.
 func oneChange(ctx context.Context, t *testing.T, s *Session, rng *rand.Rand, n int) bool {
 	id := 1 + rng.IntN(n+n/4)
+	if rng.IntN(2) == 0 { // some rows are changed by everybody
+		id = 1 + rng.IntN(25)
+	}
 	var q string
 	if rng.IntN(4) == 0 { // a transaction that uses the table for a while before it writes
 		if s.ExecSimple(ctx, fmt.Sprintf("begin; select k from t where id = %d", id), &textWriter{s: s}) != nil {

@@ -135,6 +135,7 @@ var varDefs = map[string]varDef{
 	"pg_stat_statements.max":              {def: strconv.Itoa(statements.Max), fixed: true},
 	"pg_stat_statements.save":             {def: "off", fixed: true},
 	"pg_stat_statements.track_planning":   {def: "on", fixed: true},
+	backfillShare:                         {def: strconv.Itoa(backfillShareDefault), system: true, apply: applyBackfillShare},
 	autoAnalyzeSetting:                    {def: "on", boole: true, system: true},
 	gcTTL:                                 {def: "1h", unit: "ms", system: true, apply: applyGCTTL},
 }

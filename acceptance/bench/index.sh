@@ -8,6 +8,8 @@
 # 95th and 99th percentile and the longest of their latencies in ms (at a rate:
 # from when each was due), and what the build took. Needs pgbench and psql of
 # PostgreSQL 15 and bin/cairn, or the binary that CAIRN names.
+# With ALTERNATE=8 the build is paused every other 8 seconds and the two kinds of
+# time are compared: that tells more on a machine that does other work.
 set -euo pipefail
 scale=${1:-10} rate=${2:-100} secs=${3:-30} clients=${CLIENTS:-8}
 index=${INDEX:-create index by_balance on pgbench_accounts (abalance)}
@@ -41,24 +43,51 @@ load() { # load NAME SECONDS
   (cd "$dir" && exec "$bin/pgbench" -n -M prepared -s "$scale" -c "$clients" -j 2 -T "$2" "${at_rate[@]}" --max-tries=20 \
     -l --log-prefix="$1" >"$1.out" 2>"$1.err")
 }
-report() { # report NAME [FROM TO]: seconds since 1970
-  cat "$dir/$1".[0-9]* | awk -v from="${2:-0}" -v to="${3:-9999999999}" '$5 >= from && $5 <= to {print $3 / 1000}' | sort -n | awk -v name="$1" '
-    {a[NR] = $1} END {if (NR) printf "%-8s %7d transactions  p50 %.1f  p95 %.1f  p99 %.1f  max %.1f ms\n",
-      name, NR, a[int(NR * .5) + 1], a[int(NR * .95) + 1], a[int(NR * .99) + 1], a[NR]}'
-  grep -h "failed transactions" "$dir/$1.out" || true
+percentiles() {
+  sort -n | awk -v name="$1" '{a[NR] = $1} END {if (NR) printf "%-8s %7d transactions  p50 %.1f  p95 %.1f  p99 %.1f  max %.1f ms\n",
+    name, NR, a[int(NR * .5) + 1], a[int(NR * .95) + 1], a[int(NR * .99) + 1], a[NR]}'
 }
-load warm 10
+report() { # report NAME [FROM TO]: seconds since 1970
+  cat "$dir/$1".[0-9]* | awk -v from="${2:-0}" -v to="${3:-9999999999}" '$5 >= from && $5 <= to {print $3 / 1000}' | percentiles "$1"
+}
+sql() { "$bin/psql" -Atqc "$1" 2>/dev/null || true; }
+# alternate has the build paused every other $ALTERNATE seconds, and keeps the
+# windows of both kinds, without their first second.
+alternate() {
+  local job
+  "$bin/psql" -qc "$index" >/dev/null 2>&1 &
+  until job=$(sql "select job_id from cairn.jobs") && [ -n "$job" ]; do sleep 0.2; done
+  while [ "$(sql "select status from cairn.jobs")" != succeeded ]; do
+    sql "select cairn.resume_job($job)" >/dev/null
+    echo "$(($(date +%s) + 1)) $(($(date +%s) + ALTERNATE))" >>"$dir/building"
+    sleep "$ALTERNATE"
+    sql "select cairn.pause_job($job)" >/dev/null
+    echo "$(($(date +%s) + 1)) $(($(date +%s) + ALTERNATE))" >>"$dir/paused"
+    sleep "$ALTERNATE"
+  done
+  sed -i '$d' "$dir/building" "$dir/paused" # it ended in the last
+}
+windows() { # windows NAME: the latencies in the windows of a kind
+  cat "$dir"/during.[0-9]* | awk 'NR == FNR {from[NR] = $1; to[NR] = $2; n = NR; next}
+    {for (i = 1; i <= n; i++) if ($5 >= from[i] && $5 <= to[i]) {print $3 / 1000; break}}' "$dir/$1" - | percentiles "$1"
+}
+load warm ${WARM:-10}
 load before "$secs"
 report before
 load during 100000 &
 bench=$!
 sleep 2
 began=$(date +%s)
-"$bin/psql" -qc "$index" 2>/dev/null
+if [ -n "${ALTERNATE:-}" ]; then alternate; else "$bin/psql" -qc "$index" 2>/dev/null; fi
 ended=$(date +%s)
-kill -INT "$(pgrep -P $bench -x pgbench || echo $bench)" 2>/dev/null || true
+pkill -INT -P $bench -x pgbench 2>/dev/null || kill -INT $bench 2>/dev/null || true
 wait $bench 2>/dev/null || true
-report during "$began" "$ended"
-echo "the index took $((ended - began)) s; $("$bin/psql" -Atc "select rows_done || ' rows, resumed ' || resumed || ' times' from cairn.jobs")"
+if [ -n "${ALTERNATE:-}" ]; then
+  windows paused
+  windows building
+else
+  report during "$began" "$ended"
+fi
+echo "the index took $((ended - began)) s; $(sql "select rows_done || ' rows, resumed ' || resumed || ' times' from cairn.jobs")"
 load after "$secs"
 report after

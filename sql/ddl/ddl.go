@@ -26,7 +26,9 @@ type Env struct {
 	Jobs *jobs.Registry
 	// CountRows estimates how many rows a table has, 0 for unknown; may be nil.
 	CountRows func(context.Context, schema.DescID) int64
-	Database  *schema.Database
+	// BackfillShare is how much of its time, in percent, a job works; nil: all.
+	BackfillShare func() int
+	Database      *schema.Database
 	// SearchPath are the schemas that exist, in order, without pg_catalog.
 	SearchPath []string
 	// Temp is the session's temporary schema, nil where there can be none.

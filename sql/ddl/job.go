@@ -24,14 +24,11 @@ const (
 const (
 	// backfillRowsMax and backfillBytes bound one transaction of a backfill.
 	// Smaller ones meet fewer others, and are in nobody's way for long.
-	backfillRowsMax = 500
+	backfillRowsMax = 200
 	backfillRowsMin = 10
-	backfillBytes   = 128 << 10
-	// backfillRest is how long a backfill rests after a chunk, in parts of the
-	// time that the chunk took: the busier the ranges, the longer. backfillRestMax
-	// bounds it.
-	backfillRest    = 1
-	backfillRestMax = 250 * time.Millisecond
+	backfillBytes   = 64 << 10
+	// backfillRestMax bounds the rest after a chunk.
+	backfillRestMax = time.Second
 	// checkpointInterval is how often a backfill puts on record how far it is;
 	// what came after is done again if the node dies.
 	checkpointInterval = time.Second
@@ -182,14 +179,20 @@ func (j *rowJob) backfill(ctx context.Context) error {
 			return j.checkpoint(ctx, at)
 		}
 		if !at.end {
-			rest(ctx, time.Since(began))
+			j.rest(ctx, time.Since(began))
 		}
 	}
 	return nil
 }
 
-func rest(ctx context.Context, worked time.Duration) {
-	t := time.NewTimer(min(backfillRest*worked, backfillRestMax))
+// rest lets others work after a chunk, in proportion to the time that it took: the
+// busier the ranges are, the longer.
+func (j *rowJob) rest(ctx context.Context, worked time.Duration) {
+	share := 100
+	if j.BackfillShare != nil {
+		share = j.BackfillShare()
+	}
+	t := time.NewTimer(min(worked*time.Duration(100-share)/time.Duration(share), backfillRestMax))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
