@@ -292,13 +292,19 @@ func (p *planner) project(r *bind.Project, preds []bind.Expr, w *wanted) (planne
 	if err != nil {
 		return in, err
 	}
-	items, err := p.items(r.Items)
+	list := r.Items
+	if w == nil || w.limit == nil && !in.ordered {
+		if in, list, err = p.decorrelateItems(in, bind.Output(r.In), list); err != nil {
+			return in, err
+		}
+	}
+	items, err := p.items(list)
 	if err != nil {
 		return in, err
 	}
 	in.node = &exec.Project{In: in.node, Items: items}
 	in.cost += in.rows * evalCost * float64(len(items))
-	for _, it := range r.Items {
+	for _, it := range list {
 		in.cost += p.subqueryCost(it.E, in.rows)
 	}
 	return p.filter(in, nil, above)
