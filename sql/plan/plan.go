@@ -542,8 +542,16 @@ func (p *planner) setOp(r *bind.SetOp) (planned, error) {
 		return l, err
 	}
 	rr, err := p.plan(r.R, nil, nil)
-	return p.done(&exec.SetOp{Kind: r.Kind, All: r.All, L: l.node, R: rr.node,
-		LCols: r.LCols, RCols: r.RCols, Cols: r.Cols}, l.rows+rr.rows, l.cost+rr.cost+(l.rows+rr.rows)*emitCost), err
+	if err != nil {
+		return rr, err
+	}
+	n := &exec.SetOp{Kind: r.Kind, All: r.All || r.Kind == bind.Union, L: l.node, R: rr.node, LCols: r.LCols, RCols: r.RCols, Cols: r.Cols}
+	rows, cost := l.rows+rr.rows, l.cost+rr.cost+(l.rows+rr.rows)*emitCost
+	out := p.done(n, rows, cost)
+	if r.Kind == bind.Union && !r.All {
+		out = p.done(&exec.Distinct{In: out.node, InCols: r.Cols, On: r.Cols}, max(rows*0.5, 1), cost+rows*groupCost)
+	}
+	return out, nil
 }
 
 func (p *planner) with(r *bind.With) (planned, error) {
