@@ -109,8 +109,11 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	r.VirtualRows = s.virtualRows
 	s.ec.Ctx = ctx
 	r.ReadAhead = po.readsAhead && !pl.Stmt.Writes && !pl.Stmt.Volatile && !pl.Stmt.Virtual
-	po.cur, err = pl.Root.Open(r)
+	cur, err := pl.Root.Open(r)
 	r.Quiesce()
+	if err == nil { // what was opened in part has nothing to close
+		po.cur = cur
+	}
 	return err
 }
 

@@ -117,6 +117,10 @@ func (s *Session) planOptions(ctx context.Context, st *bind.Stmt) (plan.Options,
 	return o, ctx.Err()
 }
 
+// statsReadMax is how long planning waits for statistics: they lie in the system's range, which may have
+// no leaseholder for a moment when all that the statement reads has.
+const statsReadMax = 300 * time.Millisecond
+
 // loadStats has the cache know some tables as they are now, if the store answers.
 func (s *Session) loadStats(ctx context.Context, tables []*schema.Table) {
 	fresh := true
@@ -131,8 +135,11 @@ func (s *Session) loadStats(ctx context.Context, tables []*schema.Table) {
 	for i, t := range tables {
 		ids[i] = t.ID
 	}
+	ctx, cancel := context.WithTimeout(ctx, statsReadMax)
+	defer cancel()
 	if err := s.srv.stats.Load(ctx, ids); err != nil {
 		s.srv.log.Debug("statistics cannot be read", "err", err)
+		s.srv.stats.Keep(ids)
 	}
 }
 

@@ -39,6 +39,9 @@ var spillQueries = []struct{ operator, query string }{
 	{"Semi Join", "select id from a where exists (select * from b where a_id = a.id and b.w <> a.g)"},
 	{"Anti Join", "select id from a where not exists (select * from b where a_id = a.id and b.w <> a.g)"},
 	{"Anti Join", "select id from b where not exists (select * from a where a_id = a.id)"},
+	{"HashAggregate (distinct)", "select s from a union select id::text from b"},
+	{"CTE Scan", "with x as materialized (select * from b) select count(*), sum(y.w) from x join x y on x.id = y.id and x.w <> y.w + 1"},
+	{"Nested Loop", "select count(*), sum(x.id) from a x join a y on x.s < y.s and x.g < 40 and y.g < 35 and x.id < y.id - 2000"},
 	{"Unique", "select distinct on (g) g, id from a order by g, v desc"},
 	{"Unique", "select distinct on (s, g) s, g from a order by s"},
 }
@@ -93,8 +96,8 @@ func TestMemoryAndTemporaryFilesHaveBounds(t *testing.T) {
 	}
 	for _, c := range []struct{ set, query, code, detail string }{
 		{"", "select max(x.id) from (select id from a union select id + 1 from a) x, (select array_agg(s) from a, b where b.w = a.g) y", "", ""},
-		{"", "with x as materialized (select s || s as s from a, generate_series(1, 20)) select count(*) from x", "53200", "The statements of this node"},
-		{"set cairn.statement_mem = '1MB'; set work_mem = '64MB'", "with x as materialized (select s || s as s from a, generate_series(1, 20)) select count(*) from x", "53200", ""},
+		{"", "select count(*) over (partition by s order by y) from a, generate_series(1, 20) y limit 1", "53200", "The statements of this node"},
+		{"set cairn.statement_mem = '1MB'; set work_mem = '64MB'", "select count(*) over (partition by s order by y) from a, generate_series(1, 20) y limit 1", "53200", ""},
 		{"set cairn.force_spill = 30000; set temp_file_limit = '20kB'", "select * from a order by s", "53400", ""},
 		{"set temp_file_limit = -1", "select count(*) from (select * from a order by s) x", "", ""},
 	} {
@@ -123,6 +126,9 @@ func TestMemoryAndTemporaryFilesHaveBounds(t *testing.T) {
 		if _, err := query(t, s, c.set); err == nil || sqlerr.From(err).Message != c.want {
 			t.Errorf("%s: %v", c.set, err)
 		}
+	}
+	if _, err := query(t, s, "select g from generate_series(1, 10) g order by 1 / (g - 5) limit 1"); err == nil || !strings.Contains(err.Error(), "division by zero") {
+		t.Errorf("an operator that does not open: %v", err)
 	}
 	mustShow(t, s, "set work_mem = 2048", "SET")
 	mustShow(t, s, "show work_mem", "2MB SHOW")

@@ -18,5 +18,5 @@ const (
 	methodNotify   rpc.Method = 12
 	// methodAreYouThere is answered with nothing.
 	methodAreYouThere rpc.Method = 11
-	methodStatements  rpc.Method = 12
+	methodStatements  rpc.Method = 13
 )

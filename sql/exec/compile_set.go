@@ -149,8 +149,11 @@ func (c *Compiler) subquery(e *bind.Subquery) (Eval, error) {
 		return c.subQuantified(e, plan)
 	}
 	eval, err := c.subValue(e, plan)
-	if err != nil || len(bind.OuterRefs(e.Rel)) > 0 || e.Kind == bind.SubRow {
+	if err != nil || e.Kind == bind.SubRow {
 		return eval, err
+	}
+	if len(bind.OuterRefs(e.Rel)) > 0 {
+		return c.memoized(e, eval), nil
 	}
 	state := c.States
 	c.States++

@@ -2,7 +2,6 @@ package exec
 
 import (
 	"github.com/cairndb/cairn/sql/bind"
-	"github.com/cairndb/cairn/sql/types"
 )
 
 // NestedLoop opens its right side anew for each left row; the right side may read the left's
@@ -23,7 +22,7 @@ type loopCursor struct {
 	r       *Run
 	l, rc   Cursor
 	matched bool
-	kept    []types.Row
+	kept    *rowStore
 	read    bool
 }
 
@@ -53,13 +52,13 @@ func (c *loopCursor) openRight() error {
 		return err
 	}
 	if !c.read {
-		rows, err := layout(c.n.RCols).drain(c.r, c.n.R)
-		if err != nil {
+		var err error
+		if c.kept, err = c.r.keep(c.n.RCols, c.n.R); err != nil {
 			return err
 		}
-		c.kept, c.read = rows, true
+		c.read = true
 	}
-	c.rc = &rowsCursor{r: c.r, l: c.n.RCols, rows: c.kept}
+	c.rc = c.kept.cursor(c.r, c.n.RCols)
 	return nil
 }
 
@@ -138,5 +137,6 @@ func (c *loopCursor) closeRight() {
 
 func (c *loopCursor) Close() {
 	c.closeRight()
+	c.kept.close()
 	c.l.Close()
 }

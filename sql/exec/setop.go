@@ -6,7 +6,7 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// SetOp is UNION, INTERSECT or EXCEPT, with or without ALL.
+// SetOp is UNION ALL, INTERSECT or EXCEPT, these with or without ALL. UNION is a Distinct above it.
 type SetOp struct {
 	Kind         bind.SetKind
 	All          bool
@@ -31,9 +31,7 @@ func (n *SetOp) Open(r *Run) (Cursor, error) {
 // Explain implements Node.
 func (n *SetOp) Explain() Explained {
 	name := [...]string{"Append", "SetOp Intersect", "SetOp Except"}[n.Kind]
-	if n.Kind == bind.Union && !n.All {
-		name = "HashAggregate (union)"
-	} else if n.All && n.Kind != bind.Union {
+	if n.All && n.Kind != bind.Union {
 		name += " All"
 	}
 	return Explained{Title: name, Kids: []Node{n.L, n.R}}
@@ -164,6 +162,7 @@ type CTE struct {
 
 // cteState is a WITH query's rows in one Run.
 type cteState struct {
+	kept *rowStore // of one that is not recursive
 	rows []types.Row
 	work []types.Row
 	done bool
@@ -184,15 +183,17 @@ func (c *CTE) compute(r *Run) (*cteState, error) {
 	if s.done {
 		return s, nil
 	}
+	if c.Recursive == nil {
+		var err error
+		s.kept, err = r.keep(c.Cols, c.Plan)
+		s.done = err == nil
+		return s, err
+	}
 	rows, err := layout(c.Cols).drain(r, c.Plan)
 	if err != nil {
 		return nil, err
 	}
 	s.done = true
-	if c.Recursive == nil {
-		s.rows = rows
-		return s, nil
-	}
 	return s, c.recurse(r, s, rows)
 }
 
@@ -245,6 +246,9 @@ func (n *CTEScan) Open(r *Run) (Cursor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.kept != nil {
+		return s.kept.cursor(r, n.Cols), nil
+	}
 	return &rowsCursor{r: r, l: n.Cols, rows: s.rows}, nil
 }
 
@@ -267,6 +271,9 @@ type With struct {
 // Open implements Node.
 func (n *With) Open(r *Run) (Cursor, error) {
 	for _, c := range n.CTEs {
+		if s, ok := r.state[c.State].(*cteState); ok {
+			s.kept.close()
+		}
 		r.state[c.State] = nil // a query inside a subquery starts anew each time
 	}
 	for _, c := range n.Run {

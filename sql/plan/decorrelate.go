@@ -64,6 +64,27 @@ func (p *planner) decorrelate(in planned, below bind.Set, preds []bind.Expr) (pl
 	return in, out, nil
 }
 
+// decorrelateItems does the same for the subqueries of a target list. It is for inputs of which neither
+// order nor only the first rows are wanted.
+func (p *planner) decorrelateItems(in planned, below bind.Set, items []bind.Item) (planned, []bind.Item, error) {
+	if p.o.Avoid.Rewrites || !slices.ContainsFunc(items, func(it bind.Item) bool { return hasSubquery(it.E) }) {
+		return in, items, nil
+	}
+	es := make([]bind.Expr, len(items))
+	for i, it := range items {
+		es[i] = it.E
+	}
+	in, es, err := p.decorrelate(in, below, es)
+	if err != nil {
+		return in, items, err
+	}
+	out := slices.Clone(items)
+	for i := range out {
+		out[i].E = es[i]
+	}
+	return in, out, nil
+}
+
 // outerValues guesses how many different values of the outer row the subquery is run for.
 func (p *planner) outerValues(c *correlated, rows float64) float64 {
 	n := 1.0

@@ -292,13 +292,19 @@ func (p *planner) project(r *bind.Project, preds []bind.Expr, w *wanted) (planne
 	if err != nil {
 		return in, err
 	}
-	items, err := p.items(r.Items)
+	list := r.Items
+	if w == nil || w.limit == nil && !in.ordered {
+		if in, list, err = p.decorrelateItems(in, bind.Output(r.In), list); err != nil {
+			return in, err
+		}
+	}
+	items, err := p.items(list)
 	if err != nil {
 		return in, err
 	}
 	in.node = &exec.Project{In: in.node, Items: items}
 	in.cost += in.rows * evalCost * float64(len(items))
-	for _, it := range r.Items {
+	for _, it := range list {
 		in.cost += p.subqueryCost(it.E, in.rows)
 	}
 	return p.filter(in, nil, above)
@@ -536,8 +542,16 @@ func (p *planner) setOp(r *bind.SetOp) (planned, error) {
 		return l, err
 	}
 	rr, err := p.plan(r.R, nil, nil)
-	return p.done(&exec.SetOp{Kind: r.Kind, All: r.All, L: l.node, R: rr.node,
-		LCols: r.LCols, RCols: r.RCols, Cols: r.Cols}, l.rows+rr.rows, l.cost+rr.cost+(l.rows+rr.rows)*emitCost), err
+	if err != nil {
+		return rr, err
+	}
+	n := &exec.SetOp{Kind: r.Kind, All: r.All || r.Kind == bind.Union, L: l.node, R: rr.node, LCols: r.LCols, RCols: r.RCols, Cols: r.Cols}
+	rows, cost := l.rows+rr.rows, l.cost+rr.cost+(l.rows+rr.rows)*emitCost
+	out := p.done(n, rows, cost)
+	if r.Kind == bind.Union && !r.All {
+		out = p.done(&exec.Distinct{In: out.node, InCols: r.Cols, On: r.Cols}, max(rows*0.5, 1), cost+rows*groupCost)
+	}
+	return out, nil
 }
 
 func (p *planner) with(r *bind.With) (planned, error) {

@@ -85,5 +85,17 @@ func (c *Cache) Load(ctx context.Context, ids []schema.DescID) error {
 	return nil
 }
 
+// Keep takes what the cache holds of some tables as fresh: the store does not answer, and until the next
+// Expire nobody asks it again.
+func (c *Cache) Keep(ids []schema.DescID) {
+	generation := c.generation.Load()
+	for _, id := range ids {
+		old, fresh := c.Known(id)
+		if !fresh {
+			c.m.Store(id, &cached{table: old, generation: generation})
+		}
+	}
+}
+
 // Forget drops a table that is gone.
 func (c *Cache) Forget(id schema.DescID) { c.m.Delete(id) }
