@@ -45,6 +45,11 @@ func (t *Table) Clone() *Table {
 		fk.SetColumns = slices.Clone(fk.SetColumns)
 	}
 	c.ReferencedBy = slices.Clone(t.ReferencedBy)
+	if t.Matview != nil {
+		mv := *t.Matview
+		mv.SearchPath, mv.DependsOn = slices.Clone(mv.SearchPath), slices.Clone(mv.DependsOn)
+		c.Matview = &mv
+	}
 	return &c
 }
 

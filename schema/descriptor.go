@@ -130,6 +130,18 @@ type Table struct {
 	GCTTL time.Duration `wire:"20"`
 	// OnCommit is what happens to a temporary table when a transaction commits.
 	OnCommit OnCommit `wire:"21"`
+	// Matview makes the table a materialized view: nobody but REFRESH writes it.
+	Matview *Matview `wire:"22"`
+}
+
+// Matview is the query that a materialized view keeps the rows of.
+type Matview struct {
+	// Query, SearchPath and DependsOn are as in View.
+	Query      string   `wire:"1"`
+	SearchPath []string `wire:"2"`
+	DependsOn  []DescID `wire:"3"`
+	// Populated says that there are rows to be read.
+	Populated bool `wire:"4"`
 }
 
 // OnCommit says what happens to a temporary table at the end of a transaction.

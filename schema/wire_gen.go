@@ -982,6 +982,72 @@ func (x *IndexColumn) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *Matview) AppendWire(b []byte) []byte {
+	if len(x.Query) > 0 {
+		b = wire.AppendBytes(b, 1, x.Query)
+	}
+	for i := range x.SearchPath {
+		b = wire.AppendBytes(b, 2, x.SearchPath[i])
+	}
+	for i := range x.DependsOn {
+		b = wire.AppendUint(b, 3, uint64(x.DependsOn[i]))
+	}
+	if x.Populated {
+		if x.Populated {
+			b = wire.AppendUint(b, 4, 1)
+		} else {
+			b = wire.AppendUint(b, 4, 0)
+		}
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Matview) UnmarshalWire(b []byte) (err error) {
+	*x = Matview{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Query = string(body)
+		case num == 2 && typ == wire.Bytes:
+			x.SearchPath = append(x.SearchPath, *new(string))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.SearchPath[len(x.SearchPath)-1] = string(body)
+		case num == 3 && typ == wire.Varint:
+			x.DependsOn = append(x.DependsOn, *new(DescID))
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.DependsOn[len(x.DependsOn)-1] = DescID(u)
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Populated = u != 0
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Role) AppendWire(b []byte) []byte {
 	if x.OID != 0 {
 		b = wire.AppendUint(b, 1, uint64(x.OID))
@@ -1364,6 +1430,11 @@ func (x *Table) AppendWire(b []byte) []byte {
 	if x.OnCommit != 0 {
 		b = wire.AppendUint(b, 21, uint64(x.OnCommit))
 	}
+	if x.Matview != nil {
+		b, at = wire.Begin(b, 22)
+		b = x.Matview.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -1467,6 +1538,15 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.OnCommit = OnCommit(u)
+		case num == 22 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Matview = new(Matview)
+			if err = x.Matview.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

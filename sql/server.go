@@ -140,6 +140,8 @@ type Session struct {
 
 	currval map[schema.DescID]int64
 	temp    ddl.Temp
+	// filling is the materialized view that DDL fills at present, nil for none.
+	filling *schema.Table
 	listen  listening
 	lastSeq schema.DescID
 	started time.Time
@@ -238,7 +240,11 @@ func (s *Session) searchPath(c *schema.Contents) []string {
 func (s *Session) bindEnv(snap *schema.Snapshot) bind.Env {
 	path := s.temp.Path(snap.Contents, s.db.ID, s.searchPath(snap.Contents))
 	s.pg.Contents, s.pg.SearchPath, s.pg.Temp = snap.Contents, path, s.temp.Name
-	return bind.Env{Snap: snap, Database: s.db.ID, SearchPath: path, Temp: s.temp.Name, Types: s.env, Eval: &s.ec, Virtual: virtualTable}
+	var filling schema.DescID
+	if s.filling != nil {
+		filling, path = s.filling.ID, s.filling.Matview.SearchPath
+	}
+	return bind.Env{Snap: snap, Database: s.db.ID, SearchPath: path, Filling: filling, Temp: s.temp.Name, Types: s.env, Eval: &s.ec, Virtual: virtualTable}
 }
 
 // virtualTables keeps one bind.VirtualTable per computed table: plans compare by it.

@@ -8,6 +8,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/ddl"
 	"github.com/cairndb/cairn/sql/exec"
@@ -200,6 +201,13 @@ func (e engine) Columns(ctx context.Context, st parser.Stmt) ([]bind.ResultCol, 
 		return nil, err
 	}
 	return b.Cols, nil
+}
+
+// Fill implements ddl.Engine.
+func (e engine) Fill(ctx context.Context, view *schema.Table, query string) (int64, error) {
+	e.s.filling = view
+	defer func() { e.s.filling = nil }()
+	return e.Exec(ctx, query)
 }
 
 // Exec implements ddl.Engine.

@@ -15,6 +15,8 @@ type Env struct {
 	Snap       *schema.Snapshot
 	Database   schema.DescID
 	SearchPath []string // schemas that exist, without pg_catalog
+	// Filling is the materialized view that the statement may change, 0 for none.
+	Filling schema.DescID
 	// Temp is what the schema name pg_temp stands for, "" for nothing.
 	Temp  string
 	Types *types.Env

@@ -92,6 +92,10 @@ func (b *binder) rangeVar(sc *scope, rv *pg.RangeVar) Rel {
 	}
 	switch o := obj.(type) {
 	case *schema.Table:
+		if o.Matview != nil && !o.Matview.Populated {
+			b.at(-1, sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "materialized view \"%s\" has not been populated", o.Name).
+				WithHint("Use the REFRESH MATERIALIZED VIEW command."))
+		}
 		s := b.scan(o, rv.Relname)
 		t := b.tableRef(o, rv.Relname, rv.Schemaname, s.Base)
 		t.scan = s

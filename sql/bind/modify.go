@@ -41,6 +41,13 @@ func (b *binder) targetTable(rv *pg.RangeVar, verb string) *schema.Table {
 	}
 	switch o := obj.(type) {
 	case *schema.Table:
+		if o.Matview != nil && o.ID != b.env.Filling {
+			if verb == "merge into" {
+				b.at(-1, sqlerr.New(sqlerr.FeatureNotSupported, "cannot execute MERGE on relation \"%s\"", o.Name).
+					WithDetail("This operation is not supported for materialized views."))
+			}
+			b.failf(-1, sqlerr.WrongObjectType, "cannot change materialized view \"%s\"", o.Name)
+		}
 		b.writes = true
 		b.tables[o.ID] = o
 		b.relatedTables(o)

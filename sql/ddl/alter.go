@@ -29,7 +29,7 @@ func (s *stmt) alter(n *pg.AlterTableStmt) runner {
 	switch n.Objtype {
 	case pg.ObjectType_OBJECT_TABLE:
 		return done("ALTER TABLE", func(ctx context.Context) error { return s.alterTable(ctx, n) })
-	case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_VIEW:
+	case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW:
 		return s.alterOther(n)
 	}
 	return nil
@@ -44,7 +44,7 @@ func (s *stmt) alterOther(n *pg.AlterTableStmt) runner {
 			return nil
 		}
 	}
-	tag := "ALTER " + strings.TrimPrefix(n.Objtype.String(), "OBJECT_")
+	tag := "ALTER " + objectWords(n.Objtype)
 	return done(tag, func(ctx context.Context) error {
 		f, err := s.lookup(ctx, n.Relation)
 		if err != nil {
@@ -89,6 +89,9 @@ func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
 		if err == nil {
 			err = run(ctx)
 		}
+		return err
+	}
+	if err := notMatview(t, alterWords(n.Cmds)); err != nil && !allOwner(n) {
 		return err
 	}
 	m, err := s.changer(ctx, t)
@@ -389,7 +392,7 @@ func (a *alterer) dropColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 	}
 	if vs := dependentViews(cat, a.t); len(vs) > 0 {
 		return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop column %s of table %s because other objects depend on it", col.Name, a.t.Name).
-			WithDetail("view %s depends on table %s", vs[0].Name, a.t.Name).
+			WithDetail("%s %s depends on table %s", kindOf(vs[0]), vs[0].Head().Name, a.t.Name).
 			WithHint("Drop the view first.")
 	}
 	generated, err := a.dropGenerated(c, col)

@@ -13,7 +13,8 @@ import (
 // schemas and databases.
 func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 	switch n.Objtype {
-	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_INDEX:
+	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_INDEX,
+		pg.ObjectType_OBJECT_MATVIEW:
 		rv, err := s.rangeVar(n.Object)
 		if err != nil {
 			return err

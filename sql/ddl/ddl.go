@@ -67,6 +67,8 @@ type Engine interface {
 	Columns(ctx context.Context, query parser.Stmt) ([]bind.ResultCol, error)
 	// Exec runs a statement in the transaction and returns the rows affected.
 	Exec(ctx context.Context, query string) (rows int64, err error)
+	// Fill is Exec of a statement that changes a materialized view, under the view's search path.
+	Fill(ctx context.Context, view *schema.Table, query string) (rows int64, err error)
 }
 
 // Eval computes an expression over a row of a table (nil: it has no columns).
@@ -148,6 +150,8 @@ func (s *stmt) statement(in parser.Stmt) runner {
 		return done("ALTER SEQUENCE", func(ctx context.Context) error { return s.alterSequence(ctx, n.AlterSeqStmt) })
 	case *pg.Node_ViewStmt:
 		return done("CREATE VIEW", func(ctx context.Context) error { return s.createView(ctx, n.ViewStmt) })
+	case *pg.Node_RefreshMatViewStmt:
+		return done("REFRESH MATERIALIZED VIEW", func(ctx context.Context) error { return s.refresh(ctx, n.RefreshMatViewStmt) })
 	case *pg.Node_CommentStmt:
 		return done("COMMENT", func(ctx context.Context) error { return s.comment(ctx, n.CommentStmt) })
 	case *pg.Node_AlterOwnerStmt:

@@ -15,16 +15,10 @@ import (
 )
 
 func (s *stmt) drop(n *pg.DropStmt) runner {
-	kinds := map[pg.ObjectType]struct {
-		kind schema.Kind
-		word string
-	}{
-		pg.ObjectType_OBJECT_TABLE:    {schema.KindTable, "TABLE"},
-		pg.ObjectType_OBJECT_VIEW:     {schema.KindView, "VIEW"},
-		pg.ObjectType_OBJECT_SEQUENCE: {schema.KindSequence, "SEQUENCE"},
-	}
-	if k, ok := kinds[n.RemoveType]; ok {
-		return done("DROP "+k.word, func(ctx context.Context) error { return s.dropRelations(ctx, n, k.kind) })
+	kinds := map[pg.ObjectType]string{pg.ObjectType_OBJECT_TABLE: "table", pg.ObjectType_OBJECT_VIEW: "view",
+		pg.ObjectType_OBJECT_SEQUENCE: "sequence", pg.ObjectType_OBJECT_MATVIEW: "materialized view"}
+	if kind, ok := kinds[n.RemoveType]; ok {
+		return done("DROP "+strings.ToUpper(kind), func(ctx context.Context) error { return s.dropRelations(ctx, n, kind) })
 	}
 	switch n.RemoveType {
 	case pg.ObjectType_OBJECT_TYPE:
@@ -52,7 +46,7 @@ type removal struct {
 	extra []string
 }
 
-func (s *stmt) dropRelations(ctx context.Context, n *pg.DropStmt, kind schema.Kind) error {
+func (s *stmt) dropRelations(ctx context.Context, n *pg.DropStmt, kind string) error {
 	rm := &removal{stmt: s, cascade: n.Behavior == pg.DropBehavior_DROP_CASCADE}
 	for _, o := range n.Objects {
 		rv, err := s.rangeVar(o)
@@ -71,7 +65,7 @@ func (s *stmt) dropRelations(ctx context.Context, n *pg.DropStmt, kind schema.Ki
 }
 
 // findToDrop finds a relation of a kind; nil if it may be missing and is.
-func (s *stmt) findToDrop(ctx context.Context, rv *pg.RangeVar, kind schema.Kind, missingOK bool) (schema.Object, error) {
+func (s *stmt) findToDrop(ctx context.Context, rv *pg.RangeVar, kind string, missingOK bool) (schema.Object, error) {
 	if err := s.missingSchema(ctx, rv, missingOK); err != nil {
 		return nil, err
 	}
@@ -85,11 +79,11 @@ func (s *stmt) findToDrop(ctx context.Context, rv *pg.RangeVar, kind schema.Kind
 		}
 		return nil, sqlerr.New(sqlerr.UndefinedTable, "%s \"%s\" does not exist", kind, nameOf(rv))
 	}
-	if f.index == nil && f.object.Kind() == kind {
+	if f.index == nil && kindOf(f.object) == kind {
 		return f.object, s.mustOwn(ctx, f.object.Head().ID)
 	}
-	e := sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not %s", rv.Relname, article(kind.String()))
-	is := f.object.Kind().String()
+	e := sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not %s", rv.Relname, article(kind))
+	is := kindOf(f.object)
 	if f.index != nil {
 		is = "index"
 	}
@@ -206,7 +200,7 @@ func (rm *removal) dropKeys(ctx context.Context) error {
 // inUse refuses to drop o; the lines say what depends on it.
 func inUse(o schema.Object, lines []string) error {
 	return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop %s %s because other objects depend on it",
-		o.Kind(), o.Head().Name).
+		kindOf(o), o.Head().Name).
 		WithDetail("%s", strings.Join(lines, "\n")).
 		WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 }
@@ -220,14 +214,14 @@ func (rm *removal) addDependents(ctx context.Context) error {
 	for i := 0; i < len(rm.ids); i++ {
 		o := c.Object(rm.ids[i])
 		for _, v := range dependentViews(c, o) {
-			if slices.Contains(rm.ids, v.ID) {
+			if slices.Contains(rm.ids, v.Head().ID) {
 				continue
 			}
-			what := fmt.Sprintf("view %s", v.Name)
+			what := kindOf(v) + " " + v.Head().Name
 			if !rm.cascade {
-				return inUse(o, []string{fmt.Sprintf("%s depends on %s %s", what, o.Kind(), o.Head().Name)})
+				return inUse(o, []string{fmt.Sprintf("%s depends on %s %s", what, kindOf(o), o.Head().Name)})
 			}
-			rm.ids = append(rm.ids, v.ID)
+			rm.ids = append(rm.ids, v.Head().ID)
 			rm.extra = append(rm.extra, what)
 		}
 		if err := rm.checkDefaults(c, o); err != nil {
@@ -237,11 +231,17 @@ func (rm *removal) addDependents(ctx context.Context) error {
 	return nil
 }
 
-func dependentViews(c *schema.Contents, o schema.Object) []*schema.View {
-	var out []*schema.View
+// dependentViews are the views over a relation, materialized ones too.
+func dependentViews(c *schema.Contents, o schema.Object) []schema.Object {
+	var out []schema.Object
 	for _, v := range c.Views(o.Head().DatabaseID) {
 		if slices.Contains(v.DependsOn, o.Head().ID) {
 			out = append(out, v)
+		}
+	}
+	for _, t := range c.Tables(o.Head().DatabaseID) {
+		if t.Matview != nil && slices.Contains(t.Matview.DependsOn, o.Head().ID) {
+			out = append(out, t)
 		}
 	}
 	return out
@@ -385,6 +385,9 @@ func (s *stmt) truncate(ctx context.Context, n *pg.TruncateStmt) error {
 		t, err := s.findTable(ctx, r.GetRangeVar())
 		if err != nil {
 			return err
+		}
+		if t.Matview != nil {
+			return sqlerr.New(sqlerr.WrongObjectType, "\"%s\" is not a table", t.Name)
 		}
 		if err := s.may(ctx, t, schema.PrivTruncate); err != nil {
 			return err

@@ -13,8 +13,8 @@ import (
 // setSchema is ALTER … SET SCHEMA.
 func (s *stmt) setSchema(n *pg.AlterObjectSchemaStmt) runner {
 	switch n.ObjectType {
-	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE:
-		tag := "ALTER " + strings.TrimPrefix(n.ObjectType.String(), "OBJECT_")
+	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_MATVIEW:
+		tag := "ALTER " + objectWords(n.ObjectType)
 		return done(tag, func(ctx context.Context) error { return s.moveRelation(ctx, n) })
 	}
 	if k := n.ObjectType; k == pg.ObjectType_OBJECT_TYPE || k == pg.ObjectType_OBJECT_DOMAIN {

@@ -11,8 +11,9 @@ import (
 
 func (s *stmt) rename(n *pg.RenameStmt) runner {
 	switch n.RenameType {
-	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_INDEX:
-		tag := "ALTER " + n.RenameType.String()[len("OBJECT_"):]
+	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_INDEX,
+		pg.ObjectType_OBJECT_MATVIEW:
+		tag := "ALTER " + objectWords(n.RenameType)
 		return done(tag, func(ctx context.Context) error { return s.renameRelation(ctx, n) })
 	case pg.ObjectType_OBJECT_COLUMN:
 		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameColumn(ctx, n) })
@@ -88,7 +89,7 @@ func (s *stmt) checkViews(ctx context.Context, o schema.Object) error {
 		return err
 	}
 	if vs := dependentViews(c, o); len(vs) > 0 {
-		return sqlerr.Unsupported("renaming \"%s\", on which view \"%s\" depends,", o.Head().Name, vs[0].Name).
+		return sqlerr.Unsupported("renaming \"%s\", on which view \"%s\" depends,", o.Head().Name, vs[0].Head().Name).
 			WithHint("Drop the view and create it again.")
 	}
 	return nil

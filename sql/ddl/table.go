@@ -223,7 +223,7 @@ func schemaType(t types.T) schema.Type {
 // createTableAs makes a table of a query's columns and fills it.
 func (s *stmt) createTableAs(ctx context.Context, n *pg.CreateTableAsStmt) (string, error) {
 	if n.Objtype != pg.ObjectType_OBJECT_TABLE {
-		return "", sqlerr.Unsupported("CREATE MATERIALIZED VIEW").WithHint("Use CREATE VIEW or CREATE TABLE AS.")
+		return s.createMatview(ctx, n)
 	}
 	rv := n.Into.Rel
 	sc, err := s.target(ctx, rv)

@@ -132,7 +132,7 @@ func (s *stmt) viewsOver(ctx context.Context, f found) ([]schema.DescID, error) 
 	}
 	var out []schema.DescID
 	for _, v := range dependentViews(c, f.object) {
-		out = append(out, v.ID)
+		out = append(out, v.Head().ID)
 	}
 	return out, nil
 }
@@ -145,11 +145,18 @@ func (s *stmt) renameInViews(ctx context.Context, views []schema.DescID, o schem
 		if err != nil {
 			return err
 		}
-		v := c.(*schema.View)
+		v, ok := c.(*schema.View)
+		if !ok {
+			mv := c.(*schema.Table).Matview
+			v = &schema.View{Query: mv.Query, SearchPath: mv.SearchPath}
+		}
 		if err := s.renameInView(ctx, v, o, to); err != nil {
 			return err
 		}
-		s.r.Put(v)
+		if t, ok := c.(*schema.Table); ok {
+			t.Matview.Query = v.Query
+		}
+		s.r.Put(c)
 	}
 	return nil
 }

@@ -191,6 +191,9 @@ func (n Names) ViewDef(_ context.Context, view types.OID) (string, bool, error) 
 	if v, ok := n.Env.Contents.Object(schema.DescID(view)).(*schema.View); ok {
 		return " " + viewText(n.Env, v) + ";", true, nil
 	}
+	if t := n.Env.Contents.Table(schema.DescID(view)); t != nil && t.Matview != nil {
+		return " " + matviewText(n.Env, t) + ";", true, nil
+	}
 	return "", false, nil
 }
 

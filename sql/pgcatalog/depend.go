@@ -70,6 +70,15 @@ func fillDepend(_ context.Context, env *Env, w *writer) error {
 			}
 		}
 	}
+	for _, t := range env.Contents.Tables(env.Database.ID) {
+		if t.Matview == nil {
+			continue
+		}
+		put(classRewrite, t.ID, 0, classRelation, t.ID, 0, "i")
+		for _, id := range t.Matview.DependsOn {
+			put(classRewrite, t.ID, 0, classRelation, id, 0, "n")
+		}
+	}
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		put(classRewrite, v.ID, 0, classRelation, v.ID, 0, "i")
 		for _, id := range v.DependsOn {
@@ -81,6 +90,11 @@ func fillDepend(_ context.Context, env *Env, w *writer) error {
 
 // fillRewrite has each view's rule; the views' numbers serve for them.
 func fillRewrite(_ context.Context, env *Env, w *writer) error {
+	for _, t := range env.Contents.Tables(env.Database.ID) {
+		if t.Matview != nil {
+			w.add(cells{"oid": t.ID, "rulename": "_RETURN", "ev_class": t.ID, "ev_type": "1", "ev_enabled": "O", "is_instead": true})
+		}
+	}
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		w.add(cells{"oid": v.ID, "rulename": "_RETURN", "ev_class": v.ID, "ev_type": "1", "ev_enabled": "O", "is_instead": true})
 	}

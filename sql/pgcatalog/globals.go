@@ -311,6 +311,9 @@ func fillTables(_ context.Context, env *Env, w *writer) error {
 		}
 	}
 	for _, t := range env.Contents.Tables(env.Database.ID) {
+		if t.Matview != nil {
+			continue
+		}
 		w.add(cells{"schemaname": namespaceOf(env, &t.Header), "tablename": t.Name, "tableowner": t.Owner,
 			"hasindexes": len(namedIndexes(t)) > 0, "hasrules": false, "hastriggers": false, "rowsecurity": false})
 	}

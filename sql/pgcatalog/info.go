@@ -44,6 +44,9 @@ func infoTables(_ context.Context, env *Env, w *writer) error {
 		put(t.Schema, t.Name, kind, false)
 	}
 	for _, t := range env.Contents.Tables(env.Database.ID) {
+		if t.Matview != nil {
+			continue
+		}
 		kind := "BASE TABLE"
 		if sc := env.Contents.SchemaByID(t.SchemaID); sc != nil && sc.TempOf != "" {
 			kind = "LOCAL TEMPORARY"
@@ -72,6 +75,9 @@ func infoColumns(_ context.Context, env *Env, w *writer) error {
 		}
 	}
 	for _, t := range env.Contents.Tables(env.Database.ID) {
+		if t.Matview != nil {
+			continue
+		}
 		for _, c := range t.VisibleColumns() {
 			row := infoColumn(env, namespaceOf(env, &t.Header), t.Name, int(c.ID), c.Name, typeOf(&c))
 			if c.Generated {

@@ -81,6 +81,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_stat_statements":      fillStatements,
 		"pg_catalog.pg_stat_statements_info": fillStatementsInfo,
 
+		"pg_catalog.pg_matviews":   fillMatviews,
 		"pg_catalog.pg_tables":     fillTables,
 		"pg_catalog.pg_tablespace": fillTablespace,
 		"pg_catalog.pg_type":       fillType,

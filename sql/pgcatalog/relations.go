@@ -73,7 +73,14 @@ func fillClass(ctx context.Context, env *Env, w *writer) error {
 		return err
 	}
 	for _, t := range env.Contents.Tables(env.Database.ID) {
-		c := relation(env, &t.Header, "r", len(t.VisibleColumns()))
+		kind := "r"
+		if t.Matview != nil {
+			kind = "m"
+		}
+		c := relation(env, &t.Header, kind, len(t.VisibleColumns()))
+		if t.Matview != nil {
+			c["relispopulated"] = t.Matview.Populated
+		}
 		c["relam"], c["relreplident"], c["relacl"] = oidHeap, "d", aclOf(t)
 		c["reltuples"], c["relchecks"] = -1, len(t.Checks)
 		if k := known[t.ID]; k != nil {

@@ -1,6 +1,8 @@
 package pgcatalog
 
 import (
+	"context"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
 
@@ -110,4 +112,21 @@ func outputName(n *pg.Node) string {
 		return "coalesce"
 	}
 	return "?column?"
+}
+
+// matviewText is viewText of a materialized view.
+func matviewText(env *Env, t *schema.Table) string {
+	return viewText(env, &schema.View{Header: t.Header, Query: t.Matview.Query, SearchPath: t.Matview.SearchPath,
+		Columns: t.VisibleColumns()})
+}
+
+func fillMatviews(_ context.Context, env *Env, w *writer) error {
+	for _, t := range env.Contents.Tables(env.Database.ID) {
+		if t.Matview == nil {
+			continue
+		}
+		w.add(cells{"schemaname": namespaceOf(env, &t.Header), "matviewname": t.Name, "matviewowner": t.Owner,
+			"hasindexes": len(namedIndexes(t)) > 0, "ispopulated": t.Matview.Populated, "definition": " " + matviewText(env, t) + ";"})
+	}
+	return nil
 }

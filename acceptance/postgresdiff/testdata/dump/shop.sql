@@ -41,3 +41,6 @@ INSERT INTO "Mixed" (k) VALUES ('one'), ('two');
 COMMENT ON TABLE app.users IS 'people; it''s them';
 COMMENT ON COLUMN app.users.email IS 'where to reach them';
 COMMENT ON INDEX app.orders_uid IS 'by user';
+CREATE MATERIALIZED VIEW app.sums AS SELECT uid, sum(total) AS total FROM app.orders GROUP BY uid;
+CREATE UNIQUE INDEX ON app.sums (uid);
+CREATE MATERIALIZED VIEW app.later AS SELECT id FROM app.items WITH NO DATA;
