@@ -183,6 +183,9 @@ func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos 
 	}
 	col := t.col(name)
 	if col == nil {
+		if key := b.keyOf(t, name); key != nil {
+			return key
+		}
 		if sys := b.systemColumn(t, name); sys != nil {
 			return sys
 		}

@@ -286,7 +286,8 @@ type Insert struct {
 
 // OnConflict is ON CONFLICT.
 type OnConflict struct {
-	// Index restricts the conflict to one unique index; nil is any (DO NOTHING).
+	// Index restricts the conflict to one unique index; nil is any (DO NOTHING, and MySQL's
+	// ON DUPLICATE KEY UPDATE).
 	Index *schema.Index
 	// Update is DO UPDATE: Set over the registers of Old and New.
 	Update bool

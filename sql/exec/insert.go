@@ -164,6 +164,7 @@ func (c *conflictState) write(r *Run, rows []types.Row, ret *returned) error {
 	r.Blind = false // what follows reads before it writes
 	defer func() { r.Blind = blind }()
 	var keys []kvapi.Key
+	var of []*tablekv.IndexCodec // whose keys they are
 	at := make([][]int, len(rows))
 	for i, row := range rows {
 		ks, err := c.arbiterKeys(row)
@@ -172,7 +173,7 @@ func (c *conflictState) write(r *Run, rows []types.Row, ret *returned) error {
 		}
 		for _, k := range ks {
 			at[i] = append(at[i], len(keys))
-			keys = append(keys, k)
+			keys, of = append(keys, k.key), append(of, k.of)
 		}
 	}
 	vals, err := r.getMany(keys, locking)
@@ -181,15 +182,15 @@ func (c *conflictState) write(r *Run, rows []types.Row, ret *returned) error {
 	}
 	written := map[string][]byte{}
 	for i, row := range rows {
-		var hit kvapi.Key
+		var hit arbiter
 		var value []byte
 		for _, p := range at[i] {
 			if v, ok := written[string(keys[p])]; ok {
-				hit, value = keys[p], v
+				hit, value = arbiter{keys[p], of[p]}, v
 				break
 			}
 			if vals[p].Exists {
-				hit, value = keys[p], vals[p].Data
+				hit, value = arbiter{keys[p], of[p]}, vals[p].Data
 				break
 			}
 		}
@@ -200,17 +201,23 @@ func (c *conflictState) write(r *Run, rows []types.Row, ret *returned) error {
 	return nil
 }
 
-// arbiterKeys are the unique keys whose existence means a conflict.
-func (c *conflictState) arbiterKeys(row types.Row) ([]kvapi.Key, error) {
+// arbiter is a unique key whose existence means a conflict, and its index.
+type arbiter struct {
+	key kvapi.Key
+	of  *tablekv.IndexCodec
+}
+
+// arbiterKeys are the unique keys of a row.
+func (c *conflictState) arbiterKeys(row types.Row) ([]arbiter, error) {
 	n := c.n
-	var out []kvapi.Key
+	var out []arbiter
 	add := func(ic *tablekv.IndexCodec) error {
 		if !ic.Holds(row) {
 			return nil
 		}
 		k, conflict, err := ic.Key(row)
 		if conflict {
-			out = append(out, k)
+			out = append(out, arbiter{k, ic})
 		}
 		return err
 	}
@@ -232,11 +239,11 @@ func (c *conflictState) arbiterKeys(row types.Row) ([]kvapi.Key, error) {
 	return out, nil
 }
 
-func (c *conflictState) one(r *Run, row types.Row, hit kvapi.Key, value []byte, written map[string][]byte, ret *returned) error {
+func (c *conflictState) one(r *Run, row types.Row, hit arbiter, value []byte, written map[string][]byte, ret *returned) error {
 	n := c.n
 	copy(n.row(r, n.New), row)
 	copy(n.row(r, n.Final), row)
-	if hit == nil {
+	if hit.key == nil {
 		return c.insert(r, row, written, ret)
 	}
 	if !n.Conflict.Update {
@@ -271,7 +278,7 @@ func (c *conflictState) insert(r *Run, row types.Row, written map[string][]byte,
 	return ret.add(r)
 }
 
-func (c *conflictState) update(r *Run, hit kvapi.Key, value []byte, ret *returned) error {
+func (c *conflictState) update(r *Run, hit arbiter, value []byte, ret *returned) error {
 	n := c.n
 	pk, value, err := c.existing(r, hit, value)
 	if err != nil {
@@ -323,18 +330,18 @@ func (c *conflictState) update(r *Run, hit kvapi.Key, value []byte, ret *returne
 }
 
 // existing finds the stored row behind a conflicting key of any unique index.
-func (c *conflictState) existing(r *Run, hit kvapi.Key, value []byte) (kvapi.Key, []byte, error) {
+func (c *conflictState) existing(r *Run, hit arbiter, value []byte) (kvapi.Key, []byte, error) {
 	n := c.n
-	ic := n.Conflict.Index
+	ic := hit.of
 	if ic.IsPrimary() {
-		return hit, value, nil
+		return hit.key, value, nil
 	}
 	at := make([]int, len(n.Codec.Types))
 	for i := range at {
 		at[i] = i
 	}
 	row := make(types.Row, len(at))
-	if err := ic.NewDecoder(at).Decode(hit, value, row); err != nil {
+	if err := ic.NewDecoder(at).Decode(hit.key, value, row); err != nil {
 		return nil, nil, err
 	}
 	pk, _, err := n.Codec.Primary.Key(row)
