@@ -36,7 +36,7 @@ var layers = [][]string{
 	{"pgwire"},
 	{"internal/console", "internal/certs"},
 	{"internal/node"},
-	{"internal/workload", "internal/tpch"},
+	{"internal/workload", "internal/tpch", "internal/mysqldump"},
 	{"internal/simulation"},
 	{"cmd"},
 }

@@ -19,7 +19,7 @@ func (t *translator) insert(n *ast.InsertStmt) {
 		return
 	}
 	table := t.table(name)
-	t.made = &Table{Name: table, Key: name.Name.L, Rows: len(n.Lists)}
+	t.made = &Table{Name: table, Key: keyOf(name), Rows: len(n.Lists)}
 	head := "INSERT INTO " + table
 	if src.AsName.L != "" {
 		head += " AS " + ident(src.AsName.O)
@@ -36,6 +36,14 @@ func (t *translator) insert(n *ast.InsertStmt) {
 	default:
 		t.values(head+" VALUES ", n, tail)
 	}
+}
+
+// keyOf is a table's name for people.
+func keyOf(n *ast.TableName) string {
+	if n.Schema.L != "" {
+		return n.Schema.L + "." + n.Name.L
+	}
+	return n.Name.L
 }
 
 // values prints the rows, and cuts them into several statements where the options say how long one
@@ -79,8 +87,7 @@ func (t *translator) row(n *ast.InsertStmt, row []ast.ExprNode) string {
 		if i < len(n.Columns) {
 			name = n.Columns[i].Name.L
 		}
-		_, table := singleTable(n.Table)
-		return t.dumped(e, t.opts.Column(table.Name.L, name, i))
+		return t.dumped(e, t.opts.Column(t.made.Name, name, i))
 	}) + ")"
 }
 

@@ -101,7 +101,7 @@ func (t *translator) createTable(n *ast.CreateTableStmt) {
 	t.emit("%s (\n  %s\n)", head, strings.Join(m.items, ",\n  "))
 	m.indexForeign()
 	t.out = append(t.out, m.after...)
-	t.made = &Table{Name: m.table, Key: m.plain, Columns: m.columns}
+	t.made = &Table{Name: m.table, Key: keyOf(n.Table), Columns: m.columns, Start: m.start}
 }
 
 // indexForeign makes the indexes that MySQL makes for foreign keys by itself.

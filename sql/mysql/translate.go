@@ -53,8 +53,8 @@ const (
 
 // Options change how a dump is translated.
 type Options struct {
-	// Column tells of a column of a table that is inserted into, by its name or, where the statement
-	// names none, by its ordinal.
+	// Column tells of a column of a table (Table.Name) that is inserted into, by its name or, where
+	// the statement names none, by its ordinal.
 	Column func(table, column string, ordinal int) ColumnKind
 	// RowBytesMax cuts INSERT into statements of about so many bytes each; 0 does not.
 	RowBytesMax int
@@ -75,12 +75,13 @@ type Text struct {
 
 // Table is what importing a dump needs to know of a table.
 type Table struct {
-	// Name is quoted as SQL wants it; Key is its name in lower case.
+	// Name is quoted as SQL wants it; Key is its name, with its database if that is given.
 	Name, Key string
 	// Columns are set for CREATE TABLE.
 	Columns []Column
-	// Rows is how many INSERT has.
-	Rows int
+	// Rows is how many INSERT has; Start is CREATE TABLE's AUTO_INCREMENT.
+	Rows  int
+	Start uint64
 }
 
 // Column is a column of a Table.
@@ -303,8 +304,10 @@ func (t *translator) emit(format string, args ...any) {
 	t.out = append(t.out, fmt.Sprintf(format, args...))
 }
 
-// nothing is a statement that MySQL needs and Cairn does not.
-func (t *translator) nothing() { t.emit("SET client_encoding TO 'UTF8'") }
+// Nothing is the translation of a statement that MySQL needs and Cairn does not.
+const Nothing = "SET client_encoding TO 'UTF8'"
+
+func (t *translator) nothing() { t.emit(Nothing) }
 
 // param numbers a placeholder (I3).
 func (t *translator) param(offset int) string {
