@@ -69,8 +69,28 @@ func TestASessionInTheMySQLDialect(t *testing.T) {
 	if e := c.fails("0A000", "SELECT SOUNDEX(url) FROM hits"); e.Position != 8 {
 		t.Errorf("%+v", e)
 	}
+	// A driver's own statements.
+	tx, err := c.conn.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.Serializable, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.conn.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	c.exec("SET cairn.dialect = 'postgres'")
 	c.wantRows("/a!", "SELECT url || '!' FROM hits WHERE n = $1", 4)
+
+	cfg := c.conn.Config()
+	cfg.RuntimeParams["options"] = "-c cairn.dialect=mysql"
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	(&client{t, conn}).wantRows("1", "SELECT `n` = ? FROM hits WHERE `n` > 3", 4)
 }
 
 type dumpConn struct{ *pgconn.PgConn }

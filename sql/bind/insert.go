@@ -191,7 +191,7 @@ func (b *binder) onConflict(parent *scope, ins *Insert, s *pg.InsertStmt) {
 		b.at(oc.Location, sqlerr.New(sqlerr.SyntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name").
 			WithHint("For example, ON CONFLICT (column_name)."))
 	}
-	out.Update = true
+	out.Update, out.Again = true, b.mysql
 	out.Old = b.newCols(len(ins.Table.Columns))
 	out.Virtual = b.generated(ins.Table, out.Old, true)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "ON CONFLICT DO UPDATE", noAgg: true}

@@ -291,7 +291,9 @@ type OnConflict struct {
 	Index *schema.Index
 	// Update is DO UPDATE: Set over the registers of Old and New.
 	Update bool
-	Old    ColID
+	// Again lets it update a row a second time.
+	Again bool
+	Old   ColID
 	// Virtual computes the virtual columns of the row at Old.
 	Virtual []Item
 	Set     []SetCol

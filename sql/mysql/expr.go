@@ -327,6 +327,9 @@ func (t *translator) column(c *ast.ColumnName) string {
 		}
 		return ident(c.Name.O)
 	}
+	if t.excluded[c.Table.L] {
+		return "EXCLUDED." + ident(c.Name.O)
+	}
 	if v, ok := t.assigned[c.Name.L]; ok && t.target == ident(c.Table.O) {
 		return v
 	}
@@ -392,7 +395,7 @@ func (t *translator) subquery(e ast.ExprNode) string {
 		return t.unsupported(e, "this subquery")
 	}
 	target, assigned, aliases := t.target, t.assigned, t.aliases
-	t.target, t.assigned, t.aliases = "", nil, nil
+	t.target, t.assigned, t.aliases = "", nil, nil // EXCLUDED stays visible
 	defer func() { t.target, t.assigned, t.aliases = target, assigned, aliases }()
 	return "(" + t.query_(s.Query, inner) + ")"
 }

@@ -124,8 +124,9 @@ func (t *translator) onConflict(n *ast.InsertStmt, src *ast.TableSource, name *a
 		if src.AsName.L != "" {
 			t.target = ident(src.AsName.O)
 		}
+		t.excluded = t.rowAliases
 		set := t.assignments(n.OnDuplicate)
-		t.target = ""
+		t.target, t.excluded = "", nil
 		return " ON CONFLICT DO UPDATE SET " + set
 	case n.IgnoreErr:
 		return " ON CONFLICT DO NOTHING"

@@ -10,6 +10,47 @@ import (
 type scanned struct {
 	// params are the offsets of the placeholders.
 	params []int
+	// rowAliases are what INSERT … VALUES … AS name calls the new row, in lower case; clauses is where
+	// these clauses stand, which TiDB's grammar does not know.
+	rowAliases map[string]bool
+	clauses    []token
+}
+
+// withoutAliases is the query string with spaces for the clauses.
+func (s *scanned) withoutAliases(q string) string {
+	if len(s.clauses) == 0 {
+		return q
+	}
+	b := []byte(q)
+	for _, c := range s.clauses {
+		for i := c.at; i < c.end; i++ {
+			if b[i] != '\n' { // lines stay what they are
+				b[i] = ' '
+			}
+		}
+	}
+	return string(b)
+}
+
+// rowAlias notes AS name before ON DUPLICATE KEY; as is the token AS.
+func (s *scanned) rowAlias(q string, as token) {
+	l := lexer{q: q, at: as.end}
+	name := l.next()
+	on, duplicate := l.next(), l.next()
+	text := q[name.at:name.end]
+	if name.kind == tokString && strings.HasPrefix(text, "`") && len(text) > 2 {
+		text = strings.ReplaceAll(text[1:len(text)-1], "``", "`")
+	} else if name.kind != tokWord {
+		return
+	}
+	if !strings.EqualFold(q[on.at:on.end], "ON") || !strings.EqualFold(q[duplicate.at:duplicate.end], "DUPLICATE") {
+		return
+	}
+	if s.rowAliases == nil {
+		s.rowAliases = map[string]bool{}
+	}
+	s.rowAliases[strings.ToLower(text)] = true
+	s.clauses = append(s.clauses, token{at: as.at, end: name.end})
 }
 
 // level is what scan knows of an open parenthesis: how many tokens could lie one below the other
@@ -24,6 +65,7 @@ type level struct {
 // depth from above.
 func scan(q string) (scanned, error) {
 	var out scanned
+	rows := false // in VALUES or SET of an INSERT, as far as it matters for what may follow
 	levels := []level{{}}
 	s := lexer{q: q}
 	for {
@@ -49,13 +91,22 @@ func scan(q string) (scanned, error) {
 			}
 		case t.kind == tokChar && q[t.at] == ';' && len(levels) == 1:
 			*top = level{}
+			rows = false
 			continue
 		case t.kind == tokWord:
-			switch strings.ToUpper(q[t.at:t.end]) {
+			switch word := strings.ToUpper(q[t.at:t.end]); word {
+			case "AS":
+				if len(levels) == 1 && rows {
+					out.rowAlias(q, t)
+				}
 			case "FROM", "UPDATE", "DELETE", "USING":
 				top.from = true
+				rows = rows && len(levels) > 1
 			case "SET", "WHERE", "GROUP", "ORDER", "VALUES", "VALUE", "SELECT":
 				top.from = false
+				if len(levels) == 1 {
+					rows = word == "VALUES" || word == "VALUE" || word == "SET"
+				}
 			}
 		}
 		top.own++

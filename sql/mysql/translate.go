@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 
+	pg "github.com/pganalyze/pg_query_go/v6"
 	tidb "github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	// The driver of the grammar's values.
@@ -127,14 +128,17 @@ func translate(query string, o Options) ([]Text, error) {
 	if strings.IndexByte(query, 0) >= 0 {
 		return nil, noZero()
 	}
-	stmts, _, err := tidb.New().ParseSQL(query)
+	stmts, _, err := tidb.New().ParseSQL(sc.withoutAliases(query))
 	if err != nil {
-		return nil, syntaxError(query, err)
+		if texts := driverStatements(query); texts != nil {
+			return texts, nil
+		}
+		return nil, syntaxError(query, sc.withoutAliases(query), err)
 	}
 	out := make([]Text, 0, len(stmts))
 	size := 0
 	for _, s := range stmts {
-		t := &translator{query: query, params: sc.params, opts: o, known: known()}
+		t := &translator{query: query, params: sc.params, rowAliases: sc.rowAliases, opts: o, known: known()}
 		t.statement(s)
 		if t.err != nil {
 			return nil, t.err
@@ -166,15 +170,15 @@ func tooLong() error {
 //	line 1 column 9 near "selec 1" (total length 7)
 //
 // where line and column are the end of the token and what is quoted begins with it.
-func syntaxError(query string, err error) error {
+func syntaxError(query, parsed string, err error) error {
 	msg := err.Error()
 	var line, col int
 	if n, _ := fmt.Sscanf(msg, "line %d column %d near ", &line, &col); n != 2 {
 		return sqlerr.New(sqlerr.SyntaxError, "%s", msg)
 	}
-	end := offsetOf(query, line, col)
+	end := offsetOf(parsed, line, col)
 	_, near, _ := strings.Cut(msg, `near "`)
-	at := tokenStart(query, near, end)
+	at := tokenStart(parsed, near, end)
 	if at >= len(query) || strings.TrimSpace(query[at:]) == "" {
 		return sqlerr.New(sqlerr.SyntaxError, "syntax error at end of input").WithPos(sqlerr.CharPosition(query, len(query)))
 	}
@@ -241,6 +245,9 @@ type translator struct {
 	// target, where it is set, qualifies the columns that are not: those of ON DUPLICATE KEY UPDATE,
 	// which Postgres would find in EXCLUDED too.
 	target string
+	// rowAliases are names for the row that ON DUPLICATE KEY UPDATE could not insert; excluded holds
+	// them within that clause.
+	rowAliases, excluded map[string]bool
 	// assigned are the columns that SET has given a value already, by name: MySQL's later
 	// assignments see it.
 	assigned map[string]string
@@ -312,6 +319,32 @@ func (t *translator) nothing() { t.emit(Nothing) }
 // param numbers a placeholder (I3).
 func (t *translator) param(offset int) string {
 	return fmt.Sprintf("$%d", sort.SearchInts(t.params, offset)+1)
+}
+
+// driverStatements takes what Postgres's drivers send by themselves, whatever the dialect: how a
+// transaction begins, what a pool resets, parameters.
+func driverStatements(query string) []Text {
+	l := lexer{q: query}
+	first := l.next()
+	switch strings.ToUpper(query[first.at:first.end]) {
+	case "BEGIN", "START", "COMMIT", "ROLLBACK", "SET", "SHOW", "RESET", "DISCARD", "DEALLOCATE":
+	default:
+		return nil
+	}
+	stmts, err := parser.Parse(query)
+	if err != nil {
+		return nil
+	}
+	var out []Text
+	for _, s := range stmts {
+		switch s.Tree.Node.(type) {
+		case *pg.Node_TransactionStmt, *pg.Node_VariableSetStmt, *pg.Node_VariableShowStmt, *pg.Node_DiscardStmt, *pg.Node_DeallocateStmt:
+			out = append(out, Text{Queries: []string{s.Text}})
+		default:
+			return nil
+		}
+	}
+	return out
 }
 
 func (t *translator) statement(s ast.StmtNode) {
