@@ -5,6 +5,8 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	driver "github.com/pingcap/tidb/pkg/parser/test_driver"
+
+	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
 // insert prints INSERT and REPLACE.
@@ -31,6 +33,8 @@ func (t *translator) insert(n *ast.InsertStmt) {
 	switch {
 	case n.Select != nil:
 		t.emit("%s %s%s", head, t.query_(n.Select, inner), tail)
+	case len(n.Lists) == 1 && len(n.Lists[0]) == 0 && len(n.Columns) > 0:
+		t.fail(sqlerr.New(sqlerr.SyntaxError, "INSERT has more target columns than expressions"))
 	case len(n.Lists) == 1 && len(n.Lists[0]) == 0 || len(n.Lists) == 0:
 		t.emit("%s DEFAULT VALUES%s", head, tail)
 	default:
