@@ -7,21 +7,37 @@ import (
 )
 
 // allColumns is a name that no column has. In a statement of MySQL's dialect (parser.Stmt.MySQL),
-// SET "*" = EXCLUDED."*" assigns every column, and t."*" is t's primary key, which may be hidden.
+// SET "*" = EXCLUDED."*" assigns every column, and t."*" is t's primary key, which may be hidden; of a
+// subquery that selects it, it is the same key.
 const allColumns = "*"
 
 // keyOf gives a table's primary key, as a row where it has several columns; nil if it is not that
 // which is named.
 func (b *binder) keyOf(t *tableRef, name string) Expr {
-	if !b.mysql || name != allColumns || t.desc == nil || len(t.cols) != len(t.desc.Columns) {
+	if !b.mysql || name != allColumns {
 		return nil
 	}
 	r := &Row{}
-	for _, k := range t.desc.Primary.Columns {
-		r.Elems = append(r.Elems, t.cols[t.desc.ColumnOrdinal(k.ID)].expr(-1))
-		r.Names = append(r.Names, t.desc.ColumnByID(k.ID).Name)
+	add := func(c *scopeCol) {
+		r.Elems = append(r.Elems, c.expr(-1))
+		r.Names = append(r.Names, c.name)
 	}
-	if len(r.Elems) == 1 {
+	if t.desc != nil && len(t.cols) == len(t.desc.Columns) {
+		for _, k := range t.desc.Primary.Columns {
+			add(t.cols[t.desc.ColumnOrdinal(k.ID)])
+		}
+	} else {
+		for _, c := range t.cols {
+			if c.name != allColumns {
+				return nil
+			}
+			add(c)
+		}
+	}
+	switch len(r.Elems) {
+	case 0:
+		return nil
+	case 1:
 		return r.Elems[0]
 	}
 	return r

@@ -186,7 +186,7 @@ func (b *binder) targetList(sc *scope, list []*pg.Node, o queryOptions) []target
 		e := b.expr(sc, r.Val)
 		if k, ok := e.(*Row); ok && b.mysql && namesKey(r.Val) {
 			for _, x := range k.Elems {
-				out = append(out, target{e: x, name: "key", col: sc.columnOf(x)})
+				out = append(out, target{e: x, name: allColumns, col: sc.columnOf(x)})
 			}
 			continue
 		}

@@ -16,7 +16,7 @@
 //
 //	ON CONFLICT DO UPDATE without a target      every unique index is an arbiter
 //	SET "*" = EXCLUDED."*"                      every column, for REPLACE
-//	t."*"                                       the primary key, for UPDATE and DELETE with LIMIT
+//	t."*"                                       t's primary key, for UPDATE and DELETE with LIMIT
 //	NULL for an identity column                 its default
 //
 // Invariants:

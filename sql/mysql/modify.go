@@ -201,7 +201,7 @@ func (t *translator) update(n *ast.UpdateStmt) {
 		t.target = ident(alias(src))
 		head := with + "UPDATE " + t.tableRef(src) + " SET " + t.assignments(n.List)
 		t.target = ""
-		t.emit("%s%s", head, t.restricted(src, n.Where, n.Order, n.Limit))
+		t.emit("%s%s", head, t.restricted(src, "FROM", n.Where, n.Order, n.Limit))
 		return
 	}
 	if n.Order != nil || n.Limit != nil {
@@ -244,8 +244,9 @@ func whereAll(conds []string) string {
 	return " WHERE " + strings.Join(conds, " AND ")
 }
 
-// restricted prints WHERE, or with LIMIT picks the rows by their keys.
-func (t *translator) restricted(src *ast.TableSource, where ast.ExprNode, o *ast.OrderByClause, l *ast.Limit) string {
+// restricted prints WHERE, or with LIMIT joins the rows to the keys of those that are picked; with
+// is the word that a statement has for a join.
+func (t *translator) restricted(src *ast.TableSource, with string, where ast.ExprNode, o *ast.OrderByClause, l *ast.Limit) string {
 	var conds []string
 	if where != nil {
 		conds = append(conds, t.cond(where))
@@ -254,7 +255,8 @@ func (t *translator) restricted(src *ast.TableSource, where ast.ExprNode, o *ast
 		return whereAll(conds)
 	}
 	key := ident(alias(src)) + `."*"`
-	return " WHERE " + key + " IN (SELECT " + key + " FROM " + t.tableRef(src) + whereAll(conds) + t.orderLimit(o, l, nil, inner) + " FOR UPDATE)"
+	return " " + with + " (SELECT " + key + " FROM " + t.tableRef(src) + whereAll(conds) + t.orderLimit(o, l, nil, inner) +
+		` FOR UPDATE) AS "*" WHERE ` + key + ` = "*"."*"`
 }
 
 // extract takes the table to be changed out of a tree of joins, and gives what is left as items of
@@ -344,7 +346,7 @@ func (t *translator) delete(n *ast.DeleteStmt) {
 			t.unsupported(n, "DELETE from this")
 			return
 		}
-		t.emit("%sDELETE FROM %s%s", with, t.tableRef(src), t.restricted(src, n.Where, n.Order, n.Limit))
+		t.emit("%sDELETE FROM %s%s", with, t.tableRef(src), t.restricted(src, "USING", n.Where, n.Order, n.Limit))
 		return
 	}
 	if len(n.Tables.Tables) != 1 {

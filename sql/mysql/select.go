@@ -181,7 +181,7 @@ func (t *translator) fieldName(f *ast.SelectField, p place) string {
 	if s, ok := constant(f.Expr); ok {
 		name = s
 	}
-	name = strings.ToValidUTF8(name, "?")
+	name = strings.ReplaceAll(strings.ToValidUTF8(name, "?"), "\x00", "")
 	if name == "" {
 		return ""
 	}

@@ -169,7 +169,8 @@ func FuzzTranslate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, q string) {
 		out, err := Translate(q)
 		if err != nil {
-			if e := sqlerr.From(err); e.Code == sqlerr.InternalError || e.InternalQuery != "" && e.Code == sqlerr.SyntaxError {
+			// Postgres refuses one thing that MySQL's grammar takes: an empty name.
+			if e := sqlerr.From(err); e.Code == sqlerr.InternalError || !strings.HasPrefix(e.Message, "zero-length") && e.InternalQuery != "" && e.Code == sqlerr.SyntaxError {
 				t.Fatalf("%q: %s", q, errorLine(err))
 			}
 			return
