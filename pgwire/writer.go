@@ -211,7 +211,12 @@ func (w *writer) errorFields(kind byte, e *sqlerr.Error) {
 	field('D', e.Detail)
 	field('H', e.Hint)
 	if e.Position > 0 {
-		w.buf = append(w.buf, 'P')
+		code := byte('P')
+		if e.InternalQuery != "" {
+			code = 'p'
+			field('q', e.InternalQuery)
+		}
+		w.buf = append(w.buf, code)
 		w.buf = appendInt(w.buf, e.Position)
 		w.buf = append(w.buf, 0)
 	}

@@ -15,6 +15,7 @@
 //	  transaction state          txnstate.go     idle → open → failed → idle
 //	  retries                    retry.go        rewind the writer, run again
 //	  parameters                 vars.go         SET, SHOW, what drivers read
+//	  MySQL's dialect            dialect.go      package mysql before sql/parser
 //	  statements without a plan  utility.go, copy_in.go, copy_out.go
 //
 // Invariants:

@@ -23,7 +23,7 @@ func (s *Session) explain(ctx context.Context, n *pg.ExplainStmt, st parser.Stmt
 	}
 	start := time.Now()
 	q := n.Query
-	p := &prepared{stmt: parser.Stmt{Tree: q, Query: st.Query, Text: st.Text}}
+	p := &prepared{stmt: parser.Stmt{Tree: q, Query: st.Query, Text: st.Text, MySQL: st.MySQL}}
 	if x := q.GetExecuteStmt(); x != nil {
 		if p, err = s.statement(x.Name); err != nil {
 			return err

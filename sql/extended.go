@@ -101,7 +101,7 @@ func (s *Session) describeStatement(ctx context.Context, w ResultWriter, name st
 		}
 		if s.tx == nil || !s.tx.failed {
 			if err := s.describePlan(ctx, p); err != nil {
-				return err
+				return p.placed(err)
 			}
 		}
 		return s.do(ctx, func(context.Context) error {
@@ -232,7 +232,7 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 		s.countBegin()
 		s.beginStatement(po.p.stmt.Tree)
 	}
-	op := func(ctx context.Context) error { return s.executeWatched(ctx, po, w, maxRows) }
+	op := func(ctx context.Context) error { return po.p.placed(s.executeWatched(ctx, po, w, maxRows)) }
 	for {
 		s.replay.last = w.Mark()
 		err = op(ctx)
@@ -322,7 +322,7 @@ func (s *Session) executeWatched(ctx context.Context, po *portal, w ResultWriter
 // executePortal runs a portal once, or goes on with it.
 func (s *Session) executePortal(ctx context.Context, po *portal, w ResultWriter, maxRows int) error {
 	if !planned(po.p.stmt.Tree) {
-		return s.utility(ctx, po.p, w, utilityOptions{formats: po.formats, params: po.params})
+		return s.utilities(ctx, po.p, w, utilityOptions{formats: po.formats, params: po.params})
 	}
 	if po.ended {
 		return w.CommandComplete(po.tag())

@@ -280,7 +280,7 @@ func (s *Session) repeatSteps(ctx context.Context, steps []step) error {
 		if planned(st.p.stmt.Tree) {
 			err = s.runPlanned(ctx, st.p, d, runOptions{params: st.params})
 		} else {
-			err = s.utility(ctx, st.p, d, utilityOptions{params: st.params})
+			err = s.utilities(ctx, st.p, d, utilityOptions{params: st.params})
 		}
 		if err != nil {
 			return err

@@ -160,6 +160,9 @@ func errorText(err error) string {
 	if e.Where != "" {
 		s += "CONTEXT:  " + e.Where + "\n"
 	}
+	if e.InternalQuery != "" {
+		s += "QUERY:  " + e.InternalQuery + "\n"
+	}
 	if e.Position > 0 {
 		s += fmt.Sprintf("POSITION:  %d\n", e.Position)
 	}

@@ -34,6 +34,8 @@ type prepared struct {
 	plan  *cachedPlan
 	// stat is where it is counted, nil before that.
 	stat *statements.Entry
+	// dialect is what its MySQL text brought along (dialect.go); nil for a statement of Postgres's.
+	dialect *dialectPart
 	// noParams: a simple query, which cannot give parameters their values.
 	noParams bool
 	// internal statements keep a foreign key: they need no privileges, as Postgres runs them with
@@ -220,22 +222,25 @@ func sameColumns(a, b []bind.ResultCol) bool {
 
 // prepare parses and, where there is something to plan, finds parameters and columns.
 func (s *Session) prepare(ctx context.Context, name, query string, hints []types.T) (*prepared, error) {
-	stmts, err := parser.Parse(query)
+	stmts, err := s.parse(query)
 	if err != nil {
 		return nil, err
 	}
 	if len(stmts) > 1 {
 		return nil, sqlerr.New(sqlerr.SyntaxError, "cannot insert multiple commands into a prepared statement")
 	}
-	p := &prepared{name: name, hints: hints}
-	if len(stmts) == 0 {
+	p := &prepared{}
+	if len(stmts) == 1 {
+		p = stmts[0]
+	}
+	p.name, p.hints = name, hints
+	if p.stmt.Tree == nil {
 		return p, nil
 	}
-	p.stmt = stmts[0]
 	if s.tx != nil && s.tx.failed && !endsTxn(p.stmt.Tree) {
 		return nil, errAborted()
 	}
-	return p, s.describePlan(ctx, p)
+	return p, p.placed(s.describePlan(ctx, p))
 }
 
 // describePlan plans a statement outside its execution.

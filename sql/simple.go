@@ -1,10 +1,6 @@
 package sql
 
-import (
-	"context"
-
-	"github.com/cairndb/cairn/sql/parser"
-)
+import "context"
 
 // unit is the part of a query string that would be run again if its transaction must be: from the
 // statement at which the transaction began.
@@ -71,13 +67,12 @@ func (s *Session) parseSimple(query string) ([]*prepared, error) {
 	if p := s.texts.get(query); p != nil {
 		return []*prepared{p}, nil
 	}
-	parsed, err := parser.Parse(query)
+	out, err := s.parse(query)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*prepared, len(parsed))
-	for i, st := range parsed {
-		out[i] = &prepared{stmt: st, noParams: true}
+	for _, p := range out {
+		p.noParams = true
 	}
 	if len(out) == 1 && planned(out[0].stmt.Tree) {
 		s.texts.put(query, out[0])
@@ -102,10 +97,10 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 	if planned(p.stmt.Tree) {
 		err = s.runPlanned(ctx, p, w, runOptions{describe: true, blind: alone && !tx.explicit})
 	} else {
-		err = s.utility(ctx, p, w, utilityOptions{describe: true, alone: alone})
+		err = s.utilities(ctx, p, w, utilityOptions{describe: true, alone: alone})
 	}
 	if err != nil {
-		return err
+		return p.placed(err)
 	}
 	if seen != nil {
 		seen.note(p, nil)

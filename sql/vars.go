@@ -125,6 +125,7 @@ var varDefs = map[string]varDef{
 	idempotencyRetention:                  {def: "7d", unit: "ms", apply: applyRetention},
 	readAsOf:                              {apply: applyAsOf},
 	causalityToken:                        {apply: applyToken},
+	dialect:                               {def: postgresDialect, apply: applyDialect},
 	"cairn.consistency":                   {def: "default", apply: applyConsistency},
 	"cairn.statement_mem":                 {def: "256MB", apply: applyKB("cairn.statement_mem", 1024, math.MaxInt32, func(s *Session) *int64 { return &s.vars.statementMem })},
 	"cairn.durable_locks":                 {def: "on", boole: true},

@@ -3,6 +3,7 @@
 //	cairn demo                         three nodes in one process, to try it
 //	cairn start, cairn init            a real cluster
 //	cairn sql, node, range, cert       talking to a cluster
+//	cairn import                       data from elsewhere
 //	cairn workload                     a benchmark's data and queries
 //	cairn verify                       proving that it keeps its promises
 //
@@ -48,6 +49,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newStart(), newStartSingleNode(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newJob(), newCert(), newWorkload(), newVerify(), newVersion())
+	root.AddCommand(newStart(), newStartSingleNode(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newJob(), newCert(), newImport(), newWorkload(), newVerify(), newVersion())
 	return root
 }

@@ -36,7 +36,7 @@ var layers = [][]string{
 	{"pgwire"},
 	{"internal/console", "internal/certs"},
 	{"internal/node"},
-	{"internal/workload", "internal/tpch"},
+	{"internal/workload", "internal/tpch", "internal/mysqldump"},
 	{"internal/simulation"},
 	{"cmd"},
 }
@@ -135,6 +135,7 @@ func TestOnlyOneImporter(t *testing.T) {
 		"go.etcd.io/raft/v3":                  {"kv/raftgroup", "kv/raftlog"},
 		"github.com/cockroachdb/pebble/v2":    {"kv"},
 		"github.com/pganalyze/pg_query_go":    {"sql"},
+		"github.com/pingcap/tidb/pkg/parser":  {"sql/mysql"},
 		"github.com/jackc/pgx/v5/pgproto3":    {"pgwire", "acceptance"},
 		"google.golang.org/grpc":              {"internal/rpc", "internal/node", "cmd"},
 		"github.com/spf13/cobra":              {"cmd"},

@@ -76,6 +76,7 @@ type Stmt struct {
 type binder struct {
 	env    Env
 	query  string
+	mysql  bool // the statement may say what mysql.go knows
 	inView int
 	depth  int
 
@@ -102,7 +103,7 @@ type binder struct {
 // Bind resolves a SELECT, VALUES, INSERT, UPDATE or DELETE. paramTypes may be short, and hold
 // types.Unknown (or the zero T), for parameters whose type is to be found.
 func Bind(env Env, s parser.Stmt, paramTypes []types.T) (st *Stmt, err error) {
-	b := &binder{env: env, query: s.Query, tables: map[schema.DescID]*schema.Table{}}
+	b := &binder{env: env, query: s.Query, mysql: s.MySQL, tables: map[schema.DescID]*schema.Table{}}
 	for _, t := range paramTypes {
 		if t.OID == 0 {
 			t = types.Unknown

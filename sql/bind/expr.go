@@ -181,6 +181,9 @@ func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos 
 		sc.refuseBarred(table, pos)
 		b.failf(pos, sqlerr.UndefinedTable, "missing FROM-clause entry for table \"%s\"", table)
 	}
+	if key := b.keyOf(t, name); key != nil {
+		return key
+	}
 	col := t.col(name)
 	if col == nil {
 		if sys := b.systemColumn(t, name); sys != nil {

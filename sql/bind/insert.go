@@ -114,6 +114,9 @@ func (b *binder) insertValue(sc *scope, t *schema.Table, ord int, e Expr, pos in
 	if isDefault(e) {
 		return nil
 	}
+	if e = b.orNext(c, e); e == nil {
+		return nil
+	}
 	b.refuseGenerated(c, "cannot insert a non-DEFAULT value into column \"%s\"")
 	if c.Identity == schema.IdentityAlways && s.Override != pg.OverridingKind_OVERRIDING_SYSTEM_VALUE {
 		if s.Override == pg.OverridingKind_OVERRIDING_USER_VALUE {
@@ -184,11 +187,11 @@ func (b *binder) onConflict(parent *scope, ins *Insert, s *pg.InsertStmt) {
 	if oc.Action != pg.OnConflictAction_ONCONFLICT_UPDATE {
 		return
 	}
-	if out.Index == nil {
+	if out.Index == nil && !b.mysql {
 		b.at(oc.Location, sqlerr.New(sqlerr.SyntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name").
 			WithHint("For example, ON CONFLICT (column_name)."))
 	}
-	out.Update = true
+	out.Update, out.Again = true, b.mysql
 	out.Old = b.newCols(len(ins.Table.Columns))
 	out.Virtual = b.generated(ins.Table, out.Old, true)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "ON CONFLICT DO UPDATE", noAgg: true}

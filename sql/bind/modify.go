@@ -249,6 +249,10 @@ func (b *binder) setList(sc *scope, t *schema.Table, list []*pg.Node) []SetCol {
 		if len(r.Indirection) > 0 {
 			b.unsupported(r.Location, "assignment to a part of a column")
 		}
+		if b.mysql && r.Name == allColumns {
+			out = append(out, b.replaceAll(sc, t, need)...)
+			continue
+		}
 		i := b.columnIndex(t, r.Name, r.Location)
 		if seen[i] {
 			b.failf(-1, sqlerr.SyntaxError, "multiple assignments to same column \"%s\"", r.Name)

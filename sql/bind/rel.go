@@ -286,11 +286,14 @@ type Insert struct {
 
 // OnConflict is ON CONFLICT.
 type OnConflict struct {
-	// Index restricts the conflict to one unique index; nil is any (DO NOTHING).
+	// Index restricts the conflict to one unique index; nil is any (DO NOTHING, and MySQL's
+	// ON DUPLICATE KEY UPDATE).
 	Index *schema.Index
 	// Update is DO UPDATE: Set over the registers of Old and New.
 	Update bool
-	Old    ColID
+	// Again lets it update a row a second time.
+	Again bool
+	Old   ColID
 	// Virtual computes the virtual columns of the row at Old.
 	Virtual []Item
 	Set     []SetCol

@@ -184,6 +184,12 @@ func (b *binder) targetList(sc *scope, list []*pg.Node, o queryOptions) []target
 			continue
 		}
 		e := b.expr(sc, r.Val)
+		if k, ok := e.(*Row); ok && b.mysql && namesKey(r.Val) {
+			for _, x := range k.Elems {
+				out = append(out, target{e: x, name: allColumns, col: sc.columnOf(x)})
+			}
+			continue
+		}
 		if _, ok := e.(*Default); ok && !o.allowDefault {
 			b.failf(e.(*Default).Pos, sqlerr.SyntaxError, "DEFAULT is not allowed in this context")
 		}

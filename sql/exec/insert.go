@@ -29,6 +29,8 @@ type Insert struct {
 type Conflict struct {
 	Index  *tablekv.IndexCodec // nil: any
 	Update bool
+	// Again lets a statement update a row that it has inserted or updated, as MySQL does.
+	Again  bool
 	Old    bind.ColID
 	Set    []Item // into the registers of Final, by ordinal offset
 	Where  Eval
@@ -62,7 +64,7 @@ func (n *Insert) Open(r *Run) (Cursor, error) {
 	}
 	defer in.Close()
 	ret := newReturned(n.Returning)
-	conflicts := &conflictState{n: n, touched: map[string]bool{}}
+	conflicts := &conflictState{n: n, touched: map[string]bool{}, gone: map[string]bool{}}
 	for {
 		rows, err := n.batch(r, in)
 		if err != nil {
@@ -152,10 +154,12 @@ func (n *Insert) write(r *Run, rows []types.Row, ret *returned) error {
 }
 
 // conflictState carries out ON CONFLICT. touched are the primary keys that this statement has
-// inserted or updated: DO UPDATE may not meet one of them again.
+// inserted or updated: DO UPDATE may not meet one of them again unless Conflict.Again.
 type conflictState struct {
 	n       *Insert
 	touched map[string]bool
+	// gone are keys that rows of the present batch have given up.
+	gone map[string]bool
 }
 
 // write reads the arbiters' keys of all rows with locks, in one batch, and then goes row by row.
@@ -164,6 +168,7 @@ func (c *conflictState) write(r *Run, rows []types.Row, ret *returned) error {
 	r.Blind = false // what follows reads before it writes
 	defer func() { r.Blind = blind }()
 	var keys []kvapi.Key
+	var of []*tablekv.IndexCodec // whose keys they are
 	at := make([][]int, len(rows))
 	for i, row := range rows {
 		ks, err := c.arbiterKeys(row)
@@ -172,7 +177,7 @@ func (c *conflictState) write(r *Run, rows []types.Row, ret *returned) error {
 		}
 		for _, k := range ks {
 			at[i] = append(at[i], len(keys))
-			keys = append(keys, k)
+			keys, of = append(keys, k.key), append(of, k.of)
 		}
 	}
 	vals, err := r.getMany(keys, locking)
@@ -180,16 +185,20 @@ func (c *conflictState) write(r *Run, rows []types.Row, ret *returned) error {
 		return err
 	}
 	written := map[string][]byte{}
+	clear(c.gone)
 	for i, row := range rows {
-		var hit kvapi.Key
+		var hit arbiter
 		var value []byte
 		for _, p := range at[i] {
+			if c.gone[string(keys[p])] {
+				continue
+			}
 			if v, ok := written[string(keys[p])]; ok {
-				hit, value = keys[p], v
+				hit, value = arbiter{keys[p], of[p]}, v
 				break
 			}
 			if vals[p].Exists {
-				hit, value = keys[p], vals[p].Data
+				hit, value = arbiter{keys[p], of[p]}, vals[p].Data
 				break
 			}
 		}
@@ -200,17 +209,23 @@ func (c *conflictState) write(r *Run, rows []types.Row, ret *returned) error {
 	return nil
 }
 
-// arbiterKeys are the unique keys whose existence means a conflict.
-func (c *conflictState) arbiterKeys(row types.Row) ([]kvapi.Key, error) {
+// arbiter is a unique key whose existence means a conflict, and its index.
+type arbiter struct {
+	key kvapi.Key
+	of  *tablekv.IndexCodec
+}
+
+// arbiterKeys are the unique keys of a row.
+func (c *conflictState) arbiterKeys(row types.Row) ([]arbiter, error) {
 	n := c.n
-	var out []kvapi.Key
+	var out []arbiter
 	add := func(ic *tablekv.IndexCodec) error {
 		if !ic.Holds(row) {
 			return nil
 		}
 		k, conflict, err := ic.Key(row)
 		if conflict {
-			out = append(out, k)
+			out = append(out, arbiter{k, ic})
 		}
 		return err
 	}
@@ -232,17 +247,17 @@ func (c *conflictState) arbiterKeys(row types.Row) ([]kvapi.Key, error) {
 	return out, nil
 }
 
-func (c *conflictState) one(r *Run, row types.Row, hit kvapi.Key, value []byte, written map[string][]byte, ret *returned) error {
+func (c *conflictState) one(r *Run, row types.Row, hit arbiter, value []byte, written map[string][]byte, ret *returned) error {
 	n := c.n
 	copy(n.row(r, n.New), row)
 	copy(n.row(r, n.Final), row)
-	if hit == nil {
+	if hit.key == nil {
 		return c.insert(r, row, written, ret)
 	}
 	if !n.Conflict.Update {
 		return nil
 	}
-	return c.update(r, hit, value, ret)
+	return c.update(r, hit, value, written, ret)
 }
 
 func (c *conflictState) insert(r *Run, row types.Row, written map[string][]byte, ret *returned) error {
@@ -262,6 +277,7 @@ func (c *conflictState) insert(r *Run, row types.Row, written map[string][]byte,
 	for _, e := range es {
 		if e.conflict {
 			written[string(e.key)] = e.value
+			delete(c.gone, string(e.key))
 		}
 	}
 	c.touched[string(es[0].key)] = true
@@ -271,13 +287,13 @@ func (c *conflictState) insert(r *Run, row types.Row, written map[string][]byte,
 	return ret.add(r)
 }
 
-func (c *conflictState) update(r *Run, hit kvapi.Key, value []byte, ret *returned) error {
+func (c *conflictState) update(r *Run, hit arbiter, value []byte, written map[string][]byte, ret *returned) error {
 	n := c.n
 	pk, value, err := c.existing(r, hit, value)
 	if err != nil {
 		return err
 	}
-	if c.touched[string(pk)] {
+	if c.touched[string(pk)] && !n.Conflict.Again {
 		return sqlerr.New(sqlerr.CardinalityViolation, "ON CONFLICT DO UPDATE command cannot affect row a second time").
 			WithHint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
 	}
@@ -315,6 +331,9 @@ func (c *conflictState) update(r *Run, hit kvapi.Key, value []byte, ret *returne
 	if err := n.applyChanges(r, []*change{ch}, false); err != nil {
 		return err
 	}
+	if err := c.rewritten(ch, written); err != nil {
+		return err
+	}
 	if err := n.changed(r, ch.old, ch.new); err != nil {
 		return err
 	}
@@ -322,19 +341,45 @@ func (c *conflictState) update(r *Run, hit kvapi.Key, value []byte, ret *returne
 	return ret.add(r)
 }
 
+// rewritten has the batch's further rows meet what an updated row has become.
+func (c *conflictState) rewritten(ch *change, written map[string][]byte) error {
+	if !c.n.Conflict.Again {
+		return nil
+	}
+	before, err := c.n.entries(ch.old, nil)
+	if err != nil {
+		return err
+	}
+	for _, e := range before {
+		delete(written, string(e.key))
+		c.gone[string(e.key)] = true
+	}
+	after, err := c.n.entries(ch.new, nil)
+	if err != nil {
+		return err
+	}
+	for _, e := range after {
+		if e.conflict {
+			delete(c.gone, string(e.key))
+			written[string(e.key)] = e.value
+		}
+	}
+	return nil
+}
+
 // existing finds the stored row behind a conflicting key of any unique index.
-func (c *conflictState) existing(r *Run, hit kvapi.Key, value []byte) (kvapi.Key, []byte, error) {
+func (c *conflictState) existing(r *Run, hit arbiter, value []byte) (kvapi.Key, []byte, error) {
 	n := c.n
-	ic := n.Conflict.Index
+	ic := hit.of
 	if ic.IsPrimary() {
-		return hit, value, nil
+		return hit.key, value, nil
 	}
 	at := make([]int, len(n.Codec.Types))
 	for i := range at {
 		at[i] = i
 	}
 	row := make(types.Row, len(at))
-	if err := ic.NewDecoder(at).Decode(hit, value, row); err != nil {
+	if err := ic.NewDecoder(at).Decode(hit.key, value, row); err != nil {
 		return nil, nil, err
 	}
 	pk, _, err := n.Codec.Primary.Key(row)

@@ -18,6 +18,9 @@ type Stmt struct {
 	Query string
 	// Text is the statement alone, without its semicolon.
 	Text string
+	// MySQL says that the statement was translated from MySQL's dialect, and may say what Postgres's
+	// grammar cannot (see package mysql).
+	MySQL bool
 }
 
 // Parse splits and parses a query string. An empty one gives no statement.

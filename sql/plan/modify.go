@@ -61,7 +61,7 @@ func reads(r *bind.Insert, t *schema.Table) bool {
 }
 
 func (p *planner) conflict(r *bind.Insert, n *exec.Insert) (*exec.Conflict, error) {
-	c := &exec.Conflict{Update: r.Conflict.Update, Old: r.Conflict.Old}
+	c := &exec.Conflict{Update: r.Conflict.Update, Again: r.Conflict.Again, Old: r.Conflict.Old}
 	if r.Conflict.Index != nil {
 		c.Index = n.Codec.IndexByID(r.Conflict.Index.ID)
 	}

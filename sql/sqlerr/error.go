@@ -31,7 +31,10 @@ type Error struct {
 	Hint     string
 	// Position is the 1-based character (not byte) of the statement the error is about; 0 is none.
 	Position int
-	Where    string
+	// InternalQuery is the statement that Position refers to instead, where it is not the client's:
+	// one made from it.
+	InternalQuery string
+	Where         string
 
 	Schema, Table, Column, DataType, Constraint string
 
@@ -86,6 +89,16 @@ func (e *Error) WithPos(position int) *Error {
 	}
 	c := *e
 	c.Position = position
+	return &c
+}
+
+// WithInternal has the position refer to a query that was made of the client's.
+func (e *Error) WithInternal(query string) *Error {
+	if e.Position == 0 || e.InternalQuery != "" {
+		return e
+	}
+	c := *e
+	c.InternalQuery = query
 	return &c
 }
 
