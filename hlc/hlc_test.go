@@ -217,6 +217,54 @@ func TestJumpMonitorTellsJumpFromPause(t *testing.T) {
 	})
 }
 
+// slowClock takes its time now and then, as a process does that does not run.
+type slowClock struct {
+	WallClock
+	reads int
+	takes func(read int) time.Duration
+}
+
+func (c *slowClock) WallNanos() int64 {
+	c.reads++
+	now := c.WallClock.WallNanos()
+	time.Sleep(c.takes(c.reads))
+	return now
+}
+
+func TestJumpMonitorIsNotFooledByABusyMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		skewed := &SkewedClock{Base: bubbleClock{}}
+		// Three of four readings take longer than a jump may be.
+		wall := &slowClock{skewed, 0, func(read int) time.Duration {
+			if read%4 != 0 {
+				return 400 * time.Millisecond
+			}
+			return 0
+		}}
+		j := NewJumpMonitor(wall, 250*time.Millisecond)
+		for range 50 {
+			time.Sleep(125 * time.Millisecond)
+			if jump, err := j.Check(); err != nil {
+				t.Fatalf("a jump of %s without one: %v", jump, err)
+			}
+		}
+		// None is exact, and then one is: the jump in between is found.
+		exact := wall.takes
+		wall.takes = func(int) time.Duration { return 400 * time.Millisecond }
+		if _, err := j.Check(); err != nil {
+			t.Error(err)
+		}
+		skewed.SetOffset(200 * time.Millisecond)
+		if _, err := j.Check(); err != nil {
+			t.Errorf("told from a reading that proves nothing: %v", err)
+		}
+		wall.takes = exact
+		if _, err := j.Check(); err == nil {
+			t.Error("a jump was missed while the machine was busy")
+		}
+	})
+}
+
 func BenchmarkNow(b *testing.B) {
 	c := NewClock(SystemClock{}, time.Second)
 	for b.Loop() {

@@ -101,25 +101,71 @@ func (m *OffsetMonitor) Check() error {
 }
 
 // JumpMonitor watches the wall clock against the monotonic clock (I3).
+//
+// The two cannot be read at one moment: a process that is not run for a while
+// between the readings, on a busy machine, would see a jump where there is none.
+// So the wall clock is read between two readings of the monotonic one, and a
+// reading whose two are far apart is none:
+//
+//	mono  before │ wall │ after     at most maxOffset/readingPart apart
+//
+// Of two readings, no more time has passed than from the first one's before to
+// the second one's after; a wall clock that moved further has jumped.
 type JumpMonitor struct {
 	wall      WallClock
 	maxOffset time.Duration
-	lastWall  int64
-	lastMono  time.Time
+	last      reading
 }
+
+// reading is the wall clock, and when at the earliest and latest it was read.
+type reading struct {
+	wall          int64
+	before, after time.Time
+}
+
+const (
+	// readingPart of the maximum offset is how exact a reading is.
+	readingPart = 10
+	// readingsMax are tried at a time.
+	readingsMax = 5
+)
 
 // NewJumpMonitor starts watching at the present.
 func NewJumpMonitor(wall WallClock, maxOffset time.Duration) *JumpMonitor {
-	return &JumpMonitor{wall: wall, maxOffset: maxOffset, lastWall: wall.WallNanos(), lastMono: time.Now()}
+	j := &JumpMonitor{wall: wall, maxOffset: maxOffset}
+	j.last, _ = j.read()
+	return j
 }
 
-// Check returns how far the wall clock jumped since the last check, and an
-// error if it jumped forward by more than half the maximum offset. A step back
-// is no error: the hybrid clock hides it.
+// read reads both clocks, and reports whether exactly enough.
+func (j *JumpMonitor) read() (r reading, exact bool) {
+	for range readingsMax {
+		r.before = time.Now()
+		r.wall = j.wall.WallNanos()
+		r.after = time.Now()
+		if r.after.Sub(r.before) <= j.maxOffset/readingPart {
+			return r, true
+		}
+	}
+	return r, false
+}
+
+// Check returns how far the wall clock jumped since the last check, at least, and
+// an error if it jumped forward by more than half the maximum offset. A step back
+// is no error: the hybrid clock hides it. Where no exact reading can be had, the
+// next check looks further back.
 func (j *JumpMonitor) Check() (time.Duration, error) {
-	wall, mono := j.wall.WallNanos(), time.Now()
-	jump := time.Duration(wall-j.lastWall) - mono.Sub(j.lastMono)
-	j.lastWall, j.lastMono = wall, mono
+	now, exact := j.read()
+	if !exact {
+		return 0, nil
+	}
+	moved := time.Duration(now.wall - j.last.wall)
+	jump := moved - now.after.Sub(j.last.before)
+	if jump < 0 {
+		// Back, if it moved less than the time that has passed at least.
+		jump = min(0, moved-now.before.Sub(j.last.after))
+	}
+	j.last = now
 	if jump > j.maxOffset/2 {
 		return jump, fmt.Errorf("the wall clock jumped forward by %s, more than half the maximum offset of %s", jump, j.maxOffset)
 	}

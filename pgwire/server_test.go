@@ -50,6 +50,7 @@ type fakeSession struct {
 	params    map[string]string
 	prepared  string
 	failed    bool
+	closed    bool
 }
 
 func (s *fakeSession) StartupParams() []sql.Param {
@@ -59,7 +60,7 @@ func (s *fakeSession) Env() *types.Env              { return &types.Env{} }
 func (s *fakeSession) TxnStatus() sql.TxnStatus     { return sql.TxnIdle }
 func (s *fakeSession) IdleTimeout() sql.IdleTimeout { return sql.IdleTimeout{} }
 func (s *fakeSession) Fail()                        { s.failed = true }
-func (s *fakeSession) Close()                       { close(s.cancelled) }
+func (s *fakeSession) Close()                       { s.closed = true }
 func (s *fakeSession) Cancel() {
 	select {
 	case s.cancelled <- struct{}{}:

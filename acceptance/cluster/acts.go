@@ -59,6 +59,16 @@ func (n *Node) End(sig syscall.Signal) (int, error) {
 	return p.wait(stopMax)
 }
 
+// AwaitEnd waits until the process ends, and returns its status; -1 is that it
+// did not in time.
+func (n *Node) AwaitEnd(limit time.Duration) int {
+	code, err := n.proc.Load().wait(limit)
+	if err != nil {
+		return -1
+	}
+	return code
+}
+
 // Signal sends the process a signal.
 func (n *Node) Signal(sig syscall.Signal) error { return n.proc.Load().signal(sig) }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -33,6 +34,17 @@ func (c *Cluster) Run(stdin, name string, args ...string) Result {
 	ctx, cancel := context.WithTimeout(context.Background(), commandMax)
 	defer cancel()
 	return c.RunContext(ctx, stdin, name, args...)
+}
+
+// Try runs the binary's command line, for a caller that is not the test's own
+// goroutine: what fails is returned.
+func (c *Cluster) Try(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, c.binary, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cairn %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
 }
 
 // RunContext is Run with a limit of its own.
@@ -125,6 +137,3 @@ func (c *Cluster) Busiest(via *Node) Range {
 	}
 	return best
 }
-
-// Binary is the path of the binary.
-func (c *Cluster) Binary() string { return c.binary }

@@ -24,6 +24,10 @@
 // Simpler would be a cut that closes connections: but a peer that is told at
 // once is the easy case, silence is the hard one.
 //
+// Network namespaces with veth and tc netem would reach below TCP. They need root
+// and a kernel with sch_netem, which neither containers nor CI machines have as a
+// rule, so nothing here depends on them.
+//
 // Not here: lost, doubled and corrupted packets, which TCP repairs: a lost one is
 // a stall. Nothing here knows what the bytes mean.
 package link

@@ -180,3 +180,41 @@ func TestTheKernelKnowsWhoCalls(t *testing.T) {
 		t.Errorf("process %d, not %d", got, os.Getpid())
 	}
 }
+
+// The two ways to ask for a socket's inode agree, where the kernel has both.
+func TestTheKernelAndItsTableAgree(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := call(t, l.Addr().String())
+	table := socketInode(c.LocalAddr(), c.RemoteAddr())
+	if table == "" {
+		t.Error("it is not in the table")
+	}
+	if asked := askKernel(c.LocalAddr(), c.RemoteAddr()); asked != "" && asked != table {
+		t.Errorf("the kernel says %s, its table %s", asked, table)
+	}
+	if asked := askKernel(c.LocalAddr(), &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9), Port: 9}); asked != "" {
+		t.Errorf("a socket that is not there has inode %s", asked)
+	}
+}
+
+func BenchmarkOwner(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	near, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer near.Close()
+	for b.Loop() {
+		if OwnerAmong(near.LocalAddr(), near.RemoteAddr(), []int{os.Getpid()}) != os.Getpid() {
+			b.Fatal("not found")
+		}
+	}
+}

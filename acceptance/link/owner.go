@@ -1,21 +1,21 @@
 package link
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
-	"strconv"
-	"strings"
 )
-
-// established is a TCP socket's state in /proc/net/tcp (proc(5)).
-const established = "01"
 
 // OwnerAmong returns which of the processes has the socket that a connection
 // comes from, by its port on this machine; 0 is none of them. It needs no rights
 // but those on processes of the same user.
 func OwnerAmong(remote, local net.Addr, pids []int) int {
-	inode := socketInode(port(remote), port(local))
+	inode := askKernel(remote, local)
+	if inode == "" {
+		inode = socketInode(remote, local)
+	}
 	if inode == "" {
 		return 0
 	}
@@ -35,35 +35,42 @@ func OwnerAmong(remote, local net.Addr, pids []int) int {
 	return 0
 }
 
-func port(a net.Addr) int {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.Port
-	}
-	return 0
-}
-
-// socketInode finds the socket with these ports: the one of who called, so its
-// own port first.
-func socketInode(own, other int) string {
+// socketInode finds the inode of the socket of who called: its own address is
+// remote, and its peer's local. It is empty for none. The table may have many
+// thousands of lines, and be read as often as nodes fail to connect, so only the
+// one line is taken apart.
+func socketInode(remote, local net.Addr) string {
 	text, err := os.ReadFile("/proc/net/tcp")
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(string(text)) {
-		// sl local remote state queues timer retransmits uid timeout inode
-		f := strings.Fields(line)
-		if len(f) > 9 && f[3] == established && hexPort(f[1]) == own && hexPort(f[2]) == other {
-			return f[9]
-		}
-	}
-	return ""
+	return inodeIn(text, hexAddr(remote)+" "+hexAddr(local)+" 01 ")
 }
 
-func hexPort(addr string) int {
-	_, p, _ := strings.Cut(addr, ":")
-	n, err := strconv.ParseInt(p, 16, 32)
-	if err != nil {
-		return -1
+// inodeIn finds the line with the two addresses and the state, 01 for
+// established: sl local remote state queues timer retransmits uid timeout inode
+// (proc(5)).
+func inodeIn(table []byte, want string) string {
+	i := bytes.Index(table, []byte(want))
+	if i < 0 {
+		return ""
 	}
-	return int(n)
+	rest := table[i+len(want):]
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	f := bytes.Fields(line)
+	const inode = 5 // after the state
+	if len(f) <= inode {
+		return ""
+	}
+	return string(f[inode])
+}
+
+// hexAddr is an IPv4 address and port as the kernel prints them: the address as
+// a number in the machine's byte order.
+func hexAddr(a net.Addr) string {
+	t, ok := a.(*net.TCPAddr)
+	if !ok || t.IP.To4() == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(t.IP.To4()), t.Port)
 }

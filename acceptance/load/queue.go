@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,7 +12,8 @@ import (
 )
 
 // Queue is a table of jobs that clients add to and take from with SKIP LOCKED,
-// in a statement or in a transaction.
+// in a serializable statement, or, as job queues do, in a transaction that is
+// READ COMMITTED.
 type Queue struct {
 	recorder
 	log        history.Log[history.QueueOp]
@@ -21,8 +23,11 @@ type Queue struct {
 	ended bool
 }
 
-// queueMax is how many jobs may wait before nobody adds one.
-const queueMax = 60
+const (
+	// queueMax is how many jobs may wait before nobody adds one.
+	queueMax      = 60
+	queuePauseMax = 100 * time.Millisecond
+)
 
 func newQueue() *Queue { return &Queue{} }
 
@@ -40,6 +45,9 @@ func (q *Queue) Run(ctx context.Context, targets []Target, each int, pulse *Puls
 			return
 		}
 		c.note(q.dequeue(ctx, c, c.rng.IntN(2) == 0))
+		// All want the first row: without a pause, serializable statements of
+		// clients far from it run again and again.
+		time.Sleep(time.Duration(c.rng.Int64N(int64(queuePauseMax))))
 	})
 }
 
@@ -69,7 +77,7 @@ func (q *Queue) dequeue(ctx context.Context, c *client, oneStatement bool) error
 			id = 0 // what came before the end of the answer is no answer
 		}
 	} else {
-		outcome, err = c.transaction(ctx, "BEGIN", func() error {
+		outcome, err = c.transaction(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED", func() error {
 			err := c.conn.QueryRow(ctx, "SELECT id FROM jobs ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED").Scan(&id)
 			if err == pgx.ErrNoRows {
 				return nil

@@ -31,6 +31,8 @@ func processes() []Nemesis {
 			HoldMin: time.Second, HoldMax: 3 * time.Second, Strike: roll},
 		{Name: "address-swap", Does: "two nodes are killed and come back at each other's addresses", Needs: needsNodes(2),
 			HoldMax: time.Second, Strike: swap},
+		{Name: "membership", Does: "a node is decommissioned while it serves; a new one takes its place (4 nodes)", Needs: needsNodes(4),
+			HoldMax: time.Second, Strike: leave},
 		{Name: "wiped-node", Does: "a node is killed, its store deleted; a new node starts at its addresses", Once: true,
 			Needs: needsNodes(3), Strike: wipe},
 	}
@@ -187,6 +189,63 @@ func wipe(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 			}
 			if n.ID == was {
 				return fmt.Errorf("%s lost its store and is node %s again", n.Name, was)
+			}
+			return nil
+		}}, nil
+}
+
+// leaveMax bounds a decommissioning.
+const leaveMax = 2 * time.Minute
+
+// leave takes a node out of the cluster as an operator does, and starts another
+// one at its addresses.
+func leave(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+	nodes := e.take(rng, 1)
+	if len(nodes) == 0 {
+		return nil, nil
+	}
+	n := nodes[0]
+	was := n.ID
+	n.ExpectEnd()
+	done := make(chan error, 1)
+	go func() {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveMax)
+		defer cancel()
+		var err error
+		for i := 0; limit.Err() == nil; i++ {
+			// Who is asked may be down just now.
+			via := e.Cluster.Others(n)[i%(len(e.Cluster.Nodes)-1)]
+			if err = e.Cluster.Try(limit, "node", "decommission", was, "--host", via.Told()); err == nil {
+				break
+			}
+			pause(limit, time.Second)
+		}
+		done <- err
+	}()
+	var left error
+	return &Wound{What: fmt.Sprintf("%s (node %s) is decommissioned", n.Name, was),
+		Bite: func() (string, bool) {
+			left = <-done
+			return "it has left", left == nil
+		},
+		Heal: func(ctx context.Context) error {
+			if left != nil {
+				e.give(n)
+				return left
+			}
+			if n.Running() {
+				if code := n.AwaitEnd(readyMax); code != 0 {
+					return fmt.Errorf("%s was decommissioned and ended with status %d", n.Name, code)
+				}
+			}
+			if err := os.RemoveAll(n.Store); err != nil {
+				return err
+			}
+			if err := restart(e, nodes); err != nil {
+				return err
+			}
+			if n.ID == was {
+				return fmt.Errorf("%s was decommissioned and is node %s again", n.Name, was)
 			}
 			return nil
 		}}, nil

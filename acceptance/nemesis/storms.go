@@ -125,11 +125,7 @@ func leaseMoves(ctx context.Context, e *Env, conn *pgx.Conn, rng *rand.Rand) err
 // cairn runs a command of the command line at any node.
 func (e *Env) cairn(ctx context.Context, rng *rand.Rand, args ...string) error {
 	nodes := e.Cluster.Nodes
-	r := e.Cluster.RunContext(ctx, "", e.Cluster.Binary(), append(args, "--host", nodes[rng.IntN(len(nodes))].Told())...)
-	if r.Code != 0 {
-		return fmt.Errorf("%s", strings.TrimSpace(r.Stderr))
-	}
-	return nil
+	return e.Cluster.Try(ctx, append(args, "--host", nodes[rng.IntN(len(nodes))].Told())...)
 }
 
 func splitsAndMerges(ctx context.Context, e *Env, conn *pgx.Conn, rng *rand.Rand) error {

@@ -11,6 +11,13 @@ import (
 // logLinesMax bounds the lines of a report.
 const logLinesMax = 300
 
+// dataRace begins what a binary built with -race says of one; as much of it is
+// told.
+const (
+	dataRace    = "WARNING: DATA RACE"
+	dataRaceMax = 3000
+)
+
 // keyLines are the lines of the logs that stand out, in the order of time.
 func keyLines(c *cluster.Cluster) []string {
 	var out []string
@@ -23,7 +30,8 @@ func keyLines(c *cluster.Cluster) []string {
 				last = at
 			}
 			stands := strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") ||
-				strings.HasPrefix(line, "ready:") || strings.HasPrefix(line, "cairn:") || strings.HasPrefix(line, "panic:")
+				strings.HasPrefix(line, "ready:") || strings.HasPrefix(line, "cairn:") || strings.HasPrefix(line, "panic:") ||
+				strings.HasPrefix(line, dataRace)
 			if !stands {
 				continue
 			}

@@ -34,11 +34,21 @@ func (r *Result) WriteReport(w io.Writer) error {
 // Command is the command line that does the run again.
 func (r *Result) Command() string {
 	s := "cairn verify"
+	if len(r.Options.URLs) > 0 {
+		return fmt.Sprintf("%s --url '%s' --workload %s --for %v --seed %d", s, strings.Join(r.Options.URLs, ","),
+			strings.Join(r.Options.Workloads, ","), r.Options.Safety, r.Options.Seed)
+	}
 	if len(r.Options.Workloads) > 0 {
 		s += " --workload " + strings.Join(r.Options.Workloads, ",")
 	}
 	if r.Options.Nemeses != "" {
 		s += " --nemesis " + r.Options.Nemeses
+	}
+	if r.Options.Clients != 1 {
+		s += fmt.Sprintf(" --clients %d", r.Options.Clients)
+	}
+	if len(r.Options.NodeArgs) > 0 {
+		s += " --node-args=" + strings.Join(r.Options.NodeArgs, ",")
 	}
 	return fmt.Sprintf("%s --nodes %d --for %v --seed %d", s, r.Options.Nodes, r.Options.Safety, r.Options.Seed)
 }

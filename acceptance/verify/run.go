@@ -150,7 +150,7 @@ const (
 	servedMin = 3
 	// conflictsMin are answers of a node that is not served only because others
 	// are.
-	conflictsMin = 20
+	conflictsMin = 6
 )
 
 func (r *runner) phase(name string, f func()) {
@@ -368,6 +368,11 @@ func (r *runner) collect() {
 	}
 	if r.cluster != nil {
 		r.Logs = keyLines(r.cluster)
+		for _, n := range r.cluster.Nodes {
+			if _, race, found := strings.Cut(n.Log(), dataRace); found {
+				r.j.Errorf("%s: %s%s", n.Name, dataRace, race[:min(len(race), dataRaceMax)])
+			}
+		}
 	}
 }
 

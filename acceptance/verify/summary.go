@@ -31,6 +31,21 @@ type Record struct {
 
 const recordsFile = "runs.json"
 
+// wholeRun is the row of what is no workload's: that every node serves again, and
+// no process ends by itself.
+const wholeRun = "(liveness)"
+
+// violations counts the workloads with an anomaly.
+func (r *Result) violations() int {
+	n := 0
+	for _, w := range r.Workloads {
+		if w.Violation != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // Keep writes the run's page into the folder, adds the run to the folder's list,
 // and draws the matrix of workloads and nemeses anew. It returns the page's path.
 func (r *Result) Keep(dir string) (string, error) {
@@ -63,6 +78,10 @@ func (r *Result) Keep(dir string) (string, error) {
 		} else if w.Untested != "" {
 			rec.Judged[w.Name] = "untested"
 		}
+	}
+	rec.Judged[wholeRun] = "holds"
+	if len(r.Failures) > r.violations() {
+		rec.Judged[wholeRun] = "failed"
 	}
 	for _, f := range r.Failures {
 		rec.Failures = append(rec.Failures, firstLine(f))
