@@ -184,6 +184,13 @@ func (a *applier) stage(cmd *command) error {
 			return fmt.Errorf("write batch: %w", err)
 		}
 	}
+	if err := a.checkClosed(&cmd.header); err != nil {
+		return err
+	}
+	if f := a.r.store.cfg.Knobs.Wrote; f != nil && !cmd.header.LowestWrite.IsEmpty() {
+		f(a.r.rangeID, a.state.Index, cmd.header.LowestWrite)
+	}
+	a.state.Closed.Forward(cmd.closed)
 	a.state.Stats.Add(cmd.header.StatsDelta)
 	if to := cmd.header.TruncateTo; to > 0 {
 		if to >= a.state.Index {

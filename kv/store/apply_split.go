@@ -105,6 +105,11 @@ func (a *applier) stageRight(s *splitResult) (rhs *Replica, release func(), err 
 	}
 	state := a.rightState(s)
 	rhs = newReplica(st, state, own.ReplicaID)
+	// What was promised for the whole holds for both parts.
+	rhs.closing.Raise(a.r.closing.Closed())
+	if f := st.cfg.Knobs.Closed; f != nil {
+		f(right.RangeID, initialIndex, a.r.closing.Closed())
+	}
 	rhs.raftMu.Lock()
 	a.r.mu.RLock()
 	holder := a.r.mu.lease.Holder.ReplicaID == a.r.replicaID
@@ -174,7 +179,7 @@ func (a *applier) rightState(s *splitResult) rangeState {
 		desc:  s.Trigger.Right,
 		lease: l,
 		applied: appliedState{Index: initialIndex, Term: initialTerm, LeaseSequence: l.Sequence,
-			Stats: s.RightStats},
+			Stats: s.RightStats, Closed: a.state.Closed},
 		gcThreshold: threshold,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/mvcc"
 )
@@ -53,6 +54,9 @@ type TestingKnobs struct {
 	// (Store.CollectGarbage), and Removed is told what it removes.
 	DisableGCLoop bool
 	Removed       mvcc.Removed
+	// Closed is told what is closed of idle ranges, from which index on, and Wrote
+	// the lowest timestamp of each command that applies.
+	Closed, Wrote func(kvapi.RangeID, kvapi.LogIndex, hlc.Timestamp)
 	// DisableCheckLoop leaves checks of replicas to the test, and Checked is told
 	// what each found.
 	DisableCheckLoop bool

@@ -233,6 +233,12 @@ const (
 	gcRestMin = 2 * time.Millisecond
 	// gcTimeout bounds one command; the pass ends then.
 	gcTimeout = 10 * time.Second
+	// ClosedLagDefault is how far behind the clock a range closes: longer than
+	// nearly all transactions that write take, for those that are slower must
+	// refresh what they have read. ClosedIntervalDefault is how often idle ranges
+	// are told of: a look at each, and a message to each node.
+	ClosedLagDefault      = 3 * time.Second
+	ClosedIntervalDefault = time.Second
 	// checkBytesPerSecond is how fast a store reads to check its replicas: two
 	// minutes for 4 GB, a tenth of a core. checkPaceBytes is how often it looks.
 	checkBytesPerSecond = 32 << 20
