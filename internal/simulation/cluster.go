@@ -35,8 +35,8 @@ type Cluster struct {
 	// crashes decides what a crash keeps; used by one goroutine at a time.
 	crashes *rand.Rand
 	// gcTTL is how long old versions are kept; removed are those that were not.
-	gcTTL   time.Duration
-	removed removedVersions
+	gcTTL    time.Duration
+	removed  removedVersions
 	promises promises
 	// checkInterval is how often nodes compare the replicas of their ranges.
 	checkInterval time.Duration

@@ -26,12 +26,13 @@
 //	I3  Replicas at one applied index are equal byte by byte; statistics equal
 //	    a recount; no lock is left once everything was read (replicas.go). The
 //	    product's own checks, under faults, find the same (onChecked).
-//	I8  Nothing is written at or below what a leaseholder has told others to be
-//	    closed (closed.go); its own commands the product checks itself.
 //	I4  The ranges cover the keyspace once (replicas.go).
 //	I5  After healing everything finishes (run.go, liveness).
 //	I6  No node ends itself, and no client hears of internal errors.
 //	I7  All goroutines of crashed processes end by themselves (Cluster.Stop).
+//	I8  Nothing is written at or below what a leaseholder has told others to be
+//	    closed (closed.go); its own commands the product checks itself. What
+//	    followers answer for the past is judged as all reads are, by I1.
 //
 // What goes wrong with the simulation itself: virtual time stands still while a
 // goroutine waits for a mutex, so nothing here or in the product may sleep with

@@ -48,6 +48,9 @@ type Result struct {
 	Operations map[workload.Name]int
 	// OK counts operations that succeeded.
 	OK int64
+	// FollowerReads counts batches that replicas without the lease have answered,
+	// as far as their nodes have not crashed since.
+	FollowerReads int64
 	// Collected counts versions that were collected, twice some.
 	Collected  int
 	Virtual    time.Duration
@@ -114,6 +117,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	defer time.AfterFunc(o.Safety+overtime, r.neverEnds).Stop()
 	err := r.all(ctx)
 	if r.c != nil {
+		for _, n := range r.c.nodes {
+			if core := n.Core(); core != nil {
+				r.result.FollowerReads += core.Store.Metrics().FollowerReads.Load()
+			}
+		}
 		r.c.Stop()
 		r.result.Sent, r.result.Lost = r.c.net.Counts()
 		if b := r.c.Broken(); b != nil {

@@ -39,6 +39,6 @@
 // merged away stops closing with its freeze, and the range that swallows it
 // writes above what it closed.
 //
-// Not here: what is done with it (kv/store: follower reads, rangefeeds), and
+// Not here: what is done with it (kv/store: follower reads), and
 // clocks.
 package closedts

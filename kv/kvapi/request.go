@@ -428,6 +428,29 @@ func (b *BatchRequest) IsReadOnly() bool {
 	return true
 }
 
+// LooksUpTo returns the highest timestamp that the batch may look at. ok is false
+// for a batch that does more than plain reads, or whose transaction may meet its
+// own writes.
+func (b *BatchRequest) LooksUpTo(maxOffset time.Duration) (ts hlc.Timestamp, ok bool) {
+	if b.Inconsistent {
+		return ts, false
+	}
+	for i := range b.Requests {
+		switch r := &b.Requests[i]; r.Kind {
+		case Get, Scan, ReverseScan:
+			if r.Lock != LockNone || r.Durable || r.Wait != WaitBlock {
+				return ts, false
+			}
+		default:
+			return ts, false
+		}
+	}
+	if t := b.Txn; t != nil {
+		return t.ReadTimestamp.Max(t.WriteTimestamp).Max(t.GlobalUncertaintyLimit), !t.HasFlushed && t.Epoch == 0
+	}
+	return b.Timestamp.AddNanos(int64(maxOffset)), !b.Timestamp.IsEmpty()
+}
+
 // EndTxnRequest returns the batch's EndTxn, which is always last, or nil.
 func (b *BatchRequest) EndTxnRequest() *EndTxnArgs {
 	if n := len(b.Requests); n > 0 && b.Requests[n-1].Kind == EndTxn {
@@ -514,6 +537,9 @@ type BatchResponse struct {
 	Now hlc.ClockTimestamp `wire:"4"`
 	// Infos carries range places when the sender's were out of date.
 	Infos []RangeInfo `wire:"5"`
+	// FollowerReads counts the parts of the batch that were answered by replicas
+	// without the lease.
+	FollowerReads int32 `wire:"7"`
 	// Err is set on the wire only; in Go the error is Send's second result.
 	Err *Error `wire:"6"`
 }

@@ -95,6 +95,9 @@ func (x *BatchResponse) AppendWire(b []byte) []byte {
 		b = x.Err.AppendWire(b)
 		b = wire.End(b, at)
 	}
+	if x.FollowerReads != 0 {
+		b = wire.AppendInt(b, 7, int64(x.FollowerReads))
+	}
 	return b
 }
 
@@ -160,6 +163,12 @@ func (x *BatchResponse) UnmarshalWire(b []byte) (err error) {
 			if err = x.Err.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 7 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.FollowerReads = int32(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

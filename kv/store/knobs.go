@@ -54,6 +54,9 @@ type TestingKnobs struct {
 	// (Store.CollectGarbage), and Removed is told what it removes.
 	DisableGCLoop bool
 	Removed       mvcc.Removed
+	// ReadUnclosed answers reads of the past from followers that do not know
+	// whether it is over. Found by comparison with what the leaseholder answers.
+	ReadUnclosed bool
 	// Closed is told what is closed of idle ranges, from which index on, and Wrote
 	// the lowest timestamp of each command that applies.
 	Closed, Wrote func(kvapi.RangeID, kvapi.LogIndex, hlc.Timestamp)

@@ -239,6 +239,11 @@ const (
 	// are told of: a look at each, and a message to each node.
 	ClosedLagDefault      = 3 * time.Second
 	ClosedIntervalDefault = time.Second
+	// FollowerReadLag is how old a timestamp is that is closed on all replicas of
+	// a range, if all is well: what is closed, the time until idle ranges say so,
+	// and a second for messages, for uncertainty and for followers that apply a
+	// little later.
+	FollowerReadLag = ClosedLagDefault + ClosedIntervalDefault + time.Second
 	// checkBytesPerSecond is how fast a store reads to check its replicas: two
 	// minutes for 4 GB, a tenth of a core. checkPaceBytes is how often it looks.
 	checkBytesPerSecond = 32 << 20

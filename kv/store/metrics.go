@@ -41,6 +41,8 @@ type Metrics struct {
 	GCPasses, VersionsCollected, RemovalsRefused atomic.Int64
 	// ClosedUpdates are messages that tell what is closed of idle ranges.
 	ClosedUpdates atomic.Int64
+	// FollowerReads are batches answered without the lease.
+	FollowerReads atomic.Int64
 	// RangesChecked are ranges whose replicas were compared, ChecksDiverged
 	// those that differed; ReplicasQuarantined were taken out of use here.
 	RangesChecked, ChecksDiverged, ReplicasQuarantined atomic.Int64

@@ -33,6 +33,9 @@ func (r *Replica) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 	case kvapi.QuarantineReplica:
 		return r.quarantineAsked(ba)
 	}
+	if br, ok := r.readFromFollower(ctx, ba); ok {
+		return br, nil
+	}
 	if asksForPush(ba) {
 		return r.sendPush(ctx, ba)
 	}
