@@ -83,10 +83,13 @@ func (a *applier) checkClosed(h *commandHeader) error {
 // closedHere is up to where this replica may be read without a lease.
 func (r *Replica) closedHere() hlc.Timestamp {
 	r.mu.RLock()
-	at, holder := r.mu.applied, r.mu.lease.Holder.NodeID
-	r.mu.RUnlock()
-	closed := at.Closed
-	if ts, index, ok := r.store.closedIn.Closed(holder, r.rangeID); ok && index <= at.Index {
+	defer r.mu.RUnlock()
+	return r.closedHereLocked()
+}
+
+func (r *Replica) closedHereLocked() hlc.Timestamp {
+	closed := r.mu.applied.Closed.Max(r.mu.closedIdle)
+	if ts, index, ok := r.store.closedIn.Closed(r.mu.lease.Holder.NodeID, r.rangeID); ok && index <= r.mu.applied.Index {
 		closed.Forward(ts)
 	}
 	return closed
@@ -160,6 +163,7 @@ func (r *Replica) closeIdle(target hlc.Timestamp) (index kvapi.LogIndex, desc *k
 	if f := r.store.cfg.Knobs.Closed; f != nil {
 		f(r.rangeID, r.mu.applied.Index, target)
 	}
+	r.mu.closedIdle.Forward(target)
 	return r.mu.applied.Index, r.mu.desc, true
 }
 

@@ -26,7 +26,7 @@ func (c *cluster) closedEverywhere(key string, at hlc.Timestamp) error {
 		}
 		closed := r.closedHere()
 		if r.leaseStatus(noTimestamp).IsValid() {
-			closed = r.closing.Closed()
+			closed = closed.Max(r.closing.Closed())
 		}
 		if closed.Less(at) {
 			return fmt.Errorf("%s is closed up to %s on %s", r.Desc(), closed, id)

@@ -19,7 +19,8 @@ import (
 //	a snapshot or collected meanwhile
 //
 // What is closed is looked up before the state is pinned, so the state holds at
-// least what the promise is about.
+// least what the promise is about; and at one moment with the statistics, which
+// tell evaluation whether there are intents: one that applies later is above it.
 func (r *Replica) readFromFollower(ctx context.Context, ba *kvapi.BatchRequest) (br *kvapi.BatchResponse, ok bool) {
 	upTo, ok := ba.LooksUpTo(r.store.cfg.Clock.MaxOffset())
 	if !ok {
@@ -29,8 +30,9 @@ func (r *Replica) readFromFollower(ctx context.Context, ba *kvapi.BatchRequest) 
 	r.mu.RLock()
 	a := admission{desc: r.mu.desc, lease: r.mu.lease, epoch: r.mu.dataEpoch, now: now, stats: r.mu.applied.Stats, gc: r.mu.gcThreshold}
 	serves := r.mu.leads && r.leaseStatusLocked(now, noTimestamp).IsValid()
+	closed := r.closedHereLocked()
 	r.mu.RUnlock()
-	if serves || r.closedHere().Less(upTo) && !r.store.cfg.Knobs.ReadUnclosed {
+	if serves || closed.Less(upTo) && !r.store.cfg.Knobs.ReadUnclosed {
 		return nil, false
 	}
 	view := r.store.cfg.Engine.NewView()

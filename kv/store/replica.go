@@ -154,6 +154,9 @@ type Replica struct {
 		removed     bool
 		truncating  bool
 		gcThreshold hlc.Timestamp
+		// closedIdle is what this replica has closed while nothing was under way:
+		// all that is at or below it has applied here.
+		closedIdle hlc.Timestamp
 	}
 }
 
