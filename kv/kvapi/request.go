@@ -101,6 +101,9 @@ const (
 	// QuarantineReplica: Quarantine. The replica that it names takes itself out
 	// of use, for good.
 	QuarantineReplica
+	// FeedRange (range): Feed → Feed, a page of what is committed in the span. The
+	// span lies in one range; any replica answers.
+	FeedRange
 	kindEnd
 )
 
@@ -158,6 +161,7 @@ var kinds = [kindEnd]struct {
 	AdminCheckRange:     {"AdminCheckRange", flagAdmin},
 	CollectChecksum:     {"CollectChecksum", 0},
 	QuarantineReplica:   {"QuarantineReplica", 0},
+	FeedRange:           {"FeedRange", flagRange},
 }
 
 // String prints the kind's name.
@@ -235,6 +239,7 @@ type Request struct {
 	// CheckID names a check of the range's replicas (CollectChecksum).
 	CheckID    uint64          `wire:"33"`
 	Quarantine *QuarantineArgs `wire:"34"`
+	Feed       *FeedArgs       `wire:"35"`
 }
 
 // IsWrite reports whether the request goes through Raft.
@@ -512,6 +517,7 @@ type Response struct {
 	// Check is what a check of the range found, Checksum one replica's part in it.
 	Check    *IntegrityRecord `wire:"22"`
 	Checksum *ReplicaChecksum `wire:"23"`
+	Feed     *FeedPage        `wire:"24"`
 }
 
 // ProvisionalMax is how many provisional values a scan tells at most.

@@ -95,6 +95,7 @@ func (a *applier) applyMerge(m *mergeResult) error {
 	}
 	st.tscache.SetRangeFloor(&t.Right, t.ReadsUntil.Max(m.RightClosed))
 	st.noteProtected(t.ReadsUntil)
+	r.loseFeeds(nil, "the range has swallowed its right neighbour")
 	merged := t.Merged
 	var err error
 	st.replicas.subsume(r, []*Replica{rr}, merged.Span(), func() {

@@ -50,6 +50,7 @@ func (a *applier) applySplit(s *splitResult) error {
 		return err
 	}
 	defer release()
+	r.loseFeeds(nil, "the range was split")
 	st.replicas.split(r, rhs, left.Span(), right.Span(), func() {
 		err = a.flush(func() { r.mu.desc = &left })
 	})

@@ -104,6 +104,7 @@ func (s *Store) closedLoop() {
 		select {
 		case <-t.C:
 			s.tellClosed(out)
+			s.expireFeeds()
 		case <-s.stopping:
 			return
 		}

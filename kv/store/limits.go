@@ -244,6 +244,18 @@ const (
 	// and a second for messages, for uncertainty and for followers that apply a
 	// little later.
 	FollowerReadLag = ClosedLagDefault + ClosedIntervalDefault + time.Second
+	// feedWait is how long a page of a feed waits for something to tell,
+	// feedPageBytes what is in one. feedBufferMax bounds what waits for a reader,
+	// open intents included, feedsMax the feeds of a range, and feedIdleMax how
+	// long one is kept that nobody asks for.
+	feedWait      = time.Second
+	feedPageBytes = 256 << 10
+	feedBufferMax = 8 << 20
+	feedsMax      = 64
+	feedIdleMax   = 30 * time.Second
+	// feedPushAge is how long an intent may hold a feed back before somebody looks
+	// after it.
+	feedPushAge = 10 * time.Second
 	// checkBytesPerSecond is how fast a store reads to check its replicas: two
 	// minutes for 4 GB, a tenth of a core. checkPaceBytes is how often it looks.
 	checkBytesPerSecond = 32 << 20

@@ -37,6 +37,8 @@ type Replica struct {
 	cleanUps, commits deferral
 	// closing is what this replica has closed as a leaseholder (closed.go).
 	closing closedts.Tracker
+	// feeds are who is told what commits here (feed.go).
+	feeds feeds
 	// gateways counts requests by the node they come from (follow.go).
 	gateways gateways
 	// size lets writes wait while the range is far too large (split_queue.go).

@@ -30,6 +30,8 @@ func (r *Replica) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 		return r.waitApplied(ctx, ba)
 	case kvapi.CollectChecksum:
 		return r.collectChecksum(ctx, ba)
+	case kvapi.FeedRange:
+		return r.pollFeed(ctx, ba)
 	case kvapi.QuarantineReplica:
 		return r.quarantineAsked(ba)
 	}
