@@ -100,11 +100,13 @@ func (s *Store) closedLoop() {
 	t := time.NewTicker(s.cfg.ClosedInterval)
 	defer t.Stop()
 	out := map[kvapi.NodeID]*closedts.Outbound{}
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-t.C:
 			s.tellClosed(out)
-			s.expireFeeds()
+			if n%expireFeedsEvery == 0 {
+				s.expireFeeds()
+			}
 		case <-s.stopping:
 			return
 		}

@@ -253,6 +253,8 @@ const (
 	feedBufferMax = 8 << 20
 	feedsMax      = 64
 	feedIdleMax   = 30 * time.Second
+	// expireFeedsEvery turns of the loop that closes timestamps it is looked at.
+	expireFeedsEvery = 10
 	// feedPushAge is how long an intent may hold a feed back before somebody looks
 	// after it.
 	feedPushAge = 10 * time.Second
