@@ -27,6 +27,9 @@ func (r *Replica) readFromFollower(ctx context.Context, ba *kvapi.BatchRequest) 
 		return nil, false
 	}
 	now := r.store.cfg.Clock.Now()
+	if newest := now.Timestamp().AddNanos(int64(r.store.cfg.Clock.MaxOffset() - r.store.cfg.ClosedLag)); newest.Less(upTo) && !r.store.cfg.Knobs.ReadUnclosed {
+		return nil, false // most reads end here: no clock can have closed that
+	}
 	r.mu.RLock()
 	a := admission{desc: r.mu.desc, lease: r.mu.lease, epoch: r.mu.dataEpoch, now: now, stats: r.mu.applied.Stats, gc: r.mu.gcThreshold}
 	serves := r.mu.leads && r.leaseStatusLocked(now, noTimestamp).IsValid()
