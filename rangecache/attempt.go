@@ -87,11 +87,16 @@ func (s *Sender) round(ctx context.Context, e *entry, ba *kvapi.BatchRequest, f 
 	var last, broken *kvapi.Error
 	hopeless := true
 	order := s.order(e)
+	if s.mayFollow(ba) {
+		order = s.nearestFirst(e, order)
+	}
 	for hints, i := 0, 0; i < len(order); i++ {
 		node := order[i]
 		br, err := s.attempt(ctx, e, node, ba, f)
 		if err == nil {
-			e.hint.Store(uint32(node))
+			if br.FollowerReads == 0 {
+				e.hint.Store(uint32(node))
+			}
 			return br, nil, final
 		}
 		v := s.judge(ctx, e, node, err, f)

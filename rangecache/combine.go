@@ -23,6 +23,7 @@ func combine(ba *kvapi.BatchRequest, parts []*part) (*kvapi.BatchResponse, *kvap
 	}
 	for _, p := range parts {
 		out.Timestamp.Forward(p.br.Timestamp)
+		out.FollowerReads += p.br.FollowerReads
 		if hlcLess(out.Now, p.br.Now) {
 			out.Now = p.br.Now
 		}

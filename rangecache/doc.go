@@ -41,8 +41,10 @@
 // somebody else leads (probe.go). A request that waits long behind a lock on
 // a healthy replica is left alone.
 //
-// What is not here: transactions (package txn), connections (internal/rpc),
-// and follower reads.
+// Reads of the past go to the nearest replica (follow.go). It answers if it knows
+// that nothing is written there any more, or else names the leaseholder, as ever.
+//
+// What is not here: transactions (package txn), and connections (internal/rpc).
 //
 // Read on: divide.go, then attempt.go.
 package rangecache

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/keys"
@@ -31,6 +32,11 @@ type Config struct {
 	Knobs TestingKnobs
 	// Alive, if set, says which nodes are worth trying first.
 	Alive func(kvapi.NodeID) bool
+	// FollowerReadLag is how old what a batch reads must be for the nearest
+	// replica to be asked first, leaseholder or not; 0 means never.
+	FollowerReadLag time.Duration
+	// Distance tells how far a node is, for comparison; nil if nothing is known.
+	Distance func(kvapi.NodeID) int
 	// Go runs a function on another goroutine; nil for a new one each time.
 	Go func(func())
 }

@@ -129,7 +129,9 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, 
 		return err
 	}
 	out.spilledFiles, out.spilledBytes = r.Spilled.Files, r.Spilled.Bytes
-	out.kvCalls, out.kvRows, out.roundTrips = r.KVCalls, r.KVRows, int64(s.tx.t.Stats().Batches-before.Batches)
+	after := s.tx.t.Stats()
+	out.kvCalls, out.kvRows, out.roundTrips = r.KVCalls, r.KVRows, after.Batches-before.Batches
+	out.followerReads = after.FollowerReads - before.FollowerReads
 	out.execution = time.Since(start)
 	return nil
 }
@@ -139,6 +141,9 @@ func (r explainRun) lines(o explainOpts) []string {
 	var out []string
 	if o.analyze {
 		out = append(out, fmt.Sprintf("KV Calls: %d  KV Rows: %d  KV Round Trips: %d", r.kvCalls, r.kvRows, r.roundTrips))
+		if r.followerReads > 0 {
+			out = append(out, fmt.Sprintf("Follower Reads: %d", r.followerReads))
+		}
 	}
 	if o.analyze && r.spilledFiles > 0 {
 		out = append(out, fmt.Sprintf("Spilled: %d files, %dkB", r.spilledFiles, (r.spilledBytes+1023)>>10))

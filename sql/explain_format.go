@@ -80,6 +80,8 @@ type explainRun struct {
 	planning, execution         time.Duration
 	kvCalls, kvRows, roundTrips int64
 	spilledFiles, spilledBytes  int64
+	// followerReads are answers of replicas without the lease.
+	followerReads int64
 }
 
 // property is a key and a value of a plan in a format for programs: text, number, list or nested.
@@ -106,6 +108,9 @@ func structured(o explainOpts, pl *plan.Plan, run explainRun) properties {
 	if o.analyze {
 		out = append(out, property{"KV Calls", run.kvCalls}, property{"KV Rows", run.kvRows}, property{"KV Round Trips", run.roundTrips},
 			property{"Spilled Files", run.spilledFiles}, property{"Spilled Bytes", run.spilledBytes})
+		if run.followerReads > 0 {
+			out = append(out, property{"Follower Reads", run.followerReads})
+		}
 		if o.summary {
 			out = append(out, property{"Execution Time", millisOf(run.execution)})
 		}

@@ -216,7 +216,7 @@ func (s *Session) setUpEval(c *schema.Contents) {
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
-		Advisory: &s.advisory, Outcomes: s, Jobs: s, Notifier: s, Draws: &s.draws, Statements: s}
+		Advisory: &s.advisory, Outcomes: s, Tables: s, Jobs: s, Notifier: s, Draws: &s.draws, Statements: s}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.

@@ -31,7 +31,11 @@ func (g *gate) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchRe
 func (g *gate) call(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
 	g.t.stats.Batches++
 	g.t.db.metrics.Batches.Add(1)
-	return g.t.db.cfg.Sender.Send(ctx, ba)
+	br, err := g.t.db.cfg.Sender.Send(ctx, ba)
+	if br != nil {
+		g.t.stats.FollowerReads += int64(br.FollowerReads)
+	}
+	return br, err
 }
 
 // movesFreely reports whether the read timestamp may rise without a refresh.

@@ -83,6 +83,9 @@ type Stats struct {
 	Batches   int64
 	Refreshes int64
 	Retries   int64
+	// FollowerReads counts the parts of batches that replicas without the lease
+	// have answered.
+	FollowerReads int64
 	// Flushes counts early flushes of the write buffer.
 	Flushes int64
 	// OnePhase and Parallel say how it committed.

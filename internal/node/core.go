@@ -153,6 +153,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	c.Sender = rangecache.NewSender(rangecache.Config{
 		NodeID: c.Ident.NodeID, Clock: c.Clock, FirstRange: firstRange{c}, Transport: batches,
 		Alive: c.Gossip.Live, Go: c.workers.Go, Knobs: c.cfg.SenderKnobs,
+		FollowerReadLag: store.FollowerReadLag, Distance: (&distances{c: c}).to,
 	})
 	c.Intents = intents.New(intents.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID, Go: c.workers.Go})
 	c.DB = txn.NewDB(txn.Config{Sender: c.Sender, Clock: c.Clock, NodeID: c.Ident.NodeID,

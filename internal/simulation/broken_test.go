@@ -39,6 +39,7 @@ func brokenBuilds() []brokenBuild {
 		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7, store.ExpirationLeases},
 		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5, store.ExpirationLeases},
 		{"threshold-forgotten", store.TestingKnobs{ForgetThreshold: true}, workload.KV, nil, 1, store.ExpirationLeases},
+		{"unclosed-read", store.TestingKnobs{ReadUnclosed: true}, workload.KV, nil, 4, store.ExpirationLeases},
 		{"locks-in-memory", store.TestingKnobs{LocksInMemory: true}, workload.Mutex, nil, 6, store.ExpirationLeases},
 		{"promises-ignored", store.TestingKnobs{IgnorePromises: true}, workload.Register, nil, 1, store.LeaderLeases},
 		{"withdrawn-early", store.TestingKnobs{WithdrawEarly: 2 * time.Second}, workload.Register, nil, 1, store.LeaderLeases},

@@ -35,8 +35,9 @@ type Cluster struct {
 	// crashes decides what a crash keeps; used by one goroutine at a time.
 	crashes *rand.Rand
 	// gcTTL is how long old versions are kept; removed are those that were not.
-	gcTTL   time.Duration
-	removed removedVersions
+	gcTTL    time.Duration
+	removed  removedVersions
+	promises promises
 	// checkInterval is how often nodes compare the replicas of their ranges.
 	checkInterval time.Duration
 
@@ -66,6 +67,7 @@ func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, g
 	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), deadAfter: deadAfter(seed), gcTTL: gcTTL, done: make(chan struct{})}
 	c.knobs.Removed = c.removed.add
 	c.knobs.Checked = c.onChecked
+	c.knobs.Closed, c.knobs.Wrote = c.onClosed, c.onWrote
 	if seed.source("checks").IntN(2) == 0 {
 		c.checkInterval = checkInterval
 	}

@@ -30,6 +30,11 @@
 //	I5  After healing everything finishes (run.go, liveness).
 //	I6  No node ends itself, and no client hears of internal errors.
 //	I7  All goroutines of crashed processes end by themselves (Cluster.Stop).
+//	I8  Nothing is written at or below what a leaseholder has told others to be
+//	    closed (closed.go); its own commands the product checks itself. What
+//	    followers answer for the past is judged as all reads are, by I1.
+//	I9  A feed of a workload's keys tells the versions that the disks hold, each
+//	    once and in order of time, through all faults (feed.go).
 //
 // What goes wrong with the simulation itself: virtual time stands still while a
 // goroutine waits for a mutex, so nothing here or in the product may sleep with

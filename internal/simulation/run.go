@@ -48,6 +48,11 @@ type Result struct {
 	Operations map[workload.Name]int
 	// OK counts operations that succeeded.
 	OK int64
+	// FollowerReads counts batches that replicas without the lease have answered,
+	// as far as their nodes have not crashed since.
+	FollowerReads int64
+	// FeedEvents counts what feeds told.
+	FeedEvents int
 	// Collected counts versions that were collected, twice some.
 	Collected  int
 	Virtual    time.Duration
@@ -90,6 +95,8 @@ type run struct {
 	workloads []workload.Workload
 	ok        atomic.Int64
 	result    Result
+	// feeds follow what workloads write, if versions are kept.
+	feeds []*feedWatch
 	// splits are the keys at which ranges are, or may be, cut.
 	splits []kvapi.Key
 	errs   struct {
@@ -113,7 +120,17 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	r := &run{Options: o, began: began}
 	defer time.AfterFunc(o.Safety+overtime, r.neverEnds).Stop()
 	err := r.all(ctx)
+	for _, w := range r.feeds {
+		w.stop()
+		w.ended.Wait()
+		r.result.FeedEvents += len(w.mu.told)
+	}
 	if r.c != nil {
+		for _, n := range r.c.nodes {
+			if core := n.Core(); core != nil {
+				r.result.FollowerReads += core.Store.Metrics().FollowerReads.Load()
+			}
+		}
 		r.c.Stop()
 		r.result.Sent, r.result.Lost = r.c.net.Counts()
 		if b := r.c.Broken(); b != nil {
@@ -195,7 +212,19 @@ func (r *run) start(ctx context.Context) (err error) {
 		}
 		r.result.Schedule = inOrder(r.result.Schedule, storms)
 	}
+	r.follow(ctx)
 	return r.c.waitReplicated(ctx)
+}
+
+// follow has a feed of each workload that is judged by versions, if none of them
+// goes while it lasts.
+func (r *run) follow(ctx context.Context) {
+	for _, w := range r.workloads {
+		if v, ok := w.(workload.VersionChecker); ok && (r.c.gcTTL == 0 || r.c.gcTTL >= time.Hour) {
+			after := r.c.nodes[0].Core().Clock.Now().Timestamp()
+			r.feeds = append(r.feeds, r.c.watchFeed(context.WithoutCancel(ctx), v.VersionedSpan(), after))
+		}
+	}
 }
 
 // safety runs the clients while the schedule goes on. Anything may fail;
@@ -365,7 +394,19 @@ func (r *run) verdict(ctx context.Context) error {
 	if rerr := r.c.checkReplicas(ctx); rerr != nil {
 		return errors.Join(err, rerr)
 	}
-	return errors.Join(err, r.checkVersions())
+	if err := errors.Join(err, r.checkVersions()); err != nil {
+		return err
+	}
+	for _, w := range r.feeds {
+		versions, err := r.c.versions(w.span)
+		if err == nil {
+			err = w.check(ctx, sortVersions(append(versions, r.c.removed.of(w.span)...)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // touch reads whatever may have been left locked by coordinators that died:

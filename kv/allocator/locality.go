@@ -47,9 +47,9 @@ func (l Locality) String() string {
 	return strings.Join(parts, ",")
 }
 
-// shared is how many leading tiers two localities have in common. Nodes without
+// Shared is how many leading tiers two localities have in common. Nodes without
 // a locality share nothing with anybody: nothing is known.
-func (l Locality) shared(o Locality) int {
+func (l Locality) Shared(o Locality) int {
 	n := 0
 	for n < len(l) && n < len(o) && l[n] == o[n] {
 		n++
@@ -78,7 +78,7 @@ func (c crowding) less(o crowding) bool {
 // nil for neither.
 func crowdingOf(nodes []*Node, without, with *Node) (c crowding) {
 	add := func(a, b *Node) {
-		for i := range a.Locality.shared(b.Locality) {
+		for i := range a.Locality.Shared(b.Locality) {
 			c[i]++
 		}
 	}

@@ -18,7 +18,7 @@ func evalDeleteRange(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) erro
 	ev.spend(n, 0)
 	if n > 0 {
 		ev.at.write.Forward(at)
-		ev.res.Replicated.WriteTimestamp.Forward(at)
+		ev.res.Replicated.wroteAt(at)
 		if ev.txn != nil && ev.txn.WriteTimestamp.Less(at) {
 			ev.own().WriteTimestamp = at
 		}

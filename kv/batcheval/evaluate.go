@@ -327,7 +327,7 @@ func (ev *evaluator) noIntents() bool {
 // wrote takes note of a write that happened at a timestamp.
 func (ev *evaluator) wrote(key kvapi.Key, seq kvapi.TxnSeq, at hlc.Timestamp) {
 	ev.at.write.Forward(at)
-	ev.res.Replicated.WriteTimestamp.Forward(at)
+	ev.res.Replicated.wroteAt(at)
 	if ev.txn == nil {
 		return
 	}

@@ -113,12 +113,23 @@ type ReplicatedResult struct {
 	GCThreshold    hlc.Timestamp                `wire:"8"`
 	// WriteTimestamp is the highest version written.
 	WriteTimestamp hlc.Timestamp `wire:"9"`
+	// LowestWrite is the lowest version written, empty if there is none. Intents
+	// that are resolved are no new versions.
+	LowestWrite hlc.Timestamp `wire:"13"`
 	// Removes spans the keys, or for local keys their addresses, of which
 	// versions are removed, outside of all transactions: those at or below
 	// RemovesUpTo, or if that is empty all.
 	Removes     *kvapi.Span         `wire:"10"`
 	RemovesUpTo hlc.Timestamp       `wire:"11"`
 	Merge       *kvapi.MergeTrigger `wire:"12"`
+}
+
+// wroteAt takes note of a version.
+func (r *ReplicatedResult) wroteAt(at hlc.Timestamp) {
+	r.WriteTimestamp.Forward(at)
+	if r.LowestWrite.IsEmpty() || at.Less(r.LowestWrite) {
+		r.LowestWrite = at
+	}
 }
 
 // ReadOnly makes a reader a ReadWriter that refuses writes.

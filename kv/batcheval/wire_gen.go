@@ -70,6 +70,12 @@ func (x *ReplicatedResult) AppendWire(b []byte) []byte {
 		b = x.Merge.AppendWire(b)
 		b = wire.End(b, at)
 	}
+	b, at = wire.Begin(b, 13)
+	if b = x.LowestWrite.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -179,6 +185,14 @@ func (x *ReplicatedResult) UnmarshalWire(b []byte) (err error) {
 			}
 			x.Merge = new(kvapi.MergeTrigger)
 			if err = x.Merge.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 13 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.LowestWrite.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

@@ -82,6 +82,9 @@ const (
 	// for longer than a fail-over takes; nothing was done. The message is for
 	// people.
 	ErrRangeUnavailable
+	// ErrFeedLost: a feed cannot go on here (its range changed, the replica moved,
+	// or its reader was too slow); begin a new one at what was resolved.
+	ErrFeedLost
 	errKindEnd
 )
 
@@ -111,6 +114,7 @@ var errorNames = [errKindEnd]string{
 	ErrDiskFull:            "disk full",
 	ErrLockTimeout:         "lock timeout",
 	ErrRangeUnavailable:    "range unavailable",
+	ErrFeedLost:            "feed lost",
 }
 
 // String prints the kind in words.

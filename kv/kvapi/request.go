@@ -101,6 +101,9 @@ const (
 	// QuarantineReplica: Quarantine. The replica that it names takes itself out
 	// of use, for good.
 	QuarantineReplica
+	// FeedRange (range): Feed → Feed, a page of what is committed in the span. The
+	// span lies in one range; any replica answers.
+	FeedRange
 	kindEnd
 )
 
@@ -158,6 +161,7 @@ var kinds = [kindEnd]struct {
 	AdminCheckRange:     {"AdminCheckRange", flagAdmin},
 	CollectChecksum:     {"CollectChecksum", 0},
 	QuarantineReplica:   {"QuarantineReplica", 0},
+	FeedRange:           {"FeedRange", flagRange},
 }
 
 // String prints the kind's name.
@@ -235,6 +239,7 @@ type Request struct {
 	// CheckID names a check of the range's replicas (CollectChecksum).
 	CheckID    uint64          `wire:"33"`
 	Quarantine *QuarantineArgs `wire:"34"`
+	Feed       *FeedArgs       `wire:"35"`
 }
 
 // IsWrite reports whether the request goes through Raft.
@@ -428,6 +433,29 @@ func (b *BatchRequest) IsReadOnly() bool {
 	return true
 }
 
+// LooksUpTo returns the highest timestamp that the batch may look at. ok is false
+// for a batch that does more than plain reads, or whose transaction may meet its
+// own writes.
+func (b *BatchRequest) LooksUpTo(maxOffset time.Duration) (ts hlc.Timestamp, ok bool) {
+	if b.Inconsistent {
+		return ts, false
+	}
+	for i := range b.Requests {
+		switch r := &b.Requests[i]; r.Kind {
+		case Get, Scan, ReverseScan:
+			if r.Lock != LockNone || r.Durable || r.Wait != WaitBlock {
+				return ts, false
+			}
+		default:
+			return ts, false
+		}
+	}
+	if t := b.Txn; t != nil {
+		return t.ReadTimestamp.Max(t.WriteTimestamp).Max(t.GlobalUncertaintyLimit), !t.HasFlushed && t.Epoch == 0
+	}
+	return b.Timestamp.AddNanos(int64(maxOffset)), !b.Timestamp.IsEmpty()
+}
+
 // EndTxnRequest returns the batch's EndTxn, which is always last, or nil.
 func (b *BatchRequest) EndTxnRequest() *EndTxnArgs {
 	if n := len(b.Requests); n > 0 && b.Requests[n-1].Kind == EndTxn {
@@ -489,6 +517,7 @@ type Response struct {
 	// Check is what a check of the range found, Checksum one replica's part in it.
 	Check    *IntegrityRecord `wire:"22"`
 	Checksum *ReplicaChecksum `wire:"23"`
+	Feed     *FeedPage        `wire:"24"`
 }
 
 // ProvisionalMax is how many provisional values a scan tells at most.
@@ -514,6 +543,9 @@ type BatchResponse struct {
 	Now hlc.ClockTimestamp `wire:"4"`
 	// Infos carries range places when the sender's were out of date.
 	Infos []RangeInfo `wire:"5"`
+	// FollowerReads counts the parts of the batch that were answered by replicas
+	// without the lease.
+	FollowerReads int32 `wire:"7"`
 	// Err is set on the wire only; in Go the error is Send's second result.
 	Err *Error `wire:"6"`
 }

@@ -95,6 +95,9 @@ func (x *BatchResponse) AppendWire(b []byte) []byte {
 		b = x.Err.AppendWire(b)
 		b = wire.End(b, at)
 	}
+	if x.FollowerReads != 0 {
+		b = wire.AppendInt(b, 7, int64(x.FollowerReads))
+	}
 	return b
 }
 
@@ -160,6 +163,12 @@ func (x *BatchResponse) UnmarshalWire(b []byte) (err error) {
 			if err = x.Err.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 7 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.FollowerReads = int32(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -580,6 +589,209 @@ func (x *Error) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Version.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *FeedArgs) AppendWire(b []byte) []byte {
+	var at int
+	if x.ID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.ID))
+	}
+	if x.Page != 0 {
+		b = wire.AppendUint(b, 2, uint64(x.Page))
+	}
+	b, at = wire.Begin(b, 3)
+	if b = x.After.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *FeedArgs) UnmarshalWire(b []byte) (err error) {
+	*x = FeedArgs{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ID = uint64(u)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Page = uint64(u)
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.After.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *FeedEvent) AppendWire(b []byte) []byte {
+	var at int
+	if len(x.Key) > 0 {
+		b = wire.AppendBytes(b, 1, x.Key)
+	}
+	if len(x.Value) > 0 {
+		b = wire.AppendBytes(b, 2, x.Value)
+	}
+	if x.Deleted {
+		if x.Deleted {
+			b = wire.AppendUint(b, 3, 1)
+		} else {
+			b = wire.AppendUint(b, 3, 0)
+		}
+	}
+	b, at = wire.Begin(b, 4)
+	if b = x.At.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *FeedEvent) UnmarshalWire(b []byte) (err error) {
+	*x = FeedEvent{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Key = Key(body)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Value = ([]byte)(body)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Deleted = u != 0
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.At.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *FeedPage) AppendWire(b []byte) []byte {
+	var at int
+	if x.Page != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.Page))
+	}
+	for i := range x.Events {
+		b, at = wire.Begin(b, 2)
+		b = x.Events[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 3)
+	if b = x.Resolved.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 4)
+	if b = x.Span.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *FeedPage) UnmarshalWire(b []byte) (err error) {
+	*x = FeedPage{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Page = uint64(u)
+		case num == 2 && typ == wire.Bytes:
+			x.Events = append(x.Events, *new(FeedEvent))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Events[len(x.Events)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Resolved.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Span.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -2382,6 +2594,11 @@ func (x *Request) AppendWire(b []byte) []byte {
 		b = x.Quarantine.AppendWire(b)
 		b = wire.End(b, at)
 	}
+	if x.Feed != nil {
+		b, at = wire.Begin(b, 35)
+		b = x.Feed.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -2613,6 +2830,15 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 			if err = x.Quarantine.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 35 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Feed = new(FeedArgs)
+			if err = x.Feed.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2713,6 +2939,11 @@ func (x *Response) AppendWire(b []byte) []byte {
 	if x.Checksum != nil {
 		b, at = wire.Begin(b, 23)
 		b = x.Checksum.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.Feed != nil {
+		b, at = wire.Begin(b, 24)
+		b = x.Feed.AppendWire(b)
 		b = wire.End(b, at)
 	}
 	return b
@@ -2868,6 +3099,15 @@ func (x *Response) UnmarshalWire(b []byte) (err error) {
 			}
 			x.Checksum = new(ReplicaChecksum)
 			if err = x.Checksum.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 24 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Feed = new(FeedPage)
+			if err = x.Feed.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

@@ -94,10 +94,10 @@ func getRaw(src source, engineKey []byte) ([]byte, bool, error) {
 	return out, true, closer.Close()
 }
 
-// Op is one write of a batch. A DeleteRange has an End.
+// Op is one write of a batch. A Set has a Value, a DeleteRange an End.
 type Op struct {
-	Set      bool
-	Key, End []byte
+	Set             bool
+	Key, Value, End []byte
 }
 
 // EachOp calls f with every write of a batch's Repr, until it fails. What it is
@@ -112,7 +112,7 @@ func EachOp(repr []byte, f func(Op) error) error {
 		op := Op{Key: key}
 		switch kind {
 		case pebble.InternalKeyKindSet:
-			op.Set = true
+			op.Set, op.Value = true, value
 		case pebble.InternalKeyKindDelete:
 		case pebble.InternalKeyKindRangeDelete:
 			op.End = value

@@ -18,6 +18,8 @@ type applier struct {
 	r     *Replica
 	state appliedState
 	batch *storage.Batch
+	// fed are the write batches in batch, for feeds.
+	fed [][]byte
 	// done are proposals of this replica whose fate the batch decides.
 	done []decided
 }
@@ -183,7 +185,17 @@ func (a *applier) stage(cmd *command) error {
 		if err := a.batch.ApplyRepr(cmd.batch); err != nil {
 			return fmt.Errorf("write batch: %w", err)
 		}
+		if a.r.feeds.count.Load() > 0 {
+			a.fed = append(a.fed, cmd.batch)
+		}
 	}
+	if err := a.checkClosed(&cmd.header); err != nil {
+		return err
+	}
+	if f := a.r.store.cfg.Knobs.Wrote; f != nil && !cmd.header.LowestWrite.IsEmpty() {
+		f(a.r.rangeID, a.state.Index, cmd.header.LowestWrite)
+	}
+	a.state.Closed.Forward(cmd.closed)
 	a.state.Stats.Add(cmd.header.StatsDelta)
 	if to := cmd.header.TruncateTo; to > 0 {
 		if to >= a.state.Index {
@@ -226,6 +238,12 @@ func (a *applier) flush(publish func()) error {
 		return err
 	}
 	r.store.metrics.ApplyBatches.Add(1)
+	if fed := a.fed; len(fed) > 0 {
+		a.fed = nil
+		if err := r.feedApplied(fed); err != nil {
+			return err
+		}
+	}
 	r.mu.Lock()
 	if a.state.Index <= r.mu.applied.Index {
 		r.mu.Unlock()

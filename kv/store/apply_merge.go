@@ -30,7 +30,8 @@ func (r *Replica) evalMerge(left *kvapi.RangeDescriptor, t *kvapi.MergeTrigger) 
 	if f := rr.mu.freeze; f == nil || f.At != t.FrozenAt || rr.mu.removed {
 		return nil, kvapi.NewError(kvapi.ErrInternal, "%s is not frozen for this merge", &t.Right)
 	}
-	return &mergeResult{Trigger: *t, RightStats: rr.mu.applied.Stats, RightGCThreshold: rr.mu.gcThreshold}, nil
+	return &mergeResult{Trigger: *t, RightStats: rr.mu.applied.Stats, RightGCThreshold: rr.mu.gcThreshold,
+		RightClosed: rr.mu.applied.Closed}, nil
 }
 
 // checkMerge asserts that the trigger fits the range (I7).
@@ -62,7 +63,9 @@ func checkMerge(old *kvapi.RangeDescriptor, t *kvapi.MergeTrigger) error {
 // The timestamp cache takes all that was read in the right range for read at
 // ReadsUntil, its range-local keys included: they say which transactions are
 // over (CockroachDB #36022). A protected timestamp may have been confirmed there
-// until then, too.
+// until then, too. And nothing above ReadsUntil was closed there but by commands
+// before the freeze, which RightClosed tells: so this range, which has closed what
+// it has, writes above that, too (CockroachDB #60929).
 func (a *applier) applyMerge(m *mergeResult) error {
 	r, st := a.r, a.r.store
 	t := &m.Trigger
@@ -90,8 +93,9 @@ func (a *applier) applyMerge(m *mergeResult) error {
 	if err := a.stageMerge(m); err != nil {
 		return err
 	}
-	st.tscache.SetRangeFloor(&t.Right, t.ReadsUntil)
+	st.tscache.SetRangeFloor(&t.Right, t.ReadsUntil.Max(m.RightClosed))
 	st.noteProtected(t.ReadsUntil)
+	r.loseFeeds(nil, "the range has swallowed its right neighbour")
 	merged := t.Merged
 	var err error
 	st.replicas.subsume(r, []*Replica{rr}, merged.Span(), func() {
@@ -120,7 +124,7 @@ func (r *Replica) checkMergeable(m *mergeResult) error {
 		return fmt.Errorf("merge of %s: replica %d is here", &t.Right, r.replicaID)
 	case f == nil || f.At != t.FrozenAt || r.mu.desc.Generation != t.Right.Generation:
 		return fmt.Errorf("merge of %s: it is not frozen at %d here (%s, applied %d)", &t.Right, t.FrozenAt, r.mu.desc, r.mu.applied.Index)
-	case r.mu.applied.Stats != m.RightStats || r.mu.gcThreshold != m.RightGCThreshold:
+	case r.mu.applied.Stats != m.RightStats || r.mu.gcThreshold != m.RightGCThreshold || r.mu.applied.Closed != m.RightClosed:
 		return fmt.Errorf("merge of %s: its statistics are %+v here, %+v at the leaseholder", &t.Right, r.mu.applied.Stats, m.RightStats)
 	}
 	return nil

@@ -50,6 +50,7 @@ func (a *applier) applySplit(s *splitResult) error {
 		return err
 	}
 	defer release()
+	r.loseFeeds(nil, "the range was split")
 	st.replicas.split(r, rhs, left.Span(), right.Span(), func() {
 		err = a.flush(func() { r.mu.desc = &left })
 	})
@@ -105,6 +106,11 @@ func (a *applier) stageRight(s *splitResult) (rhs *Replica, release func(), err 
 	}
 	state := a.rightState(s)
 	rhs = newReplica(st, state, own.ReplicaID)
+	// What was promised for the whole holds for both parts.
+	rhs.closing.Raise(a.r.closing.Closed())
+	if f := st.cfg.Knobs.Closed; f != nil {
+		f(right.RangeID, initialIndex, a.r.closing.Closed())
+	}
 	rhs.raftMu.Lock()
 	a.r.mu.RLock()
 	holder := a.r.mu.lease.Holder.ReplicaID == a.r.replicaID
@@ -174,7 +180,7 @@ func (a *applier) rightState(s *splitResult) rangeState {
 		desc:  s.Trigger.Right,
 		lease: l,
 		applied: appliedState{Index: initialIndex, Term: initialTerm, LeaseSequence: l.Sequence,
-			Stats: s.RightStats},
+			Stats: s.RightStats, Closed: a.state.Closed},
 		gcThreshold: threshold,
 	}
 }

@@ -17,12 +17,18 @@ type commandID uint64
 // knowing what was asked for, so evaluation may change from version to
 // version; what this struct means may not.
 //
-//	version 1 | crc32c 4 | id 8 | wire(header) with its length | write batch
+//	version 1 | crc32c 4 | id 8 | wire(header) with its length | write batch |
+//	closed timestamp 12 | crc32c 4
 //
-// The checksum covers everything after it.
+// The first checksum covers everything from the id to the write batch, the
+// second the first and the closed timestamp. That is known only when the command
+// goes into the log, which one goroutine does for all of a range's; and written
+// there without the rest being encoded anew.
 type command struct {
 	id     commandID
 	header commandHeader
+	// closed: no command after this one writes at or below it (kv/closedts).
+	closed hlc.Timestamp
 	// batch is a Pebble batch representation, or empty.
 	batch []byte
 }
@@ -41,6 +47,8 @@ type commandHeader struct {
 	StatsDelta kvapi.RangeStatistics `wire:"4"`
 	// WriteTimestamp is the highest timestamp written, for clocks.
 	WriteTimestamp hlc.Timestamp `wire:"5"`
+	// LowestWrite is the lowest timestamp of a version written, or empty.
+	LowestWrite hlc.Timestamp `wire:"26"`
 
 	Split *splitResult                 `wire:"6"`
 	Desc  *kvapi.ChangeReplicasTrigger `wire:"7"`
@@ -81,6 +89,8 @@ type mergeResult struct {
 	// RightStats and RightGCThreshold are the frozen right range's.
 	RightStats       kvapi.RangeStatistics `wire:"2"`
 	RightGCThreshold hlc.Timestamp         `wire:"3"`
+	// RightClosed is what its commands have closed.
+	RightClosed hlc.Timestamp `wire:"4"`
 }
 
 // isTrivial reports whether the command may share an engine batch with others.
@@ -90,9 +100,11 @@ func (h *commandHeader) isTrivial() bool {
 }
 
 const (
-	commandVersion = 1
+	commandVersion = 2
 	// commandPrefixBytes is version, checksum and id.
 	commandPrefixBytes = 1 + 4 + 8
+	// commandSuffixBytes is the closed timestamp and its checksum.
+	commandSuffixBytes = 8 + 4 + 4
 )
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
@@ -100,24 +112,45 @@ var crcTable = crc32.MakeTable(crc32.Castagnoli)
 // encode returns the command's bytes.
 func (c *command) encode() []byte {
 	head := c.header.AppendWire(nil)
-	b := make([]byte, commandPrefixBytes, commandPrefixBytes+binary.MaxVarintLen32+len(head)+len(c.batch))
+	b := make([]byte, commandPrefixBytes, commandPrefixBytes+binary.MaxVarintLen32+len(head)+len(c.batch)+commandSuffixBytes)
 	b[0] = commandVersion
 	binary.LittleEndian.PutUint64(b[5:], uint64(c.id))
 	b = binary.AppendUvarint(b, uint64(len(head)))
 	b = append(append(b, head...), c.batch...)
 	binary.LittleEndian.PutUint32(b[1:], crc32.Checksum(b[5:], crcTable))
+	b = b[:len(b)+commandSuffixBytes]
+	setClosed(b, c.closed)
 	return b
+}
+
+// setClosed writes the closed timestamp into an encoded command.
+func setClosed(encoded []byte, closed hlc.Timestamp) {
+	suffix := encoded[len(encoded)-commandSuffixBytes:]
+	binary.LittleEndian.PutUint64(suffix, uint64(closed.WallTime))
+	binary.LittleEndian.PutUint32(suffix[8:], uint32(closed.Logical))
+	binary.LittleEndian.PutUint32(suffix[12:], suffixChecksum(encoded))
+}
+
+func suffixChecksum(encoded []byte) uint32 {
+	suffix := encoded[len(encoded)-commandSuffixBytes:]
+	return crc32.Update(crc32.Checksum(encoded[1:5], crcTable), crcTable, suffix[:12])
 }
 
 // decodeCommand reads what encode wrote; the result shares b's memory.
 func decodeCommand(b []byte) (command, error) {
 	var c command
-	if len(b) < commandPrefixBytes {
+	if len(b) < commandPrefixBytes+commandSuffixBytes {
 		return c, fmt.Errorf("command of %d bytes is too short", len(b))
 	}
 	if b[0] != commandVersion {
 		return c, fmt.Errorf("command of unknown version %d", b[0])
 	}
+	encoded, suffix := b, b[len(b)-commandSuffixBytes:]
+	if got, want := suffixChecksum(encoded), binary.LittleEndian.Uint32(suffix[12:]); got != want {
+		return c, fmt.Errorf("checksum of a command's end is %08x, not %08x", got, want)
+	}
+	c.closed = hlc.Timestamp{WallTime: int64(binary.LittleEndian.Uint64(suffix)), Logical: int32(binary.LittleEndian.Uint32(suffix[8:]))}
+	b = b[:len(b)-commandSuffixBytes]
 	if got, want := crc32.Checksum(b[5:], crcTable), binary.LittleEndian.Uint32(b[1:]); got != want {
 		return c, fmt.Errorf("command checksum is %08x, not %08x", got, want)
 	}

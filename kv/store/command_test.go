@@ -14,13 +14,14 @@ import (
 func sampleCommand() command {
 	return command{id: 7, header: commandHeader{LeaseSequence: 3, Term: 6, Proposer: 1,
 		StatsDelta:     kvapi.RangeStatistics{LiveBytes: -5, LiveCount: 1},
-		WriteTimestamp: hlc.Timestamp{WallTime: 9, Logical: 1}, TruncateTo: 12, TruncateTerm: 5}, batch: []byte("bytes")}
+		WriteTimestamp: hlc.Timestamp{WallTime: 9, Logical: 1}, TruncateTo: 12, TruncateTerm: 5}, batch: []byte("bytes"),
+		closed: hlc.Timestamp{WallTime: 8, Logical: 2}}
 }
 
 // The bytes of a command are on disk: this test fails when their meaning moves.
 func TestCommandGolden(t *testing.T) {
 	c := sampleCommand()
-	const golden = "012f78f8d80700000000000000160803100618012204080910022a0408121002500c58056279746573"
+	const golden = "022f78f8d80700000000000000160803100618012204080910022a0408121002500c580562797465730800000000000000020000007fa4da15"
 	got := c.encode()
 	if hex.EncodeToString(got) != golden {
 		t.Errorf("%x", got)

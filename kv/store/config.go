@@ -120,6 +120,10 @@ type Config struct {
 	GCPolicy   GCPolicy
 	GCTTL      time.Duration
 	GCInterval time.Duration
+	// ClosedLag is how far behind the clock timestamps are closed, 0 for
+	// ClosedLagDefault; a negative one closes none. ClosedInterval is how often
+	// those of idle ranges are, 0 for ClosedIntervalDefault.
+	ClosedLag, ClosedInterval time.Duration
 	// CheckInterval is how often the replicas of a range are compared; 0 means
 	// CheckIntervalDefault.
 	CheckInterval time.Duration

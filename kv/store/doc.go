@@ -66,6 +66,10 @@
 //	    restart, and its data goes into no other replica (check.go,
 //	    quarantine.go; TestAReplicaThatDiffersIsQuarantinedAndReplaced,
 //	    TestAMergeWithAQuarantinedReplica).
+//	I17 No write applies at or below what a command before it has closed (asserted
+//	    in checkClosed), nor at or below what its range's leaseholder has told
+//	    others to be closed from an earlier index on (closed.go; the simulation's
+//	    oracle). The protocol is that of kv/closedts.
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try

@@ -115,21 +115,26 @@ func (r *Replica) freezeFor(ctx context.Context, txn kvapi.TxnMeta, want *kvapi.
 }
 
 func (r *Replica) proposeFreeze(txn kvapi.TxnMeta, want *kvapi.RangeDescriptor) (*proposal, error) {
+	// The reading and the proposal are one step for closeIdle: what it closed
+	// before lies below ReadsUntil, and after it there is a proposal under way.
+	r.mu.Lock()
 	now := r.store.cfg.Clock.Now()
-	r.mu.RLock()
 	st := r.leaseStatusLocked(now, noTimestamp)
 	ok := st.IsValid() && !r.mu.removed && r.mu.freeze == nil && r.mu.transferUntil <= now.WallTime &&
 		r.mu.desc.Generation == want.Generation
 	h := commandHeader{LeaseSequence: r.mu.lease.Sequence, Term: r.mu.term, Proposer: r.replicaID,
 		WriteTimestamp: now.Timestamp(), Freeze: &freeze{Txn: txn, ReadsUntil: now.Timestamp()}}
-	r.mu.RUnlock()
 	if !ok {
+		r.mu.Unlock()
 		return nil, fmt.Errorf("%s cannot be frozen by this node: %w", r.rangeID, errDescriptorChanged)
 	}
 	p := newProposal(r.store.nextCommandID(), h, nil)
-	if err := r.propose(p); err != nil {
+	err := r.proposeLocked(p)
+	r.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
+	r.store.enqueue(r.rangeID)
 	return p, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/mvcc"
 )
@@ -53,6 +54,12 @@ type TestingKnobs struct {
 	// (Store.CollectGarbage), and Removed is told what it removes.
 	DisableGCLoop bool
 	Removed       mvcc.Removed
+	// ReadUnclosed answers reads of the past from followers that do not know
+	// whether it is over. Found by comparison with what the leaseholder answers.
+	ReadUnclosed bool
+	// Closed is told what is closed of idle ranges, from which index on, and Wrote
+	// the lowest timestamp of each command that applies.
+	Closed, Wrote func(kvapi.RangeID, kvapi.LogIndex, hlc.Timestamp)
 	// DisableCheckLoop leaves checks of replicas to the test, and Checked is told
 	// what each found.
 	DisableCheckLoop bool

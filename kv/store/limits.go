@@ -233,6 +233,31 @@ const (
 	gcRestMin = 2 * time.Millisecond
 	// gcTimeout bounds one command; the pass ends then.
 	gcTimeout = 10 * time.Second
+	// ClosedLagDefault is how far behind the clock a range closes: longer than
+	// nearly all transactions that write take, for those that are slower must
+	// refresh what they have read. ClosedIntervalDefault is how often idle ranges
+	// are told of: a look at each, and a message to each node.
+	ClosedLagDefault      = 3 * time.Second
+	ClosedIntervalDefault = time.Second
+	// FollowerReadLag is how old a timestamp is that is closed on all replicas of
+	// a range, if all is well: what is closed, the time until idle ranges say so,
+	// and a second for messages, for uncertainty and for followers that apply a
+	// little later.
+	FollowerReadLag = ClosedLagDefault + ClosedIntervalDefault + time.Second
+	// feedWait is how long a page of a feed waits for something to tell,
+	// feedPageBytes what is in one. feedBufferMax bounds what waits for a reader,
+	// open intents included, feedsMax the feeds of a range, and feedIdleMax how
+	// long one is kept that nobody asks for.
+	feedWait      = time.Second
+	feedPageBytes = 256 << 10
+	feedBufferMax = 8 << 20
+	feedsMax      = 64
+	feedIdleMax   = 30 * time.Second
+	// expireFeedsEvery turns of the loop that closes timestamps it is looked at.
+	expireFeedsEvery = 10
+	// feedPushAge is how long an intent may hold a feed back before somebody looks
+	// after it.
+	feedPushAge = 10 * time.Second
 	// checkBytesPerSecond is how fast a store reads to check its replicas: two
 	// minutes for 4 GB, a tenth of a core. checkPaceBytes is how often it looks.
 	checkBytesPerSecond = 32 << 20

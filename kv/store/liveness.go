@@ -3,6 +3,7 @@ package store
 import (
 	"time"
 
+	"github.com/cairndb/cairn/kv/closedts"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/liveness"
@@ -15,6 +16,10 @@ type LivenessMessage struct {
 	Support *liveness.Message `wire:"1"`
 	Ask     *LeadAsk          `wire:"2"`
 	Answer  *LeadAnswer       `wire:"3"`
+	// Closed tells what the sender has closed, ClosedMissed that it has missed
+	// some of what the receiver has.
+	Closed       *closedts.Update `wire:"4"`
+	ClosedMissed bool             `wire:"5"`
 }
 
 // LeadAsk asks a node whether it leads a range, in Term or an earlier one. Who
@@ -103,6 +108,12 @@ func (s *Store) HandleLiveness(from kvapi.NodeID, m LivenessMessage) {
 	}
 	if m.Ask != nil {
 		s.onLeadAsk(from, m.Ask)
+	}
+	if m.Closed != nil {
+		s.onClosed(from, m.Closed)
+	}
+	if m.ClosedMissed {
+		s.closedMissed.add(from)
 	}
 	if m.Answer != nil {
 		if r := s.replicas.get(m.Answer.RangeID); r != nil {

@@ -39,6 +39,10 @@ type Metrics struct {
 	// those that went. RemovalsRefused are commands that would have removed what
 	// they must not: a bug, and harmless.
 	GCPasses, VersionsCollected, RemovalsRefused atomic.Int64
+	// ClosedUpdates are messages that tell what is closed of idle ranges.
+	ClosedUpdates atomic.Int64
+	// FollowerReads are batches answered without the lease.
+	FollowerReads atomic.Int64
 	// RangesChecked are ranges whose replicas were compared, ChecksDiverged
 	// those that differed; ReplicasQuarantined were taken out of use here.
 	RangesChecked, ChecksDiverged, ReplicasQuarantined atomic.Int64

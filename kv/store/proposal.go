@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/raftgroup"
@@ -48,6 +49,10 @@ type proposal struct {
 	bornTick uint64
 	// onDone, if set, runs before done is closed.
 	onDone func(outcome)
+	// onPlaced, if set, runs once, when the command has its place in the log or
+	// has come to nothing (kv/closedts).
+	onPlaced func()
+	isPlaced atomic.Bool
 }
 
 func newProposal(id commandID, h commandHeader, batch []byte) *proposal {
@@ -55,7 +60,15 @@ func newProposal(id commandID, h commandHeader, batch []byte) *proposal {
 	return &proposal{id: id, header: h, encoded: c.encode(), done: make(chan struct{}), stuck: make(chan struct{})}
 }
 
+// placed says that the command is in the log, or never will be.
+func (p *proposal) placed() {
+	if p.onPlaced != nil && !p.isPlaced.Swap(true) {
+		p.onPlaced()
+	}
+}
+
 func (p *proposal) finish(o outcome) {
+	p.placed()
 	p.result = o
 	if p.onDone != nil {
 		p.onDone(o)
@@ -77,17 +90,24 @@ func (r *Replica) propose(p *proposal) *kvapi.Error {
 		return kvapi.NewError(kvapi.ErrInternal, "a command of %d bytes is larger than %d", n, commandBytesMax)
 	}
 	r.mu.Lock()
+	err := r.proposeLocked(p)
+	r.mu.Unlock()
+	if err == nil {
+		r.store.enqueue(r.rangeID)
+	}
+	return err
+}
+
+// proposeLocked queues a command; if it returns nil the caller enqueues the range
+// after it unlocked.
+func (r *Replica) proposeLocked(p *proposal) *kvapi.Error {
 	switch {
 	case r.mu.removed || r.store.isStopping():
-		r.mu.Unlock()
 		return kvapi.NewError(kvapi.ErrUnavailable, "%s is leaving this node", r.rangeID)
 	case len(r.mu.pending) >= proposalsMax:
-		r.mu.Unlock()
 		return kvapi.NewError(kvapi.ErrOverloaded, "%s has %d commands in flight", r.rangeID, proposalsMax)
 	}
 	r.bufferLocked(p)
-	r.mu.Unlock()
-	r.store.enqueue(r.rangeID)
 	return nil
 }
 
@@ -103,6 +123,14 @@ func (r *Replica) flushProposals() {
 		return
 	}
 	st := r.raftMu.group.Status()
+	// None of them has its place yet, so what they carry is below all of them.
+	if closed := r.closeForCommands(); !closed.IsEmpty() {
+		for _, p := range buffer {
+			if p.header.Lease == nil {
+				setClosed(p.encoded, closed)
+			}
+		}
+	}
 	var commands [][]byte
 	var sent, refused []*proposal
 	for _, p := range buffer {
@@ -115,6 +143,7 @@ func (r *Replica) flushProposals() {
 				continue
 			}
 			p.inLog, p.bornTick = true, r.raftMu.ticks
+			p.placed()
 			r.store.metrics.Proposals.Add(1)
 		default:
 			commands, sent = append(commands, p.encoded), append(sent, p)
@@ -127,6 +156,7 @@ func (r *Replica) flushProposals() {
 			r.store.metrics.Proposals.Add(int64(len(sent)))
 			for _, p := range sent {
 				p.inLog, p.bornTick = true, r.raftMu.ticks
+				p.placed()
 			}
 		}
 	}

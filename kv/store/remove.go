@@ -22,6 +22,7 @@ func (r *Replica) retire() {
 	for _, p := range dead {
 		p.finish(unknown)
 	}
+	r.loseFeeds(nil, "the replica is out of use")
 	if r.raftMu.log != nil {
 		r.raftMu.log.Forget()
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/closedts"
 	"github.com/cairndb/cairn/kv/concurrency"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/lease"
@@ -34,6 +35,10 @@ type Replica struct {
 	committed atomic.Uint64
 	// cleanUps and commits collect what is evaluated together.
 	cleanUps, commits deferral
+	// closing is what this replica has closed as a leaseholder (closed.go).
+	closing closedts.Tracker
+	// feeds are who is told what commits here (feed.go).
+	feeds feeds
 	// gateways counts requests by the node they come from (follow.go).
 	gateways gateways
 	// size lets writes wait while the range is far too large (split_queue.go).
@@ -151,6 +156,9 @@ type Replica struct {
 		removed     bool
 		truncating  bool
 		gcThreshold hlc.Timestamp
+		// closedIdle is what this replica has closed while nothing was under way:
+		// all that is at or below it has applied here.
+		closedIdle hlc.Timestamp
 	}
 }
 

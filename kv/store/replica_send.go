@@ -30,8 +30,13 @@ func (r *Replica) Send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 		return r.waitApplied(ctx, ba)
 	case kvapi.CollectChecksum:
 		return r.collectChecksum(ctx, ba)
+	case kvapi.FeedRange:
+		return r.pollFeed(ctx, ba)
 	case kvapi.QuarantineReplica:
 		return r.quarantineAsked(ba)
+	}
+	if br, ok := r.readFromFollower(ctx, ba); ok {
+		return br, nil
 	}
 	if asksForPush(ba) {
 		return r.sendPush(ctx, ba)

@@ -40,6 +40,7 @@ func (r *Replica) write(ctx context.Context, ba *kvapi.BatchRequest, g *concurre
 		return ev.br, false, nil
 	}
 	if err := r.propose(ev.p); err != nil {
+		ev.p.placed()
 		return nil, false, err
 	}
 	fate, why := ev.p.wait(ctx)
@@ -86,6 +87,21 @@ func (r *Replica) evaluate(ctx context.Context, ba *kvapi.BatchRequest, g *concu
 	if ba, err = r.bumpAboveReads(ba); err != nil {
 		return nil, err
 	}
+	ba, writing, err := r.bumpAboveClosed(ba)
+	if err != nil {
+		return nil, err
+	}
+	ev, err := r.evaluateAbove(ctx, ba, a, g)
+	if err != nil || ev.p == nil {
+		r.closing.End(writing)
+		return ev, err
+	}
+	ev.p.onPlaced = func() { r.closing.End(writing) }
+	return ev, nil
+}
+
+// evaluateAbove runs a batch that is where it may write.
+func (r *Replica) evaluateAbove(ctx context.Context, ba *kvapi.BatchRequest, a admission, g *concurrency.Guard) (*evaluated, *kvapi.Error) {
 	batch := r.newBatch(ba)
 	defer batch.Close()
 	br, res, err := batcheval.Evaluate(ctx, batch, r.evalContext(ba, a, g), ba)
@@ -119,7 +135,7 @@ func (r *Replica) makeCommand(ev *evaluated, a admission, batch *storage.Batch) 
 	rep := &ev.res.Replicated
 	h := commandHeader{
 		LeaseSequence: a.lease.Sequence, Term: a.term, Proposer: r.replicaID,
-		StatsDelta: rep.StatsDelta, WriteTimestamp: rep.WriteTimestamp,
+		StatsDelta: rep.StatsDelta, WriteTimestamp: rep.WriteTimestamp, LowestWrite: rep.LowestWrite,
 		Desc: rep.ChangeReplicas, TruncateTo: rep.TruncateTo, TruncateTerm: rep.TruncateTerm,
 		GCThreshold: rep.GCThreshold, Removes: rep.Removes, RemovesUpTo: rep.RemovesUpTo,
 	}
@@ -184,6 +200,11 @@ func (r *Replica) bumpAboveReads(ba *kvapi.BatchRequest) (*kvapi.BatchRequest, *
 		}
 		to.Forward(read)
 	}
+	return r.moveWrites(ba, at, to)
+}
+
+// moveWrites moves the batch's writes up.
+func (r *Replica) moveWrites(ba *kvapi.BatchRequest, at, to hlc.Timestamp) (*kvapi.BatchRequest, *kvapi.Error) {
 	if to == at {
 		return ba, nil
 	}

@@ -202,6 +202,7 @@ func (r *Replica) applySnapshot(a *raftgroup.StorageAppend) {
 
 func (r *Replica) installState(st *stagedSnapshot, a *raftgroup.StorageAppend) error {
 	ctx := context.Background()
+	r.loseFeeds(nil, "the replica got its data anew")
 	r.mu.Lock()
 	r.mu.dataEpoch++
 	dead := r.takeLocked(func(*proposal) bool { return true })

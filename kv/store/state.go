@@ -16,6 +16,8 @@ type appliedState struct {
 	Term          kvapi.Term            `wire:"2"`
 	LeaseSequence kvapi.LeaseSequence   `wire:"3"`
 	Stats         kvapi.RangeStatistics `wire:"4"`
+	// Closed: no command from here on writes at or below it.
+	Closed hlc.Timestamp `wire:"5"`
 }
 
 // Ident says whose store this is; written once.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/closedts"
 	"github.com/cairndb/cairn/kv/concurrency/tscache"
 	"github.com/cairndb/cairn/kv/concurrency/txncache"
 	"github.com/cairndb/cairn/kv/gc"
@@ -60,6 +61,10 @@ type Store struct {
 	protected atomic.Pointer[hlc.Timestamp]
 
 	checks checks
+	// closedIn is what other nodes have closed, closedMissed who has missed what
+	// this one has (closed.go).
+	closedIn     closedts.Inbound
+	closedMissed missed
 
 	// createMu is held by whoever makes a replica or a split's right side, so
 	// that the two do not make one range's replica at a time. It is taken after
@@ -178,6 +183,12 @@ func (s *Store) setDefaults() {
 	if c.CheckInterval == 0 {
 		c.CheckInterval = CheckIntervalDefault
 	}
+	if c.ClosedLag == 0 {
+		c.ClosedLag = ClosedLagDefault
+	}
+	if c.ClosedInterval == 0 {
+		c.ClosedInterval = ClosedIntervalDefault
+	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }
 	}
@@ -233,6 +244,9 @@ func (s *Store) Start() {
 	}
 	s.background.Go(s.spaceLoop)
 	s.background.Go(s.laterLoop)
+	if s.cfg.ClosedLag > 0 {
+		s.background.Go(s.closedLoop)
+	}
 	if s.cfg.Txns != nil {
 		s.background.Go(s.splitLoop)
 		if s.cfg.MergeQuiet {

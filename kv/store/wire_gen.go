@@ -4,6 +4,7 @@ package store
 
 import (
 	"github.com/cairndb/cairn/internal/wire"
+	"github.com/cairndb/cairn/kv/closedts"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/liveness"
 )
@@ -159,6 +160,18 @@ func (x *LivenessMessage) AppendWire(b []byte) []byte {
 		b = x.Answer.AppendWire(b)
 		b = wire.End(b, at)
 	}
+	if x.Closed != nil {
+		b, at = wire.Begin(b, 4)
+		b = x.Closed.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.ClosedMissed {
+		if x.ClosedMissed {
+			b = wire.AppendUint(b, 5, 1)
+		} else {
+			b = wire.AppendUint(b, 5, 0)
+		}
+	}
 	return b
 }
 
@@ -199,6 +212,21 @@ func (x *LivenessMessage) UnmarshalWire(b []byte) (err error) {
 			if err = x.Answer.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Closed = new(closedts.Update)
+			if err = x.Closed.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 5 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ClosedMissed = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -222,6 +250,12 @@ func (x *appliedState) AppendWire(b []byte) []byte {
 	}
 	b, at = wire.Begin(b, 4)
 	if b = x.Stats.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 5)
+	if b = x.Closed.AppendWire(b); len(b) == at {
 		b = b[:at-2]
 	} else {
 		b = wire.End(b, at)
@@ -263,6 +297,14 @@ func (x *appliedState) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Stats.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 5 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Closed.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -390,6 +432,12 @@ func (x *commandHeader) AppendWire(b []byte) []byte {
 	if x.Check != nil {
 		b, at = wire.Begin(b, 25)
 		b = x.Check.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 26)
+	if b = x.LowestWrite.AppendWire(b); len(b) == at {
+		b = b[:at-3]
+	} else {
 		b = wire.End(b, at)
 	}
 	return b
@@ -545,6 +593,14 @@ func (x *commandHeader) UnmarshalWire(b []byte) (err error) {
 			if err = x.Check.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 26 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.LowestWrite.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -637,6 +693,12 @@ func (x *mergeResult) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	b, at = wire.Begin(b, 4)
+	if b = x.RightClosed.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -672,6 +734,14 @@ func (x *mergeResult) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.RightGCThreshold.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.RightClosed.UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

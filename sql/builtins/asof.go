@@ -1,9 +1,15 @@
 package builtins
 
 import (
+	"time"
+
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
+
+// FollowerReadLag is how far back cairn.follower_read_timestamp() is: a little more
+// than store.FollowerReadLag, for the statement is on its way for a moment.
+const FollowerReadLag = 5500 * time.Millisecond
 
 // asOfFuncs are cairn.as_of: as the first query of a transaction block it has
 // the rest read the past, as SET LOCAL cairn.read_as_of does.
@@ -24,7 +30,13 @@ func asOfFuncs() []Overload {
 		}
 		return nil
 	}
+	follower := fn("cairn.follower_read_timestamp", nil, types.TimestampTZ,
+		"returns the newest time whose data any replica may be expected to answer for by itself; for cairn.as_of and cairn.read_as_of",
+		func(ec ectx, _ []datum) (datum, error) {
+			return types.NewTimestampTZ(types.StampOfTime(ec.Clock().Add(-FollowerReadLag))), nil
+		}).volatile()
 	return []Overload{
+		follower,
 		fn(name, []types.T{types.Interval}, types.TimestampTZ, doc, func(ec ectx, a []datum) (datum, error) {
 			if err := check(ec); err != nil {
 				return types.Null, err

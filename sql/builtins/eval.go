@@ -30,6 +30,7 @@ type EvalContext struct {
 	Advisory  Advisory
 	Outcomes  Outcomes
 	Jobs      Jobs
+	Tables    TableChecker
 	// Statements are those that pg_stat_statements counts.
 	Statements Statements
 	Notifier   Notifier
@@ -54,6 +55,11 @@ var draws = map[string]bool{"nextval": true, "currval": true, "lastval": true, "
 // IsDraw reports whether a volatile function has no effect that anybody could miss, or see twice: all
 // that matters is what it returned.
 func (o *Overload) IsDraw() bool { return o.Vol == Volatile && draws[o.Name] }
+
+// TableChecker compares a table's indexes with its rows.
+type TableChecker interface {
+	CheckTable(ctx context.Context, table types.OID) (string, error)
+}
 
 // Outcomes tells what became of transactions with an idempotency key.
 type Outcomes interface {

@@ -5,7 +5,7 @@ func allGroups() [][]Overload {
 	return [][]Overload{
 		comparisonOps(), intOps(), floatOps(), numericOps(), dateOps(), stringOps(),
 		mathFuncs(), stringFuncs(), encodingFuncs(), regexFuncs(), dateFuncs(),
-		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(), outcomeFuncs(), asOfFuncs(), notifyFuncs(), jobFuncs(),
+		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(), outcomeFuncs(), asOfFuncs(), notifyFuncs(), jobFuncs(), checkFuncs(),
 		aggregates(), bitAggregates(), jsonEdits(), seriesFuncs(), rowIDFuncs(), psqlFuncs(), enumFuncs(), advisoryFuncs(),
 		shapeFuncs(), nameFuncs(), numberFormats(), dateParseFuncs(), regexFinds(), degreeFuncs(), byteFuncs(),
 		regressionAggs(), jsonObjects(), jsonDeletes(), orderedSets(), rareFuncs(), jsonPathFuncs(), cryptoFuncs(), statementFuncs(),
