@@ -29,6 +29,10 @@ func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
 	switch {
 	case fc.Over != nil:
 		return b.windowCall(sc, name, fc)
+	case fc.AggWithinGroup && hypothetical[name]:
+		return b.hypotheticalSet(sc, name, fc)
+	case hypothetical[name] && len(fc.Args) > 0:
+		b.failf(fc.Location, sqlerr.WrongObjectType, "WITHIN GROUP is required for ordered-set aggregate %s", name)
 	case builtins.IsAggregate(name):
 		return b.aggregate(sc, name, fc)
 	case windowOnly[name] != "" && len(builtins.Lookup(name)) == 0:

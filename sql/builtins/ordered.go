@@ -7,10 +7,6 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// WithinGroup is the name under which the hypothetical-set aggregate of a window function's name is
-// found.
-func WithinGroup(name string) string { return name + " WITHIN GROUP" }
-
 // orderedSets are the aggregates of f(direct) WITHIN GROUP (ORDER BY x). Each row gives them the
 // direct arguments and then x, in the order asked for.
 func orderedSets() []Overload {
