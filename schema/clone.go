@@ -50,6 +50,11 @@ func (t *Table) Clone() *Table {
 		mv.SearchPath, mv.DependsOn = slices.Clone(mv.SearchPath), slices.Clone(mv.DependsOn)
 		c.Matview = &mv
 	}
+	c.Policies = slices.Clone(t.Policies)
+	for i := range c.Policies {
+		p := &c.Policies[i]
+		p.Roles, p.Columns, p.SearchPath = slices.Clone(p.Roles), slices.Clone(p.Columns), slices.Clone(p.SearchPath)
+	}
 	return &c
 }
 

@@ -244,7 +244,8 @@ func (s *Session) bindEnv(snap *schema.Snapshot) bind.Env {
 	if s.filling != nil {
 		filling, path = s.filling.ID, s.filling.Matview.SearchPath
 	}
-	return bind.Env{Snap: snap, Database: s.db.ID, SearchPath: path, Filling: filling, Temp: s.temp.Name, Types: s.env, Eval: &s.ec, Virtual: virtualTable}
+	return bind.Env{Snap: snap, Database: s.db.ID, SearchPath: path, Filling: filling, Temp: s.temp.Name, Types: s.env, Eval: &s.ec, Virtual: virtualTable,
+		User: s.user(), RowSecurityOff: s.vars.rowSecurityOff}
 }
 
 // virtualTables keeps one bind.VirtualTable per computed table: plans compare by it.

@@ -152,6 +152,10 @@ func (s *stmt) statement(in parser.Stmt) runner {
 		return done("CREATE VIEW", func(ctx context.Context) error { return s.createView(ctx, n.ViewStmt) })
 	case *pg.Node_RefreshMatViewStmt:
 		return done("REFRESH MATERIALIZED VIEW", func(ctx context.Context) error { return s.refresh(ctx, n.RefreshMatViewStmt) })
+	case *pg.Node_CreatePolicyStmt:
+		return done("CREATE POLICY", func(ctx context.Context) error { return s.createPolicy(ctx, n.CreatePolicyStmt) })
+	case *pg.Node_AlterPolicyStmt:
+		return done("ALTER POLICY", func(ctx context.Context) error { return s.alterPolicy(ctx, n.AlterPolicyStmt) })
 	case *pg.Node_CommentStmt:
 		return done("COMMENT", func(ctx context.Context) error { return s.comment(ctx, n.CommentStmt) })
 	case *pg.Node_AlterOwnerStmt:

@@ -67,6 +67,8 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_namespace":     fillNamespace,
 		"pg_catalog.pg_opclass":       fillOpclass,
 		"pg_catalog.pg_operator":      fillOperator,
+		"pg_catalog.pg_policies":      fillPolicies,
+		"pg_catalog.pg_policy":        fillPolicy,
 		"pg_catalog.pg_proc":          fillProc,
 		"pg_catalog.pg_rewrite":       fillRewrite,
 		"pg_catalog.pg_roles":         fillRoles,
