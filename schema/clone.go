@@ -14,7 +14,11 @@ func (h Header) clone() Header {
 
 // Clone returns a deep copy.
 func (d *Database) Clone() *Database {
-	return &Database{Header: d.Header.clone(), Extensions: slices.Clone(d.Extensions)}
+	c := &Database{Header: d.Header.clone(), Extensions: slices.Clone(d.Extensions), Defaults: slices.Clone(d.Defaults)}
+	for i := range c.Defaults {
+		c.Defaults[i].ACL = slices.Clone(c.Defaults[i].ACL)
+	}
+	return c
 }
 
 // Clone returns a deep copy.

@@ -86,6 +86,18 @@ type Database struct {
 	Header `wire:"1"`
 	// Extensions are those that CREATE EXTENSION named.
 	Extensions []Extension `wire:"2"`
+	// Defaults are what roles grant on what they make (ALTER DEFAULT PRIVILEGES).
+	Defaults []DefaultACL `wire:"3"`
+}
+
+// DefaultACL is what is granted on objects of a kind when a role makes them,
+// in a schema or, with SchemaID 0, in all.
+type DefaultACL struct {
+	OID      DescID  `wire:"1"`
+	Role     string  `wire:"2"`
+	SchemaID DescID  `wire:"3"`
+	Kind     Kind    `wire:"4"`
+	ACL      []Grant `wire:"5"`
 }
 
 // Extension is an extension of Postgres whose functions are built in.

@@ -328,6 +328,11 @@ func (x *Database) AppendWire(b []byte) []byte {
 		b = x.Extensions[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
+	for i := range x.Defaults {
+		b, at = wire.Begin(b, 3)
+		b = x.Defaults[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -356,6 +361,90 @@ func (x *Database) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Extensions[len(x.Extensions)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Bytes:
+			x.Defaults = append(x.Defaults, *new(DefaultACL))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Defaults[len(x.Defaults)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *DefaultACL) AppendWire(b []byte) []byte {
+	var at int
+	if x.OID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.OID))
+	}
+	if len(x.Role) > 0 {
+		b = wire.AppendBytes(b, 2, x.Role)
+	}
+	if x.SchemaID != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.SchemaID))
+	}
+	if x.Kind != 0 {
+		b = wire.AppendUint(b, 4, uint64(x.Kind))
+	}
+	for i := range x.ACL {
+		b, at = wire.Begin(b, 5)
+		b = x.ACL[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *DefaultACL) UnmarshalWire(b []byte) (err error) {
+	*x = DefaultACL{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OID = DescID(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Role = string(body)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.SchemaID = DescID(u)
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Kind = Kind(u)
+		case num == 5 && typ == wire.Bytes:
+			x.ACL = append(x.ACL, *new(Grant))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ACL[len(x.ACL)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

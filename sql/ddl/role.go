@@ -225,6 +225,9 @@ func (s *stmt) dropRole(ctx context.Context, n *pg.DropRoleStmt) error {
 				uses = append(uses, fmt.Sprintf("privileges for %s %s", o.Kind(), o.Head().Name))
 			}
 			uses = append(uses, targetOfPolicies(o, name)...)
+			if db, ok := o.(*schema.Database); ok {
+				uses = append(uses, defaultsOf(c, db, name)...)
+			}
 		}
 		if len(uses) > 0 {
 			return sqlerr.New(sqlerr.DependentObjectsStillExist, "role \"%s\" cannot be dropped because some objects depend on it", name).

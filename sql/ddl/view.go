@@ -71,6 +71,9 @@ func (s *stmt) putView(ctx context.Context, sc *schema.Schema, name string, v *s
 	if v.Header, err = s.header(ctx, sc, name); err != nil {
 		return err
 	}
+	if err := s.giveDefaults(ctx, v); err != nil {
+		return err
+	}
 	s.r.Put(v)
 	s.r.Bind(sc.ID, name, v.ID, 0)
 	return nil

@@ -54,6 +54,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_collation":     fillCollation,
 		"pg_catalog.pg_constraint":    fillConstraint,
 		"pg_catalog.pg_database":      fillDatabase,
+		"pg_catalog.pg_default_acl":   fillDefaultACL,
 		"pg_catalog.pg_depend":        fillDepend,
 		"pg_catalog.pg_description":   fillDescription,
 		"pg_catalog.pg_shdescription": fillShDescription,
