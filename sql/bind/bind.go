@@ -98,6 +98,8 @@ type binder struct {
 	// needs: see Stmt. asOwner is the owner of the view that is being bound.
 	needs   []*Need
 	asOwner string
+	// stars, if not nil, collects what each * stands for.
+	stars map[*pg.ColumnRef][]*pg.Node
 	// policing are the tables whose policies are being bound.
 	policing map[schema.DescID]bool
 	// cteAt is where the WITH query stands that is being bound and changes something.
