@@ -7,26 +7,76 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/xdg-go/scram"
 
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/hba"
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
 // authenticate lets the user in or returns a fatal error. Insecure servers
-// trust everybody; otherwise a client certificate in the user's name or a
-// SCRAM-SHA-256 exchange (RFC 5802, RFC 7677) is needed.
-func (c *conn) authenticate(user string) error {
-	if !c.srv.cfg.Insecure && !c.certificateNames(user) {
-		if err := c.scram(user); err != nil {
+// trust everybody; otherwise the cluster's rules say what is needed or, if there
+// are none, a client certificate in the user's name or a SCRAM-SHA-256 exchange
+// (RFC 5802, RFC 7677).
+func (c *conn) authenticate(user, database string) error {
+	if !c.srv.cfg.Insecure {
+		if err := c.prove(user, database); err != nil {
 			return err
 		}
 	}
 	c.w.send(&pgproto3.AuthenticationOk{})
 	return nil
+}
+
+// prove has the client show that it is the user. The user root with its own
+// certificate is let in before any rule, so that nobody is shut out for good.
+func (c *conn) prove(user, database string) error {
+	own := c.certificateNames(user)
+	if own && user == schema.RootUser {
+		return nil
+	}
+	client := hba.Client{Database: database, User: user, TLS: c.tls != nil}
+	if a, ok := c.nc.RemoteAddr().(*net.TCPAddr); ok {
+		client.Addr = a.AddrPort().Addr().Unmap()
+	}
+	rule, ruled, err := c.srv.cfg.Backend.ConnectionRule(c.ctx, client)
+	switch {
+	case err != nil:
+		return fatal(sqlerr.From(err))
+	case !ruled && own:
+		return nil
+	case !ruled:
+		return c.scram(user)
+	case rule == nil:
+		return c.refused("no pg_hba.conf entry for", client)
+	case rule.Method == hba.Reject:
+		return c.refused("pg_hba.conf rejects connection for", client)
+	case rule.ClientCertAsked && !own:
+		return fatal(sqlerr.New(sqlerr.InvalidAuthorizationSpecification, "connection requires a valid client certificate"))
+	case rule.Method == hba.Trust, rule.Method == hba.Cert && own:
+		return nil
+	case rule.Method == hba.Cert:
+		return fatal(sqlerr.New(sqlerr.InvalidAuthorizationSpecification, "certificate authentication failed for user \"%s\"", user))
+	}
+	return c.scram(user)
+}
+
+// refused is Postgres's error for a client that no rule lets in.
+func (c *conn) refused(what string, client hba.Client) error {
+	host, encryption := "[local]", "no encryption"
+	if client.Addr.IsValid() {
+		host = client.Addr.String()
+	}
+	if client.TLS {
+		encryption = "SSL encryption"
+	}
+	return fatal(sqlerr.New(sqlerr.InvalidAuthorizationSpecification, "%s host \"%s\", user \"%s\", database \"%s\", %s",
+		what, host, client.User, client.Database, encryption))
 }
 
 func (c *conn) certificateNames(user string) bool {
@@ -105,7 +155,7 @@ func (c *conn) credentials(user string) (creds scram.StoredCredentials, known bo
 	if err != nil {
 		return creds, false, err
 	}
-	if ok && role.CanLogin && role.Verifier != "" {
+	if ok && role.CanLogin && !role.Expired && role.Verifier != "" {
 		creds, err = ParseVerifier(role.Verifier)
 		return creds, err == nil, err
 	}

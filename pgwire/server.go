@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cairndb/cairn/sql"
+	"github.com/cairndb/cairn/sql/hba"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -40,6 +41,10 @@ type Session interface {
 type Backend interface {
 	LookupRole(ctx context.Context, name string) (sql.Role, bool, error)
 	NewSession(ctx context.Context, args sql.SessionArgs) (Session, error)
+	// ConnectionRule finds the rule for a client; ok is false if there are no rules.
+	ConnectionRule(ctx context.Context, c hba.Client) (rule *hba.Rule, ok bool, err error)
+	// ConnectionsMax limits the clients of a node; 0 leaves it to Config.
+	ConnectionsMax() int
 }
 
 // SQL adapts a *sql.Server to Backend.
@@ -71,10 +76,10 @@ type Config struct {
 	Backend Backend
 	// NodeID goes into process ids.
 	NodeID uint32
-	// Insecure trusts every client, whatever user it names.
+	// Insecure trusts every client, whatever user it names and whatever rules say.
 	Insecure bool
 	// TLS, if set, is offered to clients. A verified client certificate whose
-	// common name is the user's replaces the password.
+	// common name is the user's replaces the password, unless a rule says otherwise.
 	TLS *tls.Config
 	// RequireTLS refuses clients without it.
 	RequireTLS bool
@@ -155,7 +160,11 @@ func (s *Server) register(c *conn) bool {
 	_, _ = rand.Read(secret[:]) // never fails
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.mu.conns) >= s.cfg.ConnectionsMax {
+	most := s.cfg.ConnectionsMax
+	if n := s.cfg.Backend.ConnectionsMax(); n > 0 {
+		most = n
+	}
+	if len(s.mu.conns) >= most {
 		return false
 	}
 	for {

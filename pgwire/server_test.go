@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,13 +25,24 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/cairndb/cairn/sql"
+	"github.com/cairndb/cairn/sql/hba"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
 
 // fakeBackend knows one role with a password, and sessions that answer a few
 // made-up statements.
-type fakeBackend struct{ verifier string }
+type fakeBackend struct {
+	verifier string
+	rules    *hba.Rules
+}
+
+func (f *fakeBackend) ConnectionRule(_ context.Context, c hba.Client) (*hba.Rule, bool, error) {
+	rule, ok := f.rules.Match(c)
+	return rule, ok, nil
+}
+
+func (f *fakeBackend) ConnectionsMax() int { return 0 }
 
 func (f *fakeBackend) LookupRole(_ context.Context, name string) (sql.Role, bool, error) {
 	return sql.Role{Name: name, CanLogin: true, Verifier: f.verifier}, name == "ann", nil
@@ -50,6 +62,7 @@ type fakeSession struct {
 	params    map[string]string
 	prepared  string
 	failed    bool
+	mu        sync.Mutex
 	closed    bool
 }
 
@@ -60,8 +73,19 @@ func (s *fakeSession) Env() *types.Env              { return &types.Env{} }
 func (s *fakeSession) TxnStatus() sql.TxnStatus     { return sql.TxnIdle }
 func (s *fakeSession) IdleTimeout() sql.IdleTimeout { return sql.IdleTimeout{} }
 func (s *fakeSession) Fail()                        { s.failed = true }
-func (s *fakeSession) Close()                       { s.closed = true }
+
+func (s *fakeSession) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
 func (s *fakeSession) Cancel() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	select {
 	case s.cancelled <- struct{}{}:
 	default:
@@ -167,7 +191,7 @@ func serve(t testing.TB, edit func(*Config)) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Backend: &fakeBackend{verifier}, NodeID: 3, Insecure: true, Log: slog.New(slog.DiscardHandler)}
+	cfg := Config{Backend: &fakeBackend{verifier: verifier}, NodeID: 3, Insecure: true, Log: slog.New(slog.DiscardHandler)}
 	if edit != nil {
 		edit(&cfg)
 	}
@@ -284,6 +308,50 @@ func TestScram(t *testing.T) {
 			t.Errorf("%s: %v", tc.user, err)
 		case tc.code != "" && (!errors.As(err, &pe) || pe.Code != tc.code):
 			t.Errorf("%s/%s: %v, want %s", tc.user, tc.password, err, tc.code)
+		}
+		if c != nil {
+			c.Close(t.Context())
+		}
+	}
+}
+
+// Rules come before what holds without them, and nobody's certificate but root's
+// comes before rules.
+func TestConnectionRules(t *testing.T) {
+	verifier, err := NewVerifier("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ rules, url, want string }{
+		{"host all ann all trust", "postgres://ann@%s/db?sslmode=disable", ""},
+		{"host other ann all trust", "postgres://ann:secret@%s/db?sslmode=disable",
+			`no pg_hba.conf entry for host "127.0.0.1", user "ann", database "db", no encryption`},
+		{"host all all 10.0.0.0/8 trust; host all all all reject", "postgres://ann:secret@%s/db?sslmode=disable",
+			`pg_hba.conf rejects connection for host "127.0.0.1", user "ann", database "db", no encryption`},
+		{"host all all all scram-sha-256", "postgres://ann:secret@%s/db?sslmode=disable", ""},
+		{"host all all all scram-sha-256", "postgres://ann:wrong@%s/db?sslmode=disable", `password authentication failed for user "ann"`},
+		{"hostssl all all all cert", "postgres://ann:secret@%s/db?sslmode=require", `certificate authentication failed for user "ann"`},
+		{"hostssl all all all scram-sha-256 clientcert=verify-full", "postgres://ann:secret@%s/db?sslmode=require",
+			"connection requires a valid client certificate"},
+		{"hostnossl all all all trust", "postgres://ann@%s/db?sslmode=require",
+			`no pg_hba.conf entry for host "127.0.0.1", user "ann", database "db", SSL encryption`},
+	} {
+		rules, err := hba.Parse(tc.rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, addr := serve(t, func(c *Config) {
+			c.Insecure = false
+			c.Backend = &fakeBackend{verifier: verifier, rules: rules}
+			c.TLS = &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
+		})
+		c, err := pgconn.Connect(t.Context(), fmt.Sprintf(tc.url, addr))
+		var pe *pgconn.PgError
+		switch {
+		case tc.want == "" && err != nil:
+			t.Errorf("%s: %v", tc.rules, err)
+		case tc.want != "" && (!errors.As(err, &pe) || pe.Message != tc.want || pe.Severity != "FATAL"):
+			t.Errorf("%s: %v, want %s", tc.rules, err, tc.want)
 		}
 		if c != nil {
 			c.Close(t.Context())

@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"cmp"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -38,7 +39,7 @@ func (c *conn) startup() error {
 	if !c.srv.register(c) {
 		return fatal(sqlerr.New(sqlerr.TooManyConnections, "sorry, too many clients already"))
 	}
-	if err := c.authenticate(user); err != nil {
+	if err := c.authenticate(user, cmp.Or(params["database"], user)); err != nil {
 		return err
 	}
 	args := sql.SessionArgs{User: user, Database: params["database"], Params: params,

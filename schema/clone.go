@@ -14,7 +14,11 @@ func (h Header) clone() Header {
 
 // Clone returns a deep copy.
 func (d *Database) Clone() *Database {
-	return &Database{Header: d.Header.clone(), Extensions: slices.Clone(d.Extensions)}
+	c := &Database{Header: d.Header.clone(), Extensions: slices.Clone(d.Extensions), Defaults: slices.Clone(d.Defaults)}
+	for i := range c.Defaults {
+		c.Defaults[i].ACL = slices.Clone(c.Defaults[i].ACL)
+	}
+	return c
 }
 
 // Clone returns a deep copy.
@@ -49,6 +53,11 @@ func (t *Table) Clone() *Table {
 		mv := *t.Matview
 		mv.SearchPath, mv.DependsOn = slices.Clone(mv.SearchPath), slices.Clone(mv.DependsOn)
 		c.Matview = &mv
+	}
+	c.Policies = slices.Clone(t.Policies)
+	for i := range c.Policies {
+		p := &c.Policies[i]
+		p.Roles, p.Columns, p.SearchPath = slices.Clone(p.Roles), slices.Clone(p.Columns), slices.Clone(p.SearchPath)
 	}
 	return &c
 }

@@ -86,6 +86,18 @@ type Database struct {
 	Header `wire:"1"`
 	// Extensions are those that CREATE EXTENSION named.
 	Extensions []Extension `wire:"2"`
+	// Defaults are what roles grant on what they make (ALTER DEFAULT PRIVILEGES).
+	Defaults []DefaultACL `wire:"3"`
+}
+
+// DefaultACL is what is granted on objects of a kind when a role makes them,
+// in a schema or, with SchemaID 0, in all.
+type DefaultACL struct {
+	OID      DescID  `wire:"1"`
+	Role     string  `wire:"2"`
+	SchemaID DescID  `wire:"3"`
+	Kind     Kind    `wire:"4"`
+	ACL      []Grant `wire:"5"`
 }
 
 // Extension is an extension of Postgres whose functions are built in.
@@ -132,6 +144,10 @@ type Table struct {
 	OnCommit OnCommit `wire:"21"`
 	// Matview makes the table a materialized view: nobody but REFRESH writes it.
 	Matview *Matview `wire:"22"`
+	// Policies hold if RowSecurity, for the owner only if ForceRowSecurity.
+	Policies         []Policy `wire:"25"`
+	RowSecurity      bool     `wire:"26"`
+	ForceRowSecurity bool     `wire:"27"`
 }
 
 // Matview is the query that a materialized view keeps the rows of.
@@ -142,6 +158,37 @@ type Matview struct {
 	DependsOn  []DescID `wire:"3"`
 	// Populated says that there are rows to be read.
 	Populated bool `wire:"4"`
+}
+
+// PolicyCommand is what a policy is for, as pg_policy.polcmd.
+type PolicyCommand byte
+
+// Commands of policies.
+const (
+	PolicyAll    PolicyCommand = '*'
+	PolicySelect PolicyCommand = 'r'
+	PolicyInsert PolicyCommand = 'a'
+	PolicyUpdate PolicyCommand = 'w'
+	PolicyDelete PolicyCommand = 'd'
+)
+
+// Policy says which rows some roles may see or write (row-level security).
+type Policy struct {
+	OID     DescID        `wire:"1"`
+	Name    string        `wire:"2"`
+	Command PolicyCommand `wire:"3"`
+	// Restrictive policies must all hold, of the others one.
+	Restrictive bool `wire:"4"`
+	// Roles are who it is for, "" for everyone.
+	Roles []string `wire:"5"`
+	// Using and Check are SQL expressions, "" for none.
+	Using string `wire:"6"`
+	Check string `wire:"7"`
+	// Columns are the table's that the expressions use; SearchPath is where
+	// their names are looked for.
+	Columns    []ColumnID `wire:"8"`
+	SearchPath []string   `wire:"9"`
+	Comment    string     `wire:"10"`
 }
 
 // OnCommit says what happens to a temporary table at the end of a transaction.
@@ -349,7 +396,9 @@ type Role struct {
 	Verifier   string   `wire:"9"`
 	ValidUntil string   `wire:"10"`
 	MemberOf   []string `wire:"11"`
-	Comment    string   `wire:"12"`
+	// BypassRLS: no policy of row-level security holds for the role.
+	BypassRLS bool   `wire:"13"`
+	Comment   string `wire:"12"`
 }
 
 // Kind implements Object.

@@ -328,6 +328,11 @@ func (x *Database) AppendWire(b []byte) []byte {
 		b = x.Extensions[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
+	for i := range x.Defaults {
+		b, at = wire.Begin(b, 3)
+		b = x.Defaults[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -356,6 +361,90 @@ func (x *Database) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Extensions[len(x.Extensions)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Bytes:
+			x.Defaults = append(x.Defaults, *new(DefaultACL))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Defaults[len(x.Defaults)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *DefaultACL) AppendWire(b []byte) []byte {
+	var at int
+	if x.OID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.OID))
+	}
+	if len(x.Role) > 0 {
+		b = wire.AppendBytes(b, 2, x.Role)
+	}
+	if x.SchemaID != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.SchemaID))
+	}
+	if x.Kind != 0 {
+		b = wire.AppendUint(b, 4, uint64(x.Kind))
+	}
+	for i := range x.ACL {
+		b, at = wire.Begin(b, 5)
+		b = x.ACL[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *DefaultACL) UnmarshalWire(b []byte) (err error) {
+	*x = DefaultACL{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OID = DescID(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Role = string(body)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.SchemaID = DescID(u)
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Kind = Kind(u)
+		case num == 5 && typ == wire.Bytes:
+			x.ACL = append(x.ACL, *new(Grant))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.ACL[len(x.ACL)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -1048,6 +1137,127 @@ func (x *Matview) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *Policy) AppendWire(b []byte) []byte {
+	if x.OID != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.OID))
+	}
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 2, x.Name)
+	}
+	if x.Command != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.Command))
+	}
+	if x.Restrictive {
+		if x.Restrictive {
+			b = wire.AppendUint(b, 4, 1)
+		} else {
+			b = wire.AppendUint(b, 4, 0)
+		}
+	}
+	for i := range x.Roles {
+		b = wire.AppendBytes(b, 5, x.Roles[i])
+	}
+	if len(x.Using) > 0 {
+		b = wire.AppendBytes(b, 6, x.Using)
+	}
+	if len(x.Check) > 0 {
+		b = wire.AppendBytes(b, 7, x.Check)
+	}
+	for i := range x.Columns {
+		b = wire.AppendUint(b, 8, uint64(x.Columns[i]))
+	}
+	for i := range x.SearchPath {
+		b = wire.AppendBytes(b, 9, x.SearchPath[i])
+	}
+	if len(x.Comment) > 0 {
+		b = wire.AppendBytes(b, 10, x.Comment)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Policy) UnmarshalWire(b []byte) (err error) {
+	*x = Policy{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OID = DescID(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Command = PolicyCommand(u)
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Restrictive = u != 0
+		case num == 5 && typ == wire.Bytes:
+			x.Roles = append(x.Roles, *new(string))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Roles[len(x.Roles)-1] = string(body)
+		case num == 6 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Using = string(body)
+		case num == 7 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Check = string(body)
+		case num == 8 && typ == wire.Varint:
+			x.Columns = append(x.Columns, *new(ColumnID))
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Columns[len(x.Columns)-1] = ColumnID(u)
+		case num == 9 && typ == wire.Bytes:
+			x.SearchPath = append(x.SearchPath, *new(string))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.SearchPath[len(x.SearchPath)-1] = string(body)
+		case num == 10 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Comment = string(body)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Role) AppendWire(b []byte) []byte {
 	if x.OID != 0 {
 		b = wire.AppendUint(b, 1, uint64(x.OID))
@@ -1104,6 +1314,13 @@ func (x *Role) AppendWire(b []byte) []byte {
 	}
 	if len(x.Comment) > 0 {
 		b = wire.AppendBytes(b, 12, x.Comment)
+	}
+	if x.BypassRLS {
+		if x.BypassRLS {
+			b = wire.AppendUint(b, 13, 1)
+		} else {
+			b = wire.AppendUint(b, 13, 0)
+		}
 	}
 	return b
 }
@@ -1191,6 +1408,12 @@ func (x *Role) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Comment = string(body)
+		case num == 13 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.BypassRLS = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1435,6 +1658,25 @@ func (x *Table) AppendWire(b []byte) []byte {
 		b = x.Matview.AppendWire(b)
 		b = wire.End(b, at)
 	}
+	for i := range x.Policies {
+		b, at = wire.Begin(b, 25)
+		b = x.Policies[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.RowSecurity {
+		if x.RowSecurity {
+			b = wire.AppendUint(b, 26, 1)
+		} else {
+			b = wire.AppendUint(b, 26, 0)
+		}
+	}
+	if x.ForceRowSecurity {
+		if x.ForceRowSecurity {
+			b = wire.AppendUint(b, 27, 1)
+		} else {
+			b = wire.AppendUint(b, 27, 0)
+		}
+	}
 	return b
 }
 
@@ -1547,6 +1789,27 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 			if err = x.Matview.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 25 && typ == wire.Bytes:
+			x.Policies = append(x.Policies, *new(Policy))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Policies[len(x.Policies)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 26 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.RowSecurity = u != 0
+		case num == 27 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ForceRowSecurity = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -54,6 +54,10 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	if err := s.allowed(pl.Stmt); err != nil {
 		return err
 	}
+	if len(pl.Root.(*exec.Insert).Policies) > 0 {
+		return sqlerr.New(sqlerr.FeatureNotSupported, "COPY FROM not supported with row-level security").
+			WithHint("Use INSERT statements instead.")
+	}
 	if err := f.findColumns(names); err != nil {
 		return err
 	}

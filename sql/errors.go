@@ -10,6 +10,7 @@ import (
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/exec"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
@@ -255,7 +256,11 @@ func conditionError(s *Session, key kvapi.Key) error {
 	if t == nil {
 		return sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates unique constraint")
 	}
-	return exec.UniqueViolation(tablekv.NewCodec(t), key, s.env)
+	e := exec.UniqueViolation(tablekv.NewCodec(t), key, s.env)
+	if bind.PoliciesHold(s.pg.Contents, t, s.user()) {
+		e = e.WithDetail("") // the other row may be one that is not to be seen
+	}
+	return e
 }
 
 func isRetryable(err error) bool {

@@ -78,6 +78,9 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 		}
 		own := s.tx.r.ChangeCount() > 0
 		path := s.vars.get("search_path") + "\x00" + s.user()
+		if s.vars.rowSecurityOff {
+			path += "\x00"
+		}
 		c := p.plan
 		if c == nil || own || c.own || c.version != snap.Version || c.path != path || c.avoid != s.vars.avoid || !s.sameStats(ctx, c) {
 			if c, err = s.makePlan(ctx, p, snap, path); err != nil {
@@ -171,7 +174,7 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 	begin := time.Now()
 	env := func() bind.Env {
 		e := s.bindEnv(snap)
-		e.NoParams = p.noParams
+		e.NoParams, e.NoPolicies = p.noParams, p.internal
 		return e
 	}
 	st, err := bind.Bind(env(), p.stmt, p.hints)

@@ -58,6 +58,7 @@ type Server struct {
 	settings   clusterSettings
 	stats      *stats.Cache
 	auto       autoAnalyze
+	hba        hbaRules
 	// countChanges is auto.counter, made once.
 	countChanges func(*schema.Table) *atomic.Int64
 	memory       *exec.Pool
@@ -103,7 +104,11 @@ func (s *Server) lookupRole(ctx context.Context, name string) (Role, bool, error
 			return Role{}, false, nil
 		}
 	}
-	return Role{Name: r.Name, Superuser: r.Superuser, CanLogin: r.Login, Verifier: r.Verifier}, true, nil
+	old, err := expired(r, time.Now())
+	if err != nil {
+		s.log.Warn("VALID UNTIL of a role cannot be read", "role", name, "err", err)
+	}
+	return Role{Name: r.Name, Superuser: r.Superuser, CanLogin: r.Login, Verifier: r.Verifier, Expired: old || err != nil}, true, nil
 }
 
 // Session is one client's connection as SQL sees it.
@@ -183,6 +188,9 @@ func (s *Server) newSession(ctx context.Context, args SessionArgs) (*Session, er
 		return nil, sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for database \"%s\"", args.Database).
 			WithDetail("User does not have CONNECT privilege.").WithSeverity(sqlerr.SeverityFatal)
 	}
+	if err := s.admit(ctx, snap.Role(args.User)); err != nil {
+		return nil, sqlerr.From(mapError(err, nil)).WithSeverity(sqlerr.SeverityFatal)
+	}
 	sess, err := s.makeSession(snap, db, args)
 	if err == nil {
 		s.swept.Do(func() { s.sweepTemp(snap) })
@@ -212,7 +220,7 @@ func (s *Server) makeSession(snap *schema.Snapshot, db *schema.Database, args Se
 func (s *Session) setUpEval(c *schema.Contents) {
 	s.pg = pgcatalog.Env{Contents: c, Database: s.db, User: s.args.User, Settings: s.vars.settings,
 		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks, Cursors: s.cursorList, Jobs: s.jobRows,
-		Statistics: s.srv.statistics, Statements: s.statementRows}
+		Statistics: s.srv.statistics, Statements: s.statementRows, ConnectionRules: s.srv.ruleRows}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
@@ -244,7 +252,8 @@ func (s *Session) bindEnv(snap *schema.Snapshot) bind.Env {
 	if s.filling != nil {
 		filling, path = s.filling.ID, s.filling.Matview.SearchPath
 	}
-	return bind.Env{Snap: snap, Database: s.db.ID, SearchPath: path, Filling: filling, Temp: s.temp.Name, Types: s.env, Eval: &s.ec, Virtual: virtualTable}
+	return bind.Env{Snap: snap, Database: s.db.ID, SearchPath: path, Filling: filling, Temp: s.temp.Name, Types: s.env, Eval: &s.ec, Virtual: virtualTable,
+		User: s.user(), RowSecurityOff: s.vars.rowSecurityOff}
 }
 
 // virtualTables keeps one bind.VirtualTable per computed table: plans compare by it.

@@ -57,6 +57,8 @@ type Role struct {
 	// Verifier is the stored password: SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey, "" if
 	// the role has no password.
 	Verifier string
+	// Expired: the password is not good any more (VALID UNTIL).
+	Expired bool
 }
 
 // LookupRole finds a role for authentication; ok is false if there is none.

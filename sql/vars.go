@@ -62,7 +62,7 @@ var varDefs = map[string]varDef{
 	"idle_session_timeout":                {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.idleTimeout })},
 	"client_min_messages":                 {def: "notice"},
 	"synchronous_commit":                  {def: "on"},
-	"row_security":                        {def: "on", boole: true},
+	"row_security":                        {def: "on", boole: true, apply: applyRowSecurity},
 	"escape_string_warning":               {def: "on", boole: true},
 	"backslash_quote":                     {def: "safe_encoding"},
 	"default_table_access_method":         {def: "heap"},
@@ -78,7 +78,8 @@ var varDefs = map[string]varDef{
 	"lc_ctype":                            {def: "C", fixed: true},
 	"max_identifier_length":               {def: "63", fixed: true},
 	"max_index_keys":                      {def: "32", fixed: true},
-	"max_connections":                     {def: "1000", fixed: true},
+	maxConnections:                        {def: strconv.Itoa(maxConnectionsDefault), system: true, apply: applyMaxConnections},
+	hbaSetting:                            {system: true, apply: applyHBA},
 	"block_size":                          {def: "8192", fixed: true},
 	"work_mem":                            {def: "64MB", apply: applyKB("work_mem", 64, math.MaxInt32, func(s *Session) *int64 { return &s.vars.workMem })},
 	"temp_file_limit":                     {def: "-1", apply: applyKB("temp_file_limit", -1, math.MaxInt32, func(s *Session) *int64 { return &s.vars.tempMax })},
@@ -162,6 +163,8 @@ type vars struct {
 	// workMem, statementMem and tempMax are bytes; 0: nobody has said.
 	workMem, statementMem, tempMax, forceSpill                   int64
 	statementTimeout, lockTimeout, idleInTxnTimeout, idleTimeout time.Duration
+	// rowSecurityOff: policies that would hide rows are an error.
+	rowSecurityOff bool
 	// trackNothing and trackNoUtility: pg_stat_statements leaves out all, or what is not planned.
 	trackNothing, trackNoUtility bool
 }
@@ -424,6 +427,11 @@ func applyConsistency(_ *Session, v string) (string, error) {
 	}
 	return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"cairn.consistency\": \"%s\"", v).
 		WithHint("Available values: default, strict.")
+}
+
+func applyRowSecurity(s *Session, v string) (string, error) {
+	s.vars.rowSecurityOff = v == "off"
+	return v, nil
 }
 
 func applyReadOnly(s *Session, v string) (string, error) {

@@ -22,6 +22,10 @@ type Env struct {
 	Types *types.Env
 	// Eval is used to fold expressions that depend on nothing.
 	Eval *builtins.EvalContext
+	// User is the role whose rights the statement has. NoPolicies: row-level security is passed by, as
+	// for the acts of foreign keys. RowSecurityOff: it is an error where it is not.
+	User                       string
+	NoPolicies, RowSecurityOff bool
 	// NoParams says that there are no parameters to come: $1 is an error.
 	NoParams bool
 	// Virtual finds a computed table; nil if there is none.
@@ -94,6 +98,10 @@ type binder struct {
 	// needs: see Stmt. asOwner is the owner of the view that is being bound.
 	needs   []*Need
 	asOwner string
+	// stars, if not nil, collects what each * stands for.
+	stars map[*pg.ColumnRef][]*pg.Node
+	// policing are the tables whose policies are being bound.
+	policing map[schema.DescID]bool
 	// cteAt is where the WITH query stands that is being bound and changes something.
 	cteAt int32
 	// schemaAt is where the relation that is being bound was named with its schema, -1 if it was not.

@@ -104,7 +104,7 @@ func (b *binder) rangeVar(sc *scope, rv *pg.RangeVar) Rel {
 		if rv.Alias != nil {
 			s.Alias = rv.Alias.Aliasname
 		}
-		return s
+		return b.secureScan(t, s)
 	case *schema.View:
 		return b.view(sc, o, rv)
 	case *schema.Sequence:

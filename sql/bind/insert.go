@@ -26,12 +26,22 @@ func (b *binder) insertIn(parent *scope, s *pg.InsertStmt) *Stmt {
 	ins.Checks = b.checks(t, ins.Final)
 	ins.Generated = b.generated(t, ins.Final, false)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "RETURNING"}
-	b.add(sc, b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, ins.Final), t), s.Relation.Alias)
+	ref := b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, ins.Final), t)
+	b.add(sc, ref, s.Relation.Alias)
 	if s.OnConflictClause != nil {
 		b.onConflict(parent, ins, s)
 	}
 	st := &Stmt{Kind: KindInsert}
 	ins.Returning = b.returning(sc, s.ReturningList, st)
+	if secured, _ := b.secureTarget(t, nil); secured != nil {
+		secured.readBy(ref)
+		secured.must = s.OnConflictClause.GetInfer() != nil
+		ins.Policies = secured.checks(ins.Final, schema.PolicyInsert)
+		if ins.Conflict != nil && ins.Conflict.Update {
+			ins.Conflict.There = secured.there(ins.Conflict.Old)
+			ins.Conflict.Policies = secured.checks(ins.Final, schema.PolicyUpdate)
+		}
+	}
 	st.Rel = wrapWith(with, ins)
 	return st
 }

@@ -38,6 +38,9 @@ func (b *binder) mergeStmt(s *pg.MergeStmt) *Stmt {
 	parent, with := b.maybeWith(nil, s.WithClause)
 	b.checkMerge(s)
 	t := b.mergeTarget(s.Relation)
+	if b.policed(t) {
+		b.unsupported(-1, "MERGE into a table with row-level security")
+	}
 	m := &Merge{Table: t}
 	scan := b.scan(t, refName(s.Relation))
 	lockRows(scan)

@@ -175,8 +175,10 @@ func (b *binder) updateIn(parent *scope, s *pg.UpdateStmt) *Stmt {
 	scan := b.scan(t, refName(s.Relation))
 	lockRows(scan)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "UPDATE"}
-	b.add(sc, b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), t), s.Relation.Alias)
-	rel := b.joinFrom(sc, scan, s.FromClause)
+	ref := b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), t)
+	b.add(sc, ref, s.Relation.Alias)
+	secured, found := b.secureTarget(t, scan)
+	rel := b.joinFrom(sc, found, s.FromClause)
 	if s.WhereClause != nil {
 		rel = &Filter{In: rel, Pred: b.where(sc, s.WhereClause, "WHERE")}
 	}
@@ -188,7 +190,13 @@ func (b *binder) updateIn(parent *scope, s *pg.UpdateStmt) *Stmt {
 	u.Checks = b.checks(t, u.New)
 	u.Generated = b.generated(t, u.New, false)
 	st := &Stmt{Kind: KindUpdate}
-	u.Returning = b.returning(b.returningScope(sc, t, s.Relation, u.New), s.ReturningList, st)
+	rsc := b.returningScope(sc, t, s.Relation, u.New)
+	u.Returning = b.returning(rsc, s.ReturningList, st)
+	if secured != nil {
+		secured.readBy(ref, rsc.tables[0])
+		secured.rows(scan.Base, schema.PolicyUpdate)
+		u.Policies = secured.checks(u.New, schema.PolicyUpdate)
+	}
 	st.Rel = wrapWith(with, u)
 	return st
 }
@@ -325,14 +333,20 @@ func (b *binder) deleteIn(parent *scope, s *pg.DeleteStmt) *Stmt {
 	lockRows(scan)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "DELETE"}
 	b.need(t, schema.PrivDelete)
-	b.add(sc, b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), t), s.Relation.Alias)
-	rel := b.joinFrom(sc, scan, s.UsingClause)
+	ref := b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), t)
+	b.add(sc, ref, s.Relation.Alias)
+	secured, found := b.secureTarget(t, scan)
+	rel := b.joinFrom(sc, found, s.UsingClause)
 	if s.WhereClause != nil {
 		rel = &Filter{In: rel, Pred: b.where(sc, s.WhereClause, "WHERE")}
 	}
 	d := &Delete{Table: t, In: rel, Old: scan.Base}
 	st := &Stmt{Kind: KindDelete}
 	d.Returning = b.returning(sc, s.ReturningList, st)
+	if secured != nil {
+		secured.readBy(ref)
+		secured.rows(scan.Base, schema.PolicyDelete)
+	}
 	st.Rel = wrapWith(with, d)
 	return st
 }

@@ -46,6 +46,7 @@ func (b *binder) readBack(t *tableRef, o schema.Object) *tableRef {
 func (b *binder) needLock(t *tableRef) {
 	if t.desc != nil {
 		b.need(t.desc, schema.PrivUpdate)
+		b.secureLock(t)
 	}
 }
 

@@ -67,6 +67,9 @@ type TableFunc struct {
 type Filter struct {
 	In   Rel
 	Pred Expr
+	// Secure: nothing that could tell of a row's contents is evaluated before
+	// Pred holds (R1 of security.go).
+	Secure bool
 }
 
 // Item computes a column.
@@ -275,6 +278,8 @@ type Insert struct {
 	// New is the first register of the row proposed (EXCLUDED).
 	New    ColID
 	Checks []CheckExpr
+	// Policies are those of row-level security for the row at Final, as it was proposed.
+	Policies []PolicyCheck
 	// Generated are the generated columns of the row at Final.
 	Generated []Item
 	// Conflict is nil without ON CONFLICT.
@@ -298,6 +303,8 @@ type OnConflict struct {
 	Virtual []Item
 	Set     []SetCol
 	Where   Expr
+	// There are the policies for the row at Old, Policies for what it becomes, at Final.
+	There, Policies []PolicyCheck
 }
 
 // SetCol assigns a table column.
@@ -316,6 +323,8 @@ type Update struct {
 	// NonKey says that Set has no column of a unique index: FOR KEY SHARE of others passes.
 	NonKey bool
 	Checks []CheckExpr
+	// Policies are those of row-level security for the row at New.
+	Policies []PolicyCheck
 	// Generated are the generated columns of the row at New.
 	Generated []Item
 	Returning []Item

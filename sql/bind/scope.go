@@ -40,6 +40,8 @@ type tableRef struct {
 	cols   []*scopeCol
 	desc   *schema.Table
 	scan   *Scan
+	// secure is the filter of row-level security over scan, nil for none.
+	secure *Filter
 	// need collects the columns that are read, nil where nobody asks.
 	need *Need
 	// derived says what the rows were computed by, where there is no scan to lock.

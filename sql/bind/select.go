@@ -254,6 +254,7 @@ func (b *binder) star(sc *scope, c *pg.ColumnRef) []target {
 			out = append(out, target{e: x.expr(c.Location), name: x.name, col: x})
 		}
 	}
+	b.noteStar(sc, c, out)
 	return out
 }
 

@@ -192,6 +192,7 @@ func RelExprs(r Rel) []Expr {
 		out = insertExprs(r)
 	case *Update:
 		out = append(append(setExprs(r.Set), itemExprs(r.Generated)...), itemExprs(r.Returning)...)
+		out = append(out, policyExprs(r.Policies)...)
 		for _, c := range r.Checks {
 			out = append(out, c.E)
 		}
@@ -206,6 +207,13 @@ func RelExprs(r Rel) []Expr {
 func funcExprs(fs []TableFunc) (out []Expr) {
 	for _, f := range fs {
 		out = append(append(out, f.Args...), nonNil(f.Scalar)...)
+	}
+	return out
+}
+
+func policyExprs(ps []PolicyCheck) (out []Expr) {
+	for _, p := range ps {
+		out = append(out, p.E)
 	}
 	return out
 }
@@ -226,12 +234,14 @@ func setExprs(set []SetCol) (out []Expr) {
 
 func insertExprs(r *Insert) []Expr {
 	out := append(append([]Expr{}, r.Vals...), itemExprs(r.Generated)...)
+	out = append(out, policyExprs(r.Policies)...)
 	for _, c := range r.Checks {
 		out = append(out, c.E)
 	}
 	if r.Conflict != nil {
 		out = append(append(out, setExprs(r.Conflict.Set)...), nonNil(r.Conflict.Where)...)
 		out = append(out, itemExprs(r.Conflict.Virtual)...)
+		out = append(append(out, policyExprs(r.Conflict.There)...), policyExprs(r.Conflict.Policies)...)
 	}
 	return append(out, itemExprs(r.Returning)...)
 }

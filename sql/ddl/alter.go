@@ -173,6 +173,9 @@ func (a *alterer) finish(ctx context.Context) error {
 }
 
 func (a *alterer) command(ctx context.Context, c *pg.AlterTableCmd) error {
+	if a.rowSecurity(c) {
+		return nil
+	}
 	switch c.Subtype {
 	case pg.AlterTableType_AT_AddColumn:
 		return a.addColumn(ctx, c)
@@ -394,6 +397,9 @@ func (a *alterer) dropColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 		return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop column %s of table %s because other objects depend on it", col.Name, a.t.Name).
 			WithDetail("%s %s depends on table %s", kindOf(vs[0]), vs[0].Head().Name, a.t.Name).
 			WithHint("Drop the view first.")
+	}
+	if err := a.dropUsingPolicies(c, col); err != nil {
+		return err
 	}
 	generated, err := a.dropGenerated(c, col)
 	if err != nil {

@@ -227,6 +227,9 @@ func (m *tableMaker) addSequence(ctx context.Context, t *schema.Table, col *sche
 		return err
 	}
 	q := newSequence(h, typeOf(col))
+	if err := m.giveDefaults(ctx, q); err != nil {
+		return err
+	}
 	if err := m.sequenceOptions(ctx, q, opts); err != nil {
 		return err
 	}

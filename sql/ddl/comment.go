@@ -43,6 +43,8 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 		o.Head().Comment = n.Comment
 		s.r.Put(o)
 		return nil
+	case pg.ObjectType_OBJECT_POLICY:
+		return s.commentOnPolicy(ctx, n)
 	case pg.ObjectType_OBJECT_EXTENSION:
 		return nil // pg_dump says what everyone knows
 	case pg.ObjectType_OBJECT_SCHEMA, pg.ObjectType_OBJECT_DATABASE:

@@ -148,7 +148,11 @@ func (s *stmt) createSchema(ctx context.Context, n *pg.CreateSchemaStmt) error {
 		return err
 	}
 	s.r.RequireSame(s.Database.ID)
-	s.r.Put(&schema.Schema{Header: schema.Header{ID: id, Name: name, DatabaseID: s.Database.ID, Owner: owner}})
+	sc := &schema.Schema{Header: schema.Header{ID: id, Name: name, DatabaseID: s.Database.ID, Owner: owner}}
+	if err := s.giveDefaults(ctx, sc); err != nil {
+		return err
+	}
+	s.r.Put(sc)
 	s.r.Bind(s.Database.ID, name, id, 0)
 	return nil
 }

@@ -152,6 +152,10 @@ func (s *stmt) statement(in parser.Stmt) runner {
 		return done("CREATE VIEW", func(ctx context.Context) error { return s.createView(ctx, n.ViewStmt) })
 	case *pg.Node_RefreshMatViewStmt:
 		return done("REFRESH MATERIALIZED VIEW", func(ctx context.Context) error { return s.refresh(ctx, n.RefreshMatViewStmt) })
+	case *pg.Node_CreatePolicyStmt:
+		return done("CREATE POLICY", func(ctx context.Context) error { return s.createPolicy(ctx, n.CreatePolicyStmt) })
+	case *pg.Node_AlterPolicyStmt:
+		return done("ALTER POLICY", func(ctx context.Context) error { return s.alterPolicy(ctx, n.AlterPolicyStmt) })
 	case *pg.Node_CommentStmt:
 		return done("COMMENT", func(ctx context.Context) error { return s.comment(ctx, n.CommentStmt) })
 	case *pg.Node_AlterOwnerStmt:
@@ -192,6 +196,14 @@ func (s *stmt) globalStatement(tree *pg.Node) runner {
 		return done(tag, func(ctx context.Context) error { return s.grantRole(ctx, n.GrantRoleStmt) })
 	case *pg.Node_CreateExtensionStmt:
 		return done("CREATE EXTENSION", func(ctx context.Context) error { return s.createExtension(ctx, n.CreateExtensionStmt) })
+	case *pg.Node_AlterDefaultPrivilegesStmt:
+		return done("ALTER DEFAULT PRIVILEGES", func(ctx context.Context) error {
+			return s.alterDefaultPrivileges(ctx, n.AlterDefaultPrivilegesStmt)
+		})
+	case *pg.Node_ReassignOwnedStmt:
+		return done("REASSIGN OWNED", func(ctx context.Context) error { return s.reassignOwned(ctx, n.ReassignOwnedStmt) })
+	case *pg.Node_DropOwnedStmt:
+		return done("DROP OWNED", func(ctx context.Context) error { return s.dropOwned(ctx, n.DropOwnedStmt) })
 	case *pg.Node_DropRoleStmt:
 		return done("DROP ROLE", func(ctx context.Context) error { return s.dropRole(ctx, n.DropRoleStmt) })
 	}

@@ -27,6 +27,8 @@ func (s *stmt) drop(n *pg.DropStmt) runner {
 		return done("DROP DOMAIN", func(ctx context.Context) error { return s.dropTypes(ctx, n) })
 	case pg.ObjectType_OBJECT_EXTENSION:
 		return done("DROP EXTENSION", func(ctx context.Context) error { return s.dropExtensions(ctx, n) })
+	case pg.ObjectType_OBJECT_POLICY:
+		return done("DROP POLICY", func(ctx context.Context) error { return s.dropPolicies(ctx, n) })
 	case pg.ObjectType_OBJECT_INDEX:
 		return done("DROP INDEX", func(ctx context.Context) error { return s.dropIndexes(ctx, n) })
 	case pg.ObjectType_OBJECT_SCHEMA:

@@ -2,6 +2,8 @@ package ddl
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -17,6 +19,8 @@ func (s *stmt) rename(n *pg.RenameStmt) runner {
 		return done(tag, func(ctx context.Context) error { return s.renameRelation(ctx, n) })
 	case pg.ObjectType_OBJECT_COLUMN:
 		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameColumn(ctx, n) })
+	case pg.ObjectType_OBJECT_POLICY:
+		return done("ALTER POLICY", func(ctx context.Context) error { return s.renamePolicy(ctx, n) })
 	case pg.ObjectType_OBJECT_TABCONSTRAINT:
 		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameConstraint(ctx, n) })
 	case pg.ObjectType_OBJECT_TYPE:
@@ -138,6 +142,24 @@ func (s *stmt) renameColumn(ctx context.Context, n *pg.RenameStmt) error {
 	for i := range t.Checks {
 		if err := renameInText(&t.Checks[i].Expr, col.Name, name); err != nil {
 			return err
+		}
+	}
+	for i := range t.Policies {
+		p := &t.Policies[i]
+		if !slices.Contains(p.Columns, col.ID) {
+			continue
+		}
+		for _, text := range []*string{&p.Using, &p.Check} {
+			if *text == "" {
+				continue
+			}
+			wrapped := strings.HasPrefix(*text, "(")
+			if err := renameInText(text, col.Name, name); err != nil {
+				return err
+			}
+			if wrapped {
+				*text = "(" + *text + ")"
+			}
 		}
 	}
 	for i := range t.Columns {

@@ -133,7 +133,12 @@ func (s *stmt) roleOptions(ctx context.Context, r *schema.Role, opts []*pg.Node)
 			r.ConnLimit = d.Arg.GetInteger().GetIval()
 		case "validUntil":
 			r.ValidUntil = defString(d)
-		case "isreplication", "bypassrls":
+		case "bypassrls":
+			if me, err := s.role(context.Background(), s.User); err == nil && !me.Superuser && on != r.BypassRLS {
+				return sqlerr.New(sqlerr.InsufficientPrivilege, "must be superuser to change bypassrls attribute")
+			}
+			r.BypassRLS = on
+		case "isreplication":
 			if on {
 				return sqlerr.Unsupported("role attribute %s", d.Defname)
 			}
@@ -219,6 +224,10 @@ func (s *stmt) dropRole(ctx context.Context, n *pg.DropRoleStmt) error {
 			} else if granted(o, name) {
 				uses = append(uses, fmt.Sprintf("privileges for %s %s", o.Kind(), o.Head().Name))
 			}
+			uses = append(uses, targetOfPolicies(o, name)...)
+			if db, ok := o.(*schema.Database); ok {
+				uses = append(uses, defaultsOf(c, db, name)...)
+			}
 		}
 		if len(uses) > 0 {
 			return sqlerr.New(sqlerr.DependentObjectsStillExist, "role \"%s\" cannot be dropped because some objects depend on it", name).
@@ -234,6 +243,18 @@ func (s *stmt) dropRole(ctx context.Context, n *pg.DropRoleStmt) error {
 		s.r.RemoveRole(name)
 	}
 	return nil
+}
+
+// targetOfPolicies lists the policies of a table that are for a role.
+func targetOfPolicies(o schema.Object, role string) (out []string) {
+	if t, ok := o.(*schema.Table); ok {
+		for _, p := range t.Policies {
+			if slices.Contains(p.Roles, role) {
+				out = append(out, fmt.Sprintf("target of policy %s on table %s", p.Name, t.Name))
+			}
+		}
+	}
+	return out
 }
 
 // granted reports whether a grant on an object names a role.

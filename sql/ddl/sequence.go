@@ -34,6 +34,9 @@ func (s *stmt) createSequence(ctx context.Context, n *pg.CreateSeqStmt) error {
 	if err := m.sequenceOptions(ctx, q, n.Options); err != nil {
 		return err
 	}
+	if err := s.giveDefaults(ctx, q); err != nil {
+		return err
+	}
 	s.r.Put(q)
 	s.r.Bind(sc.ID, name, q.ID, 0)
 	return nil

@@ -90,6 +90,9 @@ func (s *stmt) newTable(ctx context.Context, sc *schema.Schema, name string) (*t
 		return nil, err
 	}
 	t := &schema.Table{Header: h, NextColumnID: 1, RowCountEstimate: -1}
+	if err := s.giveDefaults(ctx, t); err != nil {
+		return nil, err
+	}
 	s.private(t.ID, 0)
 	return &tableMaker{stmt: s, sc: sc, t: t, taken: map[string]bool{name: true}}, nil
 }

@@ -71,6 +71,9 @@ func (s *stmt) newType(ctx context.Context, names []*pg.Node) (*schema.UserType,
 	}
 	array, err := s.Catalog.NewID(ctx)
 	t := &schema.UserType{Header: h, Def: usertype.Type{OID: uint32(h.ID), ArrayOID: uint32(array), Schema: sc.Name, Name: name}}
+	if err == nil {
+		err = s.giveDefaults(ctx, t)
+	}
 	return t, sc, err
 }
 

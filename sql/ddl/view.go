@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
@@ -40,6 +41,9 @@ func (s *stmt) createView(ctx context.Context, n *pg.ViewStmt) error {
 		return err
 	}
 	v := &schema.View{SearchPath: slices.Clone(s.SearchPath)}
+	if _, err := bind.ExpandStars(s.Bind, parser.Stmt{Tree: n.Query, Query: s.query}); err != nil {
+		return err
+	}
 	if v.Query, err = stmtText(n.Query); err != nil {
 		return err
 	}
@@ -69,6 +73,9 @@ func (s *stmt) putView(ctx context.Context, sc *schema.Schema, name string, v *s
 		return s.replaceView(ctx, old, v)
 	}
 	if v.Header, err = s.header(ctx, sc, name); err != nil {
+		return err
+	}
+	if err := s.giveDefaults(ctx, v); err != nil {
 		return err
 	}
 	s.r.Put(v)

@@ -37,6 +37,8 @@ type Conflict struct {
 	OldDec *tablekv.Decoder // decodes a stored row into Old's registers
 	// Virtual computes the virtual columns of the row in Old's registers.
 	Virtual []Item
+	// There are policies for the row in Old's registers, Policies for what it becomes.
+	There, Policies []PolicyCheck
 }
 
 // Explain implements Node.
@@ -120,6 +122,9 @@ func (n *Insert) batch(r *Run, in Cursor) ([]types.Row, error) {
 			return nil, err
 		}
 		copy(row, n.row(r, n.Final))
+		if err := n.allow(r, n.Policies); err != nil {
+			return nil, err
+		}
 		if n.Conflict == nil || !n.Conflict.Update {
 			if err := n.validate(r, n.Final); err != nil {
 				return nil, err
@@ -310,6 +315,9 @@ func (c *conflictState) update(r *Run, hit arbiter, value []byte, written map[st
 			return err
 		}
 	}
+	if err := n.allow(r, n.Conflict.There); err != nil {
+		return err
+	}
 	old := append(types.Row(nil), n.row(r, n.Conflict.Old)...)
 	vals := make([]types.Datum, len(n.Conflict.Set))
 	for i, s := range n.Conflict.Set {
@@ -322,6 +330,9 @@ func (c *conflictState) update(r *Run, hit arbiter, value []byte, written map[st
 		r.Slots[s.ID] = vals[i]
 	}
 	if err := n.generate(r); err != nil {
+		return err
+	}
+	if err := n.allow(r, n.Conflict.Policies); err != nil {
 		return err
 	}
 	if err := n.validate(r, n.Final); err != nil {

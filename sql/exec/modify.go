@@ -24,6 +24,9 @@ type Check struct {
 type Target struct {
 	Codec  *tablekv.Codec
 	Checks []Check
+	// Policies are those of row-level security for the new row. Where there are some, errors do not
+	// show rows.
+	Policies []PolicyCheck
 	// Generated computes the generated columns of a new row, virtual ones too, into the registers
 	// that Checks are bound to.
 	Generated []Item
@@ -69,15 +72,52 @@ func (t *Target) generate(r *Run) error {
 	return compute(r, t.Generated)
 }
 
+// PolicyCheck is a condition of row-level security.
+type PolicyCheck struct {
+	Name  string
+	Using bool
+	E     Eval
+}
+
+// allow checks policies over the registers that they are bound to; NULL is no permission.
+func (t *Target) allow(r *Run, policies []PolicyCheck) error {
+	for _, p := range policies {
+		ok, err := evalBool(r, p.E)
+		if err != nil {
+			return err
+		}
+		if ok {
+			continue
+		}
+		name, using := "", ""
+		if p.Name != "" {
+			name = " \"" + p.Name + "\""
+		}
+		if p.Using {
+			using = " (USING expression)"
+		}
+		return sqlerr.New(sqlerr.InsufficientPrivilege, "new row violates row-level security policy%s%s for table \"%s\"",
+			name, using, t.Codec.Table.Name)
+	}
+	return nil
+}
+
+// withRow adds the failing row to an error, unless the table's rows are not for everyone.
+func (t *Target) withRow(e *sqlerr.Error, r *Run, row types.Row) *sqlerr.Error {
+	if len(t.Policies) > 0 {
+		return e
+	}
+	return e.WithDetail("Failing row contains (%s).", t.failingRow(r, row))
+}
+
 // validate checks NOT NULL and CHECK for the row at base, which the checks' registers must be.
 func (t *Target) validate(r *Run, base bind.ColID) error {
 	row := t.row(r, base)
 	for i := range t.Codec.Table.Columns {
 		c := &t.Codec.Table.Columns[i]
 		if c.NotNull && row[i].IsNull() {
-			return sqlerr.New(sqlerr.NotNullViolation,
-				"null value in column \"%s\" of relation \"%s\" violates not-null constraint", c.Name, t.Codec.Table.Name).
-				WithDetail("Failing row contains (%s).", t.failingRow(r, row)).
+			return t.withRow(sqlerr.New(sqlerr.NotNullViolation,
+				"null value in column \"%s\" of relation \"%s\" violates not-null constraint", c.Name, t.Codec.Table.Name), r, row).
 				WithColumn(c.Name).WithTable("", t.Codec.Table.Name)
 		}
 	}
@@ -87,8 +127,8 @@ func (t *Target) validate(r *Run, base bind.ColID) error {
 			return err
 		}
 		if !d.IsNull() && !d.Bool() {
-			return sqlerr.New(sqlerr.CheckViolation, "new row for relation \"%s\" violates check constraint \"%s\"",
-				t.Codec.Table.Name, c.Name).WithDetail("Failing row contains (%s).", t.failingRow(r, row)).
+			return t.withRow(sqlerr.New(sqlerr.CheckViolation, "new row for relation \"%s\" violates check constraint \"%s\"",
+				t.Codec.Table.Name, c.Name), r, row).
 				WithConstraint(c.Name).WithTable("", t.Codec.Table.Name)
 		}
 	}
@@ -115,7 +155,7 @@ func (t *Target) failingRow(r *Run, row types.Row) string {
 }
 
 // UniqueViolation is the error for a key that exists.
-func UniqueViolation(c *tablekv.Codec, key kvapi.Key, env *types.Env) error {
+func UniqueViolation(c *tablekv.Codec, key kvapi.Key, env *types.Env) *sqlerr.Error {
 	_, id, ok := tablekv.SplitKey(key)
 	ic := c.IndexByID(id)
 	if !ok || ic == nil {
@@ -148,11 +188,21 @@ func KeyText(c *tablekv.Codec, key kvapi.Key, env *types.Env) string {
 	return fmt.Sprintf("(%s)=(%s)", strings.Join(names, ", "), strings.Join(texts, ", "))
 }
 
+// duplicate is UniqueViolation, without the key where the row that has it may be one that is not to be
+// seen.
+func (t *Target) duplicate(r *Run, key kvapi.Key) error {
+	e := UniqueViolation(t.Codec, key, r.EC.Env)
+	if len(t.Policies) > 0 {
+		e = e.WithDetail("")
+	}
+	return e
+}
+
 // conflictError turns a failed condition into a unique violation.
 func (t *Target) conflictError(r *Run, err error) error {
 	var cf *txn.ConditionFailedError
 	if errors.As(err, &cf) {
-		return UniqueViolation(t.Codec, cf.Key, r.EC.Env)
+		return t.duplicate(r, cf.Key)
 	}
 	return err
 }
@@ -242,7 +292,7 @@ func (t *Target) checkFree(r *Run, es []entry, ownRowID bool) error {
 		}
 		if len(es) > 1 {
 			if seen[string(es[i].key)] {
-				return UniqueViolation(t.Codec, es[i].key, r.EC.Env)
+				return t.duplicate(r, es[i].key)
 			}
 			seen[string(es[i].key)] = true
 		}
@@ -254,7 +304,7 @@ func (t *Target) checkFree(r *Run, es []entry, ownRowID bool) error {
 	}
 	for i, v := range vals {
 		if v.Exists {
-			return UniqueViolation(t.Codec, keys[i], r.EC.Env)
+			return t.duplicate(r, keys[i])
 		}
 	}
 	return nil

@@ -132,6 +132,9 @@ func (n *Update) changes(r *Run, rows []types.Row) ([]*change, error) {
 		if err := n.generate(r); err != nil {
 			return nil, err
 		}
+		if err := n.allow(r, n.Policies); err != nil {
+			return nil, err
+		}
 		if err := n.validate(r, n.New); err != nil {
 			return nil, err
 		}

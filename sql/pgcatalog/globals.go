@@ -200,7 +200,7 @@ func fillOperator(_ context.Context, _ *Env, w *writer) error {
 func roleCells(r *schema.Role) cells {
 	return cells{"oid": r.OID, "rolname": r.Name, "rolsuper": r.Superuser, "rolinherit": !r.NoInherit,
 		"rolcreaterole": r.CreateRole, "rolcreatedb": r.CreateDB, "rolcanlogin": r.Login, "rolconnlimit": r.ConnLimit,
-		"rolreplication": false, "rolbypassrls": false}
+		"rolreplication": false, "rolbypassrls": r.BypassRLS}
 }
 
 func fillRoles(_ context.Context, env *Env, w *writer) error {
@@ -241,7 +241,7 @@ func users(env *Env, w *writer, password func(*schema.Role) any) error {
 	for _, r := range env.Contents.Roles() {
 		if r.Login {
 			w.add(cells{"usename": r.Name, "usesysid": r.OID, "usecreatedb": r.CreateDB, "usesuper": r.Superuser,
-				"userepl": false, "usebypassrls": false, "passwd": password(r)})
+				"userepl": false, "usebypassrls": r.BypassRLS, "passwd": password(r)})
 		}
 	}
 	return nil
@@ -315,7 +315,7 @@ func fillTables(_ context.Context, env *Env, w *writer) error {
 			continue
 		}
 		w.add(cells{"schemaname": namespaceOf(env, &t.Header), "tablename": t.Name, "tableowner": t.Owner,
-			"hasindexes": len(namedIndexes(t)) > 0, "hasrules": false, "hastriggers": false, "rowsecurity": false})
+			"hasindexes": len(namedIndexes(t)) > 0, "hasrules": false, "hastriggers": false, "rowsecurity": t.RowSecurity})
 	}
 	return nil
 }

@@ -34,10 +34,11 @@ cairn.integrity 13106 v: kind text, range_id int8, start_key text, database_name
 cairn.jobs 13107 v: job_id int8, job_type text, description text, user_name name, status text, running_status text, database_name name, schema_name name, table_name name, index_name name, created timestamptz, started timestamptz, modified timestamptz, finished timestamptz, fraction_completed float8, rows_done int8, rows_total int8, coordinator_id int8, resumed int8, error_code text, error text
 `
 
-// statementColumns are those of the extension pg_stat_statements, version 1.10.
+// statementColumns are those of the extension pg_stat_statements, version 1.10, and of views that few ask for.
 const statementColumns = `
 pg_stat_statements 13110 v: userid oid, dbid oid, toplevel bool, queryid int8, query text, plans int8, total_plan_time float8, min_plan_time float8, max_plan_time float8, mean_plan_time float8, stddev_plan_time float8, calls int8, total_exec_time float8, min_exec_time float8, max_exec_time float8, mean_exec_time float8, stddev_exec_time float8, rows int8, shared_blks_hit int8, shared_blks_read int8, shared_blks_dirtied int8, shared_blks_written int8, local_blks_hit int8, local_blks_read int8, local_blks_dirtied int8, local_blks_written int8, temp_blks_read int8, temp_blks_written int8, blk_read_time float8, blk_write_time float8, temp_blk_read_time float8, temp_blk_write_time float8, wal_records int8, wal_fpi int8, wal_bytes numeric, jit_functions int8, jit_generation_time float8, jit_inlining_count int8, jit_inlining_time float8, jit_optimization_count int8, jit_optimization_time float8, jit_emission_count int8, jit_emission_time float8
 pg_stat_statements_info 13111 v: dealloc int8, stats_reset timestamptz
+pg_hba_file_rules 12110 v: line_number int4, type text, database _text, user_name _text, address text, netmask text, auth_method text, options _text, error text
 `
 
 type filler = func(ctx context.Context, env *Env, w *writer) error
@@ -54,6 +55,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_collation":     fillCollation,
 		"pg_catalog.pg_constraint":    fillConstraint,
 		"pg_catalog.pg_database":      fillDatabase,
+		"pg_catalog.pg_default_acl":   fillDefaultACL,
 		"pg_catalog.pg_depend":        fillDepend,
 		"pg_catalog.pg_description":   fillDescription,
 		"pg_catalog.pg_shdescription": fillShDescription,
@@ -67,6 +69,8 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_namespace":     fillNamespace,
 		"pg_catalog.pg_opclass":       fillOpclass,
 		"pg_catalog.pg_operator":      fillOperator,
+		"pg_catalog.pg_policies":      fillPolicies,
+		"pg_catalog.pg_policy":        fillPolicy,
 		"pg_catalog.pg_proc":          fillProc,
 		"pg_catalog.pg_rewrite":       fillRewrite,
 		"pg_catalog.pg_roles":         fillRoles,
@@ -78,6 +82,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_stat_activity": fillActivity,
 		"pg_catalog.pg_stats":         fillStats,
 
+		"pg_catalog.pg_hba_file_rules":       fillConnectionRules,
 		"pg_catalog.pg_stat_statements":      fillStatements,
 		"pg_catalog.pg_stat_statements_info": fillStatementsInfo,
 

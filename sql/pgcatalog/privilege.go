@@ -18,6 +18,19 @@ func aclOf(o schema.Object) any {
 	return aclItems(schema.ACLOf(o))
 }
 
+func fillDefaultACL(_ context.Context, env *Env, w *writer) error {
+	db := env.Contents.DatabaseByID(env.Database.ID)
+	if db == nil {
+		return nil
+	}
+	letters := map[schema.Kind]string{schema.KindTable: "r", schema.KindSequence: "S", schema.KindType: "T", schema.KindSchema: "n"}
+	for _, d := range db.Defaults {
+		w.add(cells{"oid": d.OID, "defaclrole": ownerOID(env, d.Role), "defaclnamespace": d.SchemaID, "defaclobjtype": letters[d.Kind],
+			"defaclacl": aclItems(d.ACL)})
+	}
+	return nil
+}
+
 func aclItems(acl []schema.Grant) any {
 	if acl == nil {
 		return nil

@@ -89,6 +89,7 @@ func fillClass(ctx context.Context, env *Env, w *writer) error {
 		c["relhasindex"] = len(namedIndexes(t)) > 0
 		// The triggers by which Postgres keeps foreign keys; psql asks for keys only where there are some.
 		c["relhastriggers"] = len(t.ForeignKeys)+len(t.ReferencedBy) > 0
+		c["relrowsecurity"], c["relforcerowsecurity"] = t.RowSecurity, t.ForceRowSecurity
 		c["reloptions"] = when(len(t.Options) > 0, t.Options)
 		w.add(c)
 		for _, ix := range namedIndexes(t) {

@@ -2,7 +2,9 @@ package pgcatalog
 
 import (
 	"context"
+	"net"
 
+	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/statements"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -49,5 +51,25 @@ func fillStatementsInfo(ctx context.Context, env *Env, w *writer) error {
 	}
 	_, info := env.Statements(ctx)
 	w.add(cells{"dealloc": info.Dealloc, "stats_reset": types.NewTimestampTZ(types.StampOfTime(info.Since))})
+	return nil
+}
+
+// fillConnectionRules shows the cluster's rules, to superusers as in Postgres.
+func fillConnectionRules(_ context.Context, env *Env, w *writer) error {
+	if env.ConnectionRules == nil {
+		return nil
+	}
+	if !isSuper(env) {
+		return sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for view pg_hba_file_rules")
+	}
+	for _, r := range env.ConnectionRules() {
+		c := cells{"line_number": r.Line, "type": r.Type, "database": r.Databases, "user_name": r.Users, "address": orNull(r.Address),
+			"auth_method": r.Method, "options": when(r.Options != nil, r.Options)}
+		if r.AddressBits > 0 {
+			mask := net.IP(net.CIDRMask(r.Bits, r.AddressBits))
+			c["netmask"] = mask.String()
+		}
+		w.add(c)
+	}
 	return nil
 }

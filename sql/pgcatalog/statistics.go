@@ -29,6 +29,9 @@ func fillStats(ctx context.Context, env *Env, w *writer) error {
 		return err
 	}
 	for _, t := range env.Contents.Tables(env.Database.ID) {
+		if t.RowSecurity && !isSuper(env) && (t.ForceRowSecurity || !env.Contents.Owns(env.User, t)) {
+			continue // values of rows that are not to be seen
+		}
 		k := known[t.ID]
 		for i := range t.Columns {
 			col := &t.Columns[i]

@@ -55,6 +55,8 @@ type Env struct {
 	Statistics func(ctx context.Context, ids []schema.DescID) (map[schema.DescID]*stats.Table, error)
 	// Statements are those of all nodes, for pg_stat_statements; nil: none are known.
 	Statements func(ctx context.Context) ([]Statement, StatementsInfo)
+	// ConnectionRules are those of pg_hba_file_rules; nil: there are none.
+	ConnectionRules func() []ConnectionRule
 	// Cursors are the session's cursors, for pg_cursors; nil: none.
 	Cursors func() []Cursor
 	// Jobs are the jobs of the cluster; nil: none.
@@ -68,6 +70,17 @@ type Job struct {
 	*jobs.Record
 	// Doing says what the job is at.
 	Doing string
+}
+
+// ConnectionRule is a row of pg_hba_file_rules. Bits is the mask's length, of AddressBits.
+type ConnectionRule struct {
+	Line              int
+	Type              string
+	Databases, Users  []string
+	Address           string
+	Bits, AddressBits int
+	Method            string
+	Options           []string
 }
 
 // Statement is a row of pg_stat_statements.

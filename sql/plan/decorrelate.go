@@ -157,6 +157,9 @@ func (c *correlated) split(r bind.Rel, inner bind.Set) bind.Rel {
 		}
 		return &bind.Project{In: in, Items: x.Items, Out: x.Out}
 	case *bind.Filter:
+		if x.Secure {
+			return nil
+		}
 		var local []bind.Expr
 		for _, e := range conjuncts(x.Pred) {
 			if subset(bind.Refs(e), inner) {

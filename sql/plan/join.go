@@ -512,6 +512,9 @@ func scanBelow(r bind.Rel, preds []bind.Expr) (*bind.Scan, []bind.Expr) {
 	for {
 		switch x := r.(type) {
 		case *bind.Filter:
+			if x.Secure && !leakproofAll(preds...) {
+				return nil, nil
+			}
 			preds = append(conjuncts(x.Pred), preds...)
 			r = x.In
 		case *bind.Scan:
@@ -525,7 +528,7 @@ func scanBelow(r bind.Rel, preds []bind.Expr) (*bind.Scan, []bind.Expr) {
 // lookup joins by batches of keys, where the conditions give a unique key of the right side.
 func (p *planner) lookup(in joinInput, eqs []equi) (planned, bool, error) {
 	s, preds := scanBelow(in.r, slices.Clone(in.rpreds))
-	if s == nil {
+	if s == nil || securedBelow(in.r) && !leakproofAll(in.conds...) {
 		return planned{}, false, nil
 	}
 	codec := p.codec(s.Table)

@@ -20,6 +20,18 @@ func (p *planner) target(t *schema.Table, checks []bind.CheckExpr, generated []b
 	return out, err
 }
 
+// policies compiles those of row-level security.
+func (p *planner) policies(checks []bind.PolicyCheck) (out []exec.PolicyCheck, err error) {
+	for _, c := range checks {
+		e, err := p.c.Compile(c.E)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, exec.PolicyCheck{Name: c.Name, Using: c.Using, E: e})
+	}
+	return out, nil
+}
+
 func (p *planner) insert(r *bind.Insert) (planned, error) {
 	in, err := p.plan(r.In, nil, nil)
 	if err != nil {
@@ -28,6 +40,9 @@ func (p *planner) insert(r *bind.Insert) (planned, error) {
 	n := &exec.Insert{In: in.node, New: r.New, Final: r.Final, InCols: p.layout(r.In),
 		Stream: !reads(r, r.Table), OwnRowID: r.Table.HasRowID()}
 	if n.Target, err = p.target(r.Table, r.Checks, r.Generated); err != nil {
+		return in, err
+	}
+	if n.Policies, err = p.policies(r.Policies); err != nil {
 		return in, err
 	}
 	if n.Vals, err = p.c.CompileAll(r.Vals); err != nil {
@@ -80,6 +95,12 @@ func (p *planner) conflict(r *bind.Insert, n *exec.Insert) (*exec.Conflict, erro
 	if c.Virtual, err = p.items(r.Conflict.Virtual); err != nil {
 		return nil, err
 	}
+	if c.There, err = p.policies(r.Conflict.There); err != nil {
+		return nil, err
+	}
+	if c.Policies, err = p.policies(r.Conflict.Policies); err != nil {
+		return nil, err
+	}
 	c.Where, err = p.c.Compile(r.Conflict.Where)
 	return c, err
 }
@@ -104,6 +125,9 @@ func (p *planner) update(r *bind.Update) (planned, error) {
 	}
 	n := &exec.Update{In: in.node, InCols: p.layout(r.In), Old: r.Old, New: r.New, NonKey: r.NonKey, Unlocked: p.unlocked}
 	if n.Target, err = p.target(r.Table, r.Checks, r.Generated); err != nil {
+		return in, err
+	}
+	if n.Policies, err = p.policies(r.Policies); err != nil {
 		return in, err
 	}
 	if n.Set, err = p.setItems(r.Set, r.New); err != nil {

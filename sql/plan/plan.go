@@ -156,6 +156,9 @@ func (p *planner) plan(r bind.Rel, preds []bind.Expr, w *wanted) (planned, error
 	case *bind.Scan:
 		return p.scan(r, preds, w)
 	case *bind.Filter:
+		if r.Secure {
+			return p.secured(r, preds, w)
+		}
 		return p.plan(r.In, append(p.factored(conjuncts(r.Pred)), preds...), w)
 	case *bind.Project:
 		return p.project(r, preds, w)

@@ -47,7 +47,7 @@ func joinable(r bind.Rel) bool {
 		case *bind.Project:
 			r = x.In
 		case *bind.Filter:
-			return len(bind.OuterRefs(x.In)) == 0
+			return !x.Secure && len(bind.OuterRefs(x.In)) == 0
 		default:
 			return false
 		}
