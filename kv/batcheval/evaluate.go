@@ -324,10 +324,15 @@ func (ev *evaluator) noIntents() bool {
 	return ev.ec.Stats.IntentCount+ev.res.Replicated.StatsDelta.IntentCount == 0
 }
 
-// wrote takes note of a write that happened at a timestamp.
+// wrote takes note of a write that happened at a timestamp. One below where the
+// batch writes was done before: it is there, and no new version.
 func (ev *evaluator) wrote(key kvapi.Key, seq kvapi.TxnSeq, at hlc.Timestamp) {
-	ev.at.write.Forward(at)
-	ev.res.Replicated.wroteAt(at)
+	if at.Less(ev.at.write) {
+		ev.res.Replicated.WriteTimestamp.Forward(at)
+	} else {
+		ev.at.write = at
+		ev.res.Replicated.wroteAt(at)
+	}
 	if ev.txn == nil {
 		return
 	}

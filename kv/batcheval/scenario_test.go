@@ -35,6 +35,26 @@ func TestSecondAttemptAtOnePhaseCommitIsAmbiguous(t *testing.T) {
 	s.mustFail(kvapi.ErrAmbiguous, &replay)
 }
 
+// A write that was done before is there, and no new version: nobody may take it
+// for one below what was closed since.
+func TestARepeatedWriteIsNoNewVersion(t *testing.T) {
+	s, x := oneRange(t), newTxn(1, "a", 10)
+	s.must(batch(x, put("a", "1", 1)))
+	if low := s.res.Replicated.LowestWrite; low != ts(10) {
+		t.Fatalf("the lowest version is %s", low)
+	}
+	moved := x.Clone()
+	moved.WriteTimestamp = ts(30)
+	s.must(batch(moved, put("a", "1", 1)))
+	if low := s.res.Replicated.LowestWrite; !low.IsEmpty() {
+		t.Errorf("a repeated write counts as a version at %s", low)
+	}
+	s.must(batch(moved, put("a", "1", 1), put("b", "2", 2)))
+	if low := s.res.Replicated.LowestWrite; low != ts(30) {
+		t.Errorf("beside a repeated write the lowest version is %s", low)
+	}
+}
+
 func TestOnePhaseCommitMovesAboveNewerVersionIfNothingWasRead(t *testing.T) {
 	s, x := oneRange(t), newTxn(1, "a", 10)
 	s.must(at(20, put("b", "0", 0)))
