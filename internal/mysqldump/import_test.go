@@ -43,7 +43,7 @@ func (r *recorder) importer() *Importer {
 	}
 }
 
-// TestImport compares what a dump becomes with testdata/shop.out; REWRITE=1 writes it anew.
+// TestImport compares what a dump becomes with testdata/shop.txt; REWRITE=1 writes it anew.
 func TestImport(t *testing.T) {
 	f, err := os.Open("testdata/shop.sql")
 	if err != nil {
@@ -57,11 +57,11 @@ func TestImport(t *testing.T) {
 	}
 	got := r.sent.String() + fmt.Sprintln("--", rows)
 	if os.Getenv("REWRITE") != "" {
-		if err := os.WriteFile("testdata/shop.out", []byte(got), 0o644); err != nil {
+		if err := os.WriteFile("testdata/shop.txt", []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile("testdata/shop.out")
+	want, err := os.ReadFile("testdata/shop.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

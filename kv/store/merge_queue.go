@@ -30,14 +30,12 @@ import (
 func (s *Store) mergeLoop() {
 	t := time.NewTicker(mergeScanEvery)
 	defer t.Stop()
-	trimmed := time.Now()
 	for {
 		select {
 		case <-s.stopping:
 			return
 		case <-t.C:
 		}
-		s.maybeTrimRangeLog(&trimmed)
 		s.MergeOnce(s.ctx)
 	}
 }

@@ -30,7 +30,7 @@ func (s *Store) trimRangeLog(ctx context.Context, kept time.Duration) error {
 	return err.AsError()
 }
 
-// maybeTrimRangeLog trims every rangeLogTrimEvery; the merge loop calls it.
+// maybeTrimRangeLog trims every rangeLogTrimEvery; the split loop calls it.
 func (s *Store) maybeTrimRangeLog(last *time.Time) {
 	if time.Since(*last) < rangeLogTrimEvery {
 		return

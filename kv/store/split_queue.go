@@ -102,7 +102,7 @@ func (s *Store) splitLoop() {
 	retry, scan := time.NewTicker(splitRetryMin), time.NewTicker(splitScanEvery)
 	defer retry.Stop()
 	defer scan.Stop()
-	looked := time.Now()
+	looked, trimmed := time.Now(), time.Now()
 	for {
 		select {
 		case <-s.stopping:
@@ -117,6 +117,7 @@ func (s *Store) splitLoop() {
 				r.noteSize()
 				r.maybeSettleFreeze()
 			}
+			s.maybeTrimRangeLog(&trimmed)
 		}
 		for _, id := range s.splits.take(time.Now()) {
 			if s.isStopping() {
