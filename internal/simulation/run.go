@@ -36,7 +36,8 @@ type Options struct {
 	// GCTTL is how long old versions are kept, 0 to let the seed choose.
 	GCTTL time.Duration
 	Log   *slog.Logger
-	// Settle is how long replicas may take to agree; 0 for settleTimeout.
+	// Settle is how long replicas may take to agree; 0 for settleTimeout,
+	// and replicasTimeout.
 	Settle time.Duration
 	// Pulse, if set, counts the run's virtual seconds.
 	Pulse *Pulse
@@ -69,14 +70,18 @@ const (
 	// in livenessTimeout.
 	livenessOperations = 20
 	livenessTimeout    = 60 * time.Second
-	// settleTimeout is for intents to go and replicas to agree.
-	settleTimeout = 2 * time.Minute
+	// settleTimeout is for last reads, replicasTimeout for intents to go and
+	// replicas to agree: one that was removed while nothing reached it, and that
+	// sleeps, asks after ten minutes whether it still is one (kv/store,
+	// collect.go).
+	settleTimeout   = 2 * time.Minute
+	replicasTimeout = 12 * time.Minute
 )
 
 // overtime is what a run takes at most beside its safety phase: starts, the
 // patience of operators and of liveness and verdict, the last lingering, and as
 // much again.
-const overtime = 2 * (startTimeout + adminTimeout + livenessTimeout + settleTimeout + lingerMax)
+const overtime = 2 * (startTimeout + adminTimeout + livenessTimeout + settleTimeout + replicasTimeout + lingerMax)
 
 // neverEnds ends the process when something waits for ever. It can be nothing
 // but a bug, and nothing that waits for it would ever come back to report it;
@@ -365,8 +370,8 @@ func (c *countOK) Do(ctx context.Context, g workload.Gateway) error {
 }
 
 // verdict reads everything, and asks the checkers.
-func (r *run) verdict(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Settle, settleTimeout))
+func (r *run) verdict(all context.Context) error {
+	ctx, cancel := context.WithTimeout(all, cmp.Or(r.Settle, settleTimeout))
 	defer cancel()
 	s, err := r.c.nodes[0].Connect(ctx)
 	if err != nil {
@@ -389,8 +394,10 @@ func (r *run) verdict(ctx context.Context) error {
 	if err != nil {
 		// How replicas differ may explain it; there is nothing to wait for.
 		ctx, cancel = context.WithTimeout(ctx, time.Second)
-		defer cancel()
+	} else {
+		ctx, cancel = context.WithTimeout(all, cmp.Or(r.Settle, replicasTimeout))
 	}
+	defer cancel()
 	if rerr := r.c.checkReplicas(ctx); rerr != nil {
 		return errors.Join(err, rerr)
 	}
