@@ -89,14 +89,14 @@ func TestLoadSplitsNoOnePhaseCommits(t *testing.T) {
 		spanning   int // of a hundred batches
 		overloaded bool
 		want       bool
-	}{{0, false, true}, {4, false, true}, {20, false, false}, {20, true, true}} {
+	}{{0, false, true}, {1, false, true}, {10, false, false}, {10, true, true}} {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			s := newSampler()
 			for i := range 10 * samplesMin {
 				k := tkey(fmt.Sprintf("%04d", rng.IntN(1000)))
 				if i%100 < c.spanning {
-					s.note(kvapi.Span{Key: k, EndKey: tkey("2000")}, true)
+					s.note(kvapi.Span{Key: tkey(""), EndKey: tkey("2000")}, true)
 				} else {
 					s.note(kvapi.Span{Key: k, EndKey: k}, false)
 				}

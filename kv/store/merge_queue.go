@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -74,7 +75,7 @@ func (s *Store) MergeOnce(ctx context.Context) {
 // shouldMerge says why a range should swallow its right neighbour, if it should.
 func (s *Store) shouldMerge(ctx context.Context, r *Replica) (why string, ok bool) {
 	left := r.Desc()
-	if !holdsTables(left) || !left.IsInitialized() || !r.leaseStatus(noTimestamp).IsValid() || mayMergeAt(left, left.EndKey) != nil {
+	if left.StartKey.Less(keys.TablePrefix) || !left.IsInitialized() || !r.leaseStatus(noTimestamp).IsValid() || mayMergeAt(left, left.EndKey) != nil {
 		return "", false
 	}
 	rr := s.replicas.lookup(left.EndKey)

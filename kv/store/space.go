@@ -166,8 +166,9 @@ func (s *Store) withRoom(desc *kvapi.RangeDescriptor) kvapi.NodeID {
 	return 0
 }
 
-// holdsTables reports whether a range holds users' data.
-func holdsTables(desc *kvapi.RangeDescriptor) bool { return !desc.StartKey.Less(keys.TablePrefix) }
+// holdsTables reports whether a range may hold users' data: the one in which
+// the first tables lie begins before them.
+func holdsTables(desc *kvapi.RangeDescriptor) bool { return keys.TablePrefix.Less(desc.EndKey) }
 
 // refuseWithoutSpace refuses a batch of new data if this store's disk, or those
 // of too many replicas, are full.
