@@ -54,6 +54,7 @@ const (
 
 // members is what this node knows of the records.
 type members struct {
+	reading sync.Mutex // held while records are read and taken in
 	sync.Mutex
 	records map[kvapi.NodeID]memberRecord
 }
@@ -113,8 +114,11 @@ func (c *Core) tendMembers() {
 	}
 }
 
-// readMembers reads all records.
+// readMembers reads all records. One reads at a time: what was read before a
+// change must not be taken in after what was read behind it.
 func (c *Core) readMembers(ctx context.Context) error {
+	c.members.reading.Lock()
+	defer c.members.reading.Unlock()
 	var records map[kvapi.NodeID]memberRecord
 	err := c.DB.Run(ctx, txn.Options{Name: "node records"}, func(ctx context.Context, t *txn.Txn) error {
 		records = map[kvapi.NodeID]memberRecord{}
