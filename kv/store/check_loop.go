@@ -10,7 +10,9 @@ import (
 )
 
 // checkLoop checks the ranges whose lease is here, each once in CheckInterval,
-// one at a time, and rests in between for longer than it works.
+// one at a time, and rests in between for longer than it works. A check that
+// waited in vain for a replica did not work all the time: resting for that, too,
+// the checks of a store would take days while a node is away.
 func (s *Store) checkLoop() {
 	t := time.NewTicker(max(s.cfg.CheckInterval/checkLooks, checkLookMin))
 	defer t.Stop()
@@ -58,6 +60,9 @@ func (s *Store) checkDue(ctx context.Context) {
 			}
 		} else {
 			r.checkedAt = began.Add(s.validFor(rec) - s.cfg.CheckInterval)
+		}
+		if err != nil || rec.Outcome == kvapi.CheckIncomplete {
+			began = time.Now()
 		}
 		if s.restAfter(ctx, began) != nil {
 			return

@@ -179,7 +179,9 @@ func TestWrongStatisticsArePutRight(t *testing.T) {
 	})
 }
 
-// A range is checked by itself, once in an interval, whoever has its lease.
+// A range is checked by itself, once in an interval, whoever has its lease; one
+// that could not be checked as a whole soon again, also where others wait in vain
+// before it.
 func TestRangesAreCheckedByThemselves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const every = 20 * time.Minute
@@ -207,6 +209,17 @@ func TestRangesAreCheckedByThemselves(t *testing.T) {
 		time.Sleep(every / 2)
 		if n := checked(); n != ranges {
 			t.Errorf("%d checks of %d ranges in one interval", n, ranges)
+		}
+		away := c.followerOf(tkey("k"))
+		c.isolate(away, true)
+		time.Sleep(every)
+		if rec := c.integrity("k"); rec.Outcome != kvapi.CheckIncomplete || rec.ProvenNanos != first.ProvenNanos {
+			t.Errorf("%+v", rec)
+		}
+		c.isolate(away, false)
+		time.Sleep(every / 4)
+		if rec := c.integrity("k"); rec.Outcome != kvapi.CheckGood || rec.ProvenNanos <= first.ProvenNanos {
+			t.Errorf("%+v", rec)
 		}
 	})
 }
