@@ -54,9 +54,10 @@ const (
 
 // members is what this node knows of the records.
 type members struct {
-	reading sync.Mutex // held while records are read and taken in
 	sync.Mutex
 	records map[kvapi.NodeID]memberRecord
+	// begun counts reads; taken is the one that records are from.
+	begun, taken uint64
 }
 
 // of returns a node's membership.
@@ -66,12 +67,24 @@ func (m *members) of(id kvapi.NodeID) allocator.Membership {
 	return allocator.Membership(m.records[id].Membership)
 }
 
-// set takes in the records and reports whether they are news.
-func (m *members) set(records map[kvapi.NodeID]memberRecord) bool {
+// begin is called before the records are read; set takes its result.
+func (m *members) begin() (turn uint64) {
 	m.Lock()
 	defer m.Unlock()
+	m.begun++
+	return m.begun
+}
+
+// set takes in the records and reports whether they are news. What was read
+// before what is known is not: it may have missed a change.
+func (m *members) set(turn uint64, records map[kvapi.NodeID]memberRecord) bool {
+	m.Lock()
+	defer m.Unlock()
+	if turn < m.taken {
+		return false
+	}
 	news := !maps.Equal(m.records, records)
-	m.records = records
+	m.records, m.taken = records, turn
 	return news
 }
 
@@ -114,11 +127,9 @@ func (c *Core) tendMembers() {
 	}
 }
 
-// readMembers reads all records. One reads at a time: what was read before a
-// change must not be taken in after what was read behind it.
+// readMembers reads all records.
 func (c *Core) readMembers(ctx context.Context) error {
-	c.members.reading.Lock()
-	defer c.members.reading.Unlock()
+	turn := c.members.begin()
 	var records map[kvapi.NodeID]memberRecord
 	err := c.DB.Run(ctx, txn.Options{Name: "node records"}, func(ctx context.Context, t *txn.Txn) error {
 		records = map[kvapi.NodeID]memberRecord{}
@@ -138,7 +149,7 @@ func (c *Core) readMembers(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err == nil && c.members.set(records) {
+	if err == nil && c.members.set(turn, records) {
 		c.Store.KickReplicate()
 	}
 	return err
