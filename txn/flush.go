@@ -11,9 +11,11 @@ import (
 // reads find them on the servers, and are taken back otherwise (savepoint.go).
 // Keys that nobody else can know of are written aside instead (private.go).
 //
-// The batches go one after the other, each to all its ranges at once: a
-// flush is bound by the ranges' logs, and a queue of unproved batches would
-// need to be bounded, remembered and queried again before the commit.
+// The batches go side by side, so that one is evaluated while another is
+// replicated. What a batch checks (ReadAt, conditions) its own intents guard
+// from there on, so that none needs the timestamp of another. The flush waits
+// for all: unproved batches would need to be remembered and queried again
+// before the commit.
 func (t *Txn) flush(ctx context.Context) error {
 	if err := t.committer.checkConditions(ctx); err != nil {
 		return t.breakOff(ctx, err)
@@ -33,14 +35,18 @@ func (t *Txn) flush(ctx context.Context) error {
 		t.update(func(p *kvapi.Transaction) { p.HasFlushed = true })
 	}
 	t.sign(reqs)
+	var batches []*kvapi.BatchRequest
 	for len(reqs) > 0 {
 		n := batchOf(reqs, flushBatchMaxBytes)
-		br, err := t.refresher.send(ctx, &kvapi.BatchRequest{Requests: reqs[:n:n]})
+		batches = append(batches, &kvapi.BatchRequest{Requests: reqs[:n:n]})
+		reqs = reqs[n:]
+	}
+	for i, out := range t.refresher.next.sendAll(ctx, batches) {
+		br, err := t.refresher.settle(ctx, batches[i], out.br, out.err)
 		if err != nil {
 			return t.breakOff(ctx, t.fail(ctx, err))
 		}
-		t.replaced.note(reqs[:n], br.Responses)
-		reqs = reqs[n:]
+		t.replaced.note(batches[i].Requests, br.Responses)
 	}
 	t.buf.reset()
 	return nil

@@ -27,11 +27,13 @@ func (g *gate) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchRe
 	return br, err
 }
 
-// call sends a batch as it is.
+// call sends a batch as it is. Batches of a flush go side by side.
 func (g *gate) call(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
-	g.t.stats.Batches++
 	g.t.db.metrics.Batches.Add(1)
 	br, err := g.t.db.cfg.Sender.Send(ctx, ba)
+	g.t.mu.Lock()
+	defer g.t.mu.Unlock()
+	g.t.stats.Batches++
 	if br != nil {
 		g.t.stats.FollowerReads += int64(br.FollowerReads)
 	}

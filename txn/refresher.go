@@ -85,8 +85,14 @@ func (r *refresher) reset() {
 }
 
 func (r *refresher) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	br, err := r.next.send(ctx, ba)
+	return r.settle(ctx, ba, br, err)
+}
+
+// settle finishes a batch that was sent: it notes what was read, or refreshes
+// and sends it again.
+func (r *refresher) settle(ctx context.Context, ba *kvapi.BatchRequest, br *kvapi.BatchResponse, err *kvapi.Error) (*kvapi.BatchResponse, *kvapi.Error) {
 	for attempt := 0; ; attempt++ {
-		br, err := r.next.send(ctx, ba)
 		if err == nil {
 			r.record(ba, br)
 			r.t.hold(ba, br)
@@ -102,6 +108,7 @@ func (r *refresher) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Ba
 		if err.MaybeApplied && ba.EndTxnRequest() != nil && !r.t.db.cfg.Knobs.ResendCommitWithWrites {
 			return r.commitInSteps(ctx, ba)
 		}
+		br, err = r.next.send(ctx, ba)
 	}
 }
 

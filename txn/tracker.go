@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
@@ -32,6 +34,31 @@ func (k *tracker) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 		k.cover(ba)
 	}
 	return br, err
+}
+
+// sendAll sends batches of writes side by side, flushParallelMax of them at a
+// time, and returns what became of each. Locks are noted whatever that is.
+func (k *tracker) sendAll(ctx context.Context, batches []*kvapi.BatchRequest) []sent {
+	for _, ba := range batches {
+		k.before(ba)
+	}
+	outs := make([]sent, len(batches))
+	var g errgroup.Group
+	g.SetLimit(flushParallelMax)
+	for i, ba := range batches {
+		g.Go(func() error {
+			outs[i].br, outs[i].err = k.next.send(ctx, ba)
+			return nil
+		})
+	}
+	_ = g.Wait() // there are only outcomes
+	return outs
+}
+
+// sent is what became of a batch.
+type sent struct {
+	br  *kvapi.BatchResponse
+	err *kvapi.Error
 }
 
 // sendRecorded sends a batch, with or after the record of the transaction if it
