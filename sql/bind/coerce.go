@@ -144,6 +144,8 @@ func relabels(from, to types.T) bool {
 		return to.OID == types.OIDVarchar || to.OID == types.OIDText
 	case types.OIDName:
 		return to.OID == types.OIDText || to.OID == types.OIDVarchar
+	case types.OIDCidr:
+		return to.OID == types.OIDInet || to.OID == types.OIDCidr
 	case types.OIDFloat4:
 		return to.OID == types.OIDFloat8
 	}

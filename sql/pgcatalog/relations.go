@@ -211,8 +211,11 @@ func align(t types.T) string {
 	case 2:
 		return "s"
 	case 8, 16:
-		if t.OID == types.OIDUUID {
+		switch t.OID {
+		case types.OIDUUID:
 			return "c"
+		case types.OIDMacaddr8:
+			return "i"
 		}
 		return "d"
 	}
@@ -223,7 +226,7 @@ func storage(t types.T) string {
 	switch {
 	case t.Len() >= 0:
 		return "p"
-	case t.OID == types.OIDNumeric:
+	case t.OID == types.OIDNumeric, t.OID == types.OIDInet, t.OID == types.OIDCidr:
 		return "m"
 	}
 	return "x"

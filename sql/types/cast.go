@@ -77,6 +77,10 @@ func buildCasts() map[castPair]CastContext {
 		add(i, n, OIDOid)
 	}
 	add(a, OIDOid, OIDInt4, OIDInt8)
+	add(i, OIDCidr, OIDInet)
+	add(a, OIDInet, OIDCidr)
+	add(i, OIDMacaddr, OIDMacaddr8)
+	add(i, OIDMacaddr8, OIDMacaddr)
 	add(i, OIDInt2Vector, 1005)
 	add(i, OIDOidVector, 1028)
 	return m
@@ -147,6 +151,10 @@ func castBase(d Datum, from, to T, explicit bool, env *Env) (Datum, error) {
 		}
 	case KindJSON, KindJSONB:
 		if out, ok, err := castJSON(d, to); ok {
+			return out, err
+		}
+	case KindPacked:
+		if out, ok, err := castPacked(d, from, to); ok {
 			return out, err
 		}
 	case KindArray:

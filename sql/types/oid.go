@@ -19,9 +19,12 @@ const (
 	OIDXid          OID = 28
 	OIDOidVector    OID = 30
 	OIDJSON         OID = 114
+	OIDCidr         OID = 650
 	OIDFloat4       OID = 700
 	OIDFloat8       OID = 701
 	OIDUnknown      OID = 705
+	OIDMacaddr8     OID = 774
+	OIDMacaddr      OID = 829
 	OIDInet         OID = 869
 	OIDBPChar       OID = 1042
 	OIDVarchar      OID = 1043
@@ -92,6 +95,10 @@ var typeInfos = []info{
 	{OIDAnyElement, "anyelement", "anyelement", 4, true, CategoryPseudo, false, 0, KindNull},
 	{OIDAnyEnum, "anyenum", "anyenum", 4, true, CategoryPseudo, false, 0, KindEnum},
 	{OIDVoid, "void", "void", 4, true, CategoryPseudo, false, 0, KindText},
+	{OIDInet, "inet", "inet", -1, false, CategoryNetwork, true, 1041, KindPacked},
+	{OIDCidr, "cidr", "cidr", -1, false, CategoryNetwork, false, 651, KindPacked},
+	{OIDMacaddr, "macaddr", "macaddr", 6, false, CategoryUser, false, 1040, KindPacked},
+	{OIDMacaddr8, "macaddr8", "macaddr8", 8, false, CategoryUser, false, 775, KindPacked},
 	{OIDUUID, "uuid", "uuid", 16, false, CategoryUser, false, 2951, KindUUID},
 	{OIDJSONPath, "jsonpath", "jsonpath", -1, false, CategoryUser, false, 4073, KindText},
 	{OIDJSONB, "jsonb", "jsonb", -1, false, CategoryUser, false, 3807, KindJSONB},
@@ -112,6 +119,7 @@ const (
 	CategoryBool     Category = 'B'
 	CategoryDateTime Category = 'D'
 	CategoryEnum     Category = 'E'
+	CategoryNetwork  Category = 'I'
 	CategoryNumeric  Category = 'N'
 	CategoryPseudo   Category = 'P'
 	CategoryString   Category = 'S'

@@ -55,6 +55,10 @@ var (
 	AnyElement   = T{OID: OIDAnyElement, Mod: -1}
 	Void         = T{OID: OIDVoid, Mod: -1}
 	UUID         = T{OID: OIDUUID, Mod: -1}
+	Inet         = T{OID: OIDInet, Mod: -1}
+	Cidr         = T{OID: OIDCidr, Mod: -1}
+	Macaddr      = T{OID: OIDMacaddr, Mod: -1}
+	Macaddr8     = T{OID: OIDMacaddr8, Mod: -1}
 	JSONB        = T{OID: OIDJSONB, Mod: -1}
 	JSONPath     = T{OID: OIDJSONPath, Mod: -1}
 	TextArray    = T{OID: 1009, Mod: -1}
