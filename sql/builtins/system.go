@@ -108,6 +108,9 @@ func systemFuncs() []Overload {
 			}
 			if !a[1].IsNull() {
 				t.Mod = int32(a[1].Int())
+				if t == types.Bit { // without a length it is not what bit says in a declaration
+					return text(`"bit"`)
+				}
 			}
 			return text(ec.env().NameOf(t))
 		}).lenient().stable(),

@@ -205,12 +205,15 @@ func attribute(rel any, num int, name string, t types.T) cells {
 }
 
 func align(t types.T) string {
+	if elem, ok := t.Elem(); ok && align(elem) == "d" {
+		return "d"
+	}
 	switch t.Len() {
 	case 1:
 		return "c"
 	case 2:
 		return "s"
-	case 8, 16:
+	case 8, 12, 16:
 		switch t.OID {
 		case types.OIDUUID:
 			return "c"

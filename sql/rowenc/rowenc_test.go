@@ -16,7 +16,7 @@ import (
 // keyTypes are the types under the property tests; a generator per kind follows.
 var keyTypes = []types.T{types.Bool, types.Int2, types.Int8, types.Float8, types.Numeric, types.NumericPS(30, 4),
 	types.Text, types.CharN(6), types.Bytea, types.UUID, types.Date, types.TimestampTZ, types.Interval,
-	types.Inet, types.Macaddr8,
+	types.Inet, types.Macaddr8, types.TimeTZ, types.Varbit,
 	types.TextArray, types.Int8Array, enumType()}
 
 // enumType has labels whose positions are far apart and on both sides of zero.
@@ -212,6 +212,10 @@ func drawPacked(t *rapid.T, typ types.T, label string) types.Datum {
 		size := rapid.SampledFrom([]int{4, 16}).Draw(t, label+" family")
 		addr, _ := netip.AddrFromSlice(b[:size])
 		return types.NewInet(types.InetValue{Addr: addr, Bits: rapid.IntRange(0, 8*size).Draw(t, label+" bits")})
+	case types.OIDTimeTZ:
+		return types.NewTimeTZ(types.TimeTZValue{Micros: rapid.Int64Range(0, 3).Draw(t, label) * 36e8, East: 3600 * rapid.IntRange(-2, 2).Draw(t, label+" zone")})
+	case types.OIDVarbit:
+		return types.NewBits(rapid.StringMatching("[01]{0,12}").Draw(t, label+" bits"))
 	}
 	return types.NewPacked(string(b[:typ.Len()]))
 }

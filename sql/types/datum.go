@@ -33,7 +33,7 @@ const (
 	KindArray            // p is *ArrayValue
 	KindRecord           // p is *RecordValue
 	KindEnum             // p is *usertype.Label, n its position
-	KindPacked           // inet, cidr, macaddr: p, n bytes, whose order is the values' (packed.go)
+	KindPacked           // inet, cidr, macaddr, timetz, bit: p, n bytes, whose order is the values' (packed.go)
 )
 
 // Datum is one SQL value, or NULL. It is 24 bytes and holds no interface, so that rows of ints

@@ -29,7 +29,7 @@
 // holds a pointer to its label; one of a domain is a value of the type below (T.Plain), and whoever
 // makes it one of the domain checks it (bind.DomainCheck).
 //
-// Addresses (inet, cidr, macaddr) are kept as bytes in the order of the values: packed.go.
+// Addresses (inet, cidr, macaddr), times with a zone and bit strings are kept as bytes in the order of the values: packed.go.
 //
 // Not here: arrays of more than one dimension (refused), collations other than C.
 //
