@@ -127,7 +127,7 @@ func foldableCast(from, to types.T) bool {
 	case types.OIDRegClass, types.OIDRegType, types.OIDRegProc, types.OIDRegNamespace:
 		return false
 	}
-	return from.OID != types.OIDRegClass && from.OID != types.OIDTimestampTZ && to.OID != types.OIDTimestampTZ
+	return to.OID != types.OIDTimeTZ && from.OID != types.OIDRegClass && from.OID != types.OIDTimestampTZ && to.OID != types.OIDTimestampTZ
 }
 
 // relabels says that a cast keeps the value as it is in memory.
@@ -144,6 +144,10 @@ func relabels(from, to types.T) bool {
 		return to.OID == types.OIDVarchar || to.OID == types.OIDText
 	case types.OIDName:
 		return to.OID == types.OIDText || to.OID == types.OIDVarchar
+	case types.OIDBit, types.OIDVarbit:
+		return to.OID == types.OIDBit || to.OID == types.OIDVarbit
+	case types.OIDCidr:
+		return to.OID == types.OIDInet || to.OID == types.OIDCidr
 	case types.OIDFloat4:
 		return to.OID == types.OIDFloat8
 	}
@@ -160,7 +164,7 @@ func (b *binder) assign(e Expr, to types.T, column string, pos int32) Expr {
 		return out
 	}
 	if column == "" {
-		b.failf(pos, sqlerr.CannotCoerce, "cannot cast type %s to %s", e.Type(), to)
+		b.failf(pos, sqlerr.CannotCoerce, "cannot cast type %s to %s", e.Type().Base(), to.Base())
 	}
 	b.at(pos, sqlerr.New(sqlerr.DatatypeMismatch, "column \"%s\" is of type %s but expression is of type %s",
 		column, to.Base(), e.Type().Base()).WithHint("You will need to rewrite or cast the expression."))

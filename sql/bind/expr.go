@@ -88,7 +88,9 @@ func (b *binder) constant(c *pg.A_Const) Expr {
 	case *pg.A_Const_Sval:
 		return &Const{D: types.NewText(v.Sval.Sval), T: types.Unknown, Pos: c.Location}
 	case *pg.A_Const_Bsval:
-		b.unsupported(c.Location, "a bit string")
+		d, err := types.ParseText(types.Bit, v.Bsval.Bsval, nil)
+		b.check(c.Location, err)
+		return &Const{D: d, T: types.Bit, Pos: c.Location}
 	}
 	// The grammar leaves the value of integer 0 out.
 	return &Const{D: types.NewInt(0), T: types.Int4, Pos: c.Location}
@@ -246,7 +248,7 @@ func (b *binder) typeCast(sc *scope, c *pg.TypeCast) Expr {
 func (b *binder) mustCast(e Expr, to types.T, pos int32) Expr {
 	out := b.coerce(e, to, types.CastExplicit, pos)
 	if out == nil {
-		b.failf(pos, sqlerr.CannotCoerce, "cannot cast type %s to %s", e.Type(), to)
+		b.failf(pos, sqlerr.CannotCoerce, "cannot cast type %s to %s", e.Type().Base(), to.Base())
 	}
 	return out
 }
@@ -299,8 +301,9 @@ func (b *binder) sqlValue(v *pg.SQLValueFunction) Expr {
 	switch v.Op {
 	case pg.SQLValueFunctionOp_SVFOP_CURRENT_DATE:
 		return call("current_date")
-	case pg.SQLValueFunctionOp_SVFOP_CURRENT_TIME, pg.SQLValueFunctionOp_SVFOP_CURRENT_TIME_N,
-		pg.SQLValueFunctionOp_SVFOP_LOCALTIME, pg.SQLValueFunctionOp_SVFOP_LOCALTIME_N:
+	case pg.SQLValueFunctionOp_SVFOP_CURRENT_TIME, pg.SQLValueFunctionOp_SVFOP_CURRENT_TIME_N:
+		e = b.mustCast(call("now"), types.TimeTZ, v.Location)
+	case pg.SQLValueFunctionOp_SVFOP_LOCALTIME, pg.SQLValueFunctionOp_SVFOP_LOCALTIME_N:
 		return b.mustCast(call("now"), types.Time, v.Location)
 	case pg.SQLValueFunctionOp_SVFOP_CURRENT_TIMESTAMP, pg.SQLValueFunctionOp_SVFOP_CURRENT_TIMESTAMP_N:
 		e = call("now")

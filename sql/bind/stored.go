@@ -117,7 +117,7 @@ func mutableCast(from, to types.T) bool {
 	text := func(t types.T) bool { return t.Kind() == types.KindText }
 	zoned := func(t types.T) bool { return t.OID == types.OIDTimestampTZ }
 	dated := func(t types.T) bool {
-		return zoned(t) || t.OID == types.OIDDate || t.OID == types.OIDTimestamp || t.Kind() == types.KindEnum || t.IsArray()
+		return zoned(t) || t.OID == types.OIDTimeTZ || t.OID == types.OIDDate || t.OID == types.OIDTimestamp || t.Kind() == types.KindEnum || t.IsArray()
 	}
 	switch to.OID {
 	case types.OIDRegClass, types.OIDRegType, types.OIDRegProc, types.OIDRegNamespace:
@@ -129,7 +129,7 @@ func mutableCast(from, to types.T) bool {
 	case text(from):
 		return dated(to) || to.OID == types.OIDTime || to.OID == types.OIDInterval
 	}
-	return zoned(from) != zoned(to)
+	return zoned(from) != zoned(to) || from.OID == types.OIDTime && to.OID == types.OIDTimeTZ
 }
 
 // Same says whether two expressions are the same, register by register.

@@ -96,7 +96,11 @@ func (b *binder) withMods(t types.T, tn *pg.TypeName) types.T {
 		return b.charMod(t, mods[0], tn.Location)
 	case types.OIDNumeric:
 		return b.numericMod(mods, tn.Location)
-	case types.OIDTime, types.OIDTimestamp, types.OIDTimestampTZ:
+	case types.OIDBit, types.OIDVarbit:
+		t, err := t.ApplyMods(mods)
+		b.check(tn.Location, err)
+		return t
+	case types.OIDTime, types.OIDTimeTZ, types.OIDTimestamp, types.OIDTimestampTZ:
 		return t.WithMod(min(mods[0], 6))
 	case types.OIDInterval:
 		return t

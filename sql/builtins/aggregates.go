@@ -303,7 +303,7 @@ func (e *extreme) Result(ectx) (datum, error) { return e.best, nil }
 func minMax() []Overload {
 	var out []Overload
 	for _, t := range []types.T{types.Int2, types.Int4, types.Int8, types.Float4, types.Float8, types.Numeric, types.Text,
-		types.BPChar, types.Date, types.Time, types.Timestamp, types.TimestampTZ, types.Interval, types.Oid, types.AnyArray, types.AnyEnum} {
+		types.BPChar, types.Date, types.Time, types.Timestamp, types.TimestampTZ, types.Interval, types.Inet, types.TimeTZ, types.Oid, types.AnyArray, types.AnyEnum} {
 		out = append(out,
 			agg("min", []types.T{t}, t, "smallest value", func([]types.T) Aggregator { return &extreme{sign: -1} }),
 			agg("max", []types.T{t}, t, "largest value", func([]types.T) Aggregator { return &extreme{sign: 1} }))

@@ -205,6 +205,15 @@ func unitName(u string) string {
 	return strings.TrimSuffix(u, "s")
 }
 
+// badTimeUnit tells units that a time of day does not have from those that nothing has.
+func badTimeUnit(u, name, typ string) error {
+	_, calendar := calendarField(u, types.Civil{Year: 2000, Month: 1, Day: 1})
+	if calendar || u == "timezone" || u == "timezone_hour" || u == "timezone_minute" {
+		return sqlerr.New(sqlerr.FeatureNotSupported, "unit \"%s\" not supported for type %s", name, typ)
+	}
+	return badUnit(name, typ)
+}
+
 func badUnit(u, typ string) error {
 	return sqlerr.New(sqlerr.InvalidParameterValue, "unit \"%s\" not recognized for type %s", u, typ)
 }
@@ -302,7 +311,7 @@ func field(ec ectx, name string, a datum) (datum, error) {
 		if d, ok := timeField(u, a.Int(), a.Int()); ok {
 			return d, nil
 		}
-		return types.Null, badUnit(name, "time without time zone")
+		return types.Null, badTimeUnit(u, name, "time without time zone")
 	}
 	typ, local, instant := types.Date, a.Int(), a.Int()
 	switch a.Kind() {

@@ -87,7 +87,7 @@ func systemFuncs() []Overload {
 			return types.NewArray(types.Name, out), nil
 		}).stable(),
 		session0("pg_backend_pid", i4, "number of the session", func(s Session) datum { return types.NewInt(int64(s.BackendPID())) }),
-		session0("inet_server_addr", tx, "address of the server", infoText("server_addr")), session0("inet_client_addr", tx, "address of the client", infoText("client_addr")),
+		session0("inet_server_addr", types.Inet, "address of the server", infoInet("server_addr")), session0("inet_client_addr", types.Inet, "address of the client", infoInet("client_addr")),
 		session0("inet_server_port", i4, "port of the server", infoInt("server_port")), session0("inet_client_port", i4, "port of the client", infoInt("client_port")),
 		session0("txid_current", i8, "number of the transaction", infoInt("txid")),
 		fn("pg_is_in_recovery", nil, bo, "false: every node takes writes", func(ectx, []datum) (datum, error) { return types.NewBool(false), nil }).stable(),
@@ -108,6 +108,9 @@ func systemFuncs() []Overload {
 			}
 			if !a[1].IsNull() {
 				t.Mod = int32(a[1].Int())
+				if t == types.Bit { // without a length it is not what bit says in a declaration
+					return text(`"bit"`)
+				}
 			}
 			return text(ec.env().NameOf(t))
 		}).lenient().stable(),

@@ -53,6 +53,8 @@ var opclasses = []struct {
 	{3125, "numeric_ops", types.OIDNumeric}, {1981, "oid_ops", types.OIDOid}, {3126, "text_ops", types.OIDText},
 	{10038, "time_ops", types.OIDTime}, {3127, "timestamptz_ops", types.OIDTimestampTZ},
 	{3128, "timestamp_ops", types.OIDTimestamp}, {10065, "uuid_ops", types.OIDUUID}, {10088, "jsonb_ops", types.OIDJSONB},
+	{10015, "inet_ops", types.OIDInet}, {10024, "macaddr_ops", types.OIDMacaddr}, {10026, "macaddr8_ops", types.OIDMacaddr8},
+	{10041, "timetz_ops", types.OIDTimeTZ}, {10002, "bit_ops", types.OIDBit}, {10043, "varbit_ops", types.OIDVarbit},
 	{10000, "array_ops", types.OIDAnyArray},
 }
 
@@ -61,6 +63,8 @@ func opclassOf(t types.T) int64 {
 	switch {
 	case t.OID == types.OIDVarchar:
 		want = types.OIDText
+	case t.OID == types.OIDCidr:
+		want = types.OIDInet
 	case t.IsArray():
 		want = types.OIDAnyArray
 	}

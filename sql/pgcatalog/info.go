@@ -163,7 +163,11 @@ func infoNumbers(c cells, t types.T) {
 		c["character_octet_length"] = 1 << 30
 	case types.OIDDate:
 		c["datetime_precision"] = 0
-	case types.OIDTime, types.OIDTimestamp, types.OIDTimestampTZ, types.OIDInterval:
+	case types.OIDBit, types.OIDVarbit:
+		if t.Mod >= 0 {
+			c["character_maximum_length"] = t.Mod
+		}
+	case types.OIDTime, types.OIDTimeTZ, types.OIDTimestamp, types.OIDTimestampTZ, types.OIDInterval:
 		c["datetime_precision"] = 6
 		if t.Mod >= 0 && t.OID != types.OIDInterval {
 			c["datetime_precision"] = t.Mod

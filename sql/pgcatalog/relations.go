@@ -205,14 +205,20 @@ func attribute(rel any, num int, name string, t types.T) cells {
 }
 
 func align(t types.T) string {
+	if elem, ok := t.Elem(); ok && align(elem) == "d" {
+		return "d"
+	}
 	switch t.Len() {
 	case 1:
 		return "c"
 	case 2:
 		return "s"
-	case 8, 16:
-		if t.OID == types.OIDUUID {
+	case 8, 12, 16:
+		switch t.OID {
+		case types.OIDUUID:
 			return "c"
+		case types.OIDMacaddr8:
+			return "i"
 		}
 		return "d"
 	}
@@ -223,7 +229,7 @@ func storage(t types.T) string {
 	switch {
 	case t.Len() >= 0:
 		return "p"
-	case t.OID == types.OIDNumeric:
+	case t.OID == types.OIDNumeric, t.OID == types.OIDInet, t.OID == types.OIDCidr:
 		return "m"
 	}
 	return "x"

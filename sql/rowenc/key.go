@@ -70,7 +70,7 @@ func appendAsc(b []byte, d types.Datum) []byte {
 	switch d.Kind() {
 	case types.KindInt, types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ, types.KindEnum:
 		return appendKeyInt(b, d.Int())
-	case types.KindText, types.KindBytes:
+	case types.KindText, types.KindBytes, types.KindPacked:
 		return appendKeyBytes(b, d.Str())
 	case types.KindBPChar:
 		return appendKeyBytes(b, trimBlanks(d.Str()))
@@ -196,6 +196,12 @@ func decodeAsc(b []byte, t types.T) (types.Datum, []byte, error) {
 	case types.KindText, types.KindBytes, types.KindBPChar:
 		s, rest, err := decodeKeyBytes(b)
 		return types.NewString(t, s), rest, err
+	case types.KindPacked:
+		s, rest, err := decodeKeyBytes(b)
+		if err == nil && !types.ValidPacked(t, s) {
+			err = corrupt("no value of its type")
+		}
+		return types.NewPacked(s), rest, err
 	case types.KindBool:
 		if tag != tagTrue && tag != tagFalse {
 			return types.Null, b, corrupt("no boolean")

@@ -77,7 +77,7 @@ func appendColumn(b []byte, head uint64, d types.Datum) []byte {
 			return binary.AppendUvarint(b, head|wireTrue)
 		}
 		return binary.AppendUvarint(b, head|wireFalse)
-	case types.KindText, types.KindBytes, types.KindUUID, types.KindJSON, types.KindJSONB:
+	case types.KindText, types.KindBytes, types.KindUUID, types.KindPacked, types.KindJSON, types.KindJSONB:
 		return appendSized(binary.AppendUvarint(b, head|wireBytes), d.Str())
 	case types.KindBPChar: // the padding is in the type
 		return appendSized(binary.AppendUvarint(b, head|wireBytes), trimBlanks(d.Str()))
@@ -276,6 +276,10 @@ func decodeBytes(b []byte, t types.T, k types.Kind) (types.Datum, error) {
 	case types.KindUUID:
 		if len(b) == 16 {
 			return types.NewString(t, alias(b)), nil
+		}
+	case types.KindPacked:
+		if types.ValidPacked(t, alias(b)) {
+			return types.NewPacked(alias(b)), nil
 		}
 	case types.KindDecimal:
 		return decodeDecimal(b)

@@ -3,6 +3,7 @@ package rowenc
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/cockroachdb/apd/v3"
@@ -15,6 +16,7 @@ import (
 // keyTypes are the types under the property tests; a generator per kind follows.
 var keyTypes = []types.T{types.Bool, types.Int2, types.Int8, types.Float8, types.Numeric, types.NumericPS(30, 4),
 	types.Text, types.CharN(6), types.Bytea, types.UUID, types.Date, types.TimestampTZ, types.Interval,
+	types.Inet, types.Macaddr8, types.TimeTZ, types.Varbit,
 	types.TextArray, types.Int8Array, enumType()}
 
 // enumType has labels whose positions are far apart and on both sides of zero.
@@ -47,6 +49,8 @@ func draw(t *rapid.T, typ types.T, label string) types.Datum {
 		return types.NewBytes(string(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 0xff, 'a'}), 0, 5).Draw(t, label)))
 	case types.KindUUID:
 		return types.NewUUID([16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, label)))
+	case types.KindPacked:
+		return drawPacked(t, typ, label)
 	case types.KindEnum:
 		return types.NewEnum(&typ.User.Labels[rapid.IntRange(0, 3).Draw(t, label)])
 	case types.KindInterval:
@@ -198,4 +202,20 @@ func BenchmarkDecodeRow(b *testing.B) {
 			b.Fatal()
 		}
 	}
+}
+
+// drawPacked makes a value of a packed type; addresses lie close together.
+func drawPacked(t *rapid.T, typ types.T, label string) types.Datum {
+	b := rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 0x80, 0xff}), 16, 16).Draw(t, label)
+	switch typ.OID {
+	case types.OIDInet:
+		size := rapid.SampledFrom([]int{4, 16}).Draw(t, label+" family")
+		addr, _ := netip.AddrFromSlice(b[:size])
+		return types.NewInet(types.InetValue{Addr: addr, Bits: rapid.IntRange(0, 8*size).Draw(t, label+" bits")})
+	case types.OIDTimeTZ:
+		return types.NewTimeTZ(types.TimeTZValue{Micros: rapid.Int64Range(0, 3).Draw(t, label) * 36e8, East: 3600 * rapid.IntRange(-2, 2).Draw(t, label+" zone")})
+	case types.OIDVarbit:
+		return types.NewBits(rapid.StringMatching("[01]{0,12}").Draw(t, label+" bits"))
+	}
+	return types.NewPacked(string(b[:typ.Len()]))
 }

@@ -21,6 +21,7 @@ var conditions = map[string]Code{
 	"datetime_field_overflow":                   DatetimeFieldOverflow,
 	"invalid_time_zone_displacement":            InvalidTimeZoneDisplacement,
 	"substring_error":                           SubstringError,
+	"string_data_length_mismatch":               StringDataLengthMismatch,
 	"division_by_zero":                          DivisionByZero,
 	"invalid_preceding_or_following_size":       InvalidPrecedingOrFollowingSize,
 	"interval_field_overflow":                   IntervalFieldOverflow,

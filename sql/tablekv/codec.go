@@ -143,7 +143,7 @@ func (ic *IndexCodec) addSecondaryValues(c *Codec, inKey map[int]bool) {
 // lossy says whether some value of the type may need its exact form beside its key.
 func lossy(t types.T) bool {
 	switch t.Kind() {
-	case types.KindInt, types.KindBool, types.KindText, types.KindBytes, types.KindUUID,
+	case types.KindInt, types.KindBool, types.KindText, types.KindBytes, types.KindUUID, types.KindPacked,
 		types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ, types.KindEnum:
 		return false
 	}

@@ -41,6 +41,8 @@ func AppendBinary(dst []byte, t T, d Datum) []byte {
 		return be.AppendUint32(dst, uint32(d.n))
 	case KindTime, KindTimestamp, KindTimestampTZ:
 		return be.AppendUint64(dst, uint64(d.n))
+	case KindPacked:
+		return appendBinaryPacked(dst, t, d.Str())
 	case KindInterval:
 		v := d.Interval()
 		dst = be.AppendUint64(dst, uint64(v.Micros))
@@ -240,6 +242,8 @@ func parseBinaryRare(t T, b []byte) (Datum, error) {
 			return Null, errStampRange
 		}
 		return Datum{n: m, k: t.Kind()}, nil
+	case KindPacked:
+		return parseBinaryPacked(t, b)
 	case KindInterval:
 		return NewInterval(IntervalValue{Micros: int64(be.Uint64(b)),
 			Days: int32(be.Uint32(b[8:])), Months: int32(be.Uint32(b[12:]))}), nil

@@ -60,7 +60,14 @@ func buildCasts() map[castPair]CastContext {
 	add(a, OIDTimestamp, OIDDate, OIDTime)
 	add(i, OIDTimestamp, OIDTimestampTZ)
 	add(a, OIDTimestampTZ, OIDDate, OIDTime, OIDTimestamp)
-	add(i, OIDTime, OIDInterval)
+	add(i, OIDTime, OIDInterval, OIDTimeTZ)
+	add(a, OIDTimestampTZ, OIDTimeTZ)
+	add(a, OIDTimeTZ, OIDTime)
+	add(e, OIDInt4, OIDBit)
+	add(e, OIDInt8, OIDBit)
+	add(e, OIDBit, OIDInt4, OIDInt8)
+	add(i, OIDBit, OIDVarbit)
+	add(i, OIDVarbit, OIDBit)
 	add(a, OIDInterval, OIDTime)
 	add(a, OIDJSON, OIDJSONB)
 	add(a, OIDJSONB, OIDJSON)
@@ -77,6 +84,10 @@ func buildCasts() map[castPair]CastContext {
 		add(i, n, OIDOid)
 	}
 	add(a, OIDOid, OIDInt4, OIDInt8)
+	add(i, OIDCidr, OIDInet)
+	add(a, OIDInet, OIDCidr)
+	add(i, OIDMacaddr, OIDMacaddr8)
+	add(i, OIDMacaddr8, OIDMacaddr)
 	add(i, OIDInt2Vector, 1005)
 	add(i, OIDOidVector, 1028)
 	return m
@@ -137,6 +148,9 @@ func castBase(d Datum, from, to T, explicit bool, env *Env) (Datum, error) {
 		if to.IsNumeric() {
 			return castNumber(d, from, to)
 		}
+		if to.OID == OIDBit {
+			return bitsOfInt(d.n, to), nil
+		}
 	case KindBool:
 		if to.OID == OIDInt4 {
 			return NewInt(d.n), nil
@@ -147,6 +161,10 @@ func castBase(d Datum, from, to T, explicit bool, env *Env) (Datum, error) {
 		}
 	case KindJSON, KindJSONB:
 		if out, ok, err := castJSON(d, to); ok {
+			return out, err
+		}
+	case KindPacked:
+		if out, ok, err := castPacked(d, from, to); ok {
 			return out, err
 		}
 	case KindArray:
@@ -290,6 +308,13 @@ func castStamp(d Datum, to T, env *Env) (Datum, bool) {
 		}
 	case OIDDate, OIDTime:
 		return castStampPart(d, to, env)
+	case OIDTimeTZ:
+		switch d.k {
+		case KindTime:
+			return TimeToTZ(d.n, env), true
+		case KindTimestampTZ:
+			return timeTZAt(d.n, env.loc()), true
+		}
 	case OIDInterval:
 		if d.k == KindTime {
 			return NewInterval(IntervalValue{Micros: d.n}), true
@@ -369,6 +394,10 @@ func Coerce(d Datum, t T, explicit bool) (Datum, error) {
 		return coerceString(d, t, explicit)
 	case OIDNumeric:
 		return coerceNumeric(d, t)
+	case OIDTimeTZ:
+		return NewTimeTZ(d.TimeTZ().round(t.Mod)), nil
+	case OIDBit, OIDVarbit:
+		return coerceBits(d, t, explicit)
 	case OIDTime:
 		return NewTime(roundMicros(d.n, t.Mod)), nil
 	case OIDTimestamp:

@@ -16,7 +16,7 @@ func Compare(a, b Datum) int {
 		switch a.k {
 		case KindInt, KindBool, KindDate, KindTime, KindTimestamp, KindTimestampTZ, KindEnum:
 			return cmp.Compare(a.n, b.n)
-		case KindText, KindBytes, KindUUID, KindJSON:
+		case KindText, KindBytes, KindUUID, KindPacked, KindJSON:
 			return strings.Compare(a.Str(), b.Str())
 		case KindFloat:
 			return compareFloat(a.Float(), b.Float())
@@ -159,7 +159,7 @@ func Equal(a, b Datum) bool {
 		switch a.k {
 		case KindInt, KindBool, KindDate, KindTime, KindTimestamp, KindTimestampTZ, KindEnum:
 			return a.n == b.n
-		case KindText, KindBytes, KindUUID:
+		case KindText, KindBytes, KindUUID, KindPacked:
 			return a.Str() == b.Str()
 		}
 	}
@@ -233,7 +233,7 @@ func Hash(seed uint64, d Datum) uint64 {
 		return mix(seed, uint64(dateToMicros(d.n)))
 	case KindFloat:
 		return hashFloat(seed, d.Float())
-	case KindText, KindBytes, KindUUID, KindJSON:
+	case KindText, KindBytes, KindUUID, KindPacked, KindJSON:
 		return hashString(seed, d.Str())
 	}
 	return hashSlow(seed, d)

@@ -126,6 +126,9 @@ func (f *stampFields) numeric(w string) bool {
 	if lower := strings.ToLower(w); digitsAt(w, 0) <= 2 && (strings.HasSuffix(lower, "am") || strings.HasSuffix(lower, "pm")) {
 		return f.timeAndZone(w)
 	}
+	if digitsAt(w, 0) == 6 && (w[6] == '-' || w[6] == '+') && !strings.ContainsAny(w[7:], "-/.") { // hhmmss-zone
+		return f.timeAndZone(w)
+	}
 	if i := strings.IndexAny(w, "-/."); i > 0 {
 		return f.date(w)
 	}

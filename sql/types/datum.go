@@ -33,6 +33,7 @@ const (
 	KindArray            // p is *ArrayValue
 	KindRecord           // p is *RecordValue
 	KindEnum             // p is *usertype.Label, n its position
+	KindPacked           // inet, cidr, macaddr, timetz, bit: p, n bytes, whose order is the values' (packed.go)
 )
 
 // Datum is one SQL value, or NULL. It is 24 bytes and holds no interface, so that rows of ints
@@ -115,6 +116,9 @@ func NewBytes(b string) Datum { return stringDatum(KindBytes, b) }
 // NewUUID makes a uuid.
 func NewUUID(u [16]byte) Datum { return stringDatum(KindUUID, string(u[:])) }
 
+// NewPacked makes a value of one of the types that are kept as bytes in their order.
+func NewPacked(b string) Datum { return stringDatum(KindPacked, b) }
+
 // NewDate makes a date from days since 2000-01-01.
 func NewDate(days int64) Datum { return Datum{n: days, k: KindDate} }
 
@@ -176,11 +180,11 @@ func (d Datum) Float() float64 { return math.Float64frombits(uint64(d.n)) }
 // OID is an oid's value.
 func (d Datum) OID() OID { return OID(uint32(d.n)) }
 
-// Str is the text of a string kind, the bytes of a bytea or uuid, the text of json and jsonb. It
+// Str is the text of a string kind, the bytes of a bytea, uuid or packed value, the text of json and jsonb. It
 // is "" for every other kind.
 func (d Datum) Str() string {
 	switch d.k {
-	case KindText, KindBPChar, KindBytes, KindUUID, KindJSON, KindJSONB:
+	case KindText, KindBPChar, KindBytes, KindUUID, KindPacked, KindJSON, KindJSONB:
 		return unsafe.String((*byte)(d.p), int(d.n))
 	}
 	return ""
@@ -228,7 +232,7 @@ func (d Datum) must(k Kind) {
 func (d Datum) SizeBytes() int {
 	const own = int(unsafe.Sizeof(Datum{}))
 	switch d.k {
-	case KindText, KindBPChar, KindBytes, KindUUID, KindJSON, KindJSONB:
+	case KindText, KindBPChar, KindBytes, KindUUID, KindPacked, KindJSON, KindJSONB:
 		return own + int(d.n)
 	case KindDecimal:
 		return own + int(d.Decimal().Size())

@@ -29,7 +29,9 @@
 // holds a pointer to its label; one of a domain is a value of the type below (T.Plain), and whoever
 // makes it one of the domain checks it (bind.DomainCheck).
 //
-// Not here: arrays of more than one dimension (refused), collations other than C, inet.
+// Addresses (inet, cidr, macaddr), times with a zone and bit strings are kept as bytes in the order of the values: packed.go.
+//
+// Not here: arrays of more than one dimension (refused), collations other than C.
 //
 // Read next: rowenc for values in keys and rows, builtins for what is computed with them; the
 // Postgres manual, chapters 8 and 10.

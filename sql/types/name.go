@@ -41,6 +41,9 @@ func ParseName(s string) (T, error) {
 		return T{}, undefined
 	}
 	t := T{OID: oid, Mod: -1}
+	if name == "bit" {
+		t = t.WithMod(1)
+	}
 	if name == "character" || name == "char" || name == "nchar" {
 		t = CharN(1)
 	}
@@ -88,13 +91,26 @@ func (t T) ApplyMods(mods []int32) (T, error) {
 		return t.charMods(base, mods)
 	case OIDNumeric:
 		return t.numericMods(mods)
-	case OIDTime, OIDTimestamp, OIDTimestampTZ, OIDInterval:
+	case OIDBit, OIDVarbit:
+		return t.bitMods(base, mods)
+	case OIDTime, OIDTimeTZ, OIDTimestamp, OIDTimestampTZ, OIDInterval:
 		if mods[0] < 0 {
 			return T{}, sqlerr.New(sqlerr.InvalidParameterValue, "%s(%d) precision must not be negative", strings.ToUpper(base.TypeName()), mods[0])
 		}
 		return t.WithMod(min(mods[0], 6)), nil
 	}
 	return T{}, sqlerr.New(sqlerr.SyntaxError, "type modifier is not allowed for type \"%s\"", base.TypeName())
+}
+
+func (t T) bitMods(base T, mods []int32) (T, error) {
+	name := map[OID]string{OIDBit: "bit", OIDVarbit: "varbit"}[base.OID]
+	if mods[0] < 1 {
+		return T{}, sqlerr.New(sqlerr.InvalidParameterValue, "length for type %s must be at least 1", name)
+	}
+	if mods[0] > BitsMax {
+		return T{}, sqlerr.New(sqlerr.InvalidParameterValue, "length for type %s cannot exceed %d", name, BitsMax)
+	}
+	return t.WithMod(mods[0]), nil
 }
 
 func (t T) charMods(base T, mods []int32) (T, error) {

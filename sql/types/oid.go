@@ -19,9 +19,12 @@ const (
 	OIDXid          OID = 28
 	OIDOidVector    OID = 30
 	OIDJSON         OID = 114
+	OIDCidr         OID = 650
 	OIDFloat4       OID = 700
 	OIDFloat8       OID = 701
 	OIDUnknown      OID = 705
+	OIDMacaddr8     OID = 774
+	OIDMacaddr      OID = 829
 	OIDInet         OID = 869
 	OIDBPChar       OID = 1042
 	OIDVarchar      OID = 1043
@@ -30,6 +33,9 @@ const (
 	OIDTimestamp    OID = 1114
 	OIDTimestampTZ  OID = 1184
 	OIDInterval     OID = 1186
+	OIDTimeTZ       OID = 1266
+	OIDBit          OID = 1560
+	OIDVarbit       OID = 1562
 	OIDNumeric      OID = 1700
 	OIDRegClass     OID = 2205
 	OIDRegType      OID = 2206
@@ -92,6 +98,13 @@ var typeInfos = []info{
 	{OIDAnyElement, "anyelement", "anyelement", 4, true, CategoryPseudo, false, 0, KindNull},
 	{OIDAnyEnum, "anyenum", "anyenum", 4, true, CategoryPseudo, false, 0, KindEnum},
 	{OIDVoid, "void", "void", 4, true, CategoryPseudo, false, 0, KindText},
+	{OIDTimeTZ, "timetz", "time with time zone", 12, false, CategoryDateTime, false, 1270, KindPacked},
+	{OIDBit, "bit", "bit", -1, false, CategoryBits, false, 1561, KindPacked},
+	{OIDVarbit, "varbit", "bit varying", -1, false, CategoryBits, true, 1563, KindPacked},
+	{OIDInet, "inet", "inet", -1, false, CategoryNetwork, true, 1041, KindPacked},
+	{OIDCidr, "cidr", "cidr", -1, false, CategoryNetwork, false, 651, KindPacked},
+	{OIDMacaddr, "macaddr", "macaddr", 6, false, CategoryUser, false, 1040, KindPacked},
+	{OIDMacaddr8, "macaddr8", "macaddr8", 8, false, CategoryUser, false, 775, KindPacked},
 	{OIDUUID, "uuid", "uuid", 16, false, CategoryUser, false, 2951, KindUUID},
 	{OIDJSONPath, "jsonpath", "jsonpath", -1, false, CategoryUser, false, 4073, KindText},
 	{OIDJSONB, "jsonb", "jsonb", -1, false, CategoryUser, false, 3807, KindJSONB},
@@ -112,11 +125,13 @@ const (
 	CategoryBool     Category = 'B'
 	CategoryDateTime Category = 'D'
 	CategoryEnum     Category = 'E'
+	CategoryNetwork  Category = 'I'
 	CategoryNumeric  Category = 'N'
 	CategoryPseudo   Category = 'P'
 	CategoryString   Category = 'S'
 	CategoryTimespan Category = 'T'
 	CategoryUser     Category = 'U'
+	CategoryBits     Category = 'V'
 	CategoryUnknown  Category = 'X'
 	CategoryInternal Category = 'Z'
 )
@@ -168,5 +183,5 @@ var typeAliases = map[string]OID{
 	"character varying": OIDVarchar, "character": OIDBPChar, "char": OIDBPChar, "nchar": OIDBPChar,
 	`"char"`:                      OIDChar,
 	"timestamp without time zone": OIDTimestamp, "timestamp with time zone": OIDTimestampTZ,
-	"time without time zone": OIDTime,
+	"time without time zone": OIDTime, "time with time zone": OIDTimeTZ, "bit varying": OIDVarbit,
 }

@@ -27,7 +27,7 @@ func (c *SpillCodec) Append(b []byte, d Datum) []byte {
 	b = append(b, byte(d.k))
 	switch d.k {
 	case KindNull:
-	case KindText, KindBPChar, KindBytes, KindUUID, KindJSON, KindJSONB:
+	case KindText, KindBPChar, KindBytes, KindUUID, KindPacked, KindJSON, KindJSONB:
 		b = binary.AppendUvarint(b, uint64(d.n))
 		b = append(b, d.Str()...)
 	case KindDecimal:
@@ -175,7 +175,7 @@ func (c *SpillCodec) decode(s *spilled) Datum {
 	switch k := Kind(k[0]); k {
 	case KindNull:
 		return Null
-	case KindText, KindBPChar, KindBytes, KindUUID, KindJSON, KindJSONB:
+	case KindText, KindBPChar, KindBytes, KindUUID, KindPacked, KindJSON, KindJSONB:
 		b := s.take(s.uvarint())
 		return Datum{p: unsafe.Pointer(unsafe.SliceData(b)), n: int64(len(b)), k: k}
 	case KindDecimal:
@@ -236,7 +236,7 @@ func (c *SpillCodec) decodeDecimal(s *spilled) Datum {
 // where to, and returned with what is left.
 func (d Datum) OwnText(room []byte) (Datum, []byte) {
 	switch d.k {
-	case KindText, KindBPChar, KindBytes, KindUUID, KindJSON, KindJSONB:
+	case KindText, KindBPChar, KindBytes, KindUUID, KindPacked, KindJSON, KindJSONB:
 	default:
 		return d, room
 	}

@@ -80,6 +80,8 @@ func parseRare(t T, s string, env *Env) (Datum, error) {
 		return NewJSON(s), err
 	case OIDJSONB:
 		return ParseJSONB(s)
+	case OIDInet, OIDCidr, OIDMacaddr, OIDMacaddr8, OIDTimeTZ, OIDBit, OIDVarbit:
+		return parsePacked(t, s, env)
 	case OIDRegClass, OIDRegType, OIDRegNamespace, OIDRegProc:
 		return parseReg(t, s, env)
 	}

@@ -42,6 +42,8 @@ func appendTextRare(dst []byte, t T, d Datum, env *Env) []byte {
 		return appendBytea(dst, d.Str(), env)
 	case KindUUID:
 		return appendUUID(dst, d.Str())
+	case KindPacked:
+		return appendPacked(dst, t, d.Str())
 	case KindInterval:
 		return appendInterval(dst, d.Interval())
 	case KindArray:

@@ -55,6 +55,13 @@ var (
 	AnyElement   = T{OID: OIDAnyElement, Mod: -1}
 	Void         = T{OID: OIDVoid, Mod: -1}
 	UUID         = T{OID: OIDUUID, Mod: -1}
+	TimeTZ       = T{OID: OIDTimeTZ, Mod: -1}
+	Bit          = T{OID: OIDBit, Mod: -1}
+	Varbit       = T{OID: OIDVarbit, Mod: -1}
+	Inet         = T{OID: OIDInet, Mod: -1}
+	Cidr         = T{OID: OIDCidr, Mod: -1}
+	Macaddr      = T{OID: OIDMacaddr, Mod: -1}
+	Macaddr8     = T{OID: OIDMacaddr8, Mod: -1}
 	JSONB        = T{OID: OIDJSONB, Mod: -1}
 	JSONPath     = T{OID: OIDJSONPath, Mod: -1}
 	TextArray    = T{OID: 1009, Mod: -1}
@@ -236,7 +243,11 @@ func (t T) nameWithMod(name string) string {
 	case OIDNumeric:
 		p, s := t.PrecisionScale()
 		return name + "(" + strconv.Itoa(int(p)) + "," + strconv.Itoa(int(s)) + ")"
-	case OIDTime, OIDTimestamp, OIDTimestampTZ:
+	case OIDBit:
+		return "bit(" + strconv.Itoa(int(t.Mod)) + ")"
+	case OIDVarbit:
+		return name + "(" + strconv.Itoa(int(t.Mod)) + ")"
+	case OIDTime, OIDTimeTZ, OIDTimestamp, OIDTimestampTZ:
 		prec := "(" + strconv.Itoa(int(t.Mod)) + ")"
 		for i := range name { // "timestamp without …": the digits stand after the first word
 			if name[i] == ' ' {

@@ -1,0 +1,78 @@
+SELECT '12:34:56+02'::timetz, '12:34:56.789-05:30'::timetz, '04:05:06 PST'::timetz, '04:05'::timetz, '2003-04-12 04:05:06 America/New_York'::timetz, 'allballs'::timetz, '24:00:00+00'::timetz, '04:05 PM EST'::timetz, '12:00:00.123456+02'::timetz(3), '040506-08'::timetz;
+SELECT '04:05:06 America/New_York'::timetz;
+SELECT '25:00+00'::timetz;
+SELECT 'x'::timetz;
+SELECT '12:00+17'::timetz;
+SELECT '12:00+02'::timetz = '10:00+00'::timetz, '12:00+02'::timetz < '10:00+00'::timetz, '12:00+02'::timetz < '11:00+00'::timetz, '00:00+02'::timetz < '23:00+00'::timetz;
+SELECT '12:00+02'::timetz + interval '13 hours', interval '1 day 1 hour' + '12:00+02'::timetz, '12:00+02'::timetz - interval '13 hours 5 min', date '2024-01-02' + '12:00+02'::timetz, '12:00+02'::timetz + date '2024-01-02', date 'infinity' + '12:00+02'::timetz;
+SELECT '12:00+02'::timetz AT TIME ZONE 'UTC', '12:00+02'::timetz AT TIME ZONE interval '-05:00', '23:00-05'::timetz AT TIME ZONE '+02', timestamptz '2024-01-02 03:04:05+00' AT TIME ZONE interval '02:00', timestamp '2024-01-02 03:04:05' AT TIME ZONE interval '02:00';
+SELECT '12:00+02'::timetz AT TIME ZONE 'nosuch';
+SELECT '12:00+02'::timetz AT TIME ZONE interval '1 day';
+SELECT '12:00+02'::timetz::time, '12:00'::time::timetz, timestamptz '2024-01-02 03:04:05+00'::timetz, '12:00+02'::timetz::text, '12:00+02'::timetz(0)::varchar;
+SELECT '12:00+02'::timetz::timestamp;
+SELECT extract(hour FROM '12:34:56.5+02:30'::timetz), extract(timezone FROM '12:34:56.5+02:30'::timetz), extract(timezone_hour FROM '12:34:56.5-02:30'::timetz), extract(timezone_minute FROM '12:34:56.5-02:30'::timetz), extract(epoch FROM '12:34:56.5+02:30'::timetz), date_part('second', '12:34:56.5+02:30'::timetz);
+SELECT extract(day FROM '12:34:56.5+02:30'::timetz);
+SELECT pg_typeof(current_time), pg_typeof(current_time(2)), pg_typeof(localtime), pg_typeof(localtime(2)), current_time = current_timestamp::timetz;
+SET TimeZone = 'America/New_York';
+SELECT timestamptz '2024-01-02 03:04:05+00'::timetz, timestamptz '2024-07-02 03:04:05+00'::timetz, '2024-07-02 12:00'::timetz;
+RESET TimeZone;
+CREATE TABLE shifts (id int PRIMARY KEY, t timetz, t0 time(0) with time zone, b bit, b4 bit(4), v bit varying, v5 varbit(5), bs bit(3)[], ts timetz[]);
+CREATE INDEX ON shifts (t, id);
+CREATE INDEX ON shifts (v DESC);
+INSERT INTO shifts VALUES (1, '12:00+02', '12:00:00.6+02', '1', B'1010', B'1', B'10101', '{101,NULL}', '{12:00+02}'), (2, '10:00+00', NULL, B'0', X'F', '', '', '{}', '{}'), (3, '00:30-11', '01:02:03-11', NULL, '0001', B'10', B'1', NULL, NULL), (4, NULL, NULL, NULL, NULL, B'11', NULL, NULL, NULL), (5, '23:00+11', NULL, NULL, '0000', B'100000001', NULL, NULL, NULL);
+SELECT * FROM shifts ORDER BY t, id;
+SELECT id, t FROM shifts WHERE t >= '10:00+00' AND t < '23:00+00' ORDER BY t DESC, id;
+SELECT id, v FROM shifts ORDER BY v;
+SELECT id FROM shifts WHERE v > B'1' ORDER BY v;
+SELECT id FROM shifts WHERE b4 = B'1010';
+SELECT id FROM shifts WHERE b4 = '1010';
+SELECT min(t), max(t), count(DISTINCT t) FROM shifts;
+SELECT b, count(*) FROM shifts GROUP BY b ORDER BY b;
+INSERT INTO shifts (id, b4) VALUES (6, B'101');
+INSERT INTO shifts (id, b4) VALUES (6, B'10111');
+-- differs position: a literal is read when it is bound
+INSERT INTO shifts (id, b4) VALUES (6, '101');
+INSERT INTO shifts (id, v5) VALUES (6, B'101011');
+INSERT INTO shifts (id, b4) VALUES (6, 5);
+INSERT INTO shifts (id, b4, v5) VALUES (6, 5::bit(4), B'101011'::varbit(5)) RETURNING b4, v5;
+-- params 7 | 12:00+03 | 0110 | 11
+INSERT INTO shifts (id, t, b4, v5) VALUES ($1, $2, $3, $4) RETURNING *;
+COPY shifts FROM STDIN;
+8	10:11:12+01	\N	1	1111	0	10	{111}	\N
+\.
+COPY shifts (id, b4) FROM STDIN;
+9	12
+\.
+COPY shifts TO STDOUT;
+COPY shifts TO STDOUT (FORMAT binary);
+SELECT B'101', X'1F', B'', '101'::bit(3), '101'::varbit, '101'::bit, '101'::bit(5), '10101'::bit(3), '10101'::varbit(3), 'x1f'::bit(8), 'b11'::varbit;
+SELECT B'102';
+SELECT X'1G';
+SELECT '12'::bit(2);
+SELECT 'xg'::varbit;
+SELECT 1::bit(0);
+SELECT B'1010' & B'0110', B'1010' | B'0110', B'1010' # B'0110', ~B'1010', B'1011' << 1, B'1011' >> 2, B'1011' << -1, B'1011' << 9, B'101' || B'01', B'1' || '01'::varbit;
+SELECT B'101' & B'1';
+SELECT B'101' | B'1';
+SELECT B'101' # B'1';
+SELECT length(B'10101'), bit_length(B'10101'), octet_length(B'101010101'), bit_count(B'10101'), get_bit(B'10101', 1), set_bit(B'10101', 1, 1), position(B'01' IN B'1101'), position(B'' IN B'1'), position(B'1' IN B''), substring(B'110101' FROM 2 FOR 3), substring(B'110101' FROM 3), substring(B'110101', 0, 3), overlay(B'110101' PLACING B'000' FROM 2), overlay(B'110101' PLACING B'000' FROM 2 FOR 1);
+SELECT get_bit(B'101', 3);
+SELECT set_bit(B'101', 1, 2);
+SELECT substring(B'101' FROM 1 FOR -1);
+SELECT overlay(B'101' PLACING B'1' FROM 0);
+SELECT 44::bit(10), 44::bit(3), -44::bit(12), (-1)::bit(40), 5::bigint::bit(4), 5::bit, B'101'::int, B'101'::bigint, (B'1' || B'01')::bit(3)::int, cast(-1 AS bit(32))::int;
+SELECT repeat('1', 33)::bit(33)::int;
+SELECT B'101'::text, B'101'::varchar, B'101' || 'x', '101'::text::bit(3), B'11'::bit(4)::varbit;
+SELECT B'101'::smallint;
+SELECT 'true'::boolean::bit(1);
+SELECT B'1' < B'10', B'10' < B'11', B'100000000' > B'1', B'1'::varbit = B'1', B'01' = B'1';
+SELECT bit_and(b), bit_or(b), bit_xor(b) FROM (VALUES (B'1100'), (B'1010'), (NULL)) AS v(b);
+SELECT bit_and(b) FROM (VALUES (B'1100'), (B'10')) AS v(b);
+SELECT to_json(B'101'), to_json('12:00+02'::timetz), array_agg(x) FROM (VALUES (B'1'), (B'0')) v(x);
+SELECT pg_typeof(B'1'), pg_typeof(B'1' || B'0'), pg_typeof('1'::bit(3)), 'bit(3)'::regtype, 'varbit[]'::regtype, 'time with time zone'::regtype;
+SELECT attname, format_type(atttypid, atttypmod), attlen, attalign, attstorage FROM pg_attribute WHERE attrelid = 'shifts'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT column_name, data_type, character_maximum_length, datetime_precision, udt_name FROM information_schema.columns WHERE table_name = 'shifts' ORDER BY ordinal_position;
+SELECT typname, typlen, typcategory, typispreferred, typarray, typalign, typstorage FROM pg_type WHERE typname IN ('timetz', 'bit', 'varbit', '_timetz', '_bit', '_varbit') ORDER BY 1;
+ALTER TABLE shifts ALTER t TYPE time;
+ALTER TABLE shifts ALTER b4 TYPE int USING b4::int;
+SELECT id, t, b4 FROM shifts ORDER BY id;
