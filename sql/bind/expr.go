@@ -179,6 +179,7 @@ func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos 
 			b.unsupported(pos, "field selection from column %q", table)
 		}
 		sc.refuseBarred(table, pos)
+		sc.refuseAliased(schemaName, table, pos)
 		b.failf(pos, sqlerr.UndefinedTable, "missing FROM-clause entry for table \"%s\"", table)
 	}
 	if key := b.keyOf(t, name); key != nil {

@@ -149,6 +149,9 @@ func (b *binder) aggregate(sc *scope, name string, fc *pg.FuncCall) Expr {
 	}
 	inner := *sc
 	inner.inAgg, inner.srf, inner.win = true, nil, nil
+	if len(fc.Args) == 0 && !fc.AggStar && !fc.AggWithinGroup {
+		b.failf(fc.Location, sqlerr.WrongObjectType, "%s(*) must be used to call a parameterless aggregate function", name)
+	}
 	c := AggCall{Star: fc.AggStar, Distinct: fc.AggDistinct}
 	args := b.exprs(&inner, fc.Args)
 	if fc.AggWithinGroup {

@@ -205,6 +205,14 @@ func (s *stmt) grantOn(ctx context.Context, n *pg.GrantStmt, o schema.Object, to
 		}
 		h.ACLSet = true
 	}
+	if t, ok := o.(*schema.Table); ok && !n.IsGrant && whole&schema.ColumnPrivileges != 0 {
+		// What is taken back on the table is taken back on its columns.
+		for i := range t.Columns {
+			if t.Columns[i].ACL, err = changeACL(t.Columns[i].ACL, n, grantor, to, whole&may); err != nil {
+				return err
+			}
+		}
+	}
 	for _, cg := range cols {
 		t, ok := o.(*schema.Table)
 		if !ok {
