@@ -208,8 +208,8 @@ func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	stmts, err := parser.Parse(v.Query)
 	b.check(rv.Location, err)
 	b.need(v, schema.PrivSelect)
-	savedPath, savedQuery, savedOwner := b.env.SearchPath, b.query, b.asOwner
-	b.asOwner = v.Owner
+	savedPath, savedQuery, savedOwner, savedFn := b.env.SearchPath, b.query, b.asOwner, b.fn
+	b.asOwner, b.fn = v.Owner, nil
 	if len(v.SearchPath) > 0 {
 		b.env.SearchPath = v.SearchPath
 	}
@@ -217,7 +217,7 @@ func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	b.inView++
 	q := b.query_(nil, stmts[0].Tree.GetSelectStmt(), queryOptions{})
 	b.inView--
-	b.env.SearchPath, b.query, b.asOwner = savedPath, savedQuery, savedOwner
+	b.env.SearchPath, b.query, b.asOwner, b.fn = savedPath, savedQuery, savedOwner, savedFn
 	t := &tableRef{name: rv.Relname, schema: rv.Schemaname, derived: "a view"}
 	for i, c := range q.cols {
 		col := &scopeCol{name: c.name, id: c.id, t: c.t, table: t, oid: types.OID(v.ID), att: int16(i + 1)}
@@ -253,6 +253,10 @@ func (b *binder) rangeFunction(sc *scope, rf *pg.RangeFunction) Rel {
 	fsc.clause, fsc.noAgg = "functions in FROM", true
 	fs := &FuncScan{Ord: -1}
 	t := &tableRef{}
+	if rel := b.userFrom(fsc, t, rf); rel != nil {
+		b.add(sc, t, rf.Alias)
+		return rel
+	}
 	for _, n := range splitUnnest(rf.Functions) {
 		if items := n.GetList().Items; len(rf.Coldeflist) > 0 || jsonRecord(items[0]) {
 			b.recordFunc(fsc, fs, t, items[0].GetFuncCall(), rf)

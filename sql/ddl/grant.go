@@ -43,6 +43,7 @@ var grantKinds = map[pg.ObjectType]schema.Kind{
 	pg.ObjectType_OBJECT_TABLE: schema.KindTable, pg.ObjectType_OBJECT_SEQUENCE: schema.KindSequence,
 	pg.ObjectType_OBJECT_DATABASE: schema.KindDatabase, pg.ObjectType_OBJECT_SCHEMA: schema.KindSchema,
 	pg.ObjectType_OBJECT_TYPE: schema.KindType, pg.ObjectType_OBJECT_DOMAIN: schema.KindType,
+	pg.ObjectType_OBJECT_FUNCTION: schema.KindFunction, pg.ObjectType_OBJECT_ROUTINE: schema.KindFunction,
 }
 
 // grantObjects finds what a statement names, or all of a kind in schemas.
@@ -87,6 +88,12 @@ func (s *stmt) grantObjects(ctx context.Context, n *pg.GrantStmt, kind schema.Ki
 				return nil, err
 			}
 			o = t
+		case kind == schema.KindFunction:
+			f, err := s.findFunction(ctx, x.GetObjectWithArgs(), false)
+			if err != nil {
+				return nil, err
+			}
+			o = f
 		default:
 			f, err := s.find(ctx, x.GetRangeVar())
 			if err != nil {
