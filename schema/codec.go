@@ -48,6 +48,8 @@ func newObject(k Kind) Object {
 		return new(View)
 	case KindType:
 		return new(UserType)
+	case KindFunction:
+		return new(Function)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ const (
 	KindSequence
 	KindView
 	KindType
+	KindFunction
 )
 
 // String prints the word that error messages use.
@@ -35,6 +36,8 @@ func (k Kind) String() string {
 		return "view"
 	case KindType:
 		return "type"
+	case KindFunction:
+		return "function"
 	}
 	return "object"
 }
@@ -69,8 +72,8 @@ type Change struct {
 	What string `wire:"3"`
 }
 
-// Object is any descriptor. *Database, *Schema, *Table, *Sequence, *View
-// and *UserType implement it.
+// Object is any descriptor. *Database, *Schema, *Table, *Sequence, *View,
+// *UserType and *Function implement it.
 type Object interface {
 	Head() *Header
 	Kind() Kind

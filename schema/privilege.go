@@ -21,6 +21,7 @@ const (
 	PrivCreate
 	PrivConnect
 	PrivTemporary
+	PrivExecute
 )
 
 // privilegeWords are the privileges' names and letters, in the order in which aclitems show them.
@@ -31,7 +32,7 @@ var privilegeWords = []struct {
 }{
 	{PrivInsert, 'a', "INSERT"}, {PrivSelect, 'r', "SELECT"}, {PrivUpdate, 'w', "UPDATE"}, {PrivDelete, 'd', "DELETE"},
 	{PrivTruncate, 'D', "TRUNCATE"}, {PrivReferences, 'x', "REFERENCES"}, {PrivTrigger, 't', "TRIGGER"},
-	{PrivUsage, 'U', "USAGE"}, {PrivCreate, 'C', "CREATE"}, {PrivTemporary, 'T', "TEMPORARY"}, {PrivConnect, 'c', "CONNECT"},
+	{PrivExecute, 'X', "EXECUTE"}, {PrivUsage, 'U', "USAGE"}, {PrivCreate, 'C', "CREATE"}, {PrivTemporary, 'T', "TEMPORARY"}, {PrivConnect, 'c', "CONNECT"},
 }
 
 // ParsePrivilege reads a privilege's name; false is none of Postgres's.
@@ -70,6 +71,8 @@ func AllPrivileges(k Kind) Privileges {
 		return PrivCreate | PrivConnect | PrivTemporary
 	case KindSchema:
 		return PrivCreate | PrivUsage
+	case KindFunction:
+		return PrivExecute
 	}
 	return PrivUsage
 }
@@ -100,6 +103,8 @@ func ACLOf(o Object) []Grant {
 		out = append([]Grant{{Grantor: h.Owner, Has: PrivConnect | PrivTemporary}}, out...)
 	case o.Kind() == KindSchema && h.Name == PublicSchema, o.Kind() == KindType:
 		out = append([]Grant{{Grantor: h.Owner, Has: PrivUsage}}, out...)
+	case o.Kind() == KindFunction:
+		out = append([]Grant{{Grantor: h.Owner, Has: PrivExecute}}, out...)
 	}
 	return out
 }

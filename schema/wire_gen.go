@@ -711,6 +711,247 @@ func (x *ForeignKey) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *FuncArg) AppendWire(b []byte) []byte {
+	var at int
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 1, x.Name)
+	}
+	if x.Mode != 0 {
+		b = wire.AppendUint(b, 2, uint64(x.Mode))
+	}
+	b, at = wire.Begin(b, 3)
+	if b = x.Type.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	if len(x.Default) > 0 {
+		b = wire.AppendBytes(b, 4, x.Default)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *FuncArg) UnmarshalWire(b []byte) (err error) {
+	*x = FuncArg{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Mode = ArgMode(u)
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Type.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Default = string(body)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *Function) AppendWire(b []byte) []byte {
+	var at int
+	b, at = wire.Begin(b, 1)
+	if b = x.Header.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	for i := range x.Args {
+		b, at = wire.Begin(b, 2)
+		b = x.Args[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 3)
+	if b = x.Result.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	if x.SetOf {
+		if x.SetOf {
+			b = wire.AppendUint(b, 4, 1)
+		} else {
+			b = wire.AppendUint(b, 4, 0)
+		}
+	}
+	for i := range x.Columns {
+		b, at = wire.Begin(b, 5)
+		b = x.Columns[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.RowsOf != 0 {
+		b = wire.AppendUint(b, 6, uint64(x.RowsOf))
+	}
+	if len(x.Body) > 0 {
+		b = wire.AppendBytes(b, 7, x.Body)
+	}
+	if x.Form != 0 {
+		b = wire.AppendUint(b, 8, uint64(x.Form))
+	}
+	if x.Volatility != 0 {
+		b = wire.AppendUint(b, 9, uint64(x.Volatility))
+	}
+	if x.Strict {
+		if x.Strict {
+			b = wire.AppendUint(b, 10, 1)
+		} else {
+			b = wire.AppendUint(b, 10, 0)
+		}
+	}
+	for i := range x.SearchPath {
+		b = wire.AppendBytes(b, 11, x.SearchPath[i])
+	}
+	if x.Parallel != 0 {
+		b = wire.AppendUint(b, 12, uint64(x.Parallel))
+	}
+	if x.Leakproof {
+		if x.Leakproof {
+			b = wire.AppendUint(b, 13, 1)
+		} else {
+			b = wire.AppendUint(b, 13, 0)
+		}
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Function) UnmarshalWire(b []byte) (err error) {
+	*x = Function{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Header.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 2 && typ == wire.Bytes:
+			x.Args = append(x.Args, *new(FuncArg))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Args[len(x.Args)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Result.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.SetOf = u != 0
+		case num == 5 && typ == wire.Bytes:
+			x.Columns = append(x.Columns, *new(Column))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Columns[len(x.Columns)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 6 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.RowsOf = DescID(u)
+		case num == 7 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Body = string(body)
+		case num == 8 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Form = BodyForm(u)
+		case num == 9 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Volatility = byte(u)
+		case num == 10 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Strict = u != 0
+		case num == 11 && typ == wire.Bytes:
+			x.SearchPath = append(x.SearchPath, *new(string))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.SearchPath[len(x.SearchPath)-1] = string(body)
+		case num == 12 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Parallel = byte(u)
+		case num == 13 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Leakproof = u != 0
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Grant) AppendWire(b []byte) []byte {
 	if len(x.Role) > 0 {
 		b = wire.AppendBytes(b, 1, x.Role)

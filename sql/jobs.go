@@ -51,7 +51,8 @@ func (s *Server) workOnJob(ctx context.Context, h *jobs.Handle) error {
 func (s *Session) ddlEnv(snap *schema.Snapshot) ddl.Env {
 	env := s.bindEnv(snap)
 	return ddl.Env{Catalog: s.srv.cfg.Catalog, Store: s.srv.store, Jobs: s.srv.jobs, CountRows: s.srv.countRows, BackfillShare: s.srv.backfillShare,
-		Database: s.db, SearchPath: s.searchPath(snap.Contents), Temp: &s.temp, User: s.user(), Bind: env, Engine: engine{s}}
+		Database: s.db, SearchPath: s.searchPath(snap.Contents), Temp: &s.temp, User: s.user(), Bind: env, Engine: engine{s},
+		UncheckedBodies: s.vars.get("check_function_bodies") == "off"}
 }
 
 // backfillShare is how much of its time, in percent, a job works that reads all

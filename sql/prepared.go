@@ -216,7 +216,8 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 }
 
 func maybeNew(err error) bool {
-	return sqlerr.HasCode(err, sqlerr.UndefinedObject) || sqlerr.HasCode(err, sqlerr.UndefinedTable) || sqlerr.HasCode(err, sqlerr.UndefinedColumn)
+	return sqlerr.HasCode(err, sqlerr.UndefinedObject) || sqlerr.HasCode(err, sqlerr.UndefinedTable) ||
+		sqlerr.HasCode(err, sqlerr.UndefinedFunction) || sqlerr.HasCode(err, sqlerr.UndefinedColumn)
 }
 
 func sameColumns(a, b []bind.ResultCol) bool {

@@ -98,6 +98,11 @@ type binder struct {
 	// needs: see Stmt. asOwner is the owner of the view that is being bound.
 	needs   []*Need
 	asOwner string
+	// fn is the function whose body is being bound, calling it and those around it; stored says that
+	// what is bound is kept, and bound anew, with a table.
+	fn      *activeFunc
+	calling []*schema.Function
+	stored  bool
 	// stars, if not nil, collects what each * stands for.
 	stars map[*pg.ColumnRef][]*pg.Node
 	// policing are the tables whose policies are being bound.
@@ -139,7 +144,7 @@ func catch(err *error) {
 // i is register i. A nil table allows no columns; a nil n is what a column of type to is without a
 // default.
 func BindExpr(env Env, n *pg.Node, query string, table *schema.Table, to types.T) (e Expr, err error) {
-	b := &binder{env: env, query: query, tables: map[schema.DescID]*schema.Table{}}
+	b := &binder{env: env, query: query, tables: map[schema.DescID]*schema.Table{}, stored: true}
 	defer catch(&err)
 	sc := &scope{b: b, clause: "DEFAULT expressions", noSub: "DEFAULT expression"}
 	if table != nil {

@@ -26,6 +26,7 @@
 //	I4  a statement asks for the privileges on every stored relation that it names, with the
 //	    columns that it reads or writes (privilege.go); Stmt.Check compares them with the catalog
 //	I5  no value becomes one of a domain but through a DomainCheck (domain.go)
+//	I6  a function that a user made is no longer there after Bind: its body is (userfunc.go)
 //
 // Errors inside this package travel as panics of one private type and become errors in Bind, as in
 // recursive-descent parsers: nearly every line can fail, and no state outlives the call.

@@ -111,7 +111,10 @@ func (b *binder) number(s string, pos int32) Expr {
 
 func (b *binder) param(p *pg.ParamRef) Expr {
 	n := int(p.Number)
-	if n < 1 || n > ParamsMax || b.env.NoParams {
+	if b.fn != nil && n >= 1 && n <= len(b.fn.vals) {
+		return copyOr(b.fn.vals[n-1])
+	}
+	if n < 1 || n > ParamsMax || b.env.NoParams || b.fn != nil {
 		b.failf(p.Location, sqlerr.UndefinedParameter, "there is no parameter $%d", n)
 	}
 	for len(b.params) < n {
@@ -158,6 +161,9 @@ func (b *binder) simpleColumn(sc *scope, name string, pos int32) Expr {
 			return sys
 		}
 	}
+	if p := b.funcParam(name); p != nil {
+		return p
+	}
 	sc.missingColumn("", name, pos)
 	return nil
 }
@@ -180,7 +186,13 @@ func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos 
 		if col := sc.lookup(table, pos); col != nil && schemaName == "" && col.t.OID == types.OIDRecord {
 			b.unsupported(pos, "field selection from column %q", table)
 		}
+		if b.fn != nil && table == b.fn.f.Name && schemaName == "" {
+			if p := b.funcParam(name); p != nil {
+				return p
+			}
+		}
 		sc.refuseBarred(table, pos)
+		sc.refuseAliased(schemaName, table, pos)
 		b.failf(pos, sqlerr.UndefinedTable, "missing FROM-clause entry for table \"%s\"", table)
 	}
 	if key := b.keyOf(t, name); key != nil {

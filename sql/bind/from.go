@@ -208,8 +208,8 @@ func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	stmts, err := parser.Parse(v.Query)
 	b.check(rv.Location, err)
 	b.need(v, schema.PrivSelect)
-	savedPath, savedQuery, savedOwner := b.env.SearchPath, b.query, b.asOwner
-	b.asOwner = v.Owner
+	savedPath, savedQuery, savedOwner, savedFn := b.env.SearchPath, b.query, b.asOwner, b.fn
+	b.asOwner, b.fn = v.Owner, nil
 	if len(v.SearchPath) > 0 {
 		b.env.SearchPath = v.SearchPath
 	}
@@ -217,7 +217,7 @@ func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	b.inView++
 	q := b.query_(nil, stmts[0].Tree.GetSelectStmt(), queryOptions{})
 	b.inView--
-	b.env.SearchPath, b.query, b.asOwner = savedPath, savedQuery, savedOwner
+	b.env.SearchPath, b.query, b.asOwner, b.fn = savedPath, savedQuery, savedOwner, savedFn
 	t := &tableRef{name: rv.Relname, schema: rv.Schemaname, derived: "a view"}
 	for i, c := range q.cols {
 		col := &scopeCol{name: c.name, id: c.id, t: c.t, table: t, oid: types.OID(v.ID), att: int16(i + 1)}
@@ -253,7 +253,11 @@ func (b *binder) rangeFunction(sc *scope, rf *pg.RangeFunction) Rel {
 	fsc.clause, fsc.noAgg = "functions in FROM", true
 	fs := &FuncScan{Ord: -1}
 	t := &tableRef{}
-	for _, n := range rf.Functions {
+	if rel := b.userFrom(fsc, t, rf); rel != nil {
+		b.add(sc, t, rf.Alias)
+		return rel
+	}
+	for _, n := range splitUnnest(rf.Functions) {
 		if items := n.GetList().Items; len(rf.Coldeflist) > 0 || jsonRecord(items[0]) {
 			b.recordFunc(fsc, fs, t, items[0].GetFuncCall(), rf)
 		} else {
@@ -266,6 +270,25 @@ func (b *binder) rangeFunction(sc *scope, rf *pg.RangeFunction) Rel {
 	}
 	b.add(sc, t, rf.Alias)
 	return fs
+}
+
+// splitUnnest makes unnest(a, b) what it means in FROM: unnest(a) and unnest(b) side by side.
+func splitUnnest(fs []*pg.Node) []*pg.Node {
+	var out []*pg.Node
+	for _, n := range fs {
+		fc := n.GetList().Items[0].GetFuncCall()
+		name := stringList(fc.GetFuncname())
+		if len(name) == 0 || name[len(name)-1] != "unnest" || len(fc.Args) < 2 {
+			out = append(out, n)
+			continue
+		}
+		for _, a := range fc.Args {
+			one := &pg.FuncCall{Funcname: fc.Funcname, Args: []*pg.Node{a}, Location: fc.Location}
+			call := &pg.Node{Node: &pg.Node_FuncCall{FuncCall: one}}
+			out = append(out, &pg.Node{Node: &pg.Node_List{List: &pg.List{Items: []*pg.Node{call, nil}}}})
+		}
+	}
+	return out
 }
 
 // jsonRecord says whether a call needs a column definition list.

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -25,6 +26,9 @@ func (b *binder) funcName(fc *pg.FuncCall) string {
 }
 
 func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
+	if e := b.userCall(sc, fc); e != nil {
+		return e
+	}
 	name := b.funcName(fc)
 	switch {
 	case fc.Over != nil:
@@ -39,6 +43,7 @@ func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
 		b.failf(fc.Location, sqlerr.WrongObjectType, "window function %s requires an OVER clause", name)
 	}
 	b.plainCall(name, fc)
+	fc = b.inOrder(name, fc)
 	if fc.FuncVariadic {
 		return b.variadicCall(sc, name, fc)
 	}
@@ -54,6 +59,36 @@ func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
 		return b.targetSRF(sc, m, args, fc.Location)
 	}
 	return b.call(m, args, fc.Location)
+}
+
+// builtinParams are the parameters of built-in functions that are called by name; what is left out is 0.
+var builtinParams = map[string][]string{"make_interval": {"years", "months", "weeks", "days", "hours", "mins", "secs"}}
+
+// inOrder puts named arguments of a built-in function where they belong.
+func (b *binder) inOrder(name string, fc *pg.FuncCall) *pg.FuncCall {
+	params := builtinParams[name]
+	if len(fc.Args) == 0 || len(fc.Args) > len(params) || fc.Args[len(fc.Args)-1].GetNamedArgExpr() == nil {
+		return fc
+	}
+	args := make([]*pg.Node, len(params))
+	for i, a := range fc.Args {
+		n := a.GetNamedArgExpr()
+		if n == nil {
+			args[i] = a
+			continue
+		}
+		at := slices.Index(params, n.Name)
+		if at < 0 || args[at] != nil {
+			b.failf(fc.Location, sqlerr.UndefinedFunction, "function %s has no parameter \"%s\", or it is given twice", name, n.Name)
+		}
+		args[at] = n.Arg
+	}
+	for i := range args {
+		if args[i] == nil {
+			args[i] = pg.MakeAConstIntNode(0, fc.Location)
+		}
+	}
+	return &pg.FuncCall{Funcname: fc.Funcname, Args: args, Location: fc.Location}
 }
 
 func (b *binder) noteVolatile(m builtins.Match) {
@@ -149,6 +184,9 @@ func (b *binder) aggregate(sc *scope, name string, fc *pg.FuncCall) Expr {
 	}
 	inner := *sc
 	inner.inAgg, inner.srf, inner.win = true, nil, nil
+	if len(fc.Args) == 0 && !fc.AggStar && !fc.AggWithinGroup {
+		b.failf(fc.Location, sqlerr.WrongObjectType, "%s(*) must be used to call a parameterless aggregate function", name)
+	}
 	c := AggCall{Star: fc.AggStar, Distinct: fc.AggDistinct}
 	args := b.exprs(&inner, fc.Args)
 	if fc.AggWithinGroup {

@@ -144,6 +144,18 @@ func (sc *scope) refuseBarred(name string, pos int32) {
 	}
 }
 
+// refuseAliased says so where a table is referred to by its own name, which its alias hides.
+func (sc *scope) refuseAliased(schemaName, name string, pos int32) {
+	for s := sc; s != nil && schemaName == ""; s = s.parent {
+		for _, t := range s.tables {
+			if t.desc != nil && t.desc.Name == name && t.name != "" {
+				sc.b.at(pos, sqlerr.New(sqlerr.UndefinedTable, "invalid reference to FROM-clause entry for table \"%s\"", name).
+					WithHint("Perhaps you meant to reference the table alias \"%s\".", t.name))
+			}
+		}
+	}
+}
+
 func (t *tableRef) col(name string) *scopeCol {
 	for _, c := range t.cols {
 		if c.name == name {

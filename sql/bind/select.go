@@ -242,6 +242,7 @@ func (b *binder) star(sc *scope, c *pg.ColumnRef) []target {
 		}
 		t := sc.table(schemaName, parts[len(parts)-1], c.Location)
 		if t == nil {
+			sc.refuseAliased("", parts[len(parts)-1], c.Location)
 			b.failf(c.Location, sqlerr.UndefinedTable, "missing FROM-clause entry for table \"%s\"", parts[len(parts)-1])
 		}
 		cols = t.cols

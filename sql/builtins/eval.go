@@ -106,6 +106,8 @@ type Catalog interface {
 	IndexDef(ctx context.Context, index types.OID, column int) (def string, ok bool, err error)
 	ConstraintDef(ctx context.Context, constraint types.OID) (def string, ok bool, err error)
 	ViewDef(ctx context.Context, view types.OID) (def string, ok bool, err error)
+	// FunctionPart prints a function that a user made, or a part of it.
+	FunctionPart(ctx context.Context, fn types.OID, part FunctionPart) (text string, ok bool, err error)
 	UserName(ctx context.Context, role types.OID) (name string, ok bool, err error)
 	RelationVisible(ctx context.Context, rel types.OID) (visible, ok bool, err error)
 	RelationSizeBytes(ctx context.Context, rel types.OID) (size int64, ok bool, err error)

@@ -186,6 +186,7 @@ func logFuncs() []Overload {
 			}
 			return types.NewFloat(math.Sqrt(a.Float())), nil
 		}),
+		op1("||/", f8, f8, "cube root", func(_ ectx, a datum) (datum, error) { return types.NewFloat(math.Cbrt(a.Float())), nil }),
 		f1("sqrt", n, n, "square root", func(_ ectx, a datum) (datum, error) {
 			d := a.Decimal()
 			if d.Sign() < 0 {

@@ -8,7 +8,7 @@ import (
 )
 
 // psqlFuncs are what psql's \d and pg_dump ask about things that Cairn does not have (rules, triggers,
-// partitions, extended statistics, publications, functions of users): there are none, so NULL.
+// partitions, extended statistics, publications): there are none, so NULL.
 func psqlFuncs() []Overload {
 	oid := []types.T{types.Oid}
 	none := func(name string, args []types.T) Overload {
@@ -19,8 +19,12 @@ func psqlFuncs() []Overload {
 		none("pg_get_statisticsobjdef_columns", oid), none("pg_get_partkeydef", oid),
 		none("pg_get_ruledef", oid), none("pg_get_ruledef", []types.T{types.Oid, types.Bool}),
 		none("pg_get_triggerdef", oid), none("pg_get_triggerdef", []types.T{types.Oid, types.Bool}),
-		none("pg_get_function_result", oid), none("pg_get_function_arguments", oid), none("pg_get_functiondef", oid),
-		none("pg_get_function_identity_arguments", oid), none("pg_get_function_sqlbody", oid), none("pg_get_statisticsobjdef", oid),
+		functionPart("pg_get_function_result", "what a function of a user returns", FunctionResult),
+		functionPart("pg_get_function_arguments", "parameters of a function of a user, with defaults", FunctionArguments),
+		functionPart("pg_get_function_identity_arguments", "parameters of a function of a user, as DROP takes them", FunctionIdentity),
+		functionPart("pg_get_function_sqlbody", "body of a function of a user in the form of the SQL standard", FunctionBody),
+		functionPart("pg_get_functiondef", "definition of a function of a user", FunctionDefinition),
+		none("pg_get_statisticsobjdef", oid),
 		none("pg_tablespace_location", oid),
 		fn("pg_relation_is_publishable", []types.T{types.RegClass}, types.Bool, "False: there are no publications.",
 			func(ectx, []datum) (datum, error) { return types.NewBool(false), nil }).stable(),
@@ -28,6 +32,25 @@ func psqlFuncs() []Overload {
 	ancestors := srf("pg_partition_ancestors", []types.T{types.RegClass}, types.RegClass, "Nothing: there are no partitions.",
 		func(ectx, []datum) (Rows, error) { return rowsOf(nil), nil })
 	return append(out, sleepFunc(), optionsFunc(), ancestors)
+}
+
+// FunctionPart is what pg_get_functiondef and its relatives print.
+type FunctionPart uint8
+
+// Parts of functions.
+const (
+	FunctionDefinition FunctionPart = iota
+	FunctionArguments
+	FunctionIdentity
+	FunctionResult
+	FunctionBody
+)
+
+func functionPart(name, doc string, part FunctionPart) Overload {
+	return catalogFn(name, []types.T{types.Oid}, types.Text, doc, func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
+		s, ok, err := c.FunctionPart(ec.ctx(), a[0].OID(), part)
+		return types.NewText(s), ok, err
+	})
 }
 
 // optionsFunc cuts storage options, name=value, as pg_class.reloptions keeps them.

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cairndb/cairn/sql/sqlerr"
@@ -21,13 +22,33 @@ func ResolveFunc(name string, args []types.T) (Match, error) {
 	best, n := choose(Lookup(name), args)
 	switch {
 	case n == 0:
-		return Match{}, sqlerr.New(sqlerr.UndefinedFunction, "function %s does not exist", signature(name, args)).
-			WithHint("No function matches the given name and argument types. You might need to add explicit type casts.")
+		return Match{}, undefinedFunction(name, args)
 	case n > 1:
-		return Match{}, sqlerr.New(sqlerr.AmbiguousFunction, "function %s is not unique", signature(name, args)).
-			WithHint("Could not choose a best candidate function. You might need to add explicit type casts.")
+		return Match{}, ambiguousFunction(name, args)
 	}
 	return best.match(args), nil
+}
+
+// ResolveAmong is ResolveFunc among overloads that are given; it says which.
+func ResolveAmong(name string, os []*Overload, args []types.T) (int, Match, error) {
+	best, n := choose(os, args)
+	switch {
+	case n == 0:
+		return 0, Match{}, undefinedFunction(name, args)
+	case n > 1:
+		return 0, Match{}, ambiguousFunction(name, args)
+	}
+	return slices.Index(os, best.o), best.match(args), nil
+}
+
+func undefinedFunction(name string, args []types.T) error {
+	return sqlerr.New(sqlerr.UndefinedFunction, "function %s does not exist", signature(name, args)).
+		WithHint("No function matches the given name and argument types. You might need to add explicit type casts.")
+}
+
+func ambiguousFunction(name string, args []types.T) error {
+	return sqlerr.New(sqlerr.AmbiguousFunction, "function %s is not unique", signature(name, args)).
+		WithHint("Could not choose a best candidate function. You might need to add explicit type casts.")
 }
 
 // ResolveOp chooses the overload of an operator; left is the zero T for a prefix operator.

@@ -162,7 +162,10 @@ func systemFuncs() []Overload {
 		}),
 		fn("shobj_description", []types.T{oid, nm}, tx, "comment on a shared object", func(ectx, []datum) (datum, error) { return types.Null, nil }).stable(),
 	}
-	for _, n := range []string{"pg_table_is_visible", "pg_type_is_visible", "pg_function_is_visible"} {
+	for _, n := range []string{"pg_table_is_visible", "pg_type_is_visible", "pg_function_is_visible", "pg_operator_is_visible",
+		"pg_opclass_is_visible", "pg_opfamily_is_visible", "pg_collation_is_visible", "pg_conversion_is_visible",
+		"pg_statistics_obj_is_visible", "pg_ts_config_is_visible", "pg_ts_dict_is_visible", "pg_ts_parser_is_visible",
+		"pg_ts_template_is_visible"} {
 		out = append(out, f1(n, oid, bo, "found without a schema name", func(ec ectx, a datum) (datum, error) {
 			if n != "pg_table_is_visible" || ec == nil || ec.Catalog == nil {
 				return types.NewBool(true), nil

@@ -43,6 +43,21 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 		o.Head().Comment = n.Comment
 		s.r.Put(o)
 		return nil
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_ROUTINE:
+		f, err := s.findFunction(ctx, n.Object.GetObjectWithArgs(), false)
+		if err != nil {
+			return err
+		}
+		if err := s.hold(ctx, "COMMENT", f.ID); err != nil {
+			return err
+		}
+		o, err := s.copyOf(ctx, f.ID)
+		if err != nil {
+			return err
+		}
+		o.Head().Comment = n.Comment
+		s.r.Put(o)
+		return nil
 	case pg.ObjectType_OBJECT_POLICY:
 		return s.commentOnPolicy(ctx, n)
 	case pg.ObjectType_OBJECT_EXTENSION:

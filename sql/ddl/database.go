@@ -187,7 +187,7 @@ func (s *stmt) dropSchema(ctx context.Context, name string, n *pg.DropStmt) erro
 	for _, o := range c.Objects() {
 		if h := o.Head(); h.SchemaID == sc.ID {
 			rm.ids = append(rm.ids, h.ID)
-			rm.extra = append(rm.extra, o.Kind().String()+" "+name+"."+h.Name)
+			rm.extra = append(rm.extra, o.Kind().String()+" "+name+"."+shownName(o))
 		}
 	}
 	for _, id := range rm.ids {

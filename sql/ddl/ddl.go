@@ -34,6 +34,8 @@ type Env struct {
 	// Temp is the session's temporary schema, nil where there can be none.
 	Temp *Temp
 	User string
+	// UncheckedBodies: bodies of functions are kept unseen (check_function_bodies is off).
+	UncheckedBodies bool
 	// Explicit says that the transaction holds other statements than this one.
 	Explicit bool
 	// Bind is what expressions and type names are bound against; Exec sets its snapshot.
@@ -150,6 +152,10 @@ func (s *stmt) statement(in parser.Stmt) runner {
 		return done("ALTER SEQUENCE", func(ctx context.Context) error { return s.alterSequence(ctx, n.AlterSeqStmt) })
 	case *pg.Node_ViewStmt:
 		return done("CREATE VIEW", func(ctx context.Context) error { return s.createView(ctx, n.ViewStmt) })
+	case *pg.Node_CreateFunctionStmt:
+		return done("CREATE FUNCTION", func(ctx context.Context) error { return s.createFunction(ctx, n.CreateFunctionStmt) })
+	case *pg.Node_AlterFunctionStmt:
+		return done("ALTER FUNCTION", func(ctx context.Context) error { return s.alterFunction(ctx, n.AlterFunctionStmt) })
 	case *pg.Node_RefreshMatViewStmt:
 		return done("REFRESH MATERIALIZED VIEW", func(ctx context.Context) error { return s.refresh(ctx, n.RefreshMatViewStmt) })
 	case *pg.Node_CreatePolicyStmt:

@@ -25,7 +25,7 @@ import (
 // defaultKinds are the kinds that have default privileges.
 var defaultKinds = map[pg.ObjectType]schema.Kind{
 	pg.ObjectType_OBJECT_TABLE: schema.KindTable, pg.ObjectType_OBJECT_SEQUENCE: schema.KindSequence,
-	pg.ObjectType_OBJECT_TYPE: schema.KindType, pg.ObjectType_OBJECT_SCHEMA: schema.KindSchema,
+	pg.ObjectType_OBJECT_TYPE: schema.KindType, pg.ObjectType_OBJECT_FUNCTION: schema.KindFunction, pg.ObjectType_OBJECT_SCHEMA: schema.KindSchema,
 }
 
 func (s *stmt) alterDefaultPrivileges(ctx context.Context, n *pg.AlterDefaultPrivilegesStmt) error {
@@ -98,6 +98,8 @@ func ofKind(k schema.Kind, h schema.Header) schema.Object {
 		return &schema.UserType{Header: h}
 	case schema.KindSchema:
 		return &schema.Schema{Header: h}
+	case schema.KindFunction:
+		return &schema.Function{Header: h}
 	}
 	return &schema.Table{Header: h}
 }
@@ -224,5 +226,5 @@ func defaultsOf(c *schema.Contents, db *schema.Database, role string) (out []str
 	return out
 }
 
-var defaultWords = map[schema.Kind]string{schema.KindTable: "relations", schema.KindSequence: "sequences", schema.KindType: "types",
+var defaultWords = map[schema.Kind]string{schema.KindTable: "relations", schema.KindSequence: "sequences", schema.KindType: "types", schema.KindFunction: "functions",
 	schema.KindSchema: "schemas"}

@@ -11,6 +11,7 @@ import (
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
@@ -29,6 +30,8 @@ func (s *stmt) drop(n *pg.DropStmt) runner {
 		return done("DROP EXTENSION", func(ctx context.Context) error { return s.dropExtensions(ctx, n) })
 	case pg.ObjectType_OBJECT_POLICY:
 		return done("DROP POLICY", func(ctx context.Context) error { return s.dropPolicies(ctx, n) })
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_ROUTINE:
+		return done("DROP FUNCTION", func(ctx context.Context) error { return s.dropFunctions(ctx, n) })
 	case pg.ObjectType_OBJECT_INDEX:
 		return done("DROP INDEX", func(ctx context.Context) error { return s.dropIndexes(ctx, n) })
 	case pg.ObjectType_OBJECT_SCHEMA:
@@ -202,9 +205,17 @@ func (rm *removal) dropKeys(ctx context.Context) error {
 // inUse refuses to drop o; the lines say what depends on it.
 func inUse(o schema.Object, lines []string) error {
 	return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop %s %s because other objects depend on it",
-		kindOf(o), o.Head().Name).
+		kindOf(o), shownName(o)).
 		WithDetail("%s", strings.Join(lines, "\n")).
 		WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+}
+
+// shownName is an object's name in messages; a function's has its arguments.
+func shownName(o schema.Object) string {
+	if f, ok := o.(*schema.Function); ok {
+		return bind.FunctionSignature(f)
+	}
+	return o.Head().Name
 }
 
 // addDependents adds views over what goes, and views over those.
@@ -221,7 +232,7 @@ func (rm *removal) addDependents(ctx context.Context) error {
 			}
 			what := kindOf(v) + " " + v.Head().Name
 			if !rm.cascade {
-				return inUse(o, []string{fmt.Sprintf("%s depends on %s %s", what, kindOf(o), o.Head().Name)})
+				return inUse(o, []string{fmt.Sprintf("%s depends on %s %s", what, kindOf(o), shownName(o))})
 			}
 			rm.ids = append(rm.ids, v.Head().ID)
 			rm.extra = append(rm.extra, what)
@@ -286,11 +297,7 @@ func (rm *removal) addOwned(ctx context.Context) error {
 
 func (s *stmt) remove(o schema.Object) {
 	h := o.Head()
-	if o.Kind() == schema.KindType {
-		s.r.Unbind(h.SchemaID, schema.TypeName(h.Name))
-	} else {
-		s.r.Unbind(h.SchemaID, h.Name)
-	}
+	s.r.Unbind(h.SchemaID, schema.BoundName(o))
 	if t, ok := o.(*schema.Table); ok {
 		for _, ix := range t.AllIndexes() {
 			if ix.Name != "" {

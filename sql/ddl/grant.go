@@ -43,6 +43,7 @@ var grantKinds = map[pg.ObjectType]schema.Kind{
 	pg.ObjectType_OBJECT_TABLE: schema.KindTable, pg.ObjectType_OBJECT_SEQUENCE: schema.KindSequence,
 	pg.ObjectType_OBJECT_DATABASE: schema.KindDatabase, pg.ObjectType_OBJECT_SCHEMA: schema.KindSchema,
 	pg.ObjectType_OBJECT_TYPE: schema.KindType, pg.ObjectType_OBJECT_DOMAIN: schema.KindType,
+	pg.ObjectType_OBJECT_FUNCTION: schema.KindFunction, pg.ObjectType_OBJECT_ROUTINE: schema.KindFunction,
 }
 
 // grantObjects finds what a statement names, or all of a kind in schemas.
@@ -87,6 +88,12 @@ func (s *stmt) grantObjects(ctx context.Context, n *pg.GrantStmt, kind schema.Ki
 				return nil, err
 			}
 			o = t
+		case kind == schema.KindFunction:
+			f, err := s.findFunction(ctx, x.GetObjectWithArgs(), false)
+			if err != nil {
+				return nil, err
+			}
+			o = f
 		default:
 			f, err := s.find(ctx, x.GetRangeVar())
 			if err != nil {
@@ -204,6 +211,14 @@ func (s *stmt) grantOn(ctx context.Context, n *pg.GrantStmt, o schema.Object, to
 			return err
 		}
 		h.ACLSet = true
+	}
+	if t, ok := o.(*schema.Table); ok && !n.IsGrant && whole&schema.ColumnPrivileges != 0 {
+		// What is taken back on the table is taken back on its columns.
+		for i := range t.Columns {
+			if t.Columns[i].ACL, err = changeACL(t.Columns[i].ACL, n, grantor, to, whole&may); err != nil {
+				return err
+			}
+		}
 	}
 	for _, cg := range cols {
 		t, ok := o.(*schema.Table)

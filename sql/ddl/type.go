@@ -213,6 +213,12 @@ func typesIn(o schema.Object) []*schema.Type {
 		columns(o.Columns)
 	case *schema.UserType:
 		out = append(out, &schema.Type{User: o.Def.Base})
+	case *schema.Function:
+		columns(o.Columns)
+		for i := range o.Args {
+			out = append(out, &o.Args[i].Type)
+		}
+		out = append(out, &o.Result)
 	}
 	return out
 }
@@ -399,6 +405,8 @@ func usesInWords(o schema.Object, oid uint32) []string {
 		columns(o.Columns)
 	case *schema.UserType:
 		out = append(out, "type "+o.Name)
+	case *schema.Function:
+		out = append(out, "function "+bind.FunctionSignature(o))
 	}
 	return out
 }

@@ -124,6 +124,10 @@ func (s *stmt) dependencies(ctx context.Context, n *pg.Node) ([]schema.DescID, e
 			s.r.RequireSame(f.object.Head().ID)
 		}
 	})
+	for _, id := range s.functionsIn(n) {
+		out = append(out, id)
+		s.r.RequireSame(id)
+	}
 	slices.Sort(out)
 	return out, err
 }

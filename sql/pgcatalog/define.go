@@ -215,7 +215,7 @@ func (n Names) relation(oid types.OID) (sc, name string, ok bool) {
 		}
 	}
 	if o := n.Env.Contents.Object(schema.DescID(oid)); o != nil {
-		if h := o.Head(); h.SchemaID != 0 && h.DatabaseID == n.Env.Database.ID {
+		if h := o.Head(); h.SchemaID != 0 && o.Kind() != schema.KindFunction && h.DatabaseID == n.Env.Database.ID {
 			return namespaceOf(n.Env, h), h.Name, true
 		}
 		return "", "", false

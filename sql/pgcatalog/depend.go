@@ -10,6 +10,7 @@ import (
 // Catalogs that pg_depend's rows point into.
 const (
 	classAttrdef   = 2604
+	classProc      = 1255
 	classRewrite   = 2618
 	classRelation  = 1259
 	classNamespace = 2615
@@ -76,16 +77,29 @@ func fillDepend(_ context.Context, env *Env, w *writer) error {
 		}
 		put(classRewrite, t.ID, 0, classRelation, t.ID, 0, "i")
 		for _, id := range t.Matview.DependsOn {
-			put(classRewrite, t.ID, 0, classRelation, id, 0, "n")
+			put(classRewrite, t.ID, 0, classOf(env, id), id, 0, "n")
 		}
 	}
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		put(classRewrite, v.ID, 0, classRelation, v.ID, 0, "i")
 		for _, id := range v.DependsOn {
-			put(classRewrite, v.ID, 0, classRelation, id, 0, "n")
+			put(classRewrite, v.ID, 0, classOf(env, id), id, 0, "n")
+		}
+	}
+	for _, f := range env.Contents.Functions(env.Database.ID) {
+		if f.RowsOf != 0 {
+			put(classProc, f.ID, 0, classRelation, f.RowsOf, 0, "n")
 		}
 	}
 	return nil
+}
+
+// classOf is the catalog that holds an object.
+func classOf(env *Env, id schema.DescID) int {
+	if o := env.Contents.Object(id); o != nil && o.Kind() == schema.KindFunction {
+		return classProc
+	}
+	return classRelation
 }
 
 // fillRewrite has each view's rule; the views' numbers serve for them.

@@ -159,7 +159,8 @@ func madeOID(o *builtins.Overload) int64 {
 	return int64(h.Sum32()%1_000_000_000) + 1_000_000_000
 }
 
-func fillProc(_ context.Context, _ *Env, w *writer) error {
+func fillProc(_ context.Context, env *Env, w *writer) error {
+	fillUserProc(env, w)
 	for _, o := range builtins.All() {
 		if o.Op {
 			continue
@@ -168,7 +169,7 @@ func fillProc(_ context.Context, _ *Env, w *writer) error {
 		if o.Class == builtins.Aggregate {
 			kind = "a"
 		}
-		w.add(cells{"oid": madeOID(o), "proname": o.Name, "pronamespace": oidPgCatalog, "proowner": 10, "prokind": kind,
+		w.add(cells{"oid": madeOID(o), "proname": o.Name, "pronamespace": oidPgCatalog, "proowner": 10, "prolang": 12, "prokind": kind,
 			"proisstrict": o.Strict, "proretset": o.Class == builtins.SetReturning, "provolatile": string(rune(o.Vol)),
 			"proparallel": "u", "pronargs": len(o.Args), "pronargdefaults": o.Defaults, "prorettype": o.Ret.OID,
 			"proargtypes": argTypes(o), "prosrc": o.Name})

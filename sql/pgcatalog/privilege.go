@@ -23,7 +23,7 @@ func fillDefaultACL(_ context.Context, env *Env, w *writer) error {
 	if db == nil {
 		return nil
 	}
-	letters := map[schema.Kind]string{schema.KindTable: "r", schema.KindSequence: "S", schema.KindType: "T", schema.KindSchema: "n"}
+	letters := map[schema.Kind]string{schema.KindTable: "r", schema.KindSequence: "S", schema.KindType: "T", schema.KindSchema: "n", schema.KindFunction: "f"}
 	for _, d := range db.Defaults {
 		w.add(cells{"oid": d.OID, "defaclrole": ownerOID(env, d.Role), "defaclnamespace": d.SchemaID, "defaclobjtype": letters[d.Kind],
 			"defaclacl": aclItems(d.ACL)})

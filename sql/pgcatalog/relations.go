@@ -406,6 +406,10 @@ func fillDescription(_ context.Context, env *Env, w *writer) error {
 			put(h.ID, 1247, 0, h.Comment)
 			continue
 		}
+		if o.Kind() == schema.KindFunction {
+			put(h.ID, classProc, 0, h.Comment)
+			continue
+		}
 		put(h.ID, 1259, 0, h.Comment)
 		t, ok := o.(*schema.Table)
 		if !ok {

@@ -20,6 +20,7 @@ func viewText(env *Env, v *schema.View) string {
 	}
 	tree := stmts[0].Tree
 	qualified := qualifyTables(env, v, tree)
+	qualified = qualifyFunctions(env, v.SearchPath, tree) || qualified
 	if renamed := nameColumns(v, tree.GetSelectStmt()); !renamed && !qualified {
 		return v.Query
 	}

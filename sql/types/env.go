@@ -26,6 +26,8 @@ type RegResolver interface {
 	// NamespaceByName and NamespaceName do the same for schemas.
 	NamespaceByName(name string) (OID, error)
 	NamespaceName(oid OID) (name string, ok bool)
+	// FunctionByName finds the only function of a name.
+	FunctionByName(name string) (OID, error)
 	// TypeByName and TypeByOID find types that users made, and arrays of them.
 	TypeByName(name string) (T, bool)
 	TypeByOID(oid OID) (T, bool)

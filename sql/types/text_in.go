@@ -305,13 +305,16 @@ func parseReg(t T, s string, env *Env) (Datum, error) {
 		typ, err := ParseName(s)
 		return NewOID(typ.OID), err
 	}
-	if env == nil || env.Reg == nil || t.OID == OIDRegProc {
+	if env == nil || env.Reg == nil {
 		return Null, sqlerr.Unsupported("looking up the name \"%s\" as %s", s, t)
 	}
 	oid, err := OID(0), error(nil)
-	if t.OID == OIDRegNamespace {
+	switch t.OID {
+	case OIDRegNamespace:
 		oid, err = env.Reg.NamespaceByName(s)
-	} else {
+	case OIDRegProc:
+		oid, err = env.Reg.FunctionByName(s)
+	default:
 		oid, err = env.Reg.RelationByName(s)
 	}
 	return NewOID(oid), err
