@@ -54,7 +54,11 @@ func (b *binder) domainConds(out *DomainCheck, t types.T) {
 
 func (b *binder) domainCond(text string, t types.T) Expr {
 	sc := &scope{b: b, clause: "check constraints", noAgg: true, domain: &DomainValue{T: t.Plain()}}
-	return b.boolean(b.textExpr(sc, text), "CHECK", -1)
+	stored := b.stored
+	b.stored = true
+	e := b.boolean(b.textExpr(sc, text), "CHECK", -1)
+	b.stored = stored
+	return e
 }
 
 // CheckDomain binds a condition that a domain is to have, and so finds its faults.

@@ -30,7 +30,7 @@ var storedUses = [...]struct{ clause, one, mutable string }{
 // It must give the same value for the same row at any time and in any session. column, if not nil,
 // is what a generated column's value is assigned to.
 func BindStored(env Env, n *pg.Node, query string, t *schema.Table, use StoredUse, column *schema.Column) (e Expr, err error) {
-	b := &binder{env: env, query: query, tables: map[schema.DescID]*schema.Table{}}
+	b := &binder{env: env, query: query, tables: map[schema.DescID]*schema.Table{}, stored: true}
 	defer catch(&err)
 	sc := b.storedScope(t, b.newCols(len(t.Columns)), use)
 	e = b.expr(sc, n)
