@@ -40,7 +40,7 @@ func (f *startFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.certsDir, "certs-dir", "", "folder with ca.crt, node.crt and node.key (see cairn cert)")
 	fs.DurationVar(&f.cfg.MaxOffset, "max-offset", node.DefaultMaxOffset, "largest difference between any two nodes' clocks; the same on all nodes")
 	fs.DurationVar(&f.cfg.Failover, "failover", node.DefaultFailover, "how long other nodes wait for one that has gone silent before they lead its ranges; at least four times --max-offset")
-	fs.StringVar(&f.leases, "leases", "expiration", "leader or expiration: what leases stand on, nodes that support each other, or commands that renew each of them")
+	fs.StringVar(&f.leases, "leases", "leader", "leader or expiration: what leases stand on, nodes that support each other, or commands that renew each of them")
 	fs.StringVar(&f.cfg.Locality, "locality", "", "where the node is, the widest tier first: region=eu,zone=b; replicas are spread over tiers")
 	fs.DurationVar(&f.cfg.DeadAfter, "dead-after", allocator.DeadAfterDefault, "silence after which a node's replicas are made anew elsewhere; the same on all nodes")
 	fs.StringVar(&f.cache, "cache", "", "size of the block cache (default a sixteenth of the memory, 128MiB to 4GiB)")

@@ -35,11 +35,11 @@ func options(seed Seed) Options {
 		o.Nodes = [...]int{5, 4, 3, 3, 3}[seed.source("nodes").IntN(5)]
 	}
 	switch *leasesFlag {
-	case "leader":
-		o.Leases = store.LeaderLeases
+	case "expiration":
+		o.Leases = store.ExpirationLeases
 	case "":
-		if seed.source("leases").IntN(4) > 0 {
-			o.Leases = store.LeaderLeases
+		if seed.source("leases").IntN(4) == 0 {
+			o.Leases = store.ExpirationLeases
 		}
 	}
 	if *workloadFlag != "" {

@@ -171,7 +171,7 @@ func (r *Replica) checkQuorumAfter(promote, demote []kvapi.NodeID) error {
 			return
 		}
 		voters++
-		if p.RecentActive || p.ReplicaID == r.replicaID {
+		if p.ReplicaID == r.replicaID || r.isHeardOf(p, rep.NodeID) {
 			active++
 		}
 	})

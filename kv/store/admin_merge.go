@@ -177,12 +177,13 @@ func (r *Replica) allUpToDate() error {
 		return r.notLeaseholder("not the leader")
 	}
 	last := r.raftMu.log.LastIndex()
+	desc := r.Desc()
 	var err error
 	r.raftMu.group.VisitProgress(func(p raftgroup.Progress) {
 		if p.ReplicaID == r.replicaID {
 			return
 		}
-		if !p.RecentActive || p.State != raftgroup.Replicating || p.Match+learnerLagMax < last {
+		if rep, ok := desc.ReplicaByID(p.ReplicaID); !ok || !r.isHeardOf(p, rep.NodeID) || p.State != raftgroup.Replicating || p.Match+learnerLagMax < last {
 			err = fmt.Errorf("replica %d of %s, at %d of %d: %w", p.ReplicaID, r.rangeID, p.Match, last, errFollowersBehind)
 		}
 	})

@@ -86,7 +86,7 @@ func (r *Replica) transferTarget(node kvapi.NodeID) (kvapi.ReplicaID, error) {
 	var best raftgroup.Progress
 	r.raftMu.group.VisitProgress(func(p raftgroup.Progress) {
 		rep, ok := desc.ReplicaByID(p.ReplicaID)
-		if !ok || p.ReplicaID == r.replicaID || !rep.Type.Votes() || !p.RecentActive ||
+		if !ok || p.ReplicaID == r.replicaID || !rep.Type.Votes() || !r.isHeardOf(p, rep.NodeID) ||
 			p.State != raftgroup.Replicating || p.Match+transferLagMax < last || (node != 0 && rep.NodeID != node) {
 			return
 		}

@@ -118,7 +118,7 @@ func (r *Replica) silentReplicas(desc *kvapi.RangeDescriptor) string {
 	var silent []string
 	r.raftMu.group.VisitProgress(func(p raftgroup.Progress) {
 		rep, ok := desc.ReplicaByID(p.ReplicaID)
-		if ok && rep.Type != kvapi.Learner && p.ReplicaID != r.replicaID && (!p.RecentActive || p.State != raftgroup.Replicating) {
+		if ok && rep.Type != kvapi.Learner && p.ReplicaID != r.replicaID && (!r.isHeardOf(p, rep.NodeID) || p.State != raftgroup.Replicating) {
 			silent = append(silent, rep.NodeID.String())
 		}
 	})

@@ -135,8 +135,8 @@ type Config struct {
 type LeaseMode uint8
 
 const (
+	// LeaderLeases stand on store liveness. They are the default.
+	LeaderLeases LeaseMode = iota
 	// ExpirationLeases are renewed by a command per range.
-	ExpirationLeases LeaseMode = iota
-	// LeaderLeases stand on store liveness.
-	LeaderLeases
+	ExpirationLeases
 )

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -116,5 +115,5 @@ func (s *Store) FollowOnce(ctx context.Context) {
 func (s *Store) mayFollow(r *Replica, to kvapi.NodeID) bool {
 	desc := r.Desc()
 	rep, ok := desc.Replica(to)
-	return ok && rep.Type == kvapi.Voter && !desc.StartKey.Less(keys.TablePrefix) && !s.isFull(to) && r.leaseStatus(noTimestamp).IsValid()
+	return ok && rep.Type == kvapi.Voter && holdsTables(desc) && !s.isFull(to) && r.leaseStatus(noTimestamp).IsValid()
 }

@@ -36,8 +36,14 @@ func (c *cluster) followOnce(able kvapi.NodeID) {
 }
 
 func TestLeaseFollowsItsRequests(t *testing.T) {
+	for name, start := range map[string]func(*testing.T) *cluster{"the range of a table": threeWithTable, "the range that tables share": three} {
+		t.Run(name, func(t *testing.T) { leaseFollowsItsRequests(t, start) })
+	}
+}
+
+func leaseFollowsItsRequests(t *testing.T, start func(*testing.T) *cluster) {
 	synctest.Test(t, func(t *testing.T) {
-		c := threeWithTable(t)
+		c := start(t)
 		c.mustPut("a", "1")
 		holder := c.leader(tkey("a"))
 		other := c.followerOf(tkey("a"))

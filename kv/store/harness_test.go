@@ -82,9 +82,9 @@ type process struct {
 var testLeases = leaseFlag()
 
 func leaseFlag() *LeaseMode {
-	m := ExpirationLeases
-	flag.BoolFunc("leader-leases", "stores take leases that stand on store liveness", func(string) error {
-		m = LeaderLeases
+	m := LeaderLeases
+	flag.BoolFunc("expiration-leases", "stores take leases that are renewed by a command per range", func(string) error {
+		m = ExpirationLeases
 		return nil
 	})
 	return &m

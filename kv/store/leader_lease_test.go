@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/lease"
 	"github.com/cairndb/cairn/kv/raftgroup"
 )
 
@@ -100,6 +101,55 @@ func TestFailover(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A leader that sleeps does not notice by Raft that a follower died; it hands
+// its ranges to one that lives all the same.
+func TestASleepingLeaderTransfersToALivingNode(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			c := threeLeaders(t, quiet)
+			c.mustPut("a", "1")
+			c.eventually("all sleep", 5*time.Second, c.allAsleep)
+			id, dead := c.leader(tkey("a")), c.followerOf(tkey("a"))
+			lives := 6 - id - dead
+			if !first {
+				dead, lives = lives, dead
+			}
+			c.nodes[dead].stopNode()
+			time.Sleep(time.Minute)
+			r := c.nodes[id].store.replicas.lookup(tkey("a"))
+			if err := r.transferAway(context.Background(), 0); err != nil {
+				t.Error(err)
+			}
+			if now := c.leader(tkey("a")); now != lives {
+				t.Errorf("node %d leads, %d lives", now, lives)
+			}
+			c.mustPut("a", "2")
+		})
+	}
+}
+
+// As TestFailover, with the fallback: the lease ends by itself, and an election
+// takes its time.
+func TestFailoverOfExpirationLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClusterWith(t, 3, quiet, func(c *Config) { c.Leases = ExpirationLeases })
+		c.replicateEverywhere()
+		c.mustPut("a", "1")
+		r := c.nodes[c.leader(tkey("a"))].store.replicas.lookup(tkey("a"))
+		if st := r.leaseStatus(noTimestamp); st.Lease.Kind != kvapi.ExpirationLease {
+			t.Fatalf("%s", st)
+		}
+		c.nodes[c.leader(tkey("a"))].stopNode()
+		began := time.Now()
+		c.mustGet("a", "1")
+		if took := time.Since(began); took > 2*lease.Duration {
+			t.Errorf("a read had to wait for %s", took)
+		}
+		c.mustPut("a", "2")
+		c.checkConsistency()
+	})
 }
 
 // A leader that a quorum holds up is not deposed by a follower that does not

@@ -100,7 +100,11 @@ func (r *Replica) leaderMaySleepLocked(st raftgroup.Status) bool {
 		}
 		epoch, until := r.store.live.GotFrom(rep.NodeID)
 		if epoch != 0 && until.LessEq(now.Timestamp()) {
-			return // its node is gone; when it comes back, so do we
+			// Its node is gone; when it comes back, so do we. A learner's may never
+			// have been there: Raft, which takes it to be active at first, finds
+			// out by ticks, and who waits for it asks Raft.
+			settled = rep.Type != kvapi.Learner || !p.RecentActive
+			return
 		}
 		settled = epoch != 0 && r.mu.acknowledged[p.ReplicaID] == epoch && p.Match == last &&
 			p.State == raftgroup.Replicating && p.RecentActive && r.raftMu.committed[p.ReplicaID] == last

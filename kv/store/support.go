@@ -52,6 +52,14 @@ func (r *Replica) holdsUpLocked(rep *kvapi.ReplicaDescriptor) hlc.Timestamp {
 	return until
 }
 
+// isHeardOf reports whether a follower answers. Raft's view of that ends by
+// ticks, which a leader that sleeps does not have; its node's support ends by
+// itself.
+func (r *Replica) isHeardOf(p raftgroup.Progress, node kvapi.NodeID) bool {
+	_, until := r.store.live.GotFrom(node)
+	return p.RecentActive && (until.IsEmpty() || r.store.cfg.Clock.Now().Timestamp().Less(until))
+}
+
 // leadSupportUntilLocked is until when the best quorum holds this leader up; of
 // a joint configuration, the best of each half.
 func (r *Replica) leadSupportUntilLocked() hlc.Timestamp {
