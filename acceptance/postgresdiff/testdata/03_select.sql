@@ -182,7 +182,6 @@ SELECT true + 1;
 SELECT - 'x';
 SELECT NOT 1;
 SELECT 1 AND true;
--- differs message hint: the hint about the alias is not given
 SELECT a.id FROM a AS q;
 SELECT max(id, n) FROM a;
 SELECT sum(grp) FROM a;

@@ -17,7 +17,6 @@ SELECT 1.10, 1.10 + 1, 1.1 * 1.1, 1 / 3.0, 10.0 / 3, 2 / 3, -7 / 2, -7 % 3;
 SELECT 12345.678::numeric(7,2), 0.005::numeric(3,2), 1e5::numeric, '1e-3'::numeric, 100::numeric(5,-2);
 SELECT 123456.7::numeric(5,1);
 SELECT 1.5 = 1.50, 1.5::text, (1.50)::text, 0.00::text, -0.0::text;
--- differs message hint position: another operator is missing first
 SELECT 10 ^ 2, 2 ^ 0.5, 2.0 ^ 10, |/ 16, ||/ 27, 5 # 3, 5 & 3, 5 | 3, ~5, 1 << 4, 256 >> 2, @ -5, 5 !~~ '5';
 -- differs everything: not there yet: operator does not exist: ||/ integer
 SELECT 10 ^ 2, 2 ^ 0.5, 2.0 ^ 10, |/ 16, ||/ 27, 5 # 3, 5 & 3, 5 | 3, ~5, 1 << 4, 256 >> 2, @ -5;
@@ -53,7 +52,6 @@ SELECT '2024-01-01'::date = '2024-01-01 00:00'::timestamp;
 SELECT extract(year FROM date '2024-05-06'), extract(epoch FROM timestamp '2024-05-06 01:02:03.5'), date_part('dow', date '2024-05-06'), extract(month FROM interval '14 months');
 SELECT extract(nosuch FROM date '2024-05-06');
 SELECT date_trunc('month', timestamp '2024-05-06 01:02:03'), date_trunc('hour', timestamptz '2024-05-06 01:02:03+00'), date_trunc('day', interval '3 days 5 hours');
--- differs everything: not there yet: a named argument is not supported
 SELECT age(timestamp '2024-05-06', timestamp '2023-01-10'), make_date(2024, 5, 6), make_timestamp(2024, 5, 6, 7, 8, 9.5), make_interval(days => 3);
 -- differs everything: not there yet: function to_char(numeric, unknown) does not exist
 SELECT to_char(timestamp '2024-05-06 17:08:09.123', 'YYYY-MM-DD HH24:MI:SS.MS'), to_char(date '2024-05-06', 'Day, DDth Mon YY'), to_char(1234.5, '9,999.99'), to_char(-5, '999'), to_char(5, 'FM000');
@@ -61,7 +59,6 @@ SELECT to_date('06 05 2024', 'DD MM YYYY'), to_timestamp('2024-05-06 07:08', 'YY
 SELECT timestamptz '2024-05-06 12:00+00' AT TIME ZONE 'America/New_York', timestamp '2024-05-06 12:00' AT TIME ZONE 'Asia/Tokyo';
 SELECT timestamp '2024-05-06 12:00' AT TIME ZONE 'Nowhere/City';
 SELECT now() = now(), now() = current_timestamp, current_date = now()::date, localtimestamp IS NOT NULL, clock_timestamp() >= now();
--- differs everything: not there yet: function overlaps(date, date, date, date) does not exist
 SELECT (date '2024-01-01', date '2024-02-01') OVERLAPS (date '2024-01-15', date '2024-03-01');
 -- differs everything: not there yet: could not find array type for data type integer[]
 SELECT '{1,2,3}'::int[], ARRAY[1, 2, NULL], ARRAY['a', 'b c', 'd"e', NULL, 'NULL', ''], '{}'::text[], ARRAY[[1, 2], [3, 4]], ARRAY[1.5, 2];
