@@ -103,7 +103,7 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	}
 	r.Blind = blind
 	r.DurableLocks = s.durableLocks()
-	r.LockRows = s.tx.level != serializable
+	r.LockRows = s.tx.level != serializable || s.tx.retries > 0
 	r.Wrote, r.Changed = s.wrote, s.rowChanged
 	r.CountChanges = s.srv.countChanges
 	r.VirtualRows = s.virtualRows

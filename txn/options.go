@@ -35,7 +35,9 @@ func (o *Options) bufferMax() int64 {
 
 // GetOptions say how keys are read. With a Lock the key is locked, also when
 // it holds no value; Wait says what happens at a lock in the way (WaitError:
-// LockConflictError; WaitSkip: the key reads as absent).
+// LockConflictError; WaitSkip: the key reads as absent). A WaitSkip without a
+// Lock looks for keys that are about to be locked with it: it passes over what
+// is being written, and nothing of what it has read need hold.
 type GetOptions struct {
 	Lock kvapi.LockStrength
 	Wait kvapi.WaitPolicy
@@ -44,6 +46,12 @@ type GetOptions struct {
 	// change of leader loses it, which a serializable transaction notices only
 	// by what was written meanwhile.
 	Durable bool
+	// Since, if set, has a read that locks and skips (WaitSkip) leave out a key
+	// that was changed after it: it was found by a read at Since.
+	Since hlc.Timestamp
+	// FoundMax, if set, bounds the keys that GetMany returns as there: it tries,
+	// and locks, no more of them once it has so many.
+	FoundMax int64
 }
 
 // ScanOptions say how a span is read.
@@ -65,6 +73,8 @@ type ScanOptions struct {
 type Value struct {
 	Data   []byte
 	Exists bool
+	// Left says that the key was not read (GetOptions.FoundMax).
+	Left bool
 }
 
 // Savepoint is a moment of a transaction to which its writes can be rolled

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -20,7 +21,7 @@ func (t *Txn) Get(ctx context.Context, key kvapi.Key, o GetOptions) ([]byte, boo
 		return e.last().value, !e.last().tombstone, nil
 	}
 	ba := &kvapi.BatchRequest{Requests: []kvapi.Request{{Kind: kvapi.Get, Key: key, Lock: o.Lock, Wait: o.Wait,
-		Durable: o.Durable && o.Lock != kvapi.LockNone}}}
+		Durable: o.Durable && o.Lock != kvapi.LockNone, ReadAt: o.since()}}}
 	br, err := t.refresher.send(ctx, ba)
 	if err != nil {
 		return nil, false, t.fail(ctx, err)
@@ -29,6 +30,14 @@ func (t *Txn) Get(ctx context.Context, key kvapi.Key, o GetOptions) ([]byte, boo
 		return e.last().value, !e.last().tombstone, nil
 	}
 	return br.Responses[0].Value, exists(&br.Responses[0]), nil
+}
+
+// since is Since where it has a meaning.
+func (o *GetOptions) since() hlc.Timestamp {
+	if o.Lock == kvapi.LockNone || o.Wait != kvapi.WaitSkip {
+		return hlc.Timestamp{}
+	}
+	return o.Since
 }
 
 // readable returns why the transaction cannot read with this lock.
@@ -48,7 +57,7 @@ func (t *Txn) GetMany(ctx context.Context, keys []kvapi.Key, o GetOptions) ([]Va
 		return nil, err
 	}
 	out := make([]Value, len(keys))
-	ba := &kvapi.BatchRequest{Requests: make([]kvapi.Request, 0, len(keys))}
+	ba := &kvapi.BatchRequest{Header: kvapi.Header{MaxKeys: o.FoundMax}, Requests: make([]kvapi.Request, 0, len(keys))}
 	at := make([]int, 0, len(keys))
 	for i, k := range keys {
 		lock := t.lockFor(kvapi.Span{Key: k}, o.Lock)
@@ -58,7 +67,7 @@ func (t *Txn) GetMany(ctx context.Context, keys []kvapi.Key, o GetOptions) ([]Va
 				continue
 			}
 		}
-		ba.Add(kvapi.Request{Kind: kvapi.Get, Key: k, Lock: lock, Wait: o.Wait, Durable: o.Durable && lock != kvapi.LockNone})
+		ba.Add(kvapi.Request{Kind: kvapi.Get, Key: k, Lock: lock, Wait: o.Wait, Durable: o.Durable && lock != kvapi.LockNone, ReadAt: o.since()})
 		at = append(at, i)
 	}
 	if len(at) == 0 {
@@ -70,7 +79,7 @@ func (t *Txn) GetMany(ctx context.Context, keys []kvapi.Key, o GetOptions) ([]Va
 	}
 	for j, i := range at {
 		if t.buf.get(keys[i]) == nil {
-			out[i] = Value{Data: br.Responses[j].Value, Exists: exists(&br.Responses[j])}
+			out[i] = Value{Data: br.Responses[j].Value, Exists: exists(&br.Responses[j]), Left: br.Responses[j].Resume != nil}
 		}
 	}
 	return out, nil

@@ -239,7 +239,8 @@ func explain(err, cause *kvapi.Error) *kvapi.Error {
 }
 
 // record remembers what a successful batch read. A read that skips locked
-// keys promises nothing about what it skipped, and private spans change only
+// keys promises nothing but of what it has locked: the keys before a job that
+// a worker takes from a queue are being taken by others. Private spans change only
 // by the transaction's own hand.
 func (r *refresher) record(ba *kvapi.BatchRequest, br *kvapi.BatchResponse) {
 	if r.t.fixed() {
@@ -253,7 +254,7 @@ func (r *refresher) record(ba *kvapi.BatchRequest, br *kvapi.BatchResponse) {
 		switch q.Kind {
 		case kvapi.Get:
 			if resp.Resume == nil {
-				r.recordGet(q)
+				r.recordGet(q, resp)
 			}
 		case kvapi.Scan, kvapi.ReverseScan:
 			r.recordScan(q, resp)
@@ -262,8 +263,11 @@ func (r *refresher) record(ba *kvapi.BatchRequest, br *kvapi.BatchResponse) {
 }
 
 // recordGet remembers a key. Read again under its lock, it was also checked.
-func (r *refresher) recordGet(q *kvapi.Request) {
-	if q.Lock == kvapi.LockNone || q.Wait == kvapi.WaitSkip {
+func (r *refresher) recordGet(q *kvapi.Request, resp *kvapi.Response) {
+	if q.Wait == kvapi.WaitSkip && (q.Lock == kvapi.LockNone || !exists(resp)) {
+		return
+	}
+	if q.Lock == kvapi.LockNone {
 		r.reads.add(kvapi.Span{Key: q.Key})
 		return
 	}
@@ -284,6 +288,9 @@ func (r *refresher) recordGet(q *kvapi.Request) {
 
 func (r *refresher) recordScan(q *kvapi.Request, resp *kvapi.Response) {
 	if q.Wait == kvapi.WaitSkip {
+		if q.Lock == kvapi.LockNone {
+			return
+		}
 		for _, row := range resp.Rows {
 			r.reads.add(kvapi.Span{Key: row.Key})
 		}

@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,11 +22,8 @@ type Queue struct {
 	ended bool
 }
 
-const (
-	// queueMax is how many jobs may wait before nobody adds one.
-	queueMax      = 60
-	queuePauseMax = 100 * time.Millisecond
-)
+// queueMax is how many jobs may wait before nobody adds one.
+const queueMax = 60
 
 func newQueue() *Queue { return &Queue{} }
 
@@ -45,9 +41,6 @@ func (q *Queue) Run(ctx context.Context, targets []Target, each int, pulse *Puls
 			return
 		}
 		c.note(q.dequeue(ctx, c, c.rng.IntN(2) == 0))
-		// All want the first row: without a pause, serializable statements of
-		// clients far from it run again and again.
-		time.Sleep(time.Duration(c.rng.Int64N(int64(queuePauseMax))))
 	})
 }
 

@@ -45,6 +45,9 @@ func (ev *evaluator) readOptions(r *kvapi.Request) mvcc.ReadOptions {
 	if o.Inconsistent {
 		o.Uncertainty = mvcc.Uncertainty{}
 	}
+	if o.SkipLocked && r.Lock != kvapi.LockNone && r.Kind == kvapi.Get {
+		o.SkipSince = r.ReadAt
+	}
 	if o.SkipLocked && ev.ec.Locks != nil {
 		o.Skip = func(key kvapi.Key) bool { return ev.ec.Locks.IsLockedByOther(key, r.Lock) }
 	}

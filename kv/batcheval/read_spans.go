@@ -56,14 +56,19 @@ func (rs *reads) add(sp kvapi.Span) {
 func (rs *reads) request(r *kvapi.Request, resp *kvapi.Response) {
 	switch r.Kind {
 	case kvapi.Get, kvapi.Refresh:
-		if resp.Resume == nil {
+		skipped := r.Kind == kvapi.Get && r.Wait == kvapi.WaitSkip && (r.Lock == kvapi.LockNone || !resp.Exists)
+		if resp.Resume == nil && !skipped {
 			rs.add(r.Span())
 		}
 	case kvapi.Scan, kvapi.ReverseScan:
-		if r.Wait == kvapi.WaitSkip && r.Lock != kvapi.LockNone {
+		if r.Wait == kvapi.WaitSkip {
 			// What was passed over was not read; rows between are unknown to
-			// the reader by its own wish.
+			// the reader by its own wish. Those that it only looked at it will
+			// lock, and read again then.
 			for i := range resp.Rows {
+				if r.Lock == kvapi.LockNone {
+					break
+				}
 				rs.add(kvapi.Span{Key: resp.Rows[i].Key})
 			}
 			return

@@ -223,7 +223,8 @@ type Request struct {
 	TruncateTo   LogIndex `wire:"21"`
 	TruncateTerm Term     `wire:"22"`
 	// ReadAt, if set, is where the transaction read the key of this write: the
-	// write fails with ErrRefreshFailed if others have written it since.
+	// write fails with ErrRefreshFailed if others have written it since. A Get
+	// that locks, and skips what is locked (WaitSkip), leaves the key out then.
 	ReadAt hlc.Timestamp `wire:"23"`
 	// Durable makes the Lock of a read a replicated one: the request goes
 	// through Raft, and the lock outlives leases, splits and processes.

@@ -89,6 +89,9 @@ func (c *cursor) visible(q *query) (payload []byte, ok bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
+		if since := q.o.SkipSince; !since.IsEmpty() && since.Less(at) && at != q.provisional {
+			return nil, false, nil
+		}
 		if take, err := c.consider(q, at); err != nil {
 			return nil, false, err
 		} else if take {

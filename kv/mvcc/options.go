@@ -38,6 +38,9 @@ type ReadOptions struct {
 	// Skip, if set, says are locked otherwise.
 	SkipLocked bool
 	Skip       func(kvapi.Key) bool
+	// SkipSince, if set, has Get leave out a key with a version above it, which
+	// others have locked and changed since it was found. With FailOnMoreRecent.
+	SkipSince hlc.Timestamp
 	// Finished, if set, lets intents of committed transactions be read as what
 	// they will be once resolved.
 	Finished FinishedTxns

@@ -305,9 +305,17 @@ func (c *scanCursor) refill() error {
 // lockHere says whether the index entries themselves are what is to be locked.
 func (c *scanCursor) opts() txn.GetOptions {
 	if c.n.Fetch != nil {
-		return txn.GetOptions{}
+		return looking(c.n.Opts)
 	}
 	return c.n.Opts
+}
+
+// looking is how the entries of an index are read whose rows are read with o.
+func looking(o txn.GetOptions) txn.GetOptions {
+	if o.Lock == kvapi.LockNone && o.Wait == kvapi.WaitSkip {
+		return txn.GetOptions{Wait: o.Wait}
+	}
+	return txn.GetOptions{}
 }
 
 func (c *scanCursor) readPoints() error {
@@ -340,6 +348,9 @@ func (c *scanCursor) readSpan() error {
 	o := txn.ScanOptions{Reverse: c.n.Reverse, TargetBytes: ScanBytesMax, MaxKeys: c.maxRows}
 	opts := c.opts()
 	o.Lock, o.Wait, o.Durable = opts.Lock, opts.Wait, opts.Durable
+	if o.MaxKeys > 0 && o.Lock == kvapi.LockNone && o.Wait == kvapi.WaitSkip {
+		o.MaxKeys = max(o.MaxKeys, triedMax) // the first may be taken
+	}
 	if c.n.Fetch != nil && o.MaxKeys == 0 {
 		o.MaxKeys = LookupBatchMax
 	}

@@ -16,7 +16,8 @@ type LockTarget struct {
 }
 
 // LockRows locks each row it passes on (FOR UPDATE, FOR SHARE) by reading it again. SKIP LOCKED
-// drops the rows it cannot lock. Rows are locked in batches, which SKIP LOCKED and LIMIT bound to
+// drops the rows it cannot lock, and those that others have changed since they were found, as if the
+// others still had them locked: only what it has locked must hold (txn.GetOptions). Rows are locked in batches, which SKIP LOCKED and LIMIT bound to
 // the rows wanted.
 type LockRows struct {
 	In      Node
@@ -42,11 +43,18 @@ type lockCursor struct {
 	rows []types.Row
 	at   int
 	end  bool
+	// Rows are locked one by one, and the first was taken: from then on the first
+	// that is free of several is wanted, and left are those after it.
+	missed bool
+	left   []types.Row
 }
+
+// triedMax is how many rows are tried at once.
+const triedMax = 64
 
 func (c *lockCursor) Next() (bool, error) {
 	for c.at >= len(c.rows) {
-		if c.end {
+		if c.end && len(c.left) == 0 {
 			return false, nil
 		}
 		if err := c.fill(); err != nil {
@@ -60,8 +68,12 @@ func (c *lockCursor) Next() (bool, error) {
 
 func (c *lockCursor) fill() error {
 	c.rows, c.at = c.rows[:0], 0
-	var rows []types.Row
-	for len(rows) < c.n.Batch {
+	rows, want := c.left, c.n.Batch
+	c.left = nil
+	if c.missed {
+		want = triedMax
+	}
+	for len(rows) < want && !c.end {
 		ok, err := c.in.Next()
 		if err != nil {
 			return err
@@ -83,6 +95,7 @@ func (c *lockCursor) fill() error {
 		}
 	}
 	c.rows = rows
+	c.missed = c.missed || len(rows) == 0 && c.n.Batch == 1 && len(c.n.Targets) == 1 && c.n.Targets[0].Opts.Wait == kvapi.WaitSkip
 	return nil
 }
 
@@ -102,7 +115,12 @@ func (c *lockCursor) lock(t *LockTarget, rows []types.Row) ([]types.Row, error) 
 		}
 		keys, at = append(keys, k), append(at, i)
 	}
-	vals, err := c.r.getMany(keys, t.Opts)
+	o := t.Opts
+	o.Since = c.r.foundAt
+	if c.missed {
+		o.FoundMax = 1
+	}
+	vals, err := c.r.getMany(keys, o)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +128,9 @@ func (c *lockCursor) lock(t *LockTarget, rows []types.Row) ([]types.Row, error) 
 	for i, v := range vals {
 		if !v.Exists {
 			drop[at[i]] = true
+		}
+		if v.Left {
+			c.left = append(c.left, rows[at[i]])
 		}
 	}
 	out := rows[:0]

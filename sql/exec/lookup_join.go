@@ -164,7 +164,7 @@ func (c *lookupCursor) key() (kvapi.Key, error) {
 func (c *lookupCursor) readOnes() error {
 	opts := c.n.Opts
 	if c.n.Fetch != nil {
-		opts = txn.GetOptions{}
+		opts = looking(opts)
 	}
 	vals, err := c.r.getMany(c.keys, opts)
 	for i, v := range vals {

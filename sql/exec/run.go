@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
@@ -24,6 +25,7 @@ type KV interface {
 	PutNonKey(ctx context.Context, key kvapi.Key, value []byte) error
 	PutIfAbsent(ctx context.Context, key kvapi.Key, value []byte) error
 	Delete(ctx context.Context, key kvapi.Key) error
+	ReadTimestamp() hlc.Timestamp
 }
 
 // Run is one execution of a statement: its registers and all it may touch.
@@ -48,7 +50,8 @@ type Run struct {
 	DurableLocks bool
 	// LockRows has UPDATE and DELETE lock every row before they change it: a
 	// weak transaction may then run the statement again, where a serializable
-	// one finds out at commit what it would have waited for.
+	// one finds out at commit what it would have waited for. One that has lost
+	// by that queues for the rows, too: it might lose for ever.
 	LockRows bool
 	// Wrote is called with each table before the first row of it is written.
 	Wrote func(*schema.Table)
@@ -70,8 +73,10 @@ type Run struct {
 
 	// kv is held during a call: one goroutine at a time uses the transaction. ahead are the calls of
 	// scans that read ahead.
-	kv    sync.Mutex
-	ahead sync.WaitGroup
+	kv sync.Mutex
+	// foundAt is the lowest timestamp at which keys to be locked with SKIP LOCKED were found.
+	foundAt hlc.Timestamp
+	ahead   sync.WaitGroup
 
 	held, pooled int64
 	spill        spillFile
@@ -124,6 +129,7 @@ func (r *Run) Reset(slots, states int) {
 	}
 	r.Done()
 	r.ReadAhead = false
+	r.foundAt = hlc.Timestamp{}
 	r.Affected, r.KVCalls, r.KVRows = 0, 0, 0
 	r.Spilled.Files, r.Spilled.Bytes = 0, 0
 	r.stack = r.stack[:0]
@@ -162,7 +168,18 @@ func (r *Run) get(key kvapi.Key, o txn.GetOptions) ([]byte, bool, error) {
 	defer r.kv.Unlock()
 	r.KVCalls++
 	o.Durable = o.Durable && r.DurableLocks
+	defer r.noteFound(o.Lock, o.Wait)
 	return r.KV.Get(r.Ctx, key, o)
+}
+
+// noteFound is called after a read; r.kv is held.
+func (r *Run) noteFound(l kvapi.LockStrength, w kvapi.WaitPolicy) {
+	if l != kvapi.LockNone || w != kvapi.WaitSkip {
+		return
+	}
+	if at := r.KV.ReadTimestamp(); r.foundAt.IsEmpty() || at.Less(r.foundAt) {
+		r.foundAt = at
+	}
 }
 
 func (r *Run) getMany(keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error) {
@@ -174,6 +191,7 @@ func (r *Run) getMany(keys []kvapi.Key, o txn.GetOptions) ([]txn.Value, error) {
 	r.KVCalls++
 	r.KVRows += int64(len(keys))
 	o.Durable = o.Durable && r.DurableLocks
+	defer r.noteFound(o.Lock, o.Wait)
 	return r.KV.GetMany(r.Ctx, keys, o)
 }
 
@@ -182,6 +200,7 @@ func (r *Run) scan(s kvapi.Span, o txn.ScanOptions) ([]kvapi.KeyValue, *kvapi.Sp
 	defer r.kv.Unlock()
 	r.KVCalls++
 	o.Durable = o.Durable && r.DurableLocks
+	defer r.noteFound(o.Lock, o.Wait)
 	rows, resume, err := r.KV.Scan(r.Ctx, s, o)
 	r.KVRows += int64(len(rows))
 	return rows, resume, err

@@ -38,12 +38,19 @@ type candidate struct {
 // first what is cheap, then the subqueries that can be joins, then those that cannot.
 func (p *planner) scan(s *bind.Scan, preds []bind.Expr, w *wanted) (planned, error) {
 	preds, semi := p.splitSemi(preds)
-	preds, costly := splitCostly(preds)
+	preds, costly := p.splitUnusable(s, preds)
 	best := p.choose(s, preds, w)
 	n, rest, err := p.indexScan(s, best, preds)
 	if err != nil {
 		return planned{}, err
 	}
+	for _, e := range preds {
+		if !slices.Contains(rest, e) {
+			best.cost += p.subqueryCost(e, 1)
+		}
+	}
+	rest, unused := splitCostly(rest)
+	costly = append(costly, unused...)
 	if w != nil && w.limit != nil && (len(w.keys) == 0 || best.ordered) && !best.unique && len(semi)+len(costly) == 0 {
 		n.MaxRows = w.limit
 	}
@@ -79,6 +86,30 @@ func splitCostly(preds []bind.Expr) (cheap, costly []bind.Expr) {
 		}
 	}
 	return cheap, costly
+}
+
+// splitUnusable is splitCostly but for conditions that may say which part of an index to read: a column
+// is compared with what a subquery gives once.
+func (p *planner) splitUnusable(s *bind.Scan, preds []bind.Expr) (usable, costly []bind.Expr) {
+	for _, e := range preds {
+		if hasSubquery(e) && !(isGivenOnce(e) && len(p.conditions(s, p.codec(s.Table), []bind.Expr{e})) > 0) {
+			costly = append(costly, e)
+		} else {
+			usable = append(usable, e)
+		}
+	}
+	return usable, costly
+}
+
+// isGivenOnce says that the subqueries of an expression read nothing of its row, and give one value.
+func isGivenOnce(e bind.Expr) bool {
+	once := true
+	bind.WalkExpr(e, func(bind.Rel) {}, func(x bind.Expr) {
+		if s, ok := x.(*bind.Subquery); ok {
+			once = once && s.Kind == bind.SubScalar && len(bind.OuterRefs(s.Rel)) == 0
+		}
+	})
+	return once
 }
 
 func hasSubquery(e bind.Expr) bool {

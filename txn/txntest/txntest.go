@@ -37,8 +37,28 @@ func New(tb testing.TB) *Env {
 }
 
 // Over returns a DB, one of maybe several gateways, over a cluster.
-func Over(tb testing.TB, c *memkv.Cluster, clock *hlc.Clock) *Env {
-	s := rangecache.NewSender(rangecache.Config{NodeID: 1, Clock: clock, Transport: c, FirstRange: c})
+func Over(tb testing.TB, c *memkv.Cluster, clock *hlc.Clock) *Env { return over(tb, c, c, clock) }
+
+// Far is Over for a gateway that is so far, one way, from all nodes.
+func Far(tb testing.TB, c *memkv.Cluster, clock *hlc.Clock, away time.Duration) *Env {
+	return over(tb, c, far{c, away}, clock)
+}
+
+type far struct {
+	*memkv.Cluster
+	away time.Duration
+}
+
+// Send implements rangecache.Transport.
+func (f far) Send(ctx context.Context, node kvapi.NodeID, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
+	time.Sleep(f.away)
+	br, err := f.Cluster.Send(ctx, node, ba)
+	time.Sleep(f.away)
+	return br, err
+}
+
+func over(tb testing.TB, c *memkv.Cluster, t rangecache.Transport, clock *hlc.Clock) *Env {
+	s := rangecache.NewSender(rangecache.Config{NodeID: 1, Clock: clock, Transport: t, FirstRange: c})
 	r := intents.New(intents.Config{Sender: s, Clock: clock, NodeID: 1})
 	db := txn.NewDB(txn.Config{Sender: s, Clock: clock, NodeID: 1, Recoverer: r})
 	tb.Cleanup(func() {

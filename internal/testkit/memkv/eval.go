@@ -60,6 +60,10 @@ func (e *eval) run(r *kvapi.RangeInfo) (*kvapi.BatchResponse, *kvapi.Error) {
 			u()
 		}
 		e.undo = nil
+		if q := &e.ba.Requests[err.Index]; err.Kind == kvapi.ErrWriteTooOld && q.Kind.IsRead() {
+			e.lock(e.c.cellAt(err.Key), q.Lock) // the transaction comes back for it
+			e.undo = nil
+		}
 		if e.conflict == nil && e.canForward(err, attempt) {
 			ts := err.Timestamp.Max(e.write)
 			e.read, e.write = ts, ts
@@ -191,6 +195,9 @@ func (e *eval) readCell(c *cell, q *kvapi.Request) (val []byte, found, skip bool
 				}
 				return nil, false, false, e.conflictWith(l, q.Wait)
 			}
+		}
+		if q.Wait == kvapi.WaitSkip && !q.ReadAt.IsEmpty() && q.ReadAt.Less(c.newest()) {
+			return nil, false, true, nil
 		}
 		if e.read.Less(c.newest()) {
 			return nil, false, false, tooOld(c)
