@@ -49,6 +49,7 @@ UPDATE shapes SET n.z = 10 WHERE id = 1;
 UPDATE shapes SET p.x = 'a' WHERE id = 1;
 UPDATE shapes SET l = ROW((l).name || '!', p, (l).a, NULL) WHERE id <= 2;
 SELECT id, p::text, l::text FROM shapes ORDER BY id;
+ANALYZE shapes;
 COPY (SELECT id, p, ps FROM shapes ORDER BY id) TO STDOUT;
 COPY shapes (id, p) FROM STDIN;
 20	(1,2)
