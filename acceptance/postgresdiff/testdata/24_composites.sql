@@ -87,7 +87,7 @@ CREATE TABLE defaults (id int, p point2 DEFAULT ROW(1, 2), q point2 DEFAULT '(3,
 INSERT INTO defaults (id) VALUES (1);
 INSERT INTO defaults VALUES (2, '(0,1)');
 SELECT id, p::text, q::text FROM defaults;
--- differs types where: composite types have numbers of their own; the column of COPY is not told
+-- differs types: composite types have numbers of their own
 -- params 30 | (1,2)
 INSERT INTO shapes (id, p) VALUES ($1, $2);
 SELECT attname, format_type(atttypid, atttypmod), attnum FROM pg_attribute WHERE attrelid = (SELECT typrelid FROM pg_type WHERE typname = 'point2') AND attnum > 0 ORDER BY attnum;
