@@ -41,4 +41,6 @@ func serverFuncs() []Overload {
 	}
 }
 
-func isUTF8(name string) bool { return name == "UTF8" || name == "utf8" || name == "UTF-8" || name == "utf-8" }
+func isUTF8(name string) bool {
+	return name == "UTF8" || name == "utf8" || name == "UTF-8" || name == "utf-8"
+}
