@@ -1,4 +1,5 @@
-// Package usertype describes the types that users make: enums and domains.
+// Package usertype describes the types that users make: enums, domains and
+// composite types.
 //
 // Problem: whoever reads or writes a value of such a type needs its definition,
 // in places that see no catalog: a row's decoder, a cast, the printing of a
@@ -15,7 +16,8 @@
 //	I2  the positions of an enum's labels ascend in its order, and the position
 //	    of a label never changes: stored values are positions, and two versions
 //	    of a type may be in use at once (Type.Insert, TestPositionsStay)
-//	I3  an enum's label is never removed, so a stored position always has one
+//	I3  the columns of a composite type never change: stored rows hold them by place
+//	I4  an enum's label is never removed, so a stored position always has one
 //
 // What can go wrong: no number is left between two labels, after twenty labels
 // were put one by one into the same gap; Insert says so.
@@ -32,6 +34,7 @@ type Kind uint8
 const (
 	Enum Kind = iota + 1
 	Domain
+	Composite
 )
 
 // Type is one version of a type's definition.
@@ -53,6 +56,17 @@ type Type struct {
 	// Default is the SQL text of a domain's default, "" for none.
 	Default string  `wire:"11"`
 	Checks  []Check `wire:"12"`
+	// Fields are the columns of a composite type. Rows are stored by their places,
+	// so they never change.
+	Fields []Field `wire:"13"`
+}
+
+// Field is a column of a composite type.
+type Field struct {
+	Name string `wire:"1"`
+	OID  uint32 `wire:"2"`
+	Mod  int32  `wire:"3"`
+	User *Type  `wire:"4"`
 }
 
 // Label is one value of an enum.
@@ -123,6 +137,7 @@ func (t *Type) Clone() *Type {
 	c := *t
 	c.Labels = slices.Clone(t.Labels)
 	c.Checks = slices.Clone(t.Checks)
+	c.Fields = slices.Clone(t.Fields)
 	return &c
 }
 
@@ -131,6 +146,11 @@ func (t *Type) Uses(oid uint32) bool {
 	for ; t != nil; t = t.Base {
 		if t.OID == oid {
 			return true
+		}
+		for i := range t.Fields {
+			if t.Fields[i].User.Uses(oid) {
+				return true
+			}
 		}
 	}
 	return false

@@ -58,6 +58,72 @@ func (x *Check) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *Field) AppendWire(b []byte) []byte {
+	var at int
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 1, x.Name)
+	}
+	if x.OID != 0 {
+		b = wire.AppendUint(b, 2, uint64(x.OID))
+	}
+	if x.Mod != 0 {
+		b = wire.AppendInt(b, 3, int64(x.Mod))
+	}
+	if x.User != nil {
+		b, at = wire.Begin(b, 4)
+		b = x.User.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Field) UnmarshalWire(b []byte) (err error) {
+	*x = Field{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OID = uint32(u)
+		case num == 3 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Mod = int32(n)
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.User = new(Type)
+			if err = x.User.UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Label) AppendWire(b []byte) []byte {
 	if x.OID != 0 {
 		b = wire.AppendUint(b, 1, uint64(x.OID))
@@ -157,6 +223,11 @@ func (x *Type) AppendWire(b []byte) []byte {
 		b = x.Checks[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
+	for i := range x.Fields {
+		b, at = wire.Begin(b, 13)
+		b = x.Fields[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -249,6 +320,15 @@ func (x *Type) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Checks[len(x.Checks)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 13 && typ == wire.Bytes:
+			x.Fields = append(x.Fields, *new(Field))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Fields[len(x.Fields)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

@@ -34,6 +34,9 @@ func (b *binder) coerce(e Expr, to types.T, ctx types.CastContext, pos int32) Ex
 	if unknown(e) {
 		return b.coerceUnknown(e, to, ctx, pos)
 	}
+	if r, ok := e.(*Row); ok && to.IsComposite() && from.OID != to.OID {
+		return b.coerceRow(r, to, ctx, pos)
+	}
 	if a, ok := e.(*Array); ok && to.IsArray() && ctx == types.CastExplicit {
 		return b.coerceArray(a, to, ctx, pos)
 	}
@@ -132,6 +135,9 @@ func foldableCast(from, to types.T) bool {
 
 // relabels says that a cast keeps the value as it is in memory.
 func relabels(from, to types.T) bool {
+	if from.IsComposite() && to.OID == types.OIDRecord {
+		return true
+	}
 	if to.Mod >= 0 && from != to {
 		return false
 	}

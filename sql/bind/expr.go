@@ -353,7 +353,12 @@ func (b *binder) arrayExpr(sc *scope, a *pg.A_ArrayExpr) Expr {
 func (b *binder) rowExpr(sc *scope, r *pg.RowExpr) Expr {
 	out := &Row{}
 	for _, a := range r.Args {
-		out.Elems = append(out.Elems, b.defaultUnknown(b.expr(sc, a)))
+		e := b.expr(sc, a)
+		d := b.defaultUnknown(e)
+		if _, literal := e.(*Const); !literal {
+			e = d
+		}
+		out.Elems, out.given = append(out.Elems, d), append(out.given, e)
 	}
 	return out
 }
@@ -378,7 +383,7 @@ func (b *binder) indirection(sc *scope, a *pg.A_Indirection) Expr {
 		case *pg.Node_String_:
 			e = b.field(e, x.String_.Sval, b.pos(a.Arg))
 		default:
-			b.unsupported(b.pos(a.Arg), "expansion of a composite value")
+			b.failf(b.pos(a.Arg), sqlerr.FeatureNotSupported, "row expansion via \"*\" is not supported here")
 		}
 	}
 	return e
@@ -428,20 +433,6 @@ func (b *binder) subscriptOther(sc *scope, e Expr, ix *pg.A_Indices, pos int32) 
 	from := b.op("+", b.mustCast(sub, types.Int4, b.pos(ix.Uidx)), &Const{D: types.NewInt(1), T: types.Int4, Pos: -1}, pos)
 	part := b.callByName("substring", []Expr{b.mustCast(e, types.Text, pos), from, &Const{D: types.NewInt(1), T: types.Int4, Pos: -1}}, pos)
 	return b.mustCast(part, types.Char, pos)
-}
-
-func (b *binder) field(e Expr, name string, pos int32) Expr {
-	r, ok := e.(*Row)
-	if !ok {
-		b.unsupported(pos, "field selection (.%s) from this expression", name)
-	}
-	for i, n := range r.Names {
-		if n == name {
-			return r.Elems[i]
-		}
-	}
-	b.failf(pos, sqlerr.UndefinedColumn, "could not identify column \"%s\" in record data type", name)
-	return nil
 }
 
 // pos finds where an expression's text begins, roughly as exprLocation does.

@@ -258,7 +258,9 @@ func (b *binder) rangeFunction(sc *scope, rf *pg.RangeFunction) Rel {
 		return rel
 	}
 	for _, n := range splitUnnest(rf.Functions) {
-		if items := n.GetList().Items; len(rf.Coldeflist) > 0 || jsonRecord(items[0]) {
+		if items := n.GetList().Items; len(rf.Coldeflist) == 0 && b.populates(items[0]) {
+			b.populate(fsc, fs, t, items[0].GetFuncCall())
+		} else if len(rf.Coldeflist) > 0 || jsonRecord(items[0]) {
 			b.recordFunc(fsc, fs, t, items[0].GetFuncCall(), rf)
 		} else {
 			b.fromFunc(fsc, fs, t, items[0], rf)

@@ -255,7 +255,8 @@ func (b *binder) setList(sc *scope, t *schema.Table, list []*pg.Node) []SetCol {
 	for _, n := range list {
 		r := n.GetResTarget()
 		if len(r.Indirection) > 0 {
-			b.unsupported(r.Location, "assignment to a part of a column")
+			out = b.setPart(sc, t, r, out, seen, multi)
+			continue
 		}
 		if b.mysql && r.Name == allColumns {
 			out = append(out, b.replaceAll(sc, t, need)...)

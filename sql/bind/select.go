@@ -183,6 +183,10 @@ func (b *binder) targetList(sc *scope, list []*pg.Node, o queryOptions) []target
 			out = append(out, b.star(sc, c)...)
 			continue
 		}
+		if fields, ok := b.fieldStar(sc, r.Val); ok {
+			out = append(out, fields...)
+			continue
+		}
 		e := b.expr(sc, r.Val)
 		if k, ok := e.(*Row); ok && b.mysql && namesKey(r.Val) {
 			for _, x := range k.Elems {

@@ -130,6 +130,10 @@ type Array struct {
 type Row struct {
 	Elems []Expr
 	Names []string
+	// given are the elements before literals without a type were made texts; nil if there are none.
+	given []Expr
+	// T is a composite type, or zero for a record.
+	T types.T
 }
 
 // RowCompare is an ordering comparison of rows: Lt, Le, Gt, Ge by Op, column by column.
@@ -202,9 +206,16 @@ func (*Distinct) Type() types.T    { return types.Bool }
 func (*In) Type() types.T          { return types.Bool }
 func (*Quant) Type() types.T       { return types.Bool }
 func (e *Array) Type() types.T     { return e.T }
-func (*Row) Type() types.T         { return types.Record }
 func (*RowCompare) Type() types.T  { return types.Bool }
 func (e *Subscript) Type() types.T { return e.T }
 func (e *Field) Type() types.T     { return e.T }
 func (e *Subquery) Type() types.T  { return e.T }
 func (*Default) Type() types.T     { return types.Unknown }
+
+// Type is the row's composite type, if it was given one.
+func (e *Row) Type() types.T {
+	if e.T.OID != 0 {
+		return e.T
+	}
+	return types.Record
+}

@@ -65,6 +65,10 @@ func (b *binder) userType(names []string) (types.T, bool) {
 		}
 		ut := b.env.Snap.Type(sc.ID, name)
 		switch {
+		case ut == nil && !array:
+			if t, ok := b.tableRowType(sc, name); ok {
+				return t, true
+			}
 		case ut == nil:
 		case array:
 			return types.OfUser(&ut.Def).Array()

@@ -71,6 +71,12 @@ func fromJSON(ec ectx, v types.JSONValue, t types.T) (datum, error) {
 		return types.Null, nil
 	case t.OID == types.OIDJSON || t.OID == types.OIDJSONB:
 		return jsonDatum(t, v), nil
+	case t.IsComposite() && v.Kind == types.JSONObject:
+		row, err := populateRow(ec, v, t, types.Null)
+		if err != nil {
+			return types.Null, err
+		}
+		return types.NewComposite(t, row), nil
 	case array && v.Kind == types.JSONArray:
 		out := make([]datum, len(v.Elems))
 		for i, e := range v.Elems {

@@ -68,6 +68,14 @@ func (te test) fn(p [2]types.T) Fn2 {
 	if p[0].Kind() == types.KindInt || p[0].Kind() == p[1].Kind() && isCount(p[0].Kind()) {
 		return te.ints
 	}
+	if p[0].OID == types.OIDRecord {
+		return func(_ *EvalContext, a, b types.Datum) (types.Datum, error) {
+			if err := types.ComparableRecords(a.Record(), b.Record()); err != nil {
+				return types.Null, err
+			}
+			return types.NewBool(te.ok(types.Compare(a, b))), nil
+		}
+	}
 	if te.op == "=" || te.op == "<>" {
 		want := te.op == "="
 		return func(_ *EvalContext, a, b types.Datum) (types.Datum, error) {

@@ -6,9 +6,12 @@ import "github.com/cairndb/cairn/sql/types"
 // start. The parser makes it a call with four arguments.
 func overlapsFuncs() []Overload {
 	var out []Overload
-	for _, t := range []types.T{types.Time, types.Timestamp, types.TimestampTZ} {
+	for _, t := range []types.T{types.TimeTZ, types.Time, types.Timestamp, types.TimestampTZ} {
 		for _, second := range []types.T{t, types.Interval} {
 			for _, fourth := range []types.T{t, types.Interval} {
+				if t == types.TimeTZ && (second != t || fourth != t) { // PostgreSQL has no such
+					continue
+				}
 				o := fn("overlaps", []types.T{t, second, t, fourth}, types.Bool, "whether two periods of time have a moment in common",
 					func(ec ectx, a []datum) (datum, error) { return overlaps(ec, a) }).lenient()
 				if t == types.TimestampTZ {

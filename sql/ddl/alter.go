@@ -71,6 +71,10 @@ func (s *stmt) missingRelation(n *pg.AlterTableStmt) error {
 }
 
 func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
+	if n.Objtype == pg.ObjectType_OBJECT_TYPE {
+		return sqlerr.Unsupported("changing the attributes of a composite type").
+			WithHint("Create another type, and change the columns to it.")
+	}
 	f, err := s.lookup(ctx, n.Relation)
 	if err != nil {
 		return err

@@ -32,7 +32,9 @@ func serialType(tn *pg.TypeName) (types.T, bool) {
 // storable refuses types that values cannot be kept as.
 func storable(t types.T) bool {
 	switch t.Kind() {
-	case types.KindNull, types.KindRecord:
+	case types.KindRecord:
+		return t.Plain().IsComposite() && t.Plain().User.ArrayOID != 0 // not a table's row
+	case types.KindNull:
 		return false
 	}
 	return t.OID != types.OIDUnknown && t.OID != types.OIDVoid && t.Category() != types.CategoryPseudo

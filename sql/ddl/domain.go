@@ -19,6 +19,9 @@ func (s *stmt) createDomain(ctx context.Context, n *pg.CreateDomainStmt) error {
 	if err != nil {
 		return withoutPos(err)
 	}
+	if base.IsComposite() {
+		return sqlerr.Unsupported("a domain over a composite type")
+	}
 	if !storable(base) {
 		return sqlerr.New(sqlerr.DatatypeMismatch, "\"%s\" is not a valid base type for a domain", base)
 	}

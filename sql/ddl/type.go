@@ -15,11 +15,13 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// typeStatement are the statements about enums and domains.
+// typeStatement are the statements about enums, composite types and domains.
 func (s *stmt) typeStatement(tree *pg.Node) runner {
 	switch n := tree.Node.(type) {
 	case *pg.Node_CreateEnumStmt:
 		return done("CREATE TYPE", func(ctx context.Context) error { return s.createEnum(ctx, n.CreateEnumStmt) })
+	case *pg.Node_CompositeTypeStmt:
+		return done("CREATE TYPE", func(ctx context.Context) error { return s.createComposite(ctx, n.CompositeTypeStmt) })
 	case *pg.Node_AlterEnumStmt:
 		return done("ALTER TYPE", func(ctx context.Context) error { return s.alterEnum(ctx, n.AlterEnumStmt) })
 	case *pg.Node_CreateDomainStmt:
@@ -34,8 +36,8 @@ func (s *stmt) typeStatement(tree *pg.Node) runner {
 // commit.
 func (s *stmt) typeName(_ context.Context, n *pg.TypeName) (types.T, error) {
 	t, err := bind.TypeName(s.Bind, s.query, n)
-	for u := t.User; err == nil && u != nil; u = u.Base {
-		s.r.RequireSame(schema.DescID(u.OID))
+	if err == nil {
+		s.requireSame(t.User)
 	}
 	return t, err
 }
@@ -51,6 +53,10 @@ func (s *stmt) newType(ctx context.Context, names []*pg.Node) (*schema.UserType,
 	if err != nil {
 		return nil, nil, err
 	}
+	return s.newTypeAt(ctx, rv)
+}
+
+func (s *stmt) newTypeAt(ctx context.Context, rv *pg.RangeVar) (*schema.UserType, *schema.Schema, error) {
 	sc, err := s.target(ctx, rv)
 	if err != nil {
 		return nil, nil, err
@@ -213,6 +219,9 @@ func typesIn(o schema.Object) []*schema.Type {
 		columns(o.Columns)
 	case *schema.UserType:
 		out = append(out, &schema.Type{User: o.Def.Base})
+		for i := range o.Def.Fields {
+			out = append(out, &schema.Type{User: o.Def.Fields[i].User})
+		}
 	case *schema.Function:
 		columns(o.Columns)
 		for i := range o.Args {
@@ -241,7 +250,7 @@ func (s *stmt) putType(ctx context.Context, t *schema.UserType) error {
 			return err
 		}
 		if d, ok := o.(*schema.UserType); ok {
-			d.Def.Base = redefined(d.Def.Base, &t.Def)
+			d.Def = *redefined(&d.Def, &t.Def)
 		}
 		for _, x := range typesIn(o) {
 			x.User = redefined(x.User, &t.Def)
@@ -285,6 +294,9 @@ func redefined(u, def *usertype.Type) *usertype.Type {
 	}
 	c := u.Clone()
 	c.Base = redefined(u.Base, def)
+	for i := range c.Fields {
+		c.Fields[i].User = redefined(c.Fields[i].User, def)
+	}
 	return c
 }
 

@@ -68,6 +68,8 @@ func (c *Compiler) Compile(e bind.Expr) (Eval, error) {
 		return c.array(e)
 	case *bind.Row:
 		return c.row(e)
+	case *bind.Field:
+		return c.field(e)
 	case *bind.RowCompare:
 		return c.rowCompare(e)
 	case *bind.Subscript:
@@ -232,7 +234,32 @@ func (c *Compiler) isNull(e *bind.IsNull) (Eval, error) {
 	negate := e.Negate
 	return func(r *Run) (types.Datum, error) {
 		d, err := in(r)
+		if d.Kind() == types.KindRecord {
+			return types.NewBool(recordIsNull(d.Record(), negate)), err
+		}
 		return types.NewBool(d.IsNull() != negate), err
+	}, err
+}
+
+// recordIsNull says that all of a row's values are NULL, or with negate that none is.
+func recordIsNull(r *types.RecordValue, negate bool) bool {
+	for _, d := range r.Vals {
+		if d.IsNull() == negate {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Compiler) field(e *bind.Field) (Eval, error) {
+	in, err := c.Compile(e.E)
+	at := e.Idx
+	return func(r *Run) (types.Datum, error) {
+		d, err := in(r)
+		if err != nil || d.IsNull() {
+			return types.Null, err
+		}
+		return d.Record().Vals[at], nil
 	}, err
 }
 
@@ -377,6 +404,9 @@ func (c *Compiler) row(e *bind.Row) (Eval, error) {
 		ts[i] = x.Type()
 	}
 	names := e.Names
+	if e.T.IsComposite() {
+		names, ts = e.T.Fields()
+	}
 	return func(r *Run) (types.Datum, error) {
 		out := make([]types.Datum, len(args))
 		for i, a := range args {

@@ -122,6 +122,8 @@ func addUserType(env *Env, ut *schema.UserType, w *writer) {
 	switch {
 	case t.IsEnum():
 		c["typtype"], c["typcollation"] = "e", 0
+	case t.IsComposite(): // its number in pg_class is the same
+		c["typtype"], c["typrelid"], c["typcollation"], c["typalign"] = "c", t.OID, 0, "d"
 	case t.IsDomain():
 		c["typtype"], c["typbasetype"], c["typtypmod"] = "d", int64(ut.Def.BaseOID), ut.Def.BaseMod
 		c["typnotnull"], c["typdefault"] = ut.Def.NotNull, orNull(ut.Def.Default)

@@ -103,6 +103,13 @@ func fillClass(ctx context.Context, env *Env, w *writer) error {
 		c["relfilenode"], c["relhasrules"], c["relacl"] = 0, true, aclOf(v)
 		w.add(c)
 	}
+	for _, ut := range env.Contents.Types(env.Database.ID) {
+		if types.OfUser(&ut.Def).IsComposite() {
+			c := relation(env, &ut.Header, "c", len(ut.Def.Fields))
+			c["relfilenode"], c["reltype"] = 0, ut.ID
+			w.add(c)
+		}
+	}
 	for _, q := range env.Contents.Sequences(env.Database.ID) {
 		c := relation(env, &q.Header, "S", 3)
 		c["relacl"] = aclOf(q)
@@ -136,6 +143,14 @@ func fillAttribute(_ context.Context, env *Env, w *writer) error {
 		for i := range v.Columns {
 			c := &v.Columns[i]
 			w.add(attribute(v.ID, i+1, c.Name, typeOf(c)))
+		}
+	}
+	for _, ut := range env.Contents.Types(env.Database.ID) {
+		if t := types.OfUser(&ut.Def); t.IsComposite() {
+			names, ts := t.Fields()
+			for i := range names {
+				w.add(attribute(ut.ID, i+1, names[i], ts[i]))
+			}
 		}
 	}
 	for _, q := range env.Contents.Sequences(env.Database.ID) {

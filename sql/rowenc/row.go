@@ -99,16 +99,22 @@ func appendStruct(b []byte, d types.Datum) []byte {
 		b = binary.AppendVarint(b, int64(v.Days))
 		return binary.AppendVarint(b, v.Micros)
 	case types.KindArray:
-		for _, e := range d.Array().Elems {
-			if e.IsNull() {
-				b = append(b, wireNull)
-			} else {
-				b = appendColumn(b, 0, e)
-			}
-		}
-		return b
+		return appendAll(b, d.Array().Elems)
+	case types.KindRecord:
+		return appendAll(b, d.Record().Vals)
 	}
 	panic("rowenc: type cannot be stored")
+}
+
+func appendAll(b []byte, ds []types.Datum) []byte {
+	for _, e := range ds {
+		if e.IsNull() {
+			b = append(b, wireNull)
+		} else {
+			b = appendColumn(b, 0, e)
+		}
+	}
+	return b
 }
 
 // appendDecimal: form and sign, exponent, coefficient.
@@ -286,7 +292,9 @@ func decodeBytes(b []byte, t types.T, k types.Kind) (types.Datum, error) {
 	case types.KindInterval:
 		return decodeInterval(b)
 	case types.KindArray:
-		return decodeArray(b, t)
+		return decodeArray(b, t.Plain())
+	case types.KindRecord:
+		return decodeRecord(b, t.Plain())
 	}
 	return types.Null, badRow("a value of another type")
 }
@@ -331,18 +339,46 @@ func decodeArray(b []byte, t types.T) (types.Datum, error) {
 	}
 	var elems []types.Datum
 	for len(b) > 0 {
-		wire := uint64(b[0])
-		end, at, err := payload(b[1:], wire)
+		d, rest, err := decodePart(b, elem)
 		if err != nil {
 			return types.Null, err
 		}
-		d := types.Null
-		if wire != wireNull {
-			if d, err = decodeColumn(wire, b[1+at:1+end], elem); err != nil {
-				return types.Null, err
-			}
-		}
-		elems, b = append(elems, d), b[1+end:]
+		elems, b = append(elems, d), rest
 	}
 	return types.NewArray(elem.Base(), elems), nil
+}
+
+// decodePart decodes what appendAll wrote of one value.
+func decodePart(b []byte, t types.T) (d types.Datum, rest []byte, err error) {
+	if len(b) == 0 {
+		return types.Null, nil, badRow("it ends within a value")
+	}
+	wire := uint64(b[0])
+	end, at, err := payload(b[1:], wire)
+	if err != nil {
+		return types.Null, nil, err
+	}
+	if wire != wireNull {
+		d, err = decodeColumn(wire, b[1+at:1+end], t)
+	}
+	return d, b[1+end:], err
+}
+
+// decodeRecord decodes a composite value: its columns by their places.
+func decodeRecord(b []byte, t types.T) (types.Datum, error) {
+	if !t.IsComposite() {
+		return types.Null, badRow("record")
+	}
+	names, ts := t.Fields()
+	vals := make([]types.Datum, len(ts))
+	for i := range vals {
+		var err error
+		if vals[i], b, err = decodePart(b, ts[i]); err != nil {
+			return types.Null, err
+		}
+	}
+	if len(b) > 0 {
+		return types.Null, badRow("record")
+	}
+	return types.NewRecord(names, ts, vals), nil
 }

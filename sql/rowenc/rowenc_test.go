@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/apd/v3"
@@ -23,6 +24,13 @@ var keyTypes = []types.T{types.Bool, types.Int2, types.Int8, types.Float8, types
 func enumType() types.T {
 	return types.OfUser(&usertype.Type{Kind: usertype.Enum, OID: 20000, ArrayOID: 20001, Name: "e", Labels: []usertype.Label{
 		{Name: "low", Position: -1 << 40}, {Name: "zero"}, {Name: "one", Position: 1}, {Name: "high", Position: 1 << 40}}})
+}
+
+// compositeType has a number, a text and an array.
+func compositeType() types.T {
+	return types.OfUser(&usertype.Type{Kind: usertype.Composite, OID: 20002, ArrayOID: 20003, Name: "c", Fields: []usertype.Field{
+		{Name: "n", OID: uint32(types.OIDNumeric), Mod: -1}, {Name: "s", OID: uint32(types.OIDText), Mod: -1},
+		{Name: "a", OID: uint32(types.Int8Array.OID), Mod: -1}}})
 }
 
 func draw(t *rapid.T, typ types.T, label string) types.Datum {
@@ -49,6 +57,13 @@ func draw(t *rapid.T, typ types.T, label string) types.Datum {
 		return types.NewBytes(string(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 0xff, 'a'}), 0, 5).Draw(t, label)))
 	case types.KindUUID:
 		return types.NewUUID([16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, label)))
+	case types.KindRecord:
+		_, ts := typ.Fields()
+		vals := make([]types.Datum, len(ts))
+		for i := range ts {
+			vals[i] = draw(t, ts[i], fmt.Sprint(label, ".", i))
+		}
+		return types.NewComposite(typ, vals)
 	case types.KindPacked:
 		return drawPacked(t, typ, label)
 	case types.KindEnum:
@@ -120,7 +135,7 @@ func TestRowRoundTrip(t *testing.T) {
 		for i := range n {
 			id += ColumnID(rapid.IntRange(1, 40).Draw(t, "delta"))
 			ids = append(ids, id)
-			ts = append(ts, rapid.SampledFrom(keyTypes).Draw(t, "type"))
+			ts = append(ts, rapid.SampledFrom(append(slices.Clip(keyTypes), compositeType())).Draw(t, "type"))
 			row = append(row, draw(t, ts[i], fmt.Sprint("c", i)))
 		}
 		b := AppendRow(nil, ids, ts, row)

@@ -259,6 +259,10 @@ func parseBinaryRare(t T, b []byte) (Datum, error) {
 		return ParseJSONB(string(b[1:]))
 	case KindArray:
 		return parseBinaryArray(t, b)
+	case KindRecord:
+		if t.IsComposite() {
+			return parseBinaryRecord(t, b)
+		}
 	}
 	return Null, sqlerr.Unsupported("binary input of type %s", t)
 }

@@ -112,6 +112,8 @@ func CanCast(from, to T) CastContext {
 		}
 	}
 	switch {
+	case from.IsComposite() && to.OID == OIDRecord:
+		return CastImplicit
 	case from.Category() == CategoryPseudo && from.OID != OIDRecord || to.Category() == CategoryPseudo:
 		return CastNone
 	case to.IsString():
@@ -162,6 +164,10 @@ func castBase(d Datum, from, to T, explicit bool, env *Env) (Datum, error) {
 	case KindJSON, KindJSONB:
 		if out, ok, err := castJSON(d, to); ok {
 			return out, err
+		}
+	case KindRecord:
+		if to.OID == OIDRecord {
+			return d, nil
 		}
 	case KindPacked:
 		if out, ok, err := castPacked(d, from, to); ok {

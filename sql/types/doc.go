@@ -27,7 +27,7 @@
 //
 // Types that users made come with their definition (T.User, package usertype). A value of an enum
 // holds a pointer to its label; one of a domain is a value of the type below (T.Plain), and whoever
-// makes it one of the domain checks it (bind.DomainCheck).
+// makes it one of the domain checks it (bind.DomainCheck). A value of a composite type is a record.
 //
 // Addresses (inet, cidr, macaddr), times with a zone and bit strings are kept as bytes in the order of the values: packed.go.
 //

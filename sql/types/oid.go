@@ -121,19 +121,20 @@ type Category byte
 
 // Categories of Postgres (manual 53.64).
 const (
-	CategoryArray    Category = 'A'
-	CategoryBool     Category = 'B'
-	CategoryDateTime Category = 'D'
-	CategoryEnum     Category = 'E'
-	CategoryNetwork  Category = 'I'
-	CategoryNumeric  Category = 'N'
-	CategoryPseudo   Category = 'P'
-	CategoryString   Category = 'S'
-	CategoryTimespan Category = 'T'
-	CategoryUser     Category = 'U'
-	CategoryBits     Category = 'V'
-	CategoryUnknown  Category = 'X'
-	CategoryInternal Category = 'Z'
+	CategoryArray     Category = 'A'
+	CategoryBool      Category = 'B'
+	CategoryComposite Category = 'C'
+	CategoryDateTime  Category = 'D'
+	CategoryEnum      Category = 'E'
+	CategoryNetwork   Category = 'I'
+	CategoryNumeric   Category = 'N'
+	CategoryPseudo    Category = 'P'
+	CategoryString    Category = 'S'
+	CategoryTimespan  Category = 'T'
+	CategoryUser      Category = 'U'
+	CategoryBits      Category = 'V'
+	CategoryUnknown   Category = 'X'
+	CategoryInternal  Category = 'Z'
 )
 
 // catalog indexes the tables above; it is written once, when the package's variables are set.

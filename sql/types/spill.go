@@ -3,6 +3,7 @@ package types
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"unsafe"
 
 	"github.com/cockroachdb/apd/v3"
@@ -98,10 +99,14 @@ func (c *SpillCodec) record(r *RecordValue) int {
 	return len(c.records) - 1
 }
 
-// sameShape compares slices by identity: a record's shape comes from its expression.
+// sameShape compares slices by identity first: a record's shape comes from its expression, or with each
+// value from a composite type.
 func sameShape(a, b *RecordValue) bool {
-	return unsafe.SliceData(a.Names) == unsafe.SliceData(b.Names) && len(a.Names) == len(b.Names) &&
-		unsafe.SliceData(a.Types) == unsafe.SliceData(b.Types) && len(a.Types) == len(b.Types)
+	if unsafe.SliceData(a.Names) == unsafe.SliceData(b.Names) && len(a.Names) == len(b.Names) &&
+		unsafe.SliceData(a.Types) == unsafe.SliceData(b.Types) && len(a.Types) == len(b.Types) {
+		return true
+	}
+	return slices.Equal(a.Names, b.Names) && slices.Equal(a.Types, b.Types)
 }
 
 func appendSpilledDecimal(b []byte, d *apd.Decimal) []byte {

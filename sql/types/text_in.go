@@ -90,6 +90,8 @@ func parseRare(t T, s string, env *Env) (Datum, error) {
 		return parseArray(t, s, env)
 	case t.IsEnum():
 		return parseEnum(t, s)
+	case t.IsComposite():
+		return parseRecord(t, s, env)
 	}
 	if t.OID == OIDRecord {
 		return Null, sqlerr.New(sqlerr.FeatureNotSupported, "input of anonymous composite types is not implemented")

@@ -130,6 +130,8 @@ func (t T) Kind() Kind {
 		return t.Plain().Kind()
 	case t.IsEnum():
 		return KindEnum
+	case t.IsComposite():
+		return KindRecord
 	default:
 		return KindArray
 	}

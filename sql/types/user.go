@@ -37,6 +37,9 @@ func (t T) userInfo() *info {
 	case u.Kind == usertype.Enum && uint32(t.OID) == u.OID:
 		return &info{oid: t.OID, name: u.Name, sqlName: userName(u), len: 4, byVal: true, category: CategoryEnum,
 			array: OID(u.ArrayOID), kind: KindEnum}
+	case t.IsComposite():
+		return &info{oid: t.OID, name: u.Name, sqlName: userName(u), len: -1, category: CategoryComposite,
+			array: OID(u.ArrayOID), kind: KindRecord}
 	case t.IsDomain():
 		base := *t.Plain().info()
 		base.oid, base.name, base.sqlName, base.array, base.preferred = t.OID, u.Name, userName(u), OID(u.ArrayOID), false

@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/cairndb/cairn/schema/usertype"
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
@@ -57,6 +58,14 @@ func TestTextRoundTrip(t *testing.T) {
 		{"jsonb", `[1,2.50,1e2,"x\u00e9\n",true]`, `[1, 2.50, 100, "xé\n", true]`},
 		{"int4[]", "{1,NULL, 3}", "{1,NULL,3}"}, {"text[]", `{a,"b c","d\"e",""}`, `{a,"b c","d\"e",""}`},
 		{"int4[]", "{}", "{}"}, {"int4[]", "1", `22P02 malformed array literal: "1"`},
+		{"inet", "10.1.2.3/8", "10.1.2.3/8"}, {"inet", "10/8", "10.0.0.0/8"}, {"inet", "::ffff:1.2.3.4", "::ffff:1.2.3.4"},
+		{"inet", "10", `22P02 invalid input syntax for type inet: "10"`}, {"cidr", "192.168", "192.168.0.0/24"},
+		{"cidr", "10.0.0.1/8", `22P02 invalid cidr value: "10.0.0.1/8"`}, {"macaddr", "0800-2b01-0203", "08:00:2b:01:02:03"},
+		{"macaddr8", "08:00:2b:01:02:03", "08:00:2b:ff:fe:01:02:03"},
+		{"time with time zone", "04:05:06-08:30", "04:05:06-08:30"}, {"time with time zone", "04:05", "04:05:00-04"},
+		{"time with time zone", "04:05 Europe/Berlin", `22007 invalid input syntax for type time with time zone: "04:05 Europe/Berlin"`},
+		{"bit(3)", "101", "101"}, {"bit varying(8)", "x1f", "00011111"}, {"bit(2)", "101", "22026 bit string length 3 does not match type bit(2)"},
+		{"bit varying(2)", "101", "22001 bit string too long for type bit varying(2)"}, {"bit varying", "12", `22P02 "2" is not a valid binary digit`},
 		{"regtype", "int", "integer"}, {"regclass", "1259", "1259"}, {"oid", "-1", "4294967295"},
 	} {
 		typ, err := ParseName(c.typ)
@@ -151,5 +160,28 @@ func BenchmarkParseInt(b *testing.B) {
 	for b.Loop() {
 		d, _ := ParseText(Int4, "123456", nil)
 		dst = AppendText(dst[:0], Int4, d, nil)
+	}
+}
+
+// TestComposite reads and writes values of a composite type.
+func TestComposite(t *testing.T) {
+	typ := OfUser(&usertype.Type{Kind: usertype.Composite, OID: 20000, ArrayOID: 20001, Name: "c", Schema: "public",
+		Fields: []usertype.Field{{Name: "a", OID: uint32(OIDInt4), Mod: -1}, {Name: "b", OID: uint32(OIDText), Mod: -1}}})
+	for _, c := range []struct{ in, out string }{
+		{"(1,x)", "(1,x)"}, {" (1,) ", "(1,)"}, {`(,"")`, `(,"")`}, {`(2,"a ""b"" \\ c")`, `(2,"a ""b"" \\ c")`}, {`(2,a\,b)`, `(2,"a,b")`},
+		{"1,x)", "Missing left parenthesis."}, {"(1)", "Too few columns."}, {"(1,2,3)", "Too many columns."},
+		{"(1,2", "Unexpected end of input."}, {"(1,2)3", "Junk after right parenthesis."}, {`(1,"2)`, "Unexpected end of input."},
+	} {
+		d, err := ParseText(typ, c.in, nil)
+		if err != nil {
+			if e := sqlerr.From(err); e.Detail != c.out {
+				t.Errorf("%s: %s, want %s", c.in, e.Detail, c.out)
+			}
+			continue
+		}
+		back, err := ParseBinary(typ, AppendBinary(nil, typ, d))
+		if got := Format(typ, d, nil); got != c.out || err != nil || !Equal(back, d) {
+			t.Errorf("%s: %s, want %s; binary %v", c.in, got, c.out, err)
+		}
 	}
 }

@@ -67,6 +67,7 @@ DELETE FROM hosts WHERE a <<= '10/8';
 COPY hosts FROM STDIN;
 172.16.0.1	172.16/12	\N	\N	{172.16.0.2/12}
 \.
+ANALYZE hosts;
 COPY hosts FROM STDIN;
 172.16.0.1/99	\N	\N	\N	\N
 \.

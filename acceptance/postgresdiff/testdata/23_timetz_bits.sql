@@ -43,6 +43,7 @@ COPY shifts FROM STDIN;
 COPY shifts (id, b4) FROM STDIN;
 9	12
 \.
+ANALYZE shifts;
 COPY shifts TO STDOUT;
 COPY shifts TO STDOUT (FORMAT binary);
 SELECT B'101', X'1F', B'', '101'::bit(3), '101'::varbit, '101'::bit, '101'::bit(5), '10101'::bit(3), '10101'::varbit(3), 'x1f'::bit(8), 'b11'::varbit;

@@ -23,6 +23,14 @@ CREATE TABLE app.items (
 CREATE UNIQUE INDEX items_live ON app.items (label) WHERE live AND qty > 0;
 CREATE INDEX items_by_expr ON app.items (lower(label), (price + qty) DESC) INCLUDE (qty);
 INSERT INTO app.items VALUES (1, 2.5, 4, true), (2, NULL, 1, false);
+CREATE TYPE app.place AS (street text, zip bit(5), "No" int);
+CREATE TABLE app.hosts (
+    ip inet PRIMARY KEY, net cidr, mac macaddr, at time(3) with time zone, flags bit(4) DEFAULT B'0101', more bit varying,
+    home app.place DEFAULT ROW('main', B'10101', 7), homes app.place[]
+);
+CREATE INDEX hosts_net ON app.hosts (net, flags DESC);
+INSERT INTO app.hosts VALUES ('10.0.0.1/8', '10/8', '08:00:2b:01:02:03', '12:00:00.5+02', B'1111', B'', '("a, ""b""",01010,)', '{"(x,,1)",NULL}'),
+    ('::1', NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 CREATE SEQUENCE app.steps START 5 INCREMENT 3 CYCLE MAXVALUE 50;
 CREATE TABLE "Mixed" (k text PRIMARY KEY, v int DEFAULT nextval('app.steps'));
 CREATE VIEW app.big AS SELECT u.id, u.name, o.total FROM app.users u JOIN app.orders o ON o.uid = u.id WHERE o.total > 100;

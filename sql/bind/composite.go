@@ -1,0 +1,189 @@
+package bind
+
+import (
+	"slices"
+	"strconv"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/schema/usertype"
+	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
+)
+
+// coerceRow makes ROW(…), or a whole row of a table, a value of a composite type: column by column,
+// by place.
+func (b *binder) coerceRow(r *Row, to types.T, ctx types.CastContext, pos int32) Expr {
+	names, ts := to.Fields()
+	mismatch := func(detail string) {
+		b.at(pos, sqlerr.New(sqlerr.CannotCoerce, "cannot cast type record to %s", to.Base()).WithDetail("%s", detail))
+	}
+	switch {
+	case len(r.Elems) < len(ts):
+		mismatch("Input has too few columns.")
+	case len(r.Elems) > len(ts):
+		mismatch("Input has too many columns.")
+	}
+	out := &Row{Names: names, T: to.Base()}
+	for i, e := range r.Elems {
+		if r.given != nil {
+			e = r.given[i]
+		}
+		c := b.coerce(e, ts[i], ctx, placeOf(e, pos))
+		if c == nil {
+			b.at(placeOf(e, pos), sqlerr.New(sqlerr.CannotCoerce, "cannot cast type record to %s", to.Base()).
+				WithDetail("Cannot cast type %s to %s in column %d.", e.Type().Base(), ts[i].Base(), i+1))
+		}
+		out.Elems = append(out.Elems, c)
+	}
+	return out
+}
+
+// placeOf is where a column or literal stands in the statement, if it knows.
+func placeOf(e Expr, pos int32) int32 {
+	switch e := e.(type) {
+	case *Const:
+		if e.Pos >= 0 {
+			return e.Pos
+		}
+	case *Col:
+		if e.Pos >= 0 {
+			return e.Pos
+		}
+	}
+	return pos
+}
+
+// field binds (e).name.
+func (b *binder) field(e Expr, name string, pos int32) Expr {
+	t := e.Type().Plain()
+	if r, ok := e.(*Row); ok {
+		for i, x := range r.Elems {
+			if len(r.Names) > 0 && r.Names[i] == name || len(r.Names) == 0 && name == "f"+strconv.Itoa(i+1) {
+				return x
+			}
+		}
+	}
+	if t.IsComposite() {
+		if i := t.Field(name); i >= 0 {
+			return &Field{E: e, Idx: i, T: t.FieldType(i)}
+		}
+		b.failf(pos, sqlerr.UndefinedColumn, "column \"%s\" not found in data type %s", name, t.Base())
+	}
+	if t.OID != types.OIDRecord {
+		b.failf(pos, sqlerr.WrongObjectType, "column notation .%s applied to type %s, which is not a composite type", name, e.Type().Base())
+	}
+	b.failf(pos, sqlerr.UndefinedColumn, "could not identify column \"%s\" in record data type", name)
+	return nil
+}
+
+// fieldStar expands (e).* in a select list; ok is false for anything else.
+func (b *binder) fieldStar(sc *scope, n *pg.Node) (out []target, ok bool) {
+	a := n.GetAIndirection()
+	if a == nil || a.Indirection[len(a.Indirection)-1].GetAStar() == nil {
+		return nil, false
+	}
+	e := b.indirection(sc, &pg.A_Indirection{Arg: a.Arg, Indirection: a.Indirection[:len(a.Indirection)-1]})
+	if r, isRow := e.(*Row); isRow && len(r.Names) > 0 {
+		for i, x := range r.Elems {
+			out = append(out, target{e: x, name: r.Names[i], col: sc.columnOf(x)})
+		}
+		return out, true
+	}
+	t := e.Type().Plain()
+	switch {
+	case t.IsComposite():
+		names, ts := t.Fields()
+		for i := range names {
+			out = append(out, target{e: &Field{E: e, Idx: i, T: ts[i]}, name: names[i]})
+		}
+		return out, true
+	case t.OID == types.OIDRecord:
+		b.failf(b.pos(n), sqlerr.WrongObjectType, "record type has not been registered")
+	}
+	b.failf(b.pos(n), sqlerr.WrongObjectType, "type %s is not composite", e.Type().Base())
+	return nil, true
+}
+
+// tableRowType finds the row type of a table or view.
+func (b *binder) tableRowType(sc *schema.Schema, name string) (types.T, bool) {
+	o, ix := b.env.Snap.Relation(sc.ID, name)
+	switch o := o.(type) {
+	case *schema.Table:
+		if ix == nil {
+			if b.tables != nil {
+				b.tables[o.ID] = o // a plan that has the type ends with the table's version
+			}
+			return rowType(sc.Name, &o.Header, o.Columns), true
+		}
+	case *schema.View:
+		return rowType(sc.Name, &o.Header, o.Columns), true
+	}
+	return types.T{}, false
+}
+
+// rowType is the type of a table's rows, which has the table's name and number. Values of it can be
+// computed with, and no column can have it.
+func rowType(schemaName string, h *schema.Header, cols []schema.Column) types.T {
+	u := &usertype.Type{Kind: usertype.Composite, OID: uint32(h.ID), Schema: schemaName, Name: h.Name}
+	for i := range cols {
+		c := &cols[i]
+		if !c.Hidden {
+			u.Fields = append(u.Fields, usertype.Field{Name: c.Name, OID: c.Type.OID, Mod: c.Type.Mod, User: c.Type.User})
+		}
+	}
+	return types.OfUser(u)
+}
+
+// setPart is SET column.field = value: a row with the other fields as they are, or as an earlier part
+// of the same SET made them.
+func (b *binder) setPart(sc *scope, t *schema.Table, r *pg.ResTarget, out []SetCol, seen map[int]bool, multi map[*pg.Node][]Expr) []SetCol {
+	i := b.columnIndex(t, r.Name, r.Location)
+	c := &t.Columns[i]
+	typ := types.T{OID: types.OID(c.Type.OID), Mod: -1, User: c.Type.User}
+	name := r.Indirection[0].GetString_()
+	if name == nil || len(r.Indirection) > 1 || r.Val.GetMultiAssignRef() != nil {
+		b.unsupported(r.Location, "assignment to a part of a column")
+	}
+	b.refuseGenerated(c, "column \"%s\" can only be updated to DEFAULT")
+	if !typ.IsComposite() {
+		b.failf(r.Location, sqlerr.DatatypeMismatch, "cannot assign to field \"%s\" of column \"%s\" because its type %s is not a composite type",
+			name.Sval, c.Name, typ.Base())
+	}
+	at := typ.Field(name.Sval)
+	if at < 0 {
+		b.failf(r.Location, sqlerr.UndefinedColumn, "cannot assign to field \"%s\" of column \"%s\" because there is no such column in data type %s",
+			name.Sval, c.Name, typ.Base())
+	}
+	k := slices.IndexFunc(out, func(s SetCol) bool { return s.Ordinal == i })
+	if k < 0 {
+		k = len(out)
+		out = append(out, SetCol{Ordinal: i, E: b.fieldsOf(sc, t, i, typ)})
+		seen[i] = true
+		b.need(t, schema.PrivUpdate).Columns[c.ID] = true
+	}
+	row, ok := out[k].E.(*Row)
+	if !ok {
+		b.failf(-1, sqlerr.SyntaxError, "multiple assignments to same column \"%s\"", r.Name)
+	}
+	row.Elems[at] = b.assign(b.expr(sc, r.Val), typ.FieldType(at), name.Sval, b.pos(r.Val))
+	return out
+}
+
+// fieldsOf is a column's value, taken apart and put together again.
+func (b *binder) fieldsOf(sc *scope, t *schema.Table, i int, typ types.T) *Row {
+	names, ts := typ.Fields()
+	row := &Row{Names: names, T: typ}
+	for _, ref := range sc.tables {
+		if ref.desc != t {
+			continue
+		}
+		for k := range ts {
+			row.Elems = append(row.Elems, &Field{E: ref.cols[i].expr(-1), Idx: k, T: ts[k]})
+		}
+		return row
+	}
+	b.unsupported(-1, "assignment to a part of a column here")
+	return nil
+}
