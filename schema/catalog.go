@@ -66,6 +66,7 @@ func NewCatalog(cfg Config) *Catalog {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.mu.retired = map[DescID][]*use{}
+	c.ids.turn = newTurn()
 	c.sequences.blocks = map[DescID]*sequenceBlock{}
 	return c
 }

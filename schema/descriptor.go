@@ -253,6 +253,10 @@ type Column struct {
 	Missing []byte `wire:"15"`
 	// ACL is what was granted on the column alone.
 	ACL []Grant `wire:"14"`
+	// Filling says that the column is new, and a job gives the rows their values:
+	// it is hidden, nobody can name it, and every write gives a row its value
+	// (doc.go, "Steps").
+	Filling bool `wire:"17"`
 }
 
 // IndexState says what statements do with an index. One that is built or taken

@@ -48,7 +48,9 @@
 // Asynchronous Schema Change in F1", VLDB 2013). A step (Catalog.Step) commits
 // version v+1 while v is in use; new transactions take v+1, those that run keep
 // v. So whatever is written under one must be right under the other; an index
-// goes through the states of IndexState, each of which gets along with the next.
+// goes through the states of IndexState, each of which gets along with the next, and
+// a column whose values differ from row to row is filled before it shows
+// (Column.Filling).
 //
 //	      step            step
 //	v ──────────▶ v+1 ──────────▶ v+2

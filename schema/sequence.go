@@ -13,16 +13,35 @@ import (
 
 // idAllocator hands out descriptor ids from blocks.
 type idAllocator struct {
-	mu        sync.Mutex
+	turn      turn
 	next, end DescID
 }
+
+// turn is held by one at a time; who waits for it can be canceled, also while its
+// holder waits for the store.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) giveBack() { <-t }
 
 // NewID draws a number that no descriptor, index or constraint ever had. It
 // is drawn outside of any transaction; unused ones are lost.
 func (c *Catalog) NewID(ctx context.Context) (DescID, error) {
 	a := &c.ids
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	if err := a.turn.take(ctx); err != nil {
+		return 0, err
+	}
+	defer a.turn.giveBack()
 	if a.next == a.end {
 		if err := c.fillIDs(ctx); err != nil {
 			return 0, err
@@ -56,7 +75,7 @@ type sequenceCache struct {
 }
 
 type sequenceBlock struct {
-	mu   sync.Mutex
+	turn turn
 	next int64
 	left int64
 	// size is how many values the next draw takes; it doubles while draws
@@ -89,7 +108,7 @@ func (c *sequenceCache) block(id DescID) *sequenceBlock {
 	defer c.mu.Unlock()
 	b := c.blocks[id]
 	if b == nil {
-		b = &sequenceBlock{size: 1}
+		b = &sequenceBlock{turn: newTurn(), size: 1}
 		c.blocks[id] = b
 	}
 	return b
@@ -98,8 +117,10 @@ func (c *sequenceCache) block(id DescID) *sequenceBlock {
 // Nextval draws a sequence's next value, outside of any transaction.
 func (c *Catalog) Nextval(ctx context.Context, s *Sequence) (int64, error) {
 	b := c.sequences.block(s.ID)
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	if err := b.turn.take(ctx); err != nil {
+		return 0, err
+	}
+	defer b.turn.giveBack()
 	if b.left == 0 {
 		if err := c.fillSequence(ctx, s, b); err != nil {
 			return 0, err
@@ -185,8 +206,10 @@ func (s *Sequence) limitError() error {
 // are not called back.
 func (c *Catalog) Setval(ctx context.Context, s *Sequence, v int64, called bool) error {
 	b := c.sequences.block(s.ID)
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	if err := b.turn.take(ctx); err != nil {
+		return err
+	}
+	defer b.turn.giveBack()
 	b.left, b.size, b.drawnAt = 0, 1, 0
 	return c.store.Run(ctx, "setval", func(ctx context.Context, t Txn) error {
 		return t.Put(ctx, sequenceKey(s.ID), encodeRecord(&sequenceRecord{Last: v, Called: called}))

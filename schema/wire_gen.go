@@ -203,6 +203,13 @@ func (x *Column) AppendWire(b []byte) []byte {
 	if len(x.Missing) > 0 {
 		b = wire.AppendBytes(b, 15, x.Missing)
 	}
+	if x.Filling {
+		if x.Filling {
+			b = wire.AppendUint(b, 17, 1)
+		} else {
+			b = wire.AppendUint(b, 17, 0)
+		}
+	}
 	return b
 }
 
@@ -305,6 +312,12 @@ func (x *Column) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Missing = ([]byte)(body)
+		case num == 17 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Filling = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

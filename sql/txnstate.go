@@ -283,9 +283,25 @@ func (s *Session) noteError(ctx context.Context, err error, atCommit bool) {
 		if isRetryable(err) && s.tx.lost == nil {
 			s.tx.lost = err
 		}
+		s.letGo(ctx)
 		return
 	}
 	s.rollback(ctx)
+}
+
+// letGo frees what a failed transaction has locked and what it has taken out of use,
+// unless ROLLBACK TO may have it go on: others need not wait until its client, which
+// may think for long, says ROLLBACK.
+func (s *Session) letGo(ctx context.Context) {
+	if len(s.tx.savepoints) > 0 && s.tx.lost == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.tx.t.Rollback(ctx); err != nil {
+		s.srv.log.Warn("rolling back", "err", err)
+	}
+	s.tx.r.Finish(ctx, false)
 }
 
 // fail is noteError for the wire layer.

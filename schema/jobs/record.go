@@ -22,10 +22,12 @@ func (id ID) String() string { return strconv.FormatUint(uint64(id), 10) }
 // Kind says what a job does.
 type Kind uint8
 
-// Kinds, all of package sql/ddl: to build an index, and to prove a constraint.
+// Kinds, all of package sql/ddl: to build an index, to prove a constraint, and to
+// give the rows the values of a new column.
 const (
 	KindIndex Kind = iota + 1
 	KindConstraint
+	KindColumn
 )
 
 // String prints the name that cairn.jobs shows.
@@ -35,6 +37,8 @@ func (k Kind) String() string {
 		return "CREATE INDEX"
 	case KindConstraint:
 		return "VALIDATE CONSTRAINT"
+	case KindColumn:
+		return "ADD COLUMN"
 	}
 	return "unknown"
 }
@@ -88,7 +92,8 @@ type Record struct {
 	Object schema.DescID `wire:"7"`
 	// Constraint is what the index becomes the constraint of when it is public, 0 for none.
 	Constraint schema.DescID `wire:"18"`
-	// Column is the one that is to be NOT NULL, if the constraint stands for that.
+	// Column is the one that is filled, or that is to be NOT NULL, if the
+	// constraint stands for that.
 	Column schema.ColumnID `wire:"19"`
 	// Keep says that the constraint stays, NOT VALID, if it cannot be proven.
 	Keep    bool    `wire:"26"`

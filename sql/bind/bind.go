@@ -140,6 +140,13 @@ func catch(err *error) {
 	}
 }
 
+// BindDefault binds what rows get in a column if they are given no value.
+func BindDefault(env Env, c *schema.Column) (e Expr, err error) {
+	b := &binder{env: env, tables: map[schema.DescID]*schema.Table{}}
+	defer catch(&err)
+	return b.defaultUnknown(b.defaultExpr(c)), nil
+}
+
 // BindExpr resolves an expression over the columns of one table (defaults, checks); column ordinal
 // i is register i. A nil table allows no columns; a nil n is what a column of type to is without a
 // default.

@@ -208,7 +208,7 @@ func (b *binder) onConflict(parent *scope, ins *Insert, s *pg.InsertStmt) {
 	b.add(sc, b.readBack(b.tableRef(ins.Table, s.Relation.Relname, s.Relation.Schemaname, out.Old), ins.Table), s.Relation.Alias)
 	// EXCLUDED is visible by qualified names only.
 	sc.tables = append(sc.tables, b.tableRef(ins.Table, "excluded", "", ins.New))
-	out.Set = b.setList(sc, ins.Table, oc.TargetList)
+	out.Set = append(b.setList(sc, ins.Table, oc.TargetList), b.fillList(ins.Table, out.Old)...)
 	if oc.WhereClause != nil {
 		out.Where = b.where(sc, oc.WhereClause, "WHERE")
 	}

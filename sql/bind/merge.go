@@ -120,7 +120,7 @@ func (b *binder) mergeAction(sc *scope, m *Merge, a *MergeAction, w *pg.MergeWhe
 		b.need(t, schema.PrivDelete)
 		a.Delete = true
 	case pg.CmdType_CMD_UPDATE:
-		a.Set = b.setList(sc.in("UPDATE", true), t, w.TargetList)
+		a.Set = append(b.setList(sc.in("UPDATE", true), t, w.TargetList), b.fillList(t, m.Old)...)
 	case pg.CmdType_CMD_INSERT:
 		ins := &pg.InsertStmt{Cols: w.TargetList, Override: w.Override}
 		if len(w.Values) > 0 {

@@ -183,7 +183,7 @@ func (b *binder) updateIn(parent *scope, s *pg.UpdateStmt) *Stmt {
 		rel = &Filter{In: rel, Pred: b.where(sc, s.WhereClause, "WHERE")}
 	}
 	u := &Update{Table: t, In: rel, Old: scan.Base, New: b.newCols(len(t.Columns))}
-	u.Set = b.setList(sc.in("UPDATE", true), t, s.TargetList)
+	u.Set = append(b.setList(sc.in("UPDATE", true), t, s.TargetList), b.fillList(t, scan.Base)...)
 	if u.NonKey = !setsUniqueKey(t, u.Set); u.NonKey {
 		scan.Lock = kvapi.LockNoKeyUpdate
 	}
@@ -269,6 +269,22 @@ func (b *binder) setList(sc *scope, t *schema.Table, list []*pg.Node) []SetCol {
 		seen[i] = true
 		need.Columns[t.Columns[i].ID] = true
 		out = append(out, SetCol{Ordinal: i, E: b.setValue(sc, t, i, r, multi)})
+	}
+	return out
+}
+
+// fillList has an UPDATE of the row at base give it the values of columns that
+// are being filled, if it does not have them: what is written is complete.
+func (b *binder) fillList(t *schema.Table, base ColID) []SetCol {
+	var out []SetCol
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if !c.Filling || c.Generated {
+			continue
+		}
+		typ := tablekv.TypeOf(c.Type)
+		has := &Col{ID: base + ColID(i), T: typ, Name: c.Name, Pos: -1}
+		out = append(out, SetCol{Ordinal: i, E: &Coalesce{Args: []Expr{has, b.defaultExpr(c)}, T: typ}})
 	}
 	return out
 }

@@ -86,7 +86,11 @@ func (b *binder) tableRef(t *schema.Table, name, schemaName string, base ColID) 
 	r := &tableRef{name: name, schema: schemaName, desc: t}
 	for i := range t.Columns {
 		c := &t.Columns[i]
-		r.cols = append(r.cols, &scopeCol{name: c.Name, id: base + ColID(i), t: tablekv.TypeOf(c.Type),
+		name := c.Name
+		if c.Filling { // nobody can name it yet
+			name = ""
+		}
+		r.cols = append(r.cols, &scopeCol{name: name, id: base + ColID(i), t: tablekv.TypeOf(c.Type),
 			hidden: c.Hidden, table: r, oid: types.OID(t.ID), att: int16(c.ID)})
 	}
 	return r

@@ -2,6 +2,7 @@ package ddl
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -93,7 +94,9 @@ func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
 		if err == nil {
 			err = run(ctx)
 		}
-		return err
+		if !errors.Is(err, errAtOnce) {
+			return err
+		}
 	}
 	if err := notMatview(t, alterWords(n.Cmds)); err != nil && !allOwner(n) {
 		return err
@@ -236,7 +239,7 @@ func (a *alterer) existing(name string) (*schema.Column, error) {
 
 func (a *alterer) addColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 	d := c.Def.GetColumnDef()
-	if x := a.t.Column(d.Colname); x != nil && !x.Hidden {
+	if x := a.t.Column(d.Colname); x != nil && (!x.Hidden || x.Filling) {
 		if c.MissingOk {
 			return a.present(sqlerr.DuplicateColumn, "column \"%s\" of relation \"%s\" already exists, skipping", d.Colname, a.t.Name)
 		}
@@ -344,10 +347,22 @@ func (a *alterer) defaultExpr(col schema.Column, d *pg.ColumnDef) (bind.Expr, er
 	return nil, sqlerr.New(sqlerr.InternalError, "default of column \"%s\" is not there", col.Name)
 }
 
-// fillFromSequence numbers the rows that exist. The sequence is new in this
-// transaction, so the numbers are counted here and it starts after them.
+// fillFromSequence numbers the rows that exist. A sequence that is new in
+// this transaction starts after them: the numbers are counted here.
 func (a *alterer) fillFromSequence(ctx context.Context, col schema.Column) error {
-	q := a.sequences[len(a.sequences)-1]
+	i := slices.IndexFunc(a.sequences, func(q *schema.Sequence) bool { return q.ID == col.Sequence })
+	if i < 0 { // DEFAULT nextval of one that there was
+		e, err := bind.BindDefault(a.Bind, &col)
+		if err != nil {
+			return err
+		}
+		eval, err := a.Engine.Compile(e)
+		if err != nil {
+			return err
+		}
+		return a.fillComputed(ctx, col, e, eval)
+	}
+	q := a.sequences[i]
 	next := q.Start
 	a.w.fill[col.ID] = func(context.Context, types.Datum) (types.Datum, error) {
 		if next > q.Max || next < q.Min {

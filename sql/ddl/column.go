@@ -44,7 +44,7 @@ func storable(t types.T) bool {
 // column's own business (keys, checks).
 func (m *tableMaker) columnDef(ctx context.Context, t *schema.Table, d *pg.ColumnDef) (schema.Column, []*pg.Constraint, error) {
 	col := schema.Column{ID: t.NextColumnID, Name: m.cutName(d.Colname)}
-	if c := t.Column(col.Name); c != nil && !c.Hidden {
+	if c := t.Column(col.Name); c != nil && (!c.Hidden || c.Filling) {
 		return col, nil, sqlerr.New(sqlerr.DuplicateColumn, "column \"%s\" specified more than once", col.Name)
 	}
 	if d.TypeName == nil {

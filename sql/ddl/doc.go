@@ -23,6 +23,9 @@
 // So are constraints on large tables: added at once, NOT VALID, for all who
 // write, and proven by a job for the rows that are there (constraintjob.go).
 //
+// And a new column of which each row has a value of its own is hidden until a job
+// has given it to all rows (columnjob.go).
+//
 // What is atomic: everything. A statement's effect becomes visible with the
 // commit of the session's transaction and not before, alone or with the other
 // statements of a transaction block. What is refused in a block, rather than
@@ -51,13 +54,15 @@
 //	I7  A constraint becomes valid by a job only after every row has been looked
 //	    at, later than the last transaction that did not keep it (constraintJob;
 //	    sql, TestConstraintsHoldAfterLoadAndKills).
+//	I8  A column shows only when every row has its value, whoever wrote the row
+//	    meanwhile (columnJob; sql, TestColumnsAreFilledUnderLoadAndKills).
 //
 // What goes wrong: a gateway that dies during a rewrite leaves a held table,
 // which is freed when the marks expire, and index data, which is cleared some
 // hours later (schema.Resolver.Announce).
 //
-// Not here: rewriting rows while the table is in use; what foreign keys do to
-// rows (package sql, references.go).
+// Not here: changing the type of a column, or the primary key, while the table is
+// in use; what foreign keys do to rows (package sql, references.go).
 //
 // Read next: ddl.go, table.go, alter.go, rewrite.go, job.go; package schema.
 package ddl

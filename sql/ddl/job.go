@@ -13,7 +13,7 @@ import (
 )
 
 // Phases of jobs: what is done. An index is delete-only from the transaction on
-// that creates the job; jobs of constraints begin with phaseWriteOnly.
+// that creates the job; jobs of constraints and columns begin with phaseWriteOnly.
 const (
 	phaseDeleteOnly uint8 = iota
 	phaseWriteOnly
@@ -46,6 +46,8 @@ type rowJob struct {
 	// to do with a chunk, and the number of the index that is written, if any; or
 	// nil if there is nothing to be done.
 	visit func(ctx context.Context, r *schema.Resolver, tab *schema.Table, rec *jobs.Record) (chunkFunc, schema.IndexID, error)
+	// lock is how the rows are read: locked if they are written.
+	lock kvapi.LockStrength
 	// explain gives errors of chunks other words; may be nil.
 	explain func(error) error
 }
@@ -67,6 +69,8 @@ func RunJob(ctx context.Context, env Env, h *jobs.Handle) error {
 		s = newIndexJob(j)
 	case jobs.KindConstraint:
 		s = newConstraintJob(j)
+	case jobs.KindColumn:
+		s = newColumnJob(j)
 	default:
 		return errors.New("ddl: a job of an unknown kind")
 	}
@@ -99,6 +103,9 @@ func RunJob(ctx context.Context, env Env, h *jobs.Handle) error {
 // permanent gives an error that trying again does not help against; nil is none.
 func permanent(err error) *jobs.Problem {
 	var e *sqlerr.Error
+	if limit := (*schema.SequenceLimitError)(nil); errors.As(err, &limit) {
+		return &jobs.Problem{Code: limit.SQLState(), Message: limit.Error()}
+	}
 	if !errors.As(err, &e) {
 		return nil
 	}
@@ -271,7 +278,7 @@ func (j *rowJob) read(ctx context.Context, r *schema.Resolver, t schema.Txn, rec
 	if len(at.next) > 0 {
 		rows.Key = at.next
 	}
-	kvs, resume, err := t.Scan(ctx, rows, txn.ScanOptions{MaxKeys: j.rows, TargetBytes: backfillBytes})
+	kvs, resume, err := t.Scan(ctx, rows, txn.ScanOptions{MaxKeys: j.rows, TargetBytes: backfillBytes, Lock: j.lock})
 	if err != nil {
 		return at, err
 	}
@@ -287,12 +294,14 @@ func (j *rowJob) read(ctx context.Context, r *schema.Resolver, t schema.Txn, rec
 
 // PhaseName says for people what a job is at; "" for nothing.
 func PhaseName(r *jobs.Record) string {
-	index := r.Kind == jobs.KindIndex
+	index, column := r.Kind == jobs.KindIndex, r.Kind == jobs.KindColumn
 	switch {
 	case r.State.Ended() || r.State == jobs.Paused:
 		return ""
 	case r.State == jobs.Reverting && index:
 		return "taking the index back"
+	case r.State == jobs.Reverting && column:
+		return "taking the column back"
 	case r.State == jobs.Reverting:
 		return "taking the constraint back"
 	case r.Phase == phaseDeleteOnly:
@@ -301,6 +310,10 @@ func PhaseName(r *jobs.Record) string {
 		return "waiting until all nodes keep the index up"
 	case r.Phase == phaseBackfill && index:
 		return "building index"
+	case r.Phase < phaseBackfill && column:
+		return "waiting until all nodes fill the column"
+	case r.Phase == phaseBackfill && column:
+		return "filling the column"
 	case r.Phase <= phaseBackfill:
 		return "checking rows"
 	}

@@ -56,19 +56,23 @@ func (s *stmt) createIndexOnline(ctx context.Context, n *pg.IndexStmt, t *schema
 // alterOnline returns how to run an ALTER TABLE while the table is in use; nil if
 // it is to be taken out of use.
 func (s *stmt) alterOnline(ctx context.Context, t *schema.Table, n *pg.AlterTableStmt) (func(context.Context) error, error) {
-	if len(n.Cmds) != 1 {
+	if len(n.Cmds) != 1 || t.Matview != nil {
 		return nil, nil
 	}
 	cmd := n.Cmds[0].GetAlterTableCmd()
 	c := cmd.Def.GetConstraint()
 	unique := cmd.Subtype == pg.AlterTableType_AT_AddConstraint && c.Contype == pg.ConstrType_CONSTR_UNIQUE
 	light, rec := toProve(t, n)
-	if !unique && light == nil {
+	fill := mayFill(t, cmd)
+	if !unique && light == nil && !fill {
 		return nil, nil
 	}
 	online, err := s.isOnline(ctx, t, false)
 	if err != nil || !online {
 		return nil, err
+	}
+	if fill {
+		return func(ctx context.Context) error { return s.fillOnline(ctx, t, cmd) }, nil
 	}
 	if light != nil {
 		return func(ctx context.Context) error { return s.proveOnline(ctx, t, light, rec) }, nil
