@@ -134,7 +134,7 @@ func (n Names) IndexDef(_ context.Context, index types.OID, column int) (string,
 	if column > len(ids) || column < 0 {
 		return "", true, nil
 	}
-	return indexColumnText(t, ix, ids[column-1]), true, nil
+	return strings.TrimSuffix(indexColumnText(t, ix, ids[column-1]), " jsonb_path_ops"), true, nil
 }
 
 // ConstraintDef implements builtins.Catalog.
