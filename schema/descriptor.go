@@ -292,6 +292,10 @@ type Index struct {
 	// Where, if not 0, is the virtual boolean column that is true for the rows
 	// of which the index has entries (a partial index).
 	Where ColumnID `wire:"10"`
+	// Inverted is the operator class of an inverted index (USING gin), "" for
+	// others. Its only column is a virtual one, the terms of what is indexed, and
+	// a row has an entry for each of them.
+	Inverted string `wire:"15"`
 }
 
 // IndexColumn is a key column of an index. Ascending puts NULLs last,

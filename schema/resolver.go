@@ -300,7 +300,7 @@ func readsAs(old, later Object) bool {
 
 // sameIndexes reports whether two versions of an index have the same entries.
 func sameIndexes(a, b *Index) bool {
-	return a.ID == b.ID && a.Unique == b.Unique && a.Where == b.Where && slices.Equal(a.Columns, b.Columns) && slices.Equal(a.Stored, b.Stored)
+	return a.ID == b.ID && a.Unique == b.Unique && a.Where == b.Where && a.Inverted == b.Inverted && slices.Equal(a.Columns, b.Columns) && slices.Equal(a.Stored, b.Stored)
 }
 
 // Check fails if something the transaction used is no longer its to use. A

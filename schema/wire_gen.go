@@ -1192,6 +1192,9 @@ func (x *Index) AppendWire(b []byte) []byte {
 	if x.Where != 0 {
 		b = wire.AppendUint(b, 10, uint64(x.Where))
 	}
+	if len(x.Inverted) > 0 {
+		b = wire.AppendBytes(b, 15, x.Inverted)
+	}
 	return b
 }
 
@@ -1269,6 +1272,12 @@ func (x *Index) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Where = ColumnID(u)
+		case num == 15 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Inverted = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

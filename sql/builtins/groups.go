@@ -4,7 +4,7 @@ package builtins
 func allGroups() [][]Overload {
 	return [][]Overload{
 		comparisonOps(), intOps(), floatOps(), numericOps(), dateOps(), stringOps(),
-		mathFuncs(), stringFuncs(), encodingFuncs(), regexFuncs(), dateFuncs(), overlapsFuncs(),
+		mathFuncs(), stringFuncs(), encodingFuncs(), regexFuncs(), dateFuncs(), overlapsFuncs(), ginFuncs(),
 		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(), outcomeFuncs(), asOfFuncs(), notifyFuncs(), jobFuncs(), checkFuncs(),
 		aggregates(), bitAggregates(), jsonEdits(), seriesFuncs(), rowIDFuncs(), psqlFuncs(), enumFuncs(), advisoryFuncs(),
 		shapeFuncs(), nameFuncs(), numberFormats(), dateParseFuncs(), regexFinds(), degreeFuncs(), byteFuncs(),

@@ -2,6 +2,7 @@ package ddl
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,6 +10,8 @@ import (
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/rowenc"
 	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
@@ -71,8 +74,14 @@ func (s *stmt) changer(ctx context.Context, t *schema.Table) (*tableMaker, error
 
 func refuseIndex(n *pg.IndexStmt) error {
 	switch {
-	case n.AccessMethod != "" && n.AccessMethod != "btree":
-		return sqlerr.Unsupported("access method \"%s\"", n.AccessMethod).WithHint("Use btree.")
+	case n.AccessMethod == "gin" && n.Unique:
+		return sqlerr.New(sqlerr.FeatureNotSupported, "access method \"gin\" does not support unique indexes")
+	case n.AccessMethod == "gin" && len(n.IndexIncludingParams) > 0:
+		return sqlerr.New(sqlerr.FeatureNotSupported, "access method \"gin\" does not support included columns")
+	case n.AccessMethod == "gin" && len(n.IndexParams) > 1:
+		return sqlerr.Unsupported("an index of several columns with access method \"gin\"")
+	case n.AccessMethod != "" && n.AccessMethod != "btree" && n.AccessMethod != "gin":
+		return sqlerr.Unsupported("access method \"%s\"", n.AccessMethod).WithHint("Use btree, or gin for jsonb and arrays.")
 	case n.NullsNotDistinct:
 		return sqlerr.Unsupported("NULLS NOT DISTINCT")
 	}
@@ -88,7 +97,11 @@ func (m *tableMaker) index(ctx context.Context, t *schema.Table, n *pg.IndexStmt
 	var names []string
 	for _, p := range n.IndexParams {
 		e := p.GetIndexElem()
-		col, err := m.indexColumn(t, e)
+		column := m.indexColumn
+		if n.AccessMethod == "gin" {
+			column = func(t *schema.Table, e *pg.IndexElem) (schema.IndexColumn, error) { return m.invertedColumn(t, &ix, e) }
+		}
+		col, err := column(t, e)
 		if err != nil {
 			return ix, err
 		}
@@ -161,6 +174,55 @@ func (m *tableMaker) virtual(t *schema.Table, n *pg.Node, use bind.StoredUse) (s
 		return 0, err
 	}
 	return t.AddVirtual(text, schemaType(e.Type())), nil
+}
+
+// invertedColumn adds the terms of what an inverted index is on, and sets its operator class.
+func (m *tableMaker) invertedColumn(t *schema.Table, ix *schema.Index, e *pg.IndexElem) (schema.IndexColumn, error) {
+	none := schema.IndexColumn{}
+	on, name := e.Expr, "expression"
+	if on == nil {
+		c := t.Column(e.Name)
+		if c == nil || c.Hidden {
+			return none, m.noColumn(e.Name)
+		}
+		on, name = pg.MakeColumnRefNode([]*pg.Node{pg.MakeStrNode(e.Name)}, -1), e.Name
+	}
+	bound, err := bind.BindStored(m.Bind, on, m.query, t, bind.UseIndex, nil)
+	if err != nil {
+		return none, err
+	}
+	typ := bound.Type()
+	class := builtins.GinDefault(typ)
+	if names := stringList(e.Opclass); len(names) > 0 {
+		class = names[len(names)-1]
+		if _, known := builtins.GinFunction(class); !known {
+			return none, sqlerr.New(sqlerr.UndefinedObject, "operator class \"%s\" does not exist for access method \"gin\"", class)
+		}
+		if !builtins.GinTakes(class, typ) {
+			return none, sqlerr.New(sqlerr.DatatypeMismatch, "operator class \"%s\" does not accept data type %s", class, typ.Base())
+		}
+	}
+	elem, array := typ.Elem()
+	switch {
+	case class == "" || array && !rowenc.KeyEncodable(elem):
+		return none, sqlerr.New(sqlerr.UndefinedObject, "data type %s has no default operator class for access method \"gin\"", typ.Base()).
+			WithHint("You must specify an operator class for the index or define a default operator class for the data type.")
+	case e.Ordering != pg.SortByDir_SORTBY_DEFAULT:
+		return none, sqlerr.New(sqlerr.FeatureNotSupported, "access method \"gin\" does not support ASC/DESC options")
+	case e.NullsOrdering != pg.SortByNulls_SORTBY_NULLS_DEFAULT:
+		return none, sqlerr.New(sqlerr.FeatureNotSupported, "access method \"gin\" does not support NULLS FIRST/LAST options")
+	}
+	fn, _ := builtins.GinFunction(class)
+	var parts []*pg.Node
+	for _, p := range strings.Split(fn, ".") {
+		parts = append(parts, pg.MakeStrNode(p))
+	}
+	id, err := m.virtual(t, pg.MakeFuncCallNode(parts, []*pg.Node{on}, -1), bind.UseIndex)
+	if err != nil {
+		return none, fmt.Errorf("terms of %s: %w", name, err)
+	}
+	ix.Inverted = class
+	return schema.IndexColumn{ID: id}, nil
 }
 
 func (s *stmt) noColumn(name string) error {

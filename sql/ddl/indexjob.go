@@ -190,18 +190,13 @@ func (w *rewrite) fillEntries(ctx context.Context, t Txn, rows []types.Row) erro
 	var unique []kvapi.Key
 	var of []types.Row
 	for _, row := range rows {
-		if !ic.Holds(row) {
-			continue
-		}
-		key, conflict, err := ic.Key(row)
-		if err != nil {
-			return err
-		}
-		if conflict {
-			unique, of = append(unique, key), append(of, row)
-			continue
-		}
-		if err := t.Put(ctx, key, ic.Value(row)); err != nil {
+		if err := ic.EachKey(row, func(key kvapi.Key, conflict bool) error {
+			if conflict {
+				unique, of = append(unique, key), append(of, row)
+				return nil
+			}
+			return t.Put(ctx, key, ic.Value(row))
+		}); err != nil {
 			return err
 		}
 	}

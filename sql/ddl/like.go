@@ -175,7 +175,7 @@ func (m *tableMaker) likeIndex(ctx context.Context, l liked, from *schema.Index)
 	if err != nil {
 		return err
 	}
-	ix.Unique = from.Unique
+	ix.Unique, ix.Inverted = from.Unique, from.Inverted
 	same := func(id schema.ColumnID) schema.ColumnID {
 		c := l.from.ColumnByID(id)
 		if c.Virtual {
@@ -198,7 +198,12 @@ func (m *tableMaker) likeIndex(ctx context.Context, l liked, from *schema.Index)
 			if err != nil {
 				return err
 			}
-			name = indexLabel(nil, &pg.IndexElem{Expr: n})
+			if args := n.GetFuncCall().GetArgs(); from.Inverted != "" && len(args) == 1 { // what its terms are of
+				n = args[0]
+			}
+			if name = indexLabel(nil, &pg.IndexElem{Expr: n}); n.GetColumnRef() != nil {
+				name = stringList(n.GetColumnRef().Fields)[0]
+			}
 		}
 		add(name)
 		ix.Columns = append(ix.Columns, schema.IndexColumn{ID: same(k.ID), Desc: k.Desc})

@@ -364,16 +364,11 @@ func (w *rewrite) checkRow(ctx context.Context, row types.Row) error {
 }
 
 func (w *rewrite) writeEntry(ctx context.Context, t Txn, ic *tablekv.IndexCodec, row types.Row) error {
-	if !ic.Holds(row) {
-		return nil
-	}
-	key, conflict, err := ic.Key(row)
-	if err != nil {
-		return err
-	}
 	value := ic.Value(row)
-	if !conflict {
-		return t.Put(ctx, key, value)
-	}
-	return w.duplicate(t.PutIfAbsent(ctx, key, value))
+	return ic.EachKey(row, func(key kvapi.Key, conflict bool) error {
+		if !conflict {
+			return t.Put(ctx, key, value)
+		}
+		return w.duplicate(t.PutIfAbsent(ctx, key, value))
+	})
 }

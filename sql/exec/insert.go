@@ -225,7 +225,7 @@ func (c *conflictState) arbiterKeys(row types.Row) ([]arbiter, error) {
 	n := c.n
 	var out []arbiter
 	add := func(ic *tablekv.IndexCodec) error {
-		if !ic.Holds(row) {
+		if !ic.Holds(row) || ic.Index.Inverted != "" {
 			return nil
 		}
 		k, conflict, err := ic.Key(row)

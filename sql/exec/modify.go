@@ -223,14 +223,15 @@ func (t *Target) entries(row types.Row, out []entry) ([]entry, error) {
 	out = append(out, entry{k, t.Codec.Primary.Value(row), true})
 	for i := range t.Codec.Indexes {
 		ic := &t.Codec.Indexes[i]
-		if ic.Index.State == schema.IndexDeleteOnly || !ic.Holds(row) {
+		if ic.Index.State == schema.IndexDeleteOnly {
 			continue
 		}
-		k, conflict, err := ic.Key(row)
-		if err != nil {
+		if err := ic.EachKey(row, func(k kvapi.Key, conflict bool) error {
+			out = append(out, entry{k, ic.Value(row), conflict})
+			return nil
+		}); err != nil {
 			return nil, err
 		}
-		out = append(out, entry{k, ic.Value(row), conflict})
 	}
 	return out, nil
 }
@@ -243,14 +244,12 @@ func (t *Target) keysOf(row types.Row) ([]kvapi.Key, error) {
 	}
 	out := []kvapi.Key{k}
 	for i := range t.Codec.Indexes {
-		if !t.Codec.Indexes[i].Holds(row) {
-			continue
-		}
-		k, _, err := t.Codec.Indexes[i].Key(row)
-		if err != nil {
+		if err := t.Codec.Indexes[i].EachKey(row, func(k kvapi.Key, _ bool) error {
+			out = append(out, k)
+			return nil
+		}); err != nil {
 			return nil, err
 		}
-		out = append(out, k)
 	}
 	return out, nil
 }

@@ -2,6 +2,8 @@ package exec
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
@@ -190,6 +192,9 @@ func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
 // diff compares a row's old and new entry in one index: gone is a key that goes, fresh an entry
 // under a new key, puts one under the key that it had, unless its value is the same.
 func (t *Target) diff(ch *change, ic *tablekv.IndexCodec, gone *[]kvapi.Key, puts, fresh *[]entry) error {
+	if ic.Index.Inverted != "" {
+		return diffInverted(ch, ic, gone, puts, fresh)
+	}
 	var oldKey kvapi.Key
 	var err error
 	if ic.Holds(ch.old) {
@@ -216,6 +221,34 @@ func (t *Target) diff(ch *change, ic *tablekv.IndexCodec, gone *[]kvapi.Key, put
 		*fresh = append(*fresh, e)
 	case ic.IsPrimary() || !bytes.Equal(e.value, ic.Value(ch.old)):
 		*puts = append(*puts, e)
+	}
+	return nil
+}
+
+// diffInverted is diff for an index that has several entries of a row.
+func diffInverted(ch *change, ic *tablekv.IndexCodec, gone *[]kvapi.Key, puts, fresh *[]entry) error {
+	old := map[string]bool{}
+	if err := ic.EachKey(ch.old, func(k kvapi.Key, _ bool) error { old[string(k)] = true; return nil }); err != nil {
+		return err
+	}
+	if ic.Index.State != schema.IndexDeleteOnly {
+		value := ic.Value(ch.new)
+		same := len(old) > 0 && bytes.Equal(value, ic.Value(ch.old))
+		if err := ic.EachKey(ch.new, func(k kvapi.Key, _ bool) error {
+			switch {
+			case !old[string(k)]:
+				*fresh = append(*fresh, entry{k, value, false})
+			case !same:
+				*puts = append(*puts, entry{k, value, false})
+			}
+			delete(old, string(k))
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(old)) {
+		*gone = append(*gone, kvapi.Key(k))
 	}
 	return nil
 }

@@ -49,6 +49,30 @@ func predicateText(t *schema.Table, ix *schema.Index) string {
 	return "(" + text + ")"
 }
 
+func accessMethod(ix *schema.Index) string {
+	if ix.Inverted != "" {
+		return "gin"
+	}
+	return "btree"
+}
+
+// indexColumnText is a key column of an index, of an inverted one what its terms are of, with the
+// operator class unless that is the type's own.
+func indexColumnText(t *schema.Table, ix *schema.Index, id schema.ColumnID) string {
+	if ix.Inverted == "" {
+		return columnText(t, id)
+	}
+	text := t.ColumnByID(id).Default
+	text = strings.TrimSuffix(text[strings.IndexByte(text, '(')+1:], ")")
+	if t.Column(text) == nil && !tablekv.IsCall(text) && !strings.HasPrefix(text, "\"") {
+		text = "(" + text + ")"
+	}
+	if ix.Inverted == "jsonb_path_ops" {
+		text += " jsonb_path_ops"
+	}
+	return text
+}
+
 // indexDef is the CREATE INDEX that would make the index.
 func indexDef(env *Env, t *schema.Table, ix *schema.Index) string {
 	var b strings.Builder
@@ -56,12 +80,12 @@ func indexDef(env *Env, t *schema.Table, ix *schema.Index) string {
 	if ix.Unique {
 		b.WriteString("UNIQUE ")
 	}
-	b.WriteString("INDEX " + quoteIdent(ix.Name) + " ON " + quoteIdent(namespaceOf(env, &t.Header)) + "." + quoteIdent(t.Name) + " USING btree (")
+	b.WriteString("INDEX " + quoteIdent(ix.Name) + " ON " + quoteIdent(namespaceOf(env, &t.Header)) + "." + quoteIdent(t.Name) + " USING " + accessMethod(ix) + " (")
 	for i, c := range ix.Columns {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(columnText(t, c.ID))
+		b.WriteString(indexColumnText(t, ix, c.ID))
 		if c.Desc {
 			b.WriteString(" DESC")
 		}
@@ -110,7 +134,7 @@ func (n Names) IndexDef(_ context.Context, index types.OID, column int) (string,
 	if column > len(ids) || column < 0 {
 		return "", true, nil
 	}
-	return columnText(t, ids[column-1]), true, nil
+	return strings.TrimSuffix(indexColumnText(t, ix, ids[column-1]), " jsonb_path_ops"), true, nil
 }
 
 // ConstraintDef implements builtins.Catalog.

@@ -27,6 +27,7 @@ func fillTablespace(_ context.Context, _ *Env, w *writer) error {
 func fillAm(_ context.Context, _ *Env, w *writer) error {
 	w.add(cells{"oid": oidHeap, "amname": "heap", "amtype": "t"})
 	w.add(cells{"oid": oidBtree, "amname": "btree", "amtype": "i"})
+	w.add(cells{"oid": oidGin, "amname": "gin", "amtype": "i"})
 	return nil
 }
 

@@ -18,6 +18,7 @@ const (
 	oidCairn       = 13001
 	oidHeap        = 2
 	oidBtree       = 403
+	oidGin         = 2742
 	oidCollation   = 100
 	oidTablespace  = 1663
 )

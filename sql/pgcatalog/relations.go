@@ -95,6 +95,9 @@ func fillClass(ctx context.Context, env *Env, w *writer) error {
 		for _, ix := range namedIndexes(t) {
 			c := relation(env, &t.Header, "i", len(ix.Columns)+len(ix.Stored))
 			c["oid"], c["relfilenode"], c["relname"], c["relam"] = ix.OID, int64(ix.ID), ix.Name, oidBtree
+			if ix.Inverted != "" {
+				c["relam"] = oidGin
+			}
 			w.add(c)
 		}
 	}

@@ -22,6 +22,8 @@
 //	    class are compared on that side (joinorder.go, withinLeaves)
 //	I5  what is planned and then not used leaves no trace in EXPLAIN (aside.go)
 //	I6  a partial index is read only if the conditions imply its predicate (partial.go)
+//	I7  of an inverted index one term's entries are read, so that no row is met twice, and what was
+//	    asked is asked again (inverted.go)
 //
 // Not here: merge joins, several columns' common statistics, plans that depend on a parameter's value.
 //

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"math"
+	"slices"
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
@@ -294,8 +295,14 @@ func (p *planner) sel(e bind.Expr) float64 {
 	if s, ok := p.sampled(e); ok {
 		return s
 	}
+	if c, ok := e.(*bind.Call); ok && c.M.Op && slices.Contains(containing, c.M.Name) {
+		return containFraction
+	}
 	return filterFraction
 }
+
+// containing are the operators that ask what a value holds.
+var containing = []string{"@>", "<@", "?", "?&", "?|", "&&"}
 
 func (p *planner) selCompare(e *bind.Call) (float64, bool) {
 	switch e.M.Name {

@@ -17,6 +17,8 @@ type condition struct {
 	op      string // =, <, <=, >, >=, in, any
 	vals    []bind.Expr
 	pred    int // which predicate it is (part of)
+	// recheck says that the predicate asks for more than the condition says.
+	recheck bool
 	whole   bool
 }
 
@@ -127,6 +129,9 @@ func (p *planner) choose(s *bind.Scan, preds []bind.Expr, w *wanted) *candidate 
 			return
 		}
 		c := p.candidate(s, codec, ic, conds, preds, w)
+		if ic.Index.Inverted != "" && len(c.eq) == 0 {
+			return // its entries are many of one row, but under one term
+		}
 		if best == nil || c.cost < best.cost {
 			best = c
 		}
@@ -348,6 +353,7 @@ func (p *planner) conditions(s *bind.Scan, codec *tablekv.Codec, preds []bind.Ex
 				c.pred = i
 				out = append(out, c)
 			}
+			out = append(out, p.inverted(s, e, i)...)
 		case *bind.In:
 			ord, ok := p.column(s, codec, e.E)
 			if ok && !e.Negate && p.usable(s, codec, ord, e.List) {
@@ -486,7 +492,7 @@ func (p *planner) indexScan(s *bind.Scan, c *candidate, preds []bind.Expr) (*exe
 		} else {
 			a.Eq = append(a.Eq, exec.EqCol{Vals: vals})
 		}
-		done[q.pred] = true
+		done[q.pred] = !q.recheck
 		a.Text = append(a.Text, bind.Format(preds[q.pred]))
 	}
 	for _, b := range []*condition{c.lo, c.hi} {

@@ -326,7 +326,7 @@ func (p *planner) manyBy(s *bind.Scan, codec *tablekv.Codec, eqs []equi, preds [
 	}
 	conds := p.conditions(s, codec, preds)
 	consider := func(ic *tablekv.IndexCodec) {
-		if !ic.IsPrimary() && (!ic.Index.IsPublic() || ic.Index.Where != 0) {
+		if !ic.IsPrimary() && (!ic.Index.IsPublic() || ic.Index.Where != 0 || ic.Index.Inverted != "") {
 			return
 		}
 		m := manyLookup{ic: ic, used: map[bind.Expr]bool{}, cover: ic.IsPrimary() || p.covers(s, ic)}
@@ -537,7 +537,7 @@ func (p *planner) lookup(in joinInput, eqs []equi) (planned, bool, error) {
 		if i >= 0 {
 			ic = &codec.Indexes[i]
 		}
-		if !ic.Index.IsPublic() {
+		if !ic.Index.IsPublic() || ic.Index.Inverted != "" {
 			continue
 		}
 		keys, texts, rest := p.lookupKeys(s, codec, ic, eqs)

@@ -8,7 +8,9 @@ const (
 	// a leading index column, a range, and any other condition keep.
 	equalityFraction = 0.005
 	rangeFraction    = 0.3
-	filterFraction   = 0.3
+	// containFraction is what a condition on what jsonb values or arrays hold keeps.
+	containFraction = 0.01
+	filterFraction  = 0.3
 	// bothEndsFraction is what the two ends of a range keep; partialFraction bounds what a partial
 	// index is taken to have.
 	bothEndsFraction = 0.02

@@ -83,6 +83,9 @@ func (c *Codec) index(ix *schema.Index, primary bool) IndexCodec {
 	inKey := map[int]bool{}
 	for _, col := range ix.Columns {
 		k := c.keyCol(col.ID, col.Desc)
+		if ix.Inverted != "" {
+			k.Type = types.Bytea // of the column's elements, one in each key
+		}
 		out.Keys = append(out.Keys, k)
 		inKey[k.Ordinal] = true
 	}
@@ -126,7 +129,9 @@ func (ic *IndexCodec) addSecondaryValues(c *Codec, inKey map[int]bool) {
 	seen := map[int]bool{}
 	for _, k := range ic.Keys {
 		seen[k.Ordinal] = true
-		ic.addValue(c, k.Ordinal, true)
+		if ic.Index.Inverted == "" {
+			ic.addValue(c, k.Ordinal, true)
+		}
 	}
 	for _, k := range ic.Suffix {
 		seen[k.Ordinal] = true
@@ -242,10 +247,46 @@ func (ic *IndexCodec) Key(row types.Row) (key kvapi.Key, conflict bool, err erro
 		}
 	}
 	if len(b) > KeyBytesMax {
-		return nil, false, sqlerr.New(sqlerr.ProgramLimitExceeded,
-			"index row size %d exceeds maximum %d for index \"%s\"", len(b), KeyBytesMax, ic.Index.Name)
+		return nil, false, ic.tooLong(len(b))
 	}
 	return b, conflict, nil
+}
+
+func (ic *IndexCodec) tooLong(sizeBytes int) error {
+	return sqlerr.New(sqlerr.ProgramLimitExceeded,
+		"index row size %d exceeds maximum %d for index \"%s\"", sizeBytes, KeyBytesMax, ic.Index.Name)
+}
+
+// EachKey calls f with the key of each entry that the index has of a row: one, or of an inverted index
+// as many as there are terms. Conflict is as in Key.
+func (ic *IndexCodec) EachKey(row types.Row, f func(key kvapi.Key, conflict bool) error) error {
+	if !ic.Holds(row) {
+		return nil
+	}
+	if ic.Index.Inverted == "" {
+		key, conflict, err := ic.Key(row)
+		if err != nil {
+			return err
+		}
+		return f(key, conflict)
+	}
+	terms := row[ic.Keys[0].Ordinal]
+	if terms.IsNull() {
+		return nil
+	}
+	for _, t := range terms.Array().Elems {
+		key := ic.AppendPrefix(t)
+		for _, k := range ic.Suffix {
+			key = rowenc.AppendKey(key, row[k.Ordinal], k.Type, false)
+		}
+		if len(key) > KeyBytesMax {
+			return ic.tooLong(len(key))
+		}
+		if err := f(key, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Value builds the value of a row's entry.

@@ -7,6 +7,7 @@
 //	primary     /table/index/pk…             → the columns that are not in the key
 //	index       /table/index/cols…/pk rest…  → stored columns
 //	unique      /table/index/cols…           → pk rest, stored columns
+//	inverted    /table/index/term/pk…        → as index; one for each term of the column (EachKey)
 //	unique, a column NULL: as a non-unique index, so that NULLs never collide
 //
 // A column whose key form loses something (numeric 1.00 against 1.0) is repeated in the value.
