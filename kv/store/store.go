@@ -233,8 +233,13 @@ func (s *Store) Start() {
 	s.sched.Start()
 	s.live.Start()
 	for _, r := range s.replicas.all() {
+		d := r.Desc()
+		if _, ok := d.ReplicaByID(r.replicaID); d.IsInitialized() && !ok {
+			// It had applied that it is removed, and the store stopped before it was.
+			r.removeSoon.Store(uint64(d.NextReplicaID))
+		}
 		// Alone there is nobody to wait for.
-		if d := r.Desc(); len(d.Replicas) == 1 && d.Replicas[0].ReplicaID == r.replicaID {
+		if len(d.Replicas) == 1 && d.Replicas[0].ReplicaID == r.replicaID {
 			r.campaignSoon.Store(true)
 		}
 		s.enqueue(r.rangeID)
