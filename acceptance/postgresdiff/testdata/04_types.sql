@@ -18,7 +18,7 @@ SELECT 12345.678::numeric(7,2), 0.005::numeric(3,2), 1e5::numeric, '1e-3'::numer
 SELECT 123456.7::numeric(5,1);
 SELECT 1.5 = 1.50, 1.5::text, (1.50)::text, 0.00::text, -0.0::text;
 SELECT 10 ^ 2, 2 ^ 0.5, 2.0 ^ 10, |/ 16, ||/ 27, 5 # 3, 5 & 3, 5 | 3, ~5, 1 << 4, 256 >> 2, @ -5, 5 !~~ '5';
--- differs everything: not there yet: operator does not exist: ||/ integer
+-- differs rows: a power of numerics has fewer digits here, and the cube root of 27 is 3
 SELECT 10 ^ 2, 2 ^ 0.5, 2.0 ^ 10, |/ 16, ||/ 27, 5 # 3, 5 & 3, 5 | 3, ~5, 1 << 4, 256 >> 2, @ -5;
 SELECT 't'::bool, 'yes'::bool, 'off'::bool, '0'::bool, 1::bool, true::int, true::text;
 SELECT 'maybe'::bool;
