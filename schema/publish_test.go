@@ -167,6 +167,44 @@ func TestCreatedTableIsFoundOnEveryNode(t *testing.T) {
 	})
 }
 
+// When a change returns, every node that answers has it, idle or busy, and has not
+// waited for anything: no time of the clock has passed.
+func TestAChangeIsKnownEverywhereWhenItReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		id := c.create(1, "t")
+		for n := range c.nodes { // all have read the catalog
+			c.must(func() error { s := c.begin(n); s.mustLookup("t"); return s.commit() }())
+		}
+		time.Sleep(time.Minute) // node 2 has been idle since
+		busy := c.begin(3)
+		busy.mustLookup("t") // node 3 is using the table
+		begun := time.Now()
+		s := c.begin(1)
+		c.must(s.r.BeginChange(c.ctx))
+		s.r.PutRole(&schema.Role{OID: 900, Name: "ada", Login: true})
+		c.must(s.commit())
+		step := c.nodes[1].Step(c.ctx, "ALTER TABLE", id, func(_ context.Context, r *schema.Resolver, _ schema.Txn, tab *schema.Table) error {
+			tab.ACL, tab.ACLSet = []schema.Grant{{Role: "ada"}}, true
+			r.Publish(tab)
+			return nil
+		})
+		c.must(step)
+		for n, cat := range c.nodes {
+			before := c.store.Begins()
+			snap, err := cat.Snapshot(c.ctx)
+			c.must(err)
+			if snap.Role("ada") == nil || len(snap.Table(id).ACL) != 1 || c.store.Begins() != before {
+				t.Errorf("node %d has not heard of it, or had to read", n)
+			}
+		}
+		if d := time.Since(begun); d > time.Second {
+			t.Errorf("it took %s", d)
+		}
+		c.must(busy.commit())
+	})
+}
+
 func TestChangeWaitsForRunningTransactionsOnOtherNodes(t *testing.T) {
 	bubble(t, 2, func(c *cluster) {
 		id := c.create(1, "t")

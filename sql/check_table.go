@@ -8,6 +8,9 @@ import (
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/ddl"
+	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
@@ -45,7 +48,7 @@ func (s *Session) CheckTable(ctx context.Context, oid types.OID) (string, error)
 	said := []string{fmt.Sprintf("%d rows, %d indexes compared", found.Rows, len(found.Checked))}
 	if len(found.Skipped) > 0 {
 		rec.Outcome = kvapi.CheckIncomplete
-		said = append(said, "not compared, for they are partial, on expressions or not ready: "+strings.Join(found.Skipped, ", "))
+		said = append(said, "not compared, for they are not ready: "+strings.Join(found.Skipped, ", "))
 	}
 	if len(found.Problems) > 0 {
 		rec.Outcome = kvapi.CheckDiverged
@@ -56,12 +59,51 @@ func (s *Session) CheckTable(ctx context.Context, oid types.OID) (string, error)
 }
 
 func (s *Session) compareIndexes(ctx context.Context, t *schema.Table) (out *tablekv.CheckResult, err error) {
+	virtual, err := s.virtualColumns(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	o := txn.Options{Name: "cairn.check_table", ReadOnly: true, ReadTimestamp: s.srv.cfg.DB.Clock().Now().Timestamp()}
 	err = s.srv.cfg.DB.Run(ctx, o, func(ctx context.Context, x *txn.Txn) (err error) {
-		out, err = tablekv.NewCodec(t).Check(ctx, checkReader{x})
+		out, err = tablekv.NewCodec(t).Check(ctx, checkReader{x}, virtual)
 		return err
 	})
 	return out, err
+}
+
+// virtualColumns computes those of a table's rows.
+func (s *Session) virtualColumns(ctx context.Context, t *schema.Table) (func(context.Context, types.Row) error, error) {
+	snap, err := s.srv.cfg.Catalog.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	evals := map[int]ddl.Eval{}
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if !c.Virtual {
+			continue
+		}
+		stmts, err := parser.Parse("SELECT " + c.Default)
+		if err != nil {
+			return nil, err
+		}
+		n := stmts[0].Tree.GetSelectStmt().TargetList[0].GetResTarget().Val
+		e, err := bind.BindStored(s.bindEnv(snap), n, stmts[0].Query, t, bind.UseIndex, c)
+		if err != nil {
+			return nil, err
+		}
+		if evals[i], err = (engine{s}).Compile(e); err != nil {
+			return nil, err
+		}
+	}
+	return func(ctx context.Context, row types.Row) (err error) {
+		for i, eval := range evals {
+			if row[i], err = eval(ctx, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
 }
 
 // recordCheck keeps the result, and since when nothing has proven the table good.

@@ -24,8 +24,7 @@ type CheckResult struct {
 	// with them.
 	Rows    int64
 	Checked []string
-	// Skipped are indexes whose entries are computed from more than the rows hold:
-	// on expressions, partial ones, and those that are still being built.
+	// Skipped are indexes that are still being built.
 	Skipped []string
 	// Problems say what is wrong, for people; there may be more than those.
 	Problems []string
@@ -67,20 +66,21 @@ func (t *tally) add(seeds *[2]maphash.Seed, key, value []byte) {
 //	                                                   each entry's row looked up
 //
 // A sound table is read once, and each of its indexes, in order: nothing is looked
-// up, and nothing held in memory.
-func (c *Codec) Check(ctx context.Context, r CheckReader) (*CheckResult, error) {
+// up, and nothing held in memory. Virtual gives a row its virtual columns: the keys
+// of indexes on expressions, and whether partial indexes have it.
+func (c *Codec) Check(ctx context.Context, r CheckReader, virtual func(context.Context, types.Row) error) (*CheckResult, error) {
 	out := &CheckResult{}
 	var checked []*IndexCodec
 	for i := range c.Indexes {
 		ic := &c.Indexes[i]
-		if c.isComputed(ic) {
+		if !ic.Index.IsPublic() {
 			out.Skipped = append(out.Skipped, ic.Index.Name)
 			continue
 		}
 		checked = append(checked, ic)
 		out.Checked = append(out.Checked, ic.Index.Name)
 	}
-	k := &checker{c: c, r: r, out: out, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	k := &checker{c: c, r: r, virtual: virtual, out: out, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 	all := make([]int, len(c.Types))
 	for i := range all {
 		all[i] = i
@@ -90,6 +90,9 @@ func (c *Codec) Check(ctx context.Context, r CheckReader) (*CheckResult, error) 
 	err := k.eachRow(ctx, func(_ kvapi.KeyValue, row types.Row) error {
 		out.Rows++
 		for i, ic := range checked {
+			if !ic.Holds(row) {
+				continue
+			}
 			key, _, err := ic.Key(row)
 			if err != nil {
 				return err
@@ -119,30 +122,18 @@ func (c *Codec) Check(ctx context.Context, r CheckReader) (*CheckResult, error) 
 	return out, nil
 }
 
-// isComputed reports whether the rows alone do not tell an index's entries.
-func (c *Codec) isComputed(ic *IndexCodec) bool {
-	if ic.where >= 0 || ic.Index.State != 0 {
-		return true
-	}
-	for _, k := range ic.Keys {
-		if c.Table.Columns[k.Ordinal].Virtual {
-			return true
-		}
-	}
-	return false
-}
-
 func (ic *IndexCodec) span() kvapi.Span {
 	return kvapi.Span{Key: ic.Prefix, EndKey: ic.Prefix.PrefixEnd()}
 }
 
 // checker is a check at work.
 type checker struct {
-	c     *Codec
-	r     CheckReader
-	rows  *Decoder
-	out   *CheckResult
-	seeds [2]maphash.Seed
+	c       *Codec
+	r       CheckReader
+	virtual func(context.Context, types.Row) error
+	rows    *Decoder
+	out     *CheckResult
+	seeds   [2]maphash.Seed
 }
 
 // pages calls f with each page of a span.
@@ -175,18 +166,21 @@ func (k *checker) each(ctx context.Context, span kvapi.Span, f func(kvapi.KeyVal
 func (k *checker) eachRow(ctx context.Context, f func(kvapi.KeyValue, types.Row) error) error {
 	row := make(types.Row, len(k.c.Types))
 	return k.each(ctx, k.c.Primary.span(), func(kv kvapi.KeyValue) error {
-		if err := k.decodeRow(kv, row); err != nil {
+		if err := k.decodeRow(ctx, kv, row); err != nil {
 			return fmt.Errorf("row %x of %s: %w", []byte(kv.Key), k.c.Table.Name, err)
 		}
 		return f(kv, row)
 	})
 }
 
-func (k *checker) decodeRow(kv kvapi.KeyValue, row types.Row) error {
+func (k *checker) decodeRow(ctx context.Context, kv kvapi.KeyValue, row types.Row) error {
 	for i := range row {
 		row[i] = types.Null
 	}
-	return k.rows.Decode(kv.Key, kv.Value, row)
+	if err := k.rows.Decode(kv.Key, kv.Value, row); err != nil {
+		return err
+	}
+	return k.virtual(ctx, row)
 }
 
 // findProblems says which entries of an index are missing, wrong or too many.
@@ -216,23 +210,27 @@ func (k *checker) findProblems(ctx context.Context, ic *IndexCodec, rows, entrie
 func (k *checker) missing(ctx context.Context, ic *IndexCodec, say func(string, ...any)) error {
 	row := make(types.Row, len(k.c.Types))
 	return k.pages(ctx, k.c.Primary.span(), func(page []kvapi.KeyValue) error {
-		keys, values := make([]kvapi.Key, len(page)), make([][]byte, len(page))
-		for i, kv := range page {
-			if err := k.decodeRow(kv, row); err != nil {
+		var keys, of []kvapi.Key
+		var values [][]byte
+		for _, kv := range page {
+			if err := k.decodeRow(ctx, kv, row); err != nil {
 				return err
+			}
+			if !ic.Holds(row) {
+				continue
 			}
 			key, _, err := ic.Key(row)
 			if err != nil {
 				return err
 			}
-			keys[i], values[i] = key, ic.Value(row)
+			keys, of, values = append(keys, key), append(of, kv.Key), append(values, ic.Value(row))
 		}
 		got, err := k.r.GetAll(ctx, keys)
 		if err != nil {
 			return err
 		}
 		for i := range got {
-			switch pk := page[i].Key[len(k.c.Primary.Prefix):]; {
+			switch pk := of[i][len(k.c.Primary.Prefix):]; {
 			case got[i] == nil:
 				say("row %x has no entry", []byte(pk))
 			case !bytes.Equal(got[i], values[i]):
@@ -294,14 +292,14 @@ func (k *checker) lookUpRows(ctx context.Context, ic *IndexCodec, page []kvapi.K
 			say("entry %x is of no row", name)
 			continue
 		}
-		if err := k.decodeRow(kvapi.KeyValue{Key: ask[i], Value: value}, row); err != nil {
+		if err := k.decodeRow(ctx, kvapi.KeyValue{Key: ask[i], Value: value}, row); err != nil {
 			return err
 		}
 		key, _, err := ic.Key(row)
 		if err != nil {
 			return err
 		}
-		if !key.Equal(entry) {
+		if !key.Equal(entry) || !ic.Holds(row) {
 			say("entry %x is not what its row has", name)
 		}
 	}
