@@ -105,6 +105,8 @@ type binder struct {
 	stored  bool
 	// stars, if not nil, collects what each * stands for.
 	stars map[*pg.ColumnRef][]*pg.Node
+	// noRowTypes says that a table's name is not a type.
+	noRowTypes bool
 	// policing are the tables whose policies are being bound.
 	policing map[schema.DescID]bool
 	// cteAt is where the WITH query stands that is being bound and changes something.

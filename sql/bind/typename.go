@@ -9,9 +9,9 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// TypeName resolves a type name of the grammar.
+// TypeName resolves a type name of a declaration, where the row type of a table is none.
 func TypeName(env Env, query string, tn *pg.TypeName) (t types.T, err error) {
-	b := &binder{env: env, query: query}
+	b := &binder{env: env, query: query, noRowTypes: true}
 	defer catch(&err)
 	return b.typeName(tn), nil
 }
@@ -65,7 +65,7 @@ func (b *binder) userType(names []string) (types.T, bool) {
 		}
 		ut := b.env.Snap.Type(sc.ID, name)
 		switch {
-		case ut == nil && !array:
+		case ut == nil && !array && !b.noRowTypes:
 			if t, ok := b.tableRowType(sc, name); ok {
 				return t, true
 			}
