@@ -72,11 +72,18 @@ func (c *cluster) mustReadAt(key string, at hlc.Timestamp, want string) {
 	}
 }
 
+// mustBeGone waits until a version is below the threshold wherever it is asked
+// for: a follower that answers reads of the past learns of the threshold after
+// the leaseholder.
 func (c *cluster) mustBeGone(key string, at hlc.Timestamp) {
 	c.t.Helper()
-	if got, err := c.readAt(key, at); err == nil || err.Kind != kvapi.ErrBelowGCThreshold {
-		c.t.Fatalf("%s at %s: %q, %v; want that it is below the threshold", key, at, got, err)
-	}
+	c.eventually("below the threshold", 10*time.Second, func() error {
+		got, err := c.readAt(key, at)
+		if err == nil || err.Kind != kvapi.ErrBelowGCThreshold {
+			return fmt.Errorf("%s at %s: %q, %v", key, at, got, err)
+		}
+		return nil
+	})
 }
 
 // collect has every node look once.
