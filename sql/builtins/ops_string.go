@@ -17,7 +17,7 @@ func stringOps() []Overload {
 	out := []Overload{
 		op2("||", tx, tx, tx, "concatenation", concat),
 		op2("||", b, b, b, "concatenation", func(_ ectx, x, y datum) (datum, error) { return types.NewBytes(x.Str() + y.Str()), nil }),
-		concatAny(tx, types.Any), concatAny(types.Any, tx),
+		concatAny(tx, types.AnyNonArray), concatAny(types.AnyNonArray, tx),
 		op2("^@", tx, tx, types.Bool, "starts with", func(_ ectx, x, y datum) (datum, error) {
 			return types.NewBool(strings.HasPrefix(x.Str(), y.Str())), nil
 		}),

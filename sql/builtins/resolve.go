@@ -190,14 +190,24 @@ func byUnknowns(cs []candidate, args []types.T) []candidate {
 	if len(cs) <= 1 || known.OID == 0 || !same {
 		return cs
 	}
+	assumed := make([]types.T, len(args))
+	for i := range assumed {
+		assumed[i] = known
+	}
+	var exact, able []candidate
 	for _, c := range cs {
-		all := true
-		for _, p := range c.params {
-			all = all && p.OID == known.OID
+		if f, ok := fit(c.o, assumed); ok {
+			able = append(able, c)
+			if f.exact == len(args) {
+				exact = append(exact, c)
+			}
 		}
-		if all {
-			return []candidate{c}
-		}
+	}
+	switch {
+	case len(exact) > 0:
+		return exact[:1]
+	case len(able) == 1:
+		return able
 	}
 	return cs
 }
@@ -241,6 +251,10 @@ func fit(o *Overload, args []types.T) (candidate, bool) {
 			}
 		case p.OID == types.OIDAnyArray:
 			if !a.IsArray() && a.OID != types.OIDUnknown {
+				return c, false
+			}
+		case p.OID == types.OIDAnyNonArray:
+			if a.IsArray() {
 				return c, false
 			}
 		case p.IsPolymorphic():
@@ -290,7 +304,7 @@ func (c candidate) match(args []types.T) Match {
 	elem = elem.Base()
 	resolve := func(p, actual types.T) types.T {
 		switch p.OID {
-		case types.OIDAny:
+		case types.OIDAny, types.OIDAnyNonArray:
 			if actual.OID == types.OIDUnknown {
 				return types.Text
 			}

@@ -44,6 +44,7 @@ const (
 	OIDAnyArray     OID = 2277
 	OIDVoid         OID = 2278
 	OIDAnyElement   OID = 2283
+	OIDAnyNonArray  OID = 2776
 	OIDUUID         OID = 2950
 	OIDAnyEnum      OID = 3500
 	OIDJSONB        OID = 3802
@@ -96,6 +97,7 @@ var typeInfos = []info{
 	{OIDAny, "any", `"any"`, 4, true, CategoryPseudo, false, 0, KindNull},
 	{OIDAnyArray, "anyarray", "anyarray", -1, false, CategoryPseudo, false, 0, KindArray},
 	{OIDAnyElement, "anyelement", "anyelement", 4, true, CategoryPseudo, false, 0, KindNull},
+	{OIDAnyNonArray, "anynonarray", "anynonarray", 4, true, CategoryPseudo, false, 0, KindNull},
 	{OIDAnyEnum, "anyenum", "anyenum", 4, true, CategoryPseudo, false, 0, KindEnum},
 	{OIDVoid, "void", "void", 4, true, CategoryPseudo, false, 0, KindText},
 	{OIDTimeTZ, "timetz", "time with time zone", 12, false, CategoryDateTime, false, 1270, KindPacked},

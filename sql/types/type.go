@@ -50,6 +50,7 @@ var (
 	RegNamespace = T{OID: OIDRegNamespace, Mod: -1}
 	Record       = T{OID: OIDRecord, Mod: -1}
 	Any          = T{OID: OIDAny, Mod: -1}
+	AnyNonArray  = T{OID: OIDAnyNonArray, Mod: -1}
 	AnyArray     = T{OID: OIDAnyArray, Mod: -1}
 	AnyEnum      = T{OID: OIDAnyEnum, Mod: -1}
 	AnyElement   = T{OID: OIDAnyElement, Mod: -1}
@@ -203,7 +204,11 @@ func (t T) IsNumeric() bool { return t.Category() == CategoryNumeric }
 
 // IsPolymorphic says whether the type stands for one found at the call.
 func (t T) IsPolymorphic() bool {
-	return t.OID == OIDAny || t.OID == OIDAnyElement || t.OID == OIDAnyArray || t.OID == OIDAnyEnum
+	switch t.OID {
+	case OIDAny, OIDAnyElement, OIDAnyNonArray, OIDAnyArray, OIDAnyEnum:
+		return true
+	}
+	return false
 }
 
 // All lists every known type, scalars first, for pg_type.
