@@ -160,21 +160,7 @@ func (j *columnJob) fillRows(ctx context.Context, t Txn, kvs []kvapi.KeyValue) e
 
 // revert takes the column away, and the sequence that was made for it.
 func (j *columnJob) revert(ctx context.Context, rec *jobs.Record) error {
-	return j.Catalog.Change(ctx, "ALTER TABLE", func(ctx context.Context, r *schema.Resolver, t schema.Txn) error {
-		s := *j.stmt
-		s.r, s.Resolver = r, r
-		if err := s.takeColumn(ctx, rec); err != nil {
-			return err
-		}
-		// The record last: the claim cannot be renewed while it is locked.
-		return j.h.UpdateIn(ctx, t, func(job *jobs.Record) error {
-			if job.State != rec.State {
-				return jobs.ErrLost
-			}
-			job.State = ended(job)
-			return nil
-		})
-	})
+	return j.revertBy(ctx, rec, (*stmt).takeColumn)
 }
 
 // takeColumn removes a column that was not filled.

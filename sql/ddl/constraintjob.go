@@ -142,22 +142,11 @@ func (j *constraintJob) visitReference(ctx context.Context, r *schema.Resolver, 
 
 // revert takes the constraint away, unless it was there before the job.
 func (j *constraintJob) revert(ctx context.Context, rec *jobs.Record) error {
-	return j.Catalog.Change(ctx, "ALTER TABLE", func(ctx context.Context, r *schema.Resolver, t schema.Txn) error {
-		if !rec.Keep {
-			s := *j.stmt
-			s.r, s.Resolver = r, r
-			if err := s.takeConstraint(ctx, rec); err != nil {
-				return err
-			}
-		}
-		// The record last: the claim cannot be renewed while it is locked.
-		return j.h.UpdateIn(ctx, t, func(job *jobs.Record) error {
-			if job.State != rec.State {
-				return jobs.ErrLost
-			}
-			job.State = ended(job)
+	return j.revertBy(ctx, rec, func(s *stmt, ctx context.Context, rec *jobs.Record) error {
+		if rec.Keep {
 			return nil
-		})
+		}
+		return s.takeConstraint(ctx, rec)
 	})
 }
 

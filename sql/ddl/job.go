@@ -319,3 +319,23 @@ func PhaseName(r *jobs.Record) string {
 	}
 	return "publishing"
 }
+
+// revertBy ends a job that is to be undone, together with a change that takes
+// away what it had begun.
+func (j *rowJob) revertBy(ctx context.Context, rec *jobs.Record, take func(*stmt, context.Context, *jobs.Record) error) error {
+	return j.Catalog.Change(ctx, "ALTER TABLE", func(ctx context.Context, r *schema.Resolver, t schema.Txn) error {
+		s := *j.stmt
+		s.r, s.Resolver = r, r
+		if err := take(&s, ctx, rec); err != nil {
+			return err
+		}
+		// The record last: the claim cannot be renewed while it is locked.
+		return j.h.UpdateIn(ctx, t, func(job *jobs.Record) error {
+			if job.State != rec.State {
+				return jobs.ErrLost
+			}
+			job.State = ended(job)
+			return nil
+		})
+	})
+}
