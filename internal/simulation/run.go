@@ -417,10 +417,12 @@ func (r *run) verdict(all context.Context) error {
 }
 
 // touch reads whatever may have been left locked by coordinators that died:
-// whoever meets such a lock resolves it.
+// whoever meets such a lock resolves it. To wait for one may take longer than
+// versions are kept; then another transaction goes on from there.
 func (r *run) touch(ctx context.Context, s *Session) error {
-	return s.DB().Run(ctx, txn.Options{Name: "touch"}, func(ctx context.Context, t *txn.Txn) error {
-		for rest := (&kvapi.Span{Key: keys.Min, EndKey: keys.Max}); rest != nil; {
+	rest := &kvapi.Span{Key: keys.Min, EndKey: keys.Max}
+	read := func(ctx context.Context, t *txn.Txn) error {
+		for rest != nil {
 			_, resume, err := t.Scan(ctx, *rest, txn.ScanOptions{MaxKeys: 1000})
 			if err != nil {
 				return fmt.Errorf("read everything: %w", err)
@@ -433,5 +435,12 @@ func (r *run) touch(ctx context.Context, s *Session) error {
 			}
 		}
 		return nil
-	})
+	}
+	for {
+		err := s.DB().Run(ctx, txn.Options{Name: "touch"}, read)
+		var old *txn.SnapshotTooOldError
+		if !errors.As(err, &old) {
+			return err
+		}
+	}
 }
