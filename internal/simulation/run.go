@@ -418,7 +418,8 @@ func (r *run) verdict(all context.Context) error {
 
 // touch reads whatever may have been left locked by coordinators that died:
 // whoever meets such a lock resolves it. To wait for one may take longer than
-// versions are kept; then another transaction goes on from there.
+// versions are kept, and a range may have been without a leader until just now;
+// then another transaction goes on from there.
 func (r *run) touch(ctx context.Context, s *Session) error {
 	rest := &kvapi.Span{Key: keys.Min, EndKey: keys.Max}
 	read := func(ctx context.Context, t *txn.Txn) error {
@@ -436,11 +437,7 @@ func (r *run) touch(ctx context.Context, s *Session) error {
 		}
 		return nil
 	}
-	for {
-		err := s.DB().Run(ctx, txn.Options{Name: "touch"}, read)
-		var old *txn.SnapshotTooOldError
-		if !errors.As(err, &old) {
-			return err
-		}
-	}
+	return r.c.eventually(ctx, "read what is locked", func() error {
+		return s.DB().Run(ctx, txn.Options{Name: "touch"}, read)
+	})
 }

@@ -317,7 +317,10 @@ type checkVerdict struct {
 //	all equal, some missing                 incomplete
 //	a majority agrees, others differ, or    diverged; the others are bad
 //	cannot read what they have
-//	no majority                             diverged; nobody is bad
+//	no majority, and they differ, or        diverged; nobody is bad
+//	some cannot read what they have
+//	no majority, and those agree that       incomplete
+//	are there
 //	equal, but statistics are not a recount repaired
 func judgeCheck(answers []checkAnswer) checkVerdict {
 	voters := 0
@@ -340,13 +343,14 @@ func judgeCheck(answers []checkAnswer) checkVerdict {
 	var v checkVerdict
 	var good *kvapi.ReplicaChecksum
 	var missing, differing []string
-	distinct := map[string]bool{}
+	distinct, unreadable := map[string]bool{}, 0
 	for _, a := range answers {
 		switch {
 		case a.sum == nil:
 			missing = append(missing, fmt.Sprintf("%s gave no answer: %s", a.replica, a.why))
 			continue
 		case a.sum.Unreadable != "":
+			unreadable++
 			differing = append(differing, fmt.Sprintf("%s cannot read its data: %s", a.replica, a.sum.Unreadable))
 		case found && string(a.sum.Sum) == truth:
 			good = a.sum
@@ -370,7 +374,7 @@ func judgeCheck(answers []checkAnswer) checkVerdict {
 		v.outcome, v.detail = kvapi.CheckIncomplete, strings.Join(missing, "; ")
 	case found:
 		v.outcome, v.detail = kvapi.CheckGood, fmt.Sprintf("%d replicas have the same %d pairs", len(answers), good.Keys)
-	case len(distinct) > 1 || len(distinct) < len(differing):
+	case len(distinct) > 1 || unreadable > 0:
 		v.outcome = kvapi.CheckDiverged
 		v.detail = "no majority says what is right; " + strings.Join(append(differing, missing...), "; ")
 	default:

@@ -253,6 +253,7 @@ func TestWhoIsRight(t *testing.T) {
 			kvapi.CheckDiverged, "2 4"},
 		{"a learner differs", []checkAnswer{has(voter(1), "a"), has(voter(2), "a"), has(learner, "b")}, kvapi.CheckDiverged, "9"},
 		{"learners are no majority", []checkAnswer{has(voter(1), "a"), has(voter(2), "b"), has(learner, "b")}, kvapi.CheckDiverged, ""},
+		{"a voter and a learner agree, the other voter is down", []checkAnswer{has(voter(1), "a"), has(learner, "a"), silent(voter(2))}, kvapi.CheckIncomplete, ""},
 		{"one cannot be read", []checkAnswer{has(voter(1), "a"), broken(voter(2)), has(voter(3), "a")}, kvapi.CheckDiverged, "2"},
 		{"the only one cannot be read", []checkAnswer{broken(voter(1))}, kvapi.CheckDiverged, ""},
 	} {
