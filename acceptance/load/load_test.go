@@ -71,3 +71,27 @@ func TestPulseMeasuresTheLongestSilence(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestPulseTalliesWhatEndedInATime(t *testing.T) {
+	p := NewPulse([]Target{{Name: "n1"}})
+	for _, end := range []time.Duration{1, 2, 3, 7, 8} {
+		s := Sample{At: (end - 1) * time.Second, Took: time.Second}
+		if end == 3 {
+			s.Error = "40001"
+		}
+		p.mu.samples = append(p.mu.samples, s)
+	}
+	for _, c := range []struct {
+		from, to time.Duration
+		want     Tally
+	}{
+		{0, 9, Tally{4, 1, 5 * time.Second}},
+		{1, 2, Tally{1, 0, time.Second}},
+		{2, 6, Tally{0, 1, 4 * time.Second}},
+		{8, 9, Tally{0, 0, time.Second}},
+	} {
+		if got := p.Between(c.from*time.Second, c.to*time.Second); got != c.want {
+			t.Errorf("%d to %d: %+v, want %+v", c.from, c.to, got, c.want)
+		}
+	}
+}

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 // TestVerify is a short run of everything.
 func TestVerify(t *testing.T) {
-	o := Options{Binary: *binary, Trouble: true, Nodes: *nodes, Nemeses: *nemeses, Safety: *safety, Seed: *seed, Say: t.Logf}
+	o := Options{Binary: *binary, Nodes: *nodes, Nemeses: *nemeses, Safety: *safety, Seed: *seed, Say: t.Logf}
 	if *workloads != "" {
 		o.Workloads = strings.Split(*workloads, ",")
 	}
@@ -64,7 +64,7 @@ func TestVerify(t *testing.T) {
 // nobody hurts is not serializable, and workloads of three kinds see it, and say
 // which transactions show it. That the page can be drawn is seen on the way.
 func TestVerifyFindsAMistakePutBackIn(t *testing.T) {
-	r, err := Run(t.Context(), Options{Binary: *binary, Trouble: true, NodeEnv: []string{"CAIRN_BREAK=readers-ignored"}, Clients: 2,
+	r, err := Run(t.Context(), Options{Binary: *binary, NodeEnv: []string{"CAIRN_BREAK=readers-ignored"}, Clients: 2,
 		Workloads: []string{"list-append", "g2", "monotonic"}, Safety: 3 * time.Second, Say: t.Logf})
 	if err != nil {
 		t.Fatal(err)
