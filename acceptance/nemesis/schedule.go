@@ -17,7 +17,21 @@ type Band struct {
 	Evidence      string
 	Felt          bool
 	// Effect is what clients had of it.
-	Effect string
+	Effect Effect
+}
+
+// Effect is what clients had of a wound: operations a second that were acknowledged,
+// beside those in calm, errors, and the longest time in which nobody was
+// served who used some workload.
+type Effect struct {
+	Rate, Calm float64
+	Errors     int
+	Silence    time.Duration
+}
+
+// String says it in words.
+func (e Effect) String() string {
+	return fmt.Sprintf("%.0f/s acknowledged (calm: %.0f/s), %d errors, %v without an answer", e.Rate, e.Calm, e.Errors, e.Silence.Round(time.Millisecond))
 }
 
 // Schedule runs nemeses against a cluster.
@@ -26,7 +40,7 @@ type Schedule struct {
 	Start time.Time
 	Seed  uint64
 	// Effect, if set, says what clients had of a wound in some time.
-	Effect func(from, to time.Duration) string
+	Effect func(from, to time.Duration) Effect
 	// Say is told what happens, as it happens.
 	Say func(format string, args ...any)
 	mu  struct {

@@ -194,11 +194,10 @@ func (r *runner) rate(from, to time.Duration) float64 {
 	return float64(r.tally(from, to).Done) / max((to-from).Seconds(), 0.001)
 }
 
-// effect says what clients had of a wound, beside what they have in calm.
-func (r *runner) effect(from, to time.Duration) string {
+// effect is what clients had of a wound, beside what they have in calm.
+func (r *runner) effect(from, to time.Duration) nemesis.Effect {
 	t := r.tally(from, to)
-	return fmt.Sprintf("%.0f/s acknowledged (calm: %.0f/s), %d errors, %v without an answer", r.rate(from, to), r.CalmRate, t.Errors,
-		t.Silence.Round(time.Millisecond))
+	return nemesis.Effect{Rate: r.rate(from, to), Calm: r.CalmRate, Errors: t.Errors, Silence: t.Silence}
 }
 
 func pause(ctx context.Context, d time.Duration) {
