@@ -105,7 +105,10 @@ func shape(e *Env, what string, s link.Shape, ws []link.Way, breaks bool) *Wound
 			if s.Cut {
 				return fmt.Sprintf("%d pieces and %d calls were held", felt.Held, felt.Refused), felt.Held+felt.Refused > 0
 			}
-			return fmt.Sprintf("%d of %d pieces were late, %d connections broke", felt.Delayed, felt.Pieces, felt.Resets), felt.Delayed+felt.Resets > 0
+			if felt.Delayed == 0 {
+				return fmt.Sprintf("%d connections broke", felt.Resets), felt.Resets > 0
+			}
+			return fmt.Sprintf("%d of %d pieces were late, %d connections broke", felt.Delayed, felt.Pieces, felt.Resets), true
 		},
 		Heal: func(context.Context) error {
 			if breaks {

@@ -20,6 +20,9 @@ type Band struct {
 	Effect Effect
 }
 
+// For is how long the wound was open, or healing.
+func (b Band) For() time.Duration { return b.To - b.From }
+
 // Effect is what clients had of a wound: operations a second that were acknowledged,
 // beside those in calm, errors, and the longest time in which nobody was
 // served who used some workload.

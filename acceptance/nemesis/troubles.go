@@ -49,7 +49,7 @@ func troubles() []Nemesis {
 				return skew(e, rng)
 			}},
 		{Name: "clock-strobe", Does: "a clock steps back and forth by less than half of --max-offset, twenty times a second", Nodes: 2, Needs: needsTrouble, HoldMin: time.Second, Strike: strobe},
-		{Name: "clock-jump", Does: "a clock jumps by more than --max-offset: the node must stop", Nodes: 3, Needs: needsTrouble, HoldMin: time.Second, Strike: jump},
+		{Name: "clock-jump", Does: "a clock jumps by more than --max-offset: ahead, the node must stop; back, nobody may notice", Nodes: 3, Needs: needsTrouble, HoldMin: time.Second, Strike: jump},
 		{Name: "disk-slow", Does: "syncs of a node take 20 to 500 ms longer", Nodes: 1, Needs: needsTrouble,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				d := between(rng, 20*time.Millisecond, 500*time.Millisecond).Round(time.Millisecond)
@@ -171,18 +171,15 @@ func troubled(e *Env, nodes []*cluster.Node, what string, mayEnd bool, before fu
 		was[n] = trouble.ReadFelt(troublePath(n))
 	}
 	return &Wound{What: what,
-		Bite: func() (string, bool) {
-			var sum trouble.Felt
-			ended := 0
-			for _, n := range nodes {
-				f := trouble.ReadFelt(troublePath(n)).Since(was[n])
-				sum.Slowed, sum.Failed, sum.ClockReads = sum.Slowed+f.Slowed, sum.Failed+f.Failed, sum.ClockReads+f.ClockReads
-				if !n.Running() {
-					ended++
+		Bite: func() (evidence string, felt bool) {
+			// A busy machine takes its time until a process reads its file.
+			for range feltTries {
+				if evidence, felt = feltBy(nodes, was); felt {
+					break
 				}
+				time.Sleep(feltPause)
 			}
-			return fmt.Sprintf("%d syncs slowed, %d operations failed, %d readings of the clock; %d nodes ended", sum.Slowed, sum.Failed, sum.ClockReads, ended),
-				sum != trouble.Felt{} || ended > 0
+			return evidence, felt
 		},
 		Heal: func(context.Context) error {
 			var errs []error
@@ -202,4 +199,36 @@ func troubled(e *Env, nodes []*cluster.Node, what string, mayEnd bool, before fu
 			e.give(nodes...)
 			return errors.Join(errs...)
 		}}
+}
+
+// A wound is kept open for a while until it is felt.
+const (
+	feltTries = 100
+	feltPause = 50 * time.Millisecond
+)
+
+// feltBy says what nodes have felt since.
+func feltBy(nodes []*cluster.Node, since map[*cluster.Node]trouble.Felt) (string, bool) {
+	var sum trouble.Felt
+	var parts []string
+	ended := 0
+	for _, n := range nodes {
+		f := trouble.ReadFelt(troublePath(n)).Since(since[n])
+		sum.Slowed, sum.Failed, sum.ClockReads = sum.Slowed+f.Slowed, sum.Failed+f.Failed, sum.ClockReads+f.ClockReads
+		if !n.Running() {
+			ended++
+		}
+	}
+	for _, p := range []struct {
+		n    int64
+		what string
+	}{{sum.Slowed, "syncs slowed"}, {sum.Failed, "operations failed"}, {sum.ClockReads, "readings of the clock"}, {int64(ended), "nodes ended by themselves"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	if len(parts) == 0 {
+		return "nobody noticed", false
+	}
+	return strings.Join(parts, ", "), true
 }

@@ -37,6 +37,8 @@ type Result struct {
 	Bands     []nemesis.Band
 	// Failures are broken promises, Untested what makes the run invalid.
 	Failures, Untested []string
+	// Unfelt are the nemeses that nobody felt; they are in Untested as well.
+	Unfelt []string
 	// CalmRate is the operations a second that were acknowledged before any
 	// nemesis struck.
 	CalmRate float64
@@ -148,7 +150,7 @@ func (r *runner) run(ctx context.Context) {
 	})
 	r.CalmRate = r.rate(r.workBegan, time.Since(r.Began))
 	if !r.j.Failed() {
-		r.phase("safety", func() { r.hurt(until) })
+		r.phase(safetyPhase, func() { r.hurt(until) })
 		r.phase("liveness", func() { r.Live = r.served(ctx, r.Options.Liveness) })
 	}
 	stop()
@@ -170,6 +172,9 @@ const (
 	// are.
 	conflictsMin = 6
 )
+
+// safetyPhase is when nemeses strike.
+const safetyPhase = "safety"
 
 func (r *runner) phase(name string, f func()) {
 	p := phase{name: name, from: time.Since(r.Began)}
@@ -334,7 +339,8 @@ func (r *runner) hurt(ctx context.Context) {
 		r.j.Errorf("the nemesis could not do or undo its work: %v", err)
 	}
 	r.Bands = s.Bands()
-	for _, name := range s.Unfelt(r.nemeses) {
+	r.Unfelt = s.Unfelt(r.nemeses)
+	for _, name := range r.Unfelt {
 		r.Untested = append(r.Untested, fmt.Sprintf("nemesis %s was never felt", name))
 	}
 }

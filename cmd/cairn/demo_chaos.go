@@ -81,6 +81,7 @@ func runChaos(cmd *cobra.Command, nodes int, f *chaosFlags) error {
 	}
 	// Who ends it early has seen what there was to see.
 	if cmd.Context().Err() != nil {
+		r.Unfelt = nil
 		r.Untested = slices.DeleteFunc(r.Untested, func(u string) bool { return strings.HasPrefix(u, "nemesis ") })
 	}
 	if err := printVerdict(out, r); err != nil {
