@@ -3,6 +3,7 @@ package verify
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -116,5 +117,33 @@ func TestARunThatTestedNothingIsInvalid(t *testing.T) {
 	}
 	if got := s.Unfelt(kill); len(got) != 2 {
 		t.Error(got)
+	}
+}
+
+// TestTheMatrixCountsNothingThatWasNotTried: under a nemesis that nobody felt, no
+// workload was tried; a violation counts nevertheless.
+func TestTheMatrixCountsNothingThatWasNotTried(t *testing.T) {
+	dir := t.TempDir()
+	r := &Result{Options: Options{Nemeses: "kill", Nodes: 3}, Unfelt: []string{"kill"}, Untested: []string{"nemesis kill was never felt"},
+		Workloads: []*WorkloadResult{{Name: "bank"}, {Name: "sets", Violation: "x", Anomaly: "lost write"}}}
+	if _, err := r.Keep(dir); err != nil {
+		t.Fatal(err)
+	}
+	records, err := readRecords(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewMatrix(records)
+	for name, want := range map[string]string{"bank": "invalid", "sets": "failed", wholeRun: "invalid"} {
+		if got := m.Cells[name]["kill"].Class(); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), `class="failed"`) || strings.Contains(string(page), `class="ok"`) {
+		t.Errorf("%s", page)
 	}
 }
