@@ -23,6 +23,7 @@ var breaks = map[string]func(*node.Config){
 	"promises-ignored":    func(c *node.Config) { c.Knobs.IgnorePromises = true },
 	"withdrawn-early":     func(c *node.Config) { c.Knobs.WithdrawEarly = 2 * time.Second },
 	"locks-in-memory":     func(c *node.Config) { c.Knobs.LocksInMemory = true },
+	"unclosed-read":       func(c *node.Config) { c.Knobs.ReadUnclosed = true },
 	"blind-retry":         func(c *node.Config) { c.SenderKnobs.BlindRetry = true },
 	"commit-resent-whole": func(c *node.Config) { c.TxnKnobs.ResendCommitWithWrites = true },
 	"settled-by-looking":  func(c *node.Config) { c.TxnKnobs.SettleByLooking = true },
