@@ -86,16 +86,34 @@ bench: ## benchmarks of the hot paths
 simulate: ## simulated clusters under faults; SEED=n replays one
 	$(GO) test -tags $(TAGS) -timeout 60m -v ./internal/simulation -args $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
 
+# The matrix of `make acceptance`: how long each nemesis strikes.
+MATRIX_FOR ?= 20s
+# What the nodes of the nemesis upgrade run at first: a commit, or nothing for
+# this source under another name, which tries how upgrades go.
+OLD ?=
+
 .PHONY: acceptance
-acceptance: build ## real processes under faults; ACCEPTANCE_ARGS are passed on
-	$(GO) test -timeout 60m -v ./acceptance/... -args $(ACCEPTANCE_ARGS)
+acceptance: build bin/cairn-old ## real processes under faults: all tests, then the matrix; a page in reports/
+	$(GO) test -p 1 -timeout 60m ./acceptance/... -args $(ACCEPTANCE_ARGS)
+	bin/cairn verify --matrix --for $(MATRIX_FOR) --old-binary bin/cairn-old --report reports $(if $(SEED),--seed $(SEED))
+
+.PHONY: bin/cairn-old
+bin/cairn-old: # the build that upgrades begin with
+ifeq ($(OLD),)
+	$(GO) build -ldflags "$(LDFLAGS)-before" -o bin/cairn-old ./cmd/cairn
+else
+	rm -rf bin/old-source && mkdir -p bin/old-source && git archive $(OLD) | tar -x -C bin/old-source
+	cd bin/old-source && $(GO) build -ldflags "-X github.com/cairndb/cairn/internal/version.build=$$(git describe --tags --always $(OLD))" \
+		-o ../cairn-old ./cmd/cairn
+	rm -rf bin/old-source
+endif
 
 .PHONY: chaos
 chaos: build ## hurt a cluster of real processes while clients use it; a page in reports/
 	bin/cairn verify --report reports
 
 .PHONY: verify
-verify: ## the same with a test build, whose clocks and disks can be set off; VERIFY_ARGS are passed on
+verify: ## the same with a test build, which CAIRN_BREAK puts mistakes back into; VERIFY_ARGS are passed on
 	$(GO) build -tags trouble -ldflags "$(LDFLAGS)" -o bin/cairn-trouble ./cmd/cairn
 	bin/cairn-trouble verify --report reports $(VERIFY_ARGS)
 

@@ -31,6 +31,24 @@ func TestTheDemoPrintsAPsqlLineThatWorks(t *testing.T) {
 	}
 }
 
+// TestTheDemoGetsHurtAndIsJudged: with --chaos the demo kills and stops its nodes,
+// says so, and ends with a verdict and nothing left behind.
+func TestTheDemoGetsHurtAndIsJudged(t *testing.T) {
+	c := cluster.New(t, *cairn, 0)
+	tmp := t.TempDir()
+	demo := c.Tool([]string{"TMPDIR=" + tmp}, "demo", "--chaos", "--nemesis", "kill+slow-links", "--for", "3s", "--workload", "bank,register")
+	demo.WaitLine(30*time.Second, regexp.MustCompile(`^\s+(psql .*)$`))
+	demo.WaitLine(30*time.Second, regexp.MustCompile(`kill: (n\d killed)$`))
+	demo.WaitLine(time.Minute, regexp.MustCompile(`kill: healed after .*; (felt: 1 processes ended by SIGKILL); clients: `))
+	demo.WaitLine(2*time.Minute, regexp.MustCompile(`^(ok): \d+ wounds in `))
+	if code := demo.Wait(20 * time.Second); code != 0 {
+		t.Errorf("status %d", code)
+	}
+	if left, _ := filepath.Glob(filepath.Join(tmp, "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 // TestTheReadmesCommandsExist keeps the first two commands of the README
 // true: one brings up a cluster for psql, one runs the tests.
 func TestTheReadmesCommandsExist(t *testing.T) {

@@ -22,16 +22,22 @@ type BoundStore interface {
 }
 
 // Bound maintains the persisted upper bound of a clock (I2).
+//
+// The bound is what keeps a jump of the wall clock from being used before it is
+// noticed: Now waits below it. So it is raised from readings only that were found
+// not to have jumped. A bound that followed a jump would be used, and would also keep
+// the node from starting again until the time has come that was never there.
 type Bound struct {
 	clock *Clock
 	store BoundStore
+	jumps *JumpMonitor
 }
 
 // StartBound waits until the clock's wall time has passed the bound found in
 // the store, which takes at most boundAhead after a crash unless the wall
 // clock was set back, and writes the first bound of this run.
 func StartBound(ctx context.Context, clock *Clock, store BoundStore) (*Bound, error) {
-	b := &Bound{clock: clock, store: store}
+	b := &Bound{clock: clock, store: store, jumps: NewJumpMonitor(clock.wall, clock.maxOffset)}
 	last, err := store.ReadClockBound()
 	if err != nil {
 		return nil, fmt.Errorf("read clock bound: %w", err)
@@ -53,7 +59,10 @@ func StartBound(ctx context.Context, clock *Clock, store BoundStore) (*Bound, er
 }
 
 func (b *Bound) raise() error {
-	wall := max(b.clock.PhysicalNow(), b.clock.last().WallTime) + int64(boundAhead)
+	if _, err := b.jumps.Check(); err != nil {
+		return err
+	}
+	wall := max(b.jumps.Shown(), b.clock.last().WallTime) + int64(boundAhead)
 	if err := b.store.WriteClockBound(wall); err != nil {
 		return fmt.Errorf("write clock bound: %w", err)
 	}
@@ -63,7 +72,11 @@ func (b *Bound) raise() error {
 	return nil
 }
 
-// Run raises the bound until ctx ends or the store fails. On a clean end it
+// WatchJumps looks at the wall clock more often than Run does, until ctx ends or
+// the clock jumps.
+func (b *Bound) WatchJumps(ctx context.Context) error { return b.jumps.Run(ctx) }
+
+// Run raises the bound until ctx ends, the store fails, or the clock jumps. On a clean end it
 // lowers the stored bound to what was used, so that the next start need not
 // wait; the clock must not be used after that.
 func (b *Bound) Run(ctx context.Context) error {

@@ -17,7 +17,7 @@
 //	   reading taken in by Update, on this node.            (Clock.Now, tests)
 //	I2 That also holds across a restart: Now never reaches the persisted upper
 //	   bound, and a restarted node waits until its wall clock has passed the
-//	   bound it finds.                                      (Bound, tests)
+//	   bound it finds. The bound does not follow a jump.    (Bound, tests)
 //	I3 No two nodes' wall clocks differ by more than the maximum offset; a node
 //	   that finds itself off from a majority of its peers, or sees its wall
 //	   clock jump, stops.                   (OffsetMonitor, JumpMonitor)

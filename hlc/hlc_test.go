@@ -129,6 +129,38 @@ func TestRestartWaitsForBound(t *testing.T) {
 	})
 }
 
+// TestTheBoundDoesNotFollowAJump has the bound's turn come between a jump of the
+// wall clock and the next look for one: nothing from after the jump is used, and
+// once the clock is right the node starts again.
+func TestTheBoundDoesNotFollowAJump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memBound{}
+		wall := &SkewedClock{Base: bubbleClock{}}
+		c := NewClock(wall, 250*time.Millisecond)
+		b, err := StartBound(t.Context(), c, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		before := store.v
+		wall.SetOffset(8 * time.Hour)
+		if err := b.raise(); err == nil {
+			t.Error("the bound was raised by a clock that had jumped")
+		}
+		if store.v != before {
+			t.Errorf("the bound went from %d to %d", before, store.v)
+		}
+		wall.SetOffset(0)
+		begin := time.Now()
+		if _, err := StartBound(t.Context(), NewClock(wall, 250*time.Millisecond), store); err != nil {
+			t.Error(err)
+		}
+		if waited := time.Since(begin); waited > boundAhead {
+			t.Errorf("waited %s", waited)
+		}
+	})
+}
+
 // TestNowBlocksAtTheBound stalls the disk that holds the bound.
 func TestNowBlocksAtTheBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -111,10 +111,15 @@ func (m *OffsetMonitor) Check() error {
 //
 // Of two readings, no more time has passed than from the first one's before to
 // the second one's after; a wall clock that moved further has jumped.
+//
+// It is safe for concurrent use.
 type JumpMonitor struct {
 	wall      WallClock
 	maxOffset time.Duration
-	last      reading
+	mu        struct {
+		sync.Mutex
+		last reading
+	}
 }
 
 // reading is the wall clock, and when at the earliest and latest it was read.
@@ -133,7 +138,7 @@ const (
 // NewJumpMonitor starts watching at the present.
 func NewJumpMonitor(wall WallClock, maxOffset time.Duration) *JumpMonitor {
 	j := &JumpMonitor{wall: wall, maxOffset: maxOffset}
-	j.last, _ = j.read()
+	j.mu.last, _ = j.read()
 	return j
 }
 
@@ -155,21 +160,31 @@ func (j *JumpMonitor) read() (r reading, exact bool) {
 // is no error: the hybrid clock hides it. Where no exact reading can be had, the
 // next check looks further back.
 func (j *JumpMonitor) Check() (time.Duration, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	now, exact := j.read()
 	if !exact {
 		return 0, nil
 	}
-	moved := time.Duration(now.wall - j.last.wall)
-	jump := moved - now.after.Sub(j.last.before)
+	moved := time.Duration(now.wall - j.mu.last.wall)
+	jump := moved - now.after.Sub(j.mu.last.before)
 	if jump < 0 {
 		// Back, if it moved less than the time that has passed at least.
-		jump = min(0, moved-now.before.Sub(j.last.after))
+		jump = min(0, moved-now.before.Sub(j.mu.last.after))
 	}
-	j.last = now
+	j.mu.last = now
 	if jump > j.maxOffset/2 {
 		return jump, fmt.Errorf("the wall clock jumped forward by %s, more than half the maximum offset of %s", jump, j.maxOffset)
 	}
 	return jump, nil
+}
+
+// Shown is what the wall clock shows if it has not jumped since it was last
+// checked.
+func (j *JumpMonitor) Shown() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.mu.last.wall + int64(time.Since(j.mu.last.after))
 }
 
 // Run checks at a period below half the maximum offset until ctx ends or the

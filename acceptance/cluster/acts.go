@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"syscall"
@@ -20,7 +21,7 @@ func (n *Node) Begin() error {
 		}
 		n.log = f
 	}
-	p, err := spawn(n.log, n.Env, n.cluster.binary, n.command()...)
+	p, err := spawn(n.log, n.Env, cmp.Or(n.Binary, n.cluster.binary), n.command()...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n.Name, err)
 	}

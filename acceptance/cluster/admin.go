@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -95,6 +96,22 @@ func (c *Cluster) NodeStates(via *Node) (map[string]string, error) {
 	for _, f := range rows {
 		out[f["NODE"]] = f["STATE"]
 	}
+	return out, nil
+}
+
+// Versions lists the builds of the live nodes as a node sees them, each once.
+func (c *Cluster) Versions(via *Node) ([]string, error) {
+	rows, err := c.table(via, "node", "ls")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, f := range rows {
+		if f["STATE"] == "live" && !slices.Contains(out, f["VERSION"]) {
+			out = append(out, f["VERSION"])
+		}
+	}
+	slices.Sort(out)
 	return out, nil
 }
 

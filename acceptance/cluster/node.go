@@ -1,12 +1,15 @@
 package cluster
 
 import (
+	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -32,6 +35,10 @@ type Node struct {
 	ID string
 	// Args are added to its command line, Env to its environment.
 	Args, Env []string
+	// Binary is what it runs, if not the cluster's; Verb the command that starts
+	// it, if not start, with arguments of its own. They count from its next start.
+	Binary, Verb string
+	VerbArgs     []string
 
 	// front is what stands between it and others, if anything does.
 	front *front
@@ -41,11 +48,15 @@ type Node struct {
 
 // URL is how SQL clients reach the node.
 func (n *Node) URL() string {
-	addr := n.SQL
-	if n.front != nil {
-		addr = n.front.sql.Addr()
+	return fmt.Sprintf("postgres://root@%s/defaultdb?sslmode=disable", n.ToldSQL())
+}
+
+// ToldSQL is the SQL address that clients are told.
+func (n *Node) ToldSQL() string {
+	if n.front == nil {
+		return n.SQL
 	}
-	return fmt.Sprintf("postgres://root@%s/defaultdb?sslmode=disable", addr)
+	return n.front.sql.Addr()
 }
 
 // Host and Port are the two halves of the SQL address.
@@ -60,8 +71,9 @@ func (n *Node) command() []string {
 	for _, o := range n.cluster.Nodes {
 		join = append(join, o.Told())
 	}
-	args := []string{"start", "--insecure", "--store", n.Store, "--sql-addr", n.SQL,
-		"--rpc-addr", n.RPC, "--http-addr", n.HTTP, "--join", strings.Join(join, ",")}
+	args := append([]string{cmp.Or(n.Verb, "start")}, n.VerbArgs...)
+	args = append(args, "--insecure", "--store", n.Store, "--sql-addr", n.SQL,
+		"--rpc-addr", n.RPC, "--http-addr", n.HTTP, "--join", strings.Join(join, ","))
 	if n.front != nil {
 		args = append(args, "--advertise-host", n.front.host)
 	}
@@ -195,6 +207,23 @@ func (n *Node) CPU() time.Duration {
 		n.cluster.t.Fatal(err)
 	}
 	return d
+}
+
+// Metric reads one of the node's counters, without its prefix.
+func (n *Node) Metric(name string) (float64, error) {
+	client := http.Client{Timeout: 2 * time.Second}
+	resp, err := client.Get("http://" + n.HTTP + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	in := bufio.NewScanner(resp.Body)
+	for in.Scan() {
+		if value, found := strings.CutPrefix(in.Text(), "cairn_"+name+" "); found {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s has no metric %s: %w", n.Name, name, in.Err())
 }
 
 func (n *Node) logPath() string { return filepath.Join(n.cluster.Dir, n.Name+".log") }

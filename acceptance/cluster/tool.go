@@ -70,3 +70,13 @@ func (x *Tool) Interrupt(limit time.Duration) int {
 	}
 	return code
 }
+
+// Wait waits for its end and returns the exit status.
+func (x *Tool) Wait(limit time.Duration) int {
+	x.c.t.Helper()
+	code, err := x.proc.wait(limit)
+	if err != nil {
+		x.c.t.Fatal(err)
+	}
+	return code
+}

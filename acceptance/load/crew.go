@@ -73,6 +73,18 @@ func (c *client) run(ctx context.Context, work func(ctx context.Context, c *clie
 		work(op, c)
 		cancel()
 		c.backOff()
+		c.rest(ctx)
+	}
+}
+
+// rest waits for as long as clients of the pulse's pace do, on average.
+func (c *client) rest(ctx context.Context) {
+	if c.pulse.Pace == 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(c.rng.Int64N(int64(2 * c.pulse.Pace)))):
 	}
 }
 

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -14,7 +15,9 @@ import (
 // counts answers and errors.
 type Pulse struct {
 	// Seed is what clients draw from.
-	Seed  uint64
+	Seed uint64
+	// Pace is how long a client rests after each operation.
+	Pace  time.Duration
 	start time.Time
 	mu    struct {
 		sync.Mutex
@@ -48,15 +51,48 @@ func (p *Pulse) Start() time.Time { return p.start }
 
 // done notes an operation that began at a time and has just ended.
 func (p *Pulse) done(c *client, began time.Time, err error) {
-	s := Sample{Client: c.id, Target: c.target.Name, At: began.Sub(p.start), Took: time.Since(began)}
+	s := Sample{Client: c.id, Target: c.target.Name, At: began.Sub(p.start)}
 	if err != nil {
 		s.Error = errorKind(err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	s.Took = time.Since(began)
 	if len(p.mu.samples) < samplesMax {
 		p.mu.samples = append(p.mu.samples, s)
 	}
+}
+
+// Tally is what came of the operations that ended in some time.
+type Tally struct {
+	Done, Errors int
+	// Silence is the longest time in which none was acknowledged.
+	Silence time.Duration
+}
+
+// Between tallies the operations that ended after one moment and up to another,
+// times since the start of the pulse.
+func (p *Pulse) Between(from, to time.Duration) (t Tally) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := to
+	// They are in the order in which they ended.
+	for _, s := range slices.Backward(p.mu.samples) {
+		end := s.At + s.Took
+		if end <= from {
+			break
+		}
+		switch {
+		case end > to:
+		case s.Error != "":
+			t.Errors++
+		default:
+			t.Done++
+			t.Silence, next = max(t.Silence, next-end), end
+		}
+	}
+	t.Silence = max(t.Silence, next-from)
+	return t
 }
 
 type beat struct {

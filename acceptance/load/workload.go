@@ -52,6 +52,9 @@ func Specs() []Spec {
 		{"counter", "increments with a name: each happens once, also if its answer is lost", func() Workload { return newCounter() }},
 		{"mutex", "SELECT FOR UPDATE and FOR SHARE held for a while: one holder", func() Workload { return newMutex() }},
 		{"savepoint", "random savepoints and errors on rows of one's own: a map in memory agrees", func() Workload { return newSavepoints() }},
+		{"long-fork", "inserts, and reads of the past by the nearest replica: one past for all", func() Workload { return newLongFork() }},
+		{"ddl", "one client changes tables at random, the others rows: indexes, rules and rows agree", func() Workload { return newDDL() }},
+		{"mixed", "batches of a thousand rows beside small transactions: all of each or nothing", func() Workload { return newMixed() }},
 		{"queue", "SKIP LOCKED: each job is done once, none is lost", func() Workload { return newQueue() }},
 		{"pgbench", "TPC-B with a name for each transaction: all sums agree", func() Workload { return &TPCB{Scale: 1, Accounts: 1000} }},
 	}

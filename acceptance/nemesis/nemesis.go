@@ -15,7 +15,9 @@ import (
 // Nemesis is one way to hurt a cluster.
 type Nemesis struct {
 	Name, Does string
-	// Needs says why it cannot be used here; nil is that it can.
+	// Nodes is how many nodes it needs at least.
+	Nodes int
+	// Needs says what else it needs and does not find here; nil is nothing.
 	Needs func(*Env) error
 	// Strike hurts. It returns nil without an error if there is nothing to hurt
 	// just now.
@@ -48,7 +50,9 @@ type Env struct {
 	Cluster *cluster.Cluster
 	// Schema is where the workloads' tables are.
 	Schema string
-	// Trouble says that nodes read a trouble file (a test build of the binary).
+	// OldBinary is another build than the cluster's; empty for none.
+	OldBinary string
+	// Trouble says that nodes obey a trouble file.
 	Trouble bool
 	mu      struct {
 		sync.Mutex
@@ -89,7 +93,7 @@ func (e *Env) give(nodes ...*cluster.Node) {
 
 // All lists the nemeses.
 func All() []Nemesis {
-	return slices.Concat(processes(), partitions(), links(), storms(), troubles())
+	return slices.Concat(processes(), partitions(), links(), storms(), troubles(), upgrades())
 }
 
 // Named finds nemeses by a list such as "kill+slow-links"; "mix" is all that can
@@ -122,19 +126,46 @@ func Names() []string {
 	return append(names, "mix")
 }
 
-// usable are those that Needs does not keep from this cluster.
-func usable(e *Env) []Nemesis {
-	return slices.DeleteFunc(All(), func(n Nemesis) bool { return n.Needs != nil && n.Needs(e) != nil })
+// mixtures is how many pairs a matrix has beside single nemeses.
+const mixtures = 3
+
+// Matrix lists what a matrix runs: nothing, each nemesis, all in turn, and pairs
+// at the same time that are drawn from the seed. Without another build there is
+// no upgrade.
+func Matrix(seed uint64, upgrade bool) []string {
+	out := []string{"none"}
+	for _, n := range All() {
+		if n.Name != "upgrade" || upgrade {
+			out = append(out, n.Name)
+		}
+	}
+	rng := rand.New(rand.NewPCG(seed, 0))
+	singles := out[1:]
+	out = append(out, "mix", "mix+mix")
+	for range mixtures {
+		p := rng.Perm(len(singles))
+		out = append(out, singles[p[0]]+"+"+singles[p[1]])
+	}
+	return out
 }
 
-// needsNodes is a Needs.
-func needsNodes(n int) func(*Env) error {
-	return func(e *Env) error {
-		if len(e.Cluster.Nodes) < n {
-			return fmt.Errorf("it needs %d nodes", n)
-		}
+// usable are those that Needs does not keep from this cluster.
+func usable(e *Env) []Nemesis {
+	return slices.DeleteFunc(All(), func(n Nemesis) bool { return n.Usable(e) != nil })
+}
+
+// Usable says why it cannot be used here.
+func (n Nemesis) Usable(e *Env) error {
+	if have := len(e.Cluster.Nodes); have < n.Nodes {
+		return fmt.Errorf("%s needs %d nodes, and there are %d", n.Name, n.Nodes, have)
+	}
+	if n.Needs == nil {
 		return nil
 	}
+	if err := n.Needs(e); err != nil {
+		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	return nil
 }
 
 func names(nodes []*cluster.Node) string {

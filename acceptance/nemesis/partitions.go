@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -10,19 +11,17 @@ import (
 	"github.com/cairndb/cairn/acceptance/link"
 )
 
-func needsLinks(nodes int) func(*Env) error {
-	return func(e *Env) error {
-		if e.Cluster.Links == nil {
-			return fmt.Errorf("it needs links that it can shape")
-		}
-		return needsNodes(nodes)(e)
+func needsLinks(e *Env) error {
+	if e.Cluster.Links == nil {
+		return errors.New("it needs links that it can shape")
 	}
+	return nil
 }
 
 // partitions cut ways between nodes; clients reach all of them.
 func partitions() []Nemesis {
 	partition := func(name, does string, nodes int, ways func(in []*cluster.Node, rng *rand.Rand) (string, []link.Way)) Nemesis {
-		return Nemesis{Name: name, Does: does, Needs: needsLinks(nodes),
+		return Nemesis{Name: name, Does: does, Nodes: nodes, Needs: needsLinks,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				return cut(e, rng, ways), nil
 			}}
@@ -106,7 +105,10 @@ func shape(e *Env, what string, s link.Shape, ws []link.Way, breaks bool) *Wound
 			if s.Cut {
 				return fmt.Sprintf("%d pieces and %d calls were held", felt.Held, felt.Refused), felt.Held+felt.Refused > 0
 			}
-			return fmt.Sprintf("%d of %d pieces were late, %d connections broke", felt.Delayed, felt.Pieces, felt.Resets), felt.Delayed+felt.Resets > 0
+			if felt.Delayed == 0 {
+				return fmt.Sprintf("%d connections broke", felt.Resets), felt.Resets > 0
+			}
+			return fmt.Sprintf("%d of %d pieces were late, %d connections broke", felt.Delayed, felt.Pieces, felt.Resets), true
 		},
 		Heal: func(context.Context) error {
 			if breaks {
@@ -120,13 +122,13 @@ func shape(e *Env, what string, s link.Shape, ws []link.Way, breaks bool) *Wound
 // links are slow and flaky ones: between healthy and dead.
 func links() []Nemesis {
 	return []Nemesis{
-		{Name: "slow-links", Does: "20 to 300 ms on the links of some nodes", Needs: needsLinks(2),
+		{Name: "slow-links", Does: "20 to 300 ms on the links of some nodes", Nodes: 2, Needs: needsLinks,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				ways, what := someWays(e, rng)
 				d := between(rng, 20*time.Millisecond, 300*time.Millisecond)
 				return shape(e, fmt.Sprintf("%v on %s", d.Round(time.Millisecond), what), link.Shape{Delay: d, Jitter: d / 3}, ways, false), nil
 			}},
-		{Name: "flaky-links", Does: "pieces that stall as after a lost packet, and connections that break", Needs: needsLinks(2),
+		{Name: "flaky-links", Does: "pieces that stall as after a lost packet, and connections that break", Nodes: 2, Needs: needsLinks,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				ways, what := someWays(e, rng)
 				s := link.Shape{Jitter: 5 * time.Millisecond, Stall: 0.02 + 0.1*rng.Float64(), StallTime: 200 * time.Millisecond}
@@ -135,13 +137,13 @@ func links() []Nemesis {
 				}
 				return shape(e, fmt.Sprintf("%.0f %% stalls, %.1f %% resets on %s", 100*s.Stall, 100*s.Reset, what), s, ways, false), nil
 			}},
-		{Name: "thin-links", Does: "links of 100 to 500 kB a second", Needs: needsLinks(2),
+		{Name: "thin-links", Does: "links of 100 to 500 kB a second", Nodes: 2, Needs: needsLinks,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				ways, what := someWays(e, rng)
 				rate := 100_000 + rng.IntN(400_000)
 				return shape(e, fmt.Sprintf("%d kB/s on %s", rate/1000, what), link.Shape{BytesPerSecond: rate}, ways, false), nil
 			}},
-		{Name: "dropped-answers", Does: "answers to clients are lost together with their connections", Needs: needsLinks(1),
+		{Name: "dropped-answers", Does: "answers to clients are lost together with their connections", Nodes: 1, Needs: needsLinks,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				var ways []link.Way
 				for _, n := range e.Cluster.Nodes {

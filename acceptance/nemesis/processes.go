@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -29,12 +30,12 @@ func processes() []Nemesis {
 		{Name: "pause", Does: "SIGSTOP of one or two nodes, for less or more than a lease; SIGCONT", Strike: stop},
 		{Name: "rolling-restart", Does: "SIGTERM of one node after the other, each started again when it has drained",
 			HoldMin: time.Second, HoldMax: 3 * time.Second, Strike: roll},
-		{Name: "address-swap", Does: "two nodes are killed and come back at each other's addresses", Needs: needsNodes(2),
+		{Name: "address-swap", Does: "two nodes are killed and come back at each other's addresses", Nodes: 2,
 			HoldMax: time.Second, Strike: swap},
-		{Name: "membership", Does: "a node is decommissioned while it serves; a new one takes its place (4 nodes)", Needs: needsNodes(4),
+		{Name: "membership", Does: "a node is decommissioned while it serves; a new one takes its place (4 nodes)", Nodes: 4,
 			HoldMax: time.Second, Strike: leave},
 		{Name: "wiped-node", Does: "a node is killed, its store deleted; a new node starts at its addresses", Once: true,
-			Needs: needsNodes(3), Strike: wipe},
+			Nodes: 3, Strike: wipe},
 	}
 }
 
@@ -48,7 +49,14 @@ func kill(e *Env, nodes []*cluster.Node) (*Wound, error) {
 		}
 	}
 	return &Wound{What: names(nodes) + " killed",
-		Bite: func() (string, bool) { return "ended by SIGKILL", true },
+		Bite: func() (string, bool) {
+			for _, n := range nodes {
+				if n.Running() {
+					return n.Name + " runs", false
+				}
+			}
+			return fmt.Sprintf("%d processes ended by SIGKILL", len(nodes)), true
+		},
 		Heal: func(context.Context) error { return restart(e, nodes) }}, nil
 }
 
@@ -109,6 +117,13 @@ func roll(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 	if len(nodes) == 0 {
 		return nil, nil
 	}
+	w := rolling(ctx, e, nodes, func(*cluster.Node) {})
+	w.What = "restart of " + names(nodes)
+	return w, nil
+}
+
+// rolling restarts nodes one after the other, each after a change to it.
+func rolling(ctx context.Context, e *Env, nodes []*cluster.Node, change func(*cluster.Node)) *Wound {
 	done := make(chan error, 1)
 	restarted := 0
 	go func() {
@@ -122,6 +137,7 @@ func roll(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 					err = fmt.Errorf("%s ended with status %d after SIGTERM", n.Name, code)
 				}
 				if err == nil {
+					change(n)
 					err = n.Begin()
 				}
 				if err == nil {
@@ -135,7 +151,7 @@ func roll(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 			return nil
 		}()
 	}()
-	return &Wound{What: "restart of " + names(nodes),
+	return &Wound{
 		Bite: func() (string, bool) {
 			err := <-done
 			done <- err
@@ -144,7 +160,7 @@ func roll(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 		Heal: func(context.Context) error {
 			defer e.give(nodes...)
 			return <-done
-		}}, nil
+		}}
 }
 
 func swap(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
@@ -159,7 +175,11 @@ func swap(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 	}
 	e.Cluster.SwapAddresses(nodes[0], nodes[1])
 	w.What = fmt.Sprintf("%s and %s swap addresses", nodes[0].Name, nodes[1].Name)
-	w.Bite = func() (string, bool) { return "both ended, and other command lines", true }
+	ended := w.Bite
+	w.Bite = func() (string, bool) {
+		evidence, felt := ended()
+		return fmt.Sprintf("%s; they come back at %s and %s", evidence, nodes[0].RPC, nodes[1].RPC), felt
+	}
 	return w, nil
 }
 
@@ -181,7 +201,10 @@ func wipe(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 		return nil, err
 	}
 	return &Wound{What: n.Name + " wiped",
-		Bite: func() (string, bool) { return "its store was deleted", true },
+		Bite: func() (string, bool) {
+			_, err := os.Stat(n.Store)
+			return "its store is gone", errors.Is(err, fs.ErrNotExist)
+		},
 		Heal: func(ctx context.Context) error {
 			defer e.give(rest...)
 			if err := w.Heal(ctx); err != nil {

@@ -16,6 +16,25 @@ type Band struct {
 	From, To      time.Duration // since the run's start
 	Evidence      string
 	Felt          bool
+	// Effect is what clients had of it.
+	Effect Effect
+}
+
+// For is how long the wound was open, or healing.
+func (b Band) For() time.Duration { return b.To - b.From }
+
+// Effect is what clients had of a wound: operations a second that were acknowledged,
+// beside those in calm, errors, and the longest time in which nobody was
+// served who used some workload.
+type Effect struct {
+	Rate, Calm float64
+	Errors     int
+	Silence    time.Duration
+}
+
+// String says it in words.
+func (e Effect) String() string {
+	return fmt.Sprintf("%.0f/s acknowledged (calm: %.0f/s), %d errors, %v without an answer", e.Rate, e.Calm, e.Errors, e.Silence.Round(time.Millisecond))
 }
 
 // Schedule runs nemeses against a cluster.
@@ -23,6 +42,8 @@ type Schedule struct {
 	Env   *Env
 	Start time.Time
 	Seed  uint64
+	// Effect, if set, says what clients had of a wound in some time.
+	Effect func(from, to time.Duration) Effect
 	// Say is told what happens, as it happens.
 	Say func(format string, args ...any)
 	mu  struct {
@@ -47,10 +68,8 @@ func (s *Schedule) Run(ctx context.Context, nemeses []Nemesis, d time.Duration) 
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	for _, n := range nemeses {
-		if n.Needs != nil {
-			if err := n.Needs(s.Env); err != nil {
-				return fmt.Errorf("%s: %w", n.Name, err)
-			}
+		if err := n.Usable(s.Env); err != nil {
+			return err
 		}
 	}
 	var wg sync.WaitGroup
@@ -102,7 +121,14 @@ func (s *Schedule) strike(ctx context.Context, n Nemesis, rng *rand.Rand) (bool,
 	defer cancel()
 	err = w.Heal(heal)
 	b.To = time.Since(s.Start)
-	s.say("%s: over after %v (%s)", n.Name, (b.To - b.From).Round(time.Millisecond), b.Evidence)
+	if s.Effect != nil {
+		b.Effect = s.Effect(b.From, b.To)
+	}
+	felt := "felt"
+	if !b.Felt {
+		felt = "NOT felt"
+	}
+	s.say("%s: healed after %v; %s: %s; clients: %s", n.Name, (b.To - b.From).Round(time.Millisecond), felt, b.Evidence, b.Effect)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.bands = append(s.mu.bands, b)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"time"
@@ -14,52 +15,59 @@ import (
 	"github.com/cairndb/cairn/internal/testkit/trouble"
 )
 
-// TroubleEnv is the environment in which a node of a test build reads its
-// trouble file.
-func TroubleEnv(n *cluster.Node) string { return "CAIRN_TROUBLE=" + troublePath(n) }
+// StartTroubled is the command that starts a node whose clock and disk obey a
+// file.
+const StartTroubled = "start-troubled"
+
+// Troubled has a node, when it starts next, obey its trouble file.
+func Troubled(n *cluster.Node) {
+	n.Verb, n.VerbArgs = StartTroubled, []string{"--trouble", troublePath(n)}
+}
+
+// CanTrouble reports whether a binary has that command: those of long ago have not.
+func CanTrouble(ctx context.Context, binary string) bool {
+	return exec.CommandContext(ctx, binary, StartTroubled, "--help").Run() == nil
+}
 
 func troublePath(n *cluster.Node) string { return n.Store + ".trouble" }
 
-func needsTrouble(nodes int) func(*Env) error {
-	return func(e *Env) error {
-		if !e.Trouble {
-			return errors.New("it needs a test build: make verify, or go build -tags trouble")
-		}
-		return needsNodes(nodes)(e)
+func needsTrouble(e *Env) error {
+	if !e.Trouble {
+		return errors.New("it needs nodes whose clocks and disks can be set off")
 	}
+	return nil
 }
 
 // maxOffset is the default of --max-offset.
 const maxOffset = 250 * time.Millisecond
 
-// troubles set clocks and disks off, by the file that a node of a test build
-// reads.
+// troubles set clocks and disks off, by the file that a troubled node reads.
 func troubles() []Nemesis {
 	return []Nemesis{
-		{Name: "clock-skew", Does: "clocks differ, by less than --max-offset, and drift", Needs: needsTrouble(2), HoldMin: time.Second,
+		{Name: "clock-skew", Does: "clocks differ, by less than --max-offset, and drift", Nodes: 2, Needs: needsTrouble, HoldMin: time.Second,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				return skew(e, rng)
 			}},
-		{Name: "clock-strobe", Does: "a clock steps back and forth by less than half of --max-offset, twenty times a second", Needs: needsTrouble(2), HoldMin: time.Second, Strike: strobe},
-		{Name: "clock-jump", Does: "a clock jumps by more than --max-offset: the node must stop", Needs: needsTrouble(3), HoldMin: time.Second, Strike: jump},
-		{Name: "disk-slow", Does: "syncs of a node take 20 to 500 ms longer", Needs: needsTrouble(1),
+		{Name: "clock-strobe", Does: "a clock steps back and forth by less than half of --max-offset, twenty times a second", Nodes: 2, Needs: needsTrouble, HoldMin: time.Second, Strike: strobe},
+		{Name: "clock-jump", Does: "a clock jumps by more than --max-offset: ahead, the node must stop; back, nobody may notice", Nodes: 3, Needs: needsTrouble, HoldMin: time.Second, Strike: jump},
+		{Name: "disk-slow", Does: "syncs of a node take 20 to 500 ms longer", Nodes: 1, Needs: needsTrouble,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				d := between(rng, 20*time.Millisecond, 500*time.Millisecond).Round(time.Millisecond)
 				return disk(e, rng, fmt.Sprintf("slow %v", d), false)
 			}},
-		{Name: "disk-stall", Does: "syncs of a node hang", Needs: needsTrouble(1), HoldMin: time.Second, HoldMax: 8 * time.Second,
+		{Name: "disk-stall", Does: "syncs of a node hang", Nodes: 1, Needs: needsTrouble, HoldMin: time.Second, HoldMax: 8 * time.Second,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				return disk(e, rng, "stalled", false)
 			}},
-		{Name: "disk-full", Does: "writes of a node fail with ENOSPC; it may stop", Needs: needsTrouble(1),
+		{Name: "disk-full", Does: "writes of a node fail with ENOSPC; it may stop", Nodes: 1, Needs: needsTrouble,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				return disk(e, rng, "full", true)
 			}},
-		{Name: "disk-read-only", Does: "writes of a node fail with EROFS; it must stop", Needs: needsTrouble(1),
+		{Name: "disk-read-only", Does: "writes of a node fail with EROFS; it must stop", Nodes: 1, Needs: needsTrouble,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				return disk(e, rng, "read-only", true)
 			}},
-		{Name: "disk-failing", Does: "syncs of a node fail with EIO; it must stop", Needs: needsTrouble(1),
+		{Name: "disk-failing", Does: "syncs of a node fail with EIO; it must stop", Nodes: 1, Needs: needsTrouble,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				return disk(e, rng, "failing", true)
 			}},
@@ -163,18 +171,15 @@ func troubled(e *Env, nodes []*cluster.Node, what string, mayEnd bool, before fu
 		was[n] = trouble.ReadFelt(troublePath(n))
 	}
 	return &Wound{What: what,
-		Bite: func() (string, bool) {
-			var sum trouble.Felt
-			ended := 0
-			for _, n := range nodes {
-				f := trouble.ReadFelt(troublePath(n)).Since(was[n])
-				sum.Slowed, sum.Failed, sum.ClockReads = sum.Slowed+f.Slowed, sum.Failed+f.Failed, sum.ClockReads+f.ClockReads
-				if !n.Running() {
-					ended++
+		Bite: func() (evidence string, felt bool) {
+			// A busy machine takes its time until a process reads its file.
+			for range feltTries {
+				if evidence, felt = feltBy(nodes, was); felt {
+					break
 				}
+				time.Sleep(feltPause)
 			}
-			return fmt.Sprintf("%d syncs slowed, %d operations failed, %d readings of the clock; %d nodes ended", sum.Slowed, sum.Failed, sum.ClockReads, ended),
-				sum != trouble.Felt{} || ended > 0
+			return evidence, felt
 		},
 		Heal: func(context.Context) error {
 			var errs []error
@@ -194,4 +199,36 @@ func troubled(e *Env, nodes []*cluster.Node, what string, mayEnd bool, before fu
 			e.give(nodes...)
 			return errors.Join(errs...)
 		}}
+}
+
+// A wound is kept open for a while until it is felt.
+const (
+	feltTries = 100
+	feltPause = 50 * time.Millisecond
+)
+
+// feltBy says what nodes have felt since.
+func feltBy(nodes []*cluster.Node, since map[*cluster.Node]trouble.Felt) (string, bool) {
+	var sum trouble.Felt
+	var parts []string
+	ended := 0
+	for _, n := range nodes {
+		f := trouble.ReadFelt(troublePath(n)).Since(since[n])
+		sum.Slowed, sum.Failed, sum.ClockReads = sum.Slowed+f.Slowed, sum.Failed+f.Failed, sum.ClockReads+f.ClockReads
+		if !n.Running() {
+			ended++
+		}
+	}
+	for _, p := range []struct {
+		n    int64
+		what string
+	}{{sum.Slowed, "syncs slowed"}, {sum.Failed, "operations failed"}, {sum.ClockReads, "readings of the clock"}, {int64(ended), "nodes ended by themselves"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	if len(parts) == 0 {
+		return "nobody noticed", false
+	}
+	return strings.Join(parts, ", "), true
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cairndb/cairn/acceptance/cluster"
 	"github.com/cairndb/cairn/acceptance/load"
 	"github.com/cairndb/cairn/acceptance/nemesis"
 )
@@ -18,8 +19,8 @@ type Options struct {
 	URLs   []string
 	// NodeArgs and NodeEnv are added to each node's command line and environment.
 	NodeArgs, NodeEnv []string
-	// Trouble says that the binary is a test build (cmd/cairn/trouble.go).
-	Trouble bool
+	// OldBinary is what the nodes run at first, for the nemesis upgrade.
+	OldBinary string
 	// Workloads by name; none is all. Nemeses as nemesis.Named reads them.
 	Workloads []string
 	Nemeses   string
@@ -29,6 +30,13 @@ type Options struct {
 	// Clients for each workload and node.
 	Clients int
 	Seed    uint64
+	// Pace is how long a client rests after each operation.
+	Pace time.Duration
+	// Interrupted says what an end of the context means once clients are at work:
+	// if set, that the nemeses are to stop and the run is to be judged.
+	Interrupted bool
+	// Ready, if set, is called when the nodes of our own cluster serve.
+	Ready func(*cluster.Cluster)
 	// Say is told what happens.
 	Say func(format string, args ...any)
 }

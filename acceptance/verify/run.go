@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,11 @@ type Result struct {
 	Bands     []nemesis.Band
 	// Failures are broken promises, Untested what makes the run invalid.
 	Failures, Untested []string
+	// Unfelt are the nemeses that nobody felt; they are in Untested as well.
+	Unfelt []string
+	// CalmRate is the operations a second that were acknowledged before any
+	// nemesis struck.
+	CalmRate float64
 	// Live is how long it took until every node served every workload again.
 	Live time.Duration
 	// Logs are the lines of the nodes' logs that stand out.
@@ -89,6 +95,10 @@ type runner struct {
 	schema  string
 	all     []load.Workload
 	pulses  []*load.Pulse
+	// troubled says that clocks and disks of the nodes can be set off.
+	troubled bool
+	// workBegan is when the clients began, since the run did.
+	workBegan time.Duration
 }
 
 // Run does a run from beginning to end. Whatever happens, nothing is left
@@ -117,9 +127,10 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 }
 
 func (r *runner) run(ctx context.Context) {
-	r.start()
+	r.start(ctx)
 	r.create(ctx)
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.workBegan = time.Since(r.Began)
 	var wg sync.WaitGroup
 	for i, w := range r.all {
 		wg.Go(func() { w.Run(work, r.targets, r.Options.Clients, r.pulses[i]) })
@@ -129,9 +140,17 @@ func (r *runner) run(ctx context.Context) {
 	// Without this a failure below would leave out what was seen until then.
 	defer r.collect()
 
-	r.phase("calm", func() { r.served(ctx, calmMax) })
+	until := ctx
+	if r.Options.Interrupted {
+		ctx = context.WithoutCancel(ctx)
+	}
+	r.phase("calm", func() {
+		r.served(ctx, calmMax)
+		pause(until, calmMin-time.Since(r.Began.Add(r.workBegan)))
+	})
+	r.CalmRate = r.rate(r.workBegan, time.Since(r.Began))
 	if !r.j.Failed() {
-		r.phase("safety", func() { r.hurt(ctx) })
+		r.phase(safetyPhase, func() { r.hurt(until) })
 		r.phase("liveness", func() { r.Live = r.served(ctx, r.Options.Liveness) })
 	}
 	stop()
@@ -142,6 +161,7 @@ func (r *runner) run(ctx context.Context) {
 // Limits of a run's parts.
 const (
 	startMax  = time.Minute
+	calmMin   = 2 * time.Second
 	calmMax   = 30 * time.Second
 	createMax = time.Minute
 	finalMax  = time.Minute
@@ -153,6 +173,9 @@ const (
 	conflictsMin = 6
 )
 
+// safetyPhase is when nemeses strike.
+const safetyPhase = "safety"
+
 func (r *runner) phase(name string, f func()) {
 	p := phase{name: name, from: time.Since(r.Began)}
 	f()
@@ -160,14 +183,44 @@ func (r *runner) phase(name string, f func()) {
 	r.phases = append(r.phases, p)
 }
 
+// tally adds up what came of all operations that ended in some time of the run; its
+// silence is the longest of a workload.
+func (r *runner) tally(from, to time.Duration) (sum load.Tally) {
+	for _, p := range r.pulses {
+		shift := p.Start().Sub(r.Began)
+		t := p.Between(from-shift, to-shift)
+		sum.Done, sum.Errors, sum.Silence = sum.Done+t.Done, sum.Errors+t.Errors, max(sum.Silence, t.Silence)
+	}
+	return sum
+}
+
+// rate is the operations a second that were acknowledged in some time of the run.
+func (r *runner) rate(from, to time.Duration) float64 {
+	return float64(r.tally(from, to).Done) / max((to-from).Seconds(), 0.001)
+}
+
+// effect is what clients had of a wound, beside what they have in calm.
+func (r *runner) effect(from, to time.Duration) nemesis.Effect {
+	t := r.tally(from, to)
+	return nemesis.Effect{Rate: r.rate(from, to), Calm: r.CalmRate, Errors: t.Errors, Silence: t.Silence}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 // start brings up a cluster whose links can be shaped.
-func (r *runner) start() {
+func (r *runner) start(ctx context.Context) {
 	if len(r.Options.URLs) > 0 {
 		for i, url := range r.Options.URLs {
 			r.targets = append(r.targets, load.Target{Name: fmt.Sprintf("n%d", i+1), URL: url})
 		}
 		return
 	}
+	r.troubled = nemesis.CanTrouble(ctx, cmp.Or(r.Options.OldBinary, r.Options.Binary))
 	c := cluster.New(r.j, r.Options.Binary, r.Options.Nodes)
 	r.cluster = c
 	if err := c.Connect(); err != nil {
@@ -176,8 +229,9 @@ func (r *runner) start() {
 	for _, n := range c.Nodes {
 		n.Args = append(n.Args, r.Options.NodeArgs...)
 		n.Env = append(n.Env, r.Options.NodeEnv...)
-		if r.Options.Trouble {
-			n.Env = append(n.Env, nemesis.TroubleEnv(n))
+		n.Binary = r.Options.OldBinary
+		if r.troubled {
+			nemesis.Troubled(n)
 		}
 		n.Launch()
 	}
@@ -185,6 +239,9 @@ func (r *runner) start() {
 	for _, n := range c.Nodes {
 		n.WaitReady()
 		r.targets = append(r.targets, load.Target{Name: n.Name, URL: n.URL()})
+	}
+	if r.Options.Ready != nil {
+		r.Options.Ready(c)
 	}
 	r.Options.Say("%d nodes are ready after %v", len(c.Nodes), time.Since(r.Began).Round(time.Millisecond))
 }
@@ -220,7 +277,7 @@ func (r *runner) create(ctx context.Context) {
 			r.j.Fatalf("%s: %v", s.Name, err)
 		}
 		p := load.NewPulse(r.targets)
-		p.Seed = r.Options.Seed + uint64(i)<<32
+		p.Seed, p.Pace = r.Options.Seed+uint64(i)<<32, r.Options.Pace
 		r.all, r.pulses = append(r.all, w), append(r.pulses, p)
 		r.Workloads = append(r.Workloads, &WorkloadResult{Name: s.Name, Does: s.Does, Silence: map[string]time.Duration{}})
 	}
@@ -270,22 +327,20 @@ func (r *runner) replicated(ctx context.Context) {
 // hurt lets the nemeses strike.
 func (r *runner) hurt(ctx context.Context) {
 	if len(r.nemeses) == 0 {
-		select {
-		case <-ctx.Done():
-		case <-time.After(r.Options.Safety):
-		}
+		pause(ctx, r.Options.Safety)
 		return
 	}
 	env := nemesis.NewEnv(r.cluster)
-	env.Schema, env.Trouble = r.schema, r.Options.Trouble
-	s := &nemesis.Schedule{Env: env, Start: r.Began, Seed: r.Options.Seed, Say: r.Options.Say}
+	env.Schema, env.Trouble, env.OldBinary = r.schema, r.troubled, r.Options.OldBinary
+	s := &nemesis.Schedule{Env: env, Start: r.Began, Seed: r.Options.Seed, Say: r.Options.Say, Effect: r.effect}
 	err := s.Run(ctx, r.nemeses, r.Options.Safety)
 	r.cluster.Links.Heal()
 	if err != nil {
 		r.j.Errorf("the nemesis could not do or undo its work: %v", err)
 	}
 	r.Bands = s.Bands()
-	for _, name := range s.Unfelt(r.nemeses) {
+	r.Unfelt = s.Unfelt(r.nemeses)
+	for _, name := range r.Unfelt {
 		r.Untested = append(r.Untested, fmt.Sprintf("nemesis %s was never felt", name))
 	}
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/cairndb/cairn/acceptance/load"
+	"github.com/cairndb/cairn/acceptance/nemesis"
 )
 
 //go:embed summary.html
@@ -18,15 +22,19 @@ var summaryHTML string
 
 // Record is a run in the list of runs that a folder of reports keeps.
 type Record struct {
-	Began    time.Time
-	Seconds  float64
-	Nemeses  string
-	Nodes    int
-	Seed     uint64
-	Verdict  Verdict
-	Page     string
-	Judged   map[string]string // workload to "holds" or its anomaly
-	Failures []string          `json:",omitempty"`
+	Began   time.Time
+	Seconds float64
+	Nemeses string
+	Nodes   int
+	Seed    uint64
+	Verdict Verdict
+	Page    string
+	Judged  map[string]string // workload to "holds" or its anomaly
+	// Acknowledged counts operations, Wounds what was done to the cluster, and
+	// LiveSeconds is how long it took until every node served again.
+	Acknowledged, Wounds int
+	LiveSeconds          float64
+	Failures             []string `json:",omitempty"`
 }
 
 const recordsFile = "runs.json"
@@ -69,17 +77,27 @@ func (r *Result) Keep(dir string) (string, error) {
 	if n == "" {
 		n = "none"
 	}
-	rec := Record{Began: r.Began, Seconds: r.Options.Safety.Seconds(), Nemeses: n, Nodes: r.Options.Nodes, Seed: r.Options.Seed,
-		Verdict: r.Verdict(), Page: page, Judged: map[string]string{}}
+	rec := Record{Began: r.Began, Seconds: r.safetySeconds(), Nemeses: n, Nodes: r.Options.Nodes, Seed: r.Options.Seed,
+		Verdict: r.Verdict(), Page: page, Judged: map[string]string{}, Wounds: len(r.Bands), LiveSeconds: r.Live.Seconds()}
+	// Under a nemesis that nobody felt nothing was tried.
+	well := "holds"
+	if len(r.Unfelt) > 0 {
+		well = "untested"
+	}
 	for _, w := range r.Workloads {
-		rec.Judged[w.Name] = "holds"
+		rec.Judged[w.Name] = well
 		if w.Violation != "" {
-			rec.Judged[w.Name] = w.Anomaly
+			rec.Judged[w.Name] = cmp.Or(w.Anomaly, "failed")
 		} else if w.Untested != "" {
 			rec.Judged[w.Name] = "untested"
 		}
+		for _, s := range w.samples {
+			if s.Error == "" {
+				rec.Acknowledged++
+			}
+		}
 	}
-	rec.Judged[wholeRun] = "holds"
+	rec.Judged[wholeRun] = well
 	if len(r.Failures) > r.violations() {
 		rec.Judged[wholeRun] = "failed"
 	}
@@ -95,6 +113,16 @@ func (r *Result) Keep(dir string) (string, error) {
 		return "", err
 	}
 	return filepath.Join(dir, page), writeSummary(dir, records)
+}
+
+// safetySeconds is how long the safety phase was.
+func (r *Result) safetySeconds() float64 {
+	for _, p := range r.phases {
+		if p.name == safetyPhase {
+			return (p.to - p.from).Seconds()
+		}
+	}
+	return 0
 }
 
 func readRecords(dir string) ([]Record, error) {
@@ -137,6 +165,8 @@ type Matrix struct {
 	Cells              map[string]map[string]Cell
 	Runs               []Record
 	Seconds            float64
+	// Whole is the row of what is no workload's.
+	Whole string
 }
 
 // NewMatrix adds up runs.
@@ -168,9 +198,43 @@ func NewMatrix(records []Record) Matrix {
 			m.Cells[w][r.Nemeses] = c
 		}
 	}
-	slices.Sort(m.Workloads)
-	slices.Sort(m.Nemeses)
+	rank := func(names []string) func(a, b string) int {
+		place := func(s string) int {
+			if i := slices.Index(names, s); i >= 0 {
+				return i
+			}
+			return len(names)
+		}
+		return func(a, b string) int { return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b)) }
+	}
+	var workloads []string
+	for _, s := range load.Specs() {
+		workloads = append(workloads, s.Name)
+	}
+	slices.SortFunc(m.Workloads, rank(append(workloads, wholeRun)))
+	slices.SortFunc(m.Nemeses, rank(append([]string{"none"}, nemesis.Names()...)))
+	m.Whole = wholeRun
 	return m
+}
+
+// Tiles are the numbers at the head of the page.
+func (m Matrix) Tiles() []tile {
+	verdicts, acknowledged, wounds := map[Verdict]int{}, 0, 0
+	for _, r := range m.Runs {
+		verdicts[r.Verdict]++
+		acknowledged, wounds = acknowledged+r.Acknowledged, wounds+r.Wounds
+	}
+	out := []tile{{fmt.Sprint(verdicts[OK]), "runs ok", "good"}}
+	if n := verdicts[Failed]; n > 0 {
+		out = append(out, tile{fmt.Sprint(n), "runs failed", "bad"})
+	}
+	if n := verdicts[Invalid]; n > 0 {
+		out = append(out, tile{fmt.Sprint(n), "runs tested too little", "warn"})
+	}
+	return append(out,
+		tile{fmt.Sprint(time.Duration(m.Seconds * float64(time.Second)).Round(time.Second)), "under nemeses", ""},
+		tile{grouped(wounds), "wounds", ""},
+		tile{grouped(acknowledged), "operations acknowledged", ""})
 }
 
 func writeSummary(dir string, records []Record) error {

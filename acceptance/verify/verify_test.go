@@ -3,6 +3,7 @@ package verify
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // TestVerify is a short run of everything.
 func TestVerify(t *testing.T) {
-	o := Options{Binary: *binary, Trouble: true, Nodes: *nodes, Nemeses: *nemeses, Safety: *safety, Seed: *seed, Say: t.Logf}
+	o := Options{Binary: *binary, Nodes: *nodes, Nemeses: *nemeses, Safety: *safety, Seed: *seed, Say: t.Logf}
 	if *workloads != "" {
 		o.Workloads = strings.Split(*workloads, ",")
 	}
@@ -64,7 +65,7 @@ func TestVerify(t *testing.T) {
 // nobody hurts is not serializable, and workloads of three kinds see it, and say
 // which transactions show it. That the page can be drawn is seen on the way.
 func TestVerifyFindsAMistakePutBackIn(t *testing.T) {
-	r, err := Run(t.Context(), Options{Binary: *binary, Trouble: true, NodeEnv: []string{"CAIRN_BREAK=readers-ignored"}, Clients: 2,
+	r, err := Run(t.Context(), Options{Binary: *binary, NodeEnv: []string{"CAIRN_BREAK=readers-ignored"}, Clients: 2,
 		Workloads: []string{"list-append", "g2", "monotonic"}, Safety: 3 * time.Second, Say: t.Logf})
 	if err != nil {
 		t.Fatal(err)
@@ -116,5 +117,33 @@ func TestARunThatTestedNothingIsInvalid(t *testing.T) {
 	}
 	if got := s.Unfelt(kill); len(got) != 2 {
 		t.Error(got)
+	}
+}
+
+// TestTheMatrixCountsNothingThatWasNotTried: under a nemesis that nobody felt, no
+// workload was tried; a violation counts nevertheless.
+func TestTheMatrixCountsNothingThatWasNotTried(t *testing.T) {
+	dir := t.TempDir()
+	r := &Result{Options: Options{Nemeses: "kill", Nodes: 3}, Unfelt: []string{"kill"}, Untested: []string{"nemesis kill was never felt"},
+		Workloads: []*WorkloadResult{{Name: "bank"}, {Name: "sets", Violation: "x", Anomaly: "lost write"}}}
+	if _, err := r.Keep(dir); err != nil {
+		t.Fatal(err)
+	}
+	records, err := readRecords(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewMatrix(records)
+	for name, want := range map[string]string{"bank": "invalid", "sets": "failed", wholeRun: "invalid"} {
+		if got := m.Cells[name]["kill"].Class(); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), `class="failed"`) || strings.Contains(string(page), `class="ok"`) {
+		t.Errorf("%s", page)
 	}
 }

@@ -20,21 +20,42 @@ import (
 func newDemo() *cobra.Command {
 	var nodes int
 	var keep string
+	var chaos chaosFlags
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Try Cairn: a cluster in one process, in a temporary folder",
 		Long: `Start a cluster in one process, with real stores in a temporary folder, and
-print how to reach it with psql. Ctrl-C ends it and removes the folder.`,
+print how to reach it with psql. Ctrl-C ends it and removes the folder.
+
+With --chaos every node is a process of its own, so that it can be killed, stopped and cut
+off; clocks, disks and leases are hurt as well. What is done to whom is printed as
+it happens, and what clients had of it. Some clients are at work meanwhile (and you, with psql). At the
+end, or at Ctrl-C, everything is undone, every node must serve again, and
+checkers judge what the clients were told; what was done and seen can be had as
+a page.`,
+		Example: `  cairn demo
+  cairn demo --chaos
+  cairn demo --chaos --nodes 5 --nemesis partition-halves+kill --for 2m --report reports`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if nodes < 1 || nodes > 9 {
 				return fmt.Errorf("--nodes %d: between 1 and 9", nodes)
+			}
+			if chaos.on {
+				if keep != "" {
+					return fmt.Errorf("--store and --chaos exclude each other: what is hurt is thrown away")
+				}
+				return runChaos(cmd, nodes, &chaos)
+			}
+			if name := chaos.changed(cmd.Flags()); name != "" {
+				return fmt.Errorf("--%s needs --chaos", name)
 			}
 			return runDemo(cmd, nodes, keep)
 		},
 	}
 	cmd.Flags().IntVar(&nodes, "nodes", 3, "how many nodes")
 	cmd.Flags().StringVar(&keep, "store", "", "folder for the stores; kept at the end, and found again next time")
+	chaos.register(cmd.Flags())
 	return cmd
 }
 

@@ -1,6 +1,6 @@
 // Command cairn is Cairn's one binary: the server, its tools, and a first look.
 //
-//	cairn demo                         three nodes in one process, to try it
+//	cairn demo                         three nodes in one process, to try it; --chaos hurts them
 //	cairn start, cairn init            a real cluster
 //	cairn sql, node, range, cert       talking to a cluster
 //	cairn import                       data from elsewhere
@@ -49,6 +49,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newStart(), newStartSingleNode(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newJob(), newCert(), newImport(), newWorkload(), newVerify(), newVersion())
+	root.AddCommand(newStart(), newStartSingleNode(), newStartTroubled(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newJob(), newCert(), newImport(), newWorkload(), newVerify(), newVersion())
 	return root
 }

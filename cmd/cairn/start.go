@@ -189,7 +189,7 @@ const drainMax = 12 * time.Second
 func runNode(cmd *cobra.Command, cfg node.Config) error {
 	defer tuneGC()()
 	cfg.Ballast = true
-	if err := withTrouble(&cfg); err != nil {
+	if err := withBreak(&cfg); err != nil {
 		return err
 	}
 	ctx := cmd.Context()

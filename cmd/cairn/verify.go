@@ -69,41 +69,29 @@ what came of it.`,
 				if o.Binary, err = os.Executable(); err != nil {
 					return err
 				}
-				o.Trouble = troubleBuild
 			}
-			runs := []string{o.Nemeses}
-			if matrix {
-				runs = append([]string{"none"}, nemesis.Names()...)
-			}
-			worst := 0
-			for _, n := range runs {
-				o.Nemeses = n
+			if !matrix {
 				code, err := verifyOnce(cmd.Context(), out, o, report)
 				if err != nil {
 					return err
 				}
-				worst = max(worst, code)
-				if cmd.Context().Err() != nil {
-					break
-				}
+				return exitWith(code)
 			}
-			if worst != 0 {
-				return &exitError{worst}
-			}
-			return nil
+			return verifyMatrix(cmd.Context(), out, o, report)
 		},
 	}
 	fs := cmd.Flags()
 	fs.StringSliceVar(&o.URLs, "url", nil, "nodes of a running cluster, comma-separated, instead of one of our own")
 	fs.StringSliceVar(&o.Workloads, "workload", nil, "workloads, comma-separated (default all; with --url "+strings.Join(workloadsOfOthers, ",")+")")
 	fs.StringVar(&o.Nemeses, "nemesis", "mix", "nemeses, joined by + to strike at the same time; mix draws one after the other, none is none")
-	fs.BoolVar(&matrix, "matrix", false, "one run for each nemesis, and one without")
+	fs.BoolVar(&matrix, "matrix", false, "one run for each nemesis, one without, and some with two at a time; more nodes where a nemesis needs them")
 	fs.IntVar(&o.Nodes, "nodes", 3, "nodes of our own cluster")
 	fs.IntVar(&o.Clients, "clients", 1, "clients of each workload on each node")
 	fs.DurationVar(&o.Safety, "for", verify.SafetyDefault, "how long the nemeses strike")
 	fs.DurationVar(&o.Liveness, "liveness", verify.LivenessDefault, "how soon afterwards every node must serve every client again")
 	fs.Uint64Var(&o.Seed, "seed", 0, "what nemeses and clients draw from (default another one each time, printed)")
 	fs.StringSliceVar(&o.NodeArgs, "node-args", nil, "flags added to each node's cairn start")
+	fs.StringVar(&o.OldBinary, "old-binary", "", "another build, which the nodes run at first, for the nemesis upgrade")
 	fs.StringVar(&o.Binary, "binary", "", "the binary that the nodes run (default this one)")
 	fs.StringVar(&report, "report", "", "folder for the run's page and index.html, the matrix of all runs kept there")
 	fs.BoolVar(&list, "list", false, "list workloads and nemeses")
@@ -124,6 +112,71 @@ func listOfVerify(out io.Writer) error {
 	return w.Flush()
 }
 
+// exitWith turns a status into what a command returns.
+func exitWith(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &exitError{code}
+}
+
+// verifyMatrix does a run for each column of the matrix, and says at the end how
+// each went.
+func verifyMatrix(ctx context.Context, out io.Writer, o verify.Options, report string) error {
+	start := time.Now()
+	if o.Seed == 0 {
+		o.Seed = uint64(start.UnixNano())
+	}
+	codes := map[int]string{0: "ok", exitBroken: "FAILED", exitInvalid: "INVALID"}
+	var names []string
+	count := map[int]int{}
+	verdicts := map[string]int{}
+	for i, name := range nemesis.Matrix(o.Seed, o.OldBinary != "") {
+		o := o
+		o.Nemeses, o.Seed = name, o.Seed+uint64(i)
+		needed, err := nemesis.Named(name)
+		if err != nil {
+			return err
+		}
+		for _, n := range needed {
+			o.Nodes = max(o.Nodes, n.Nodes)
+		}
+		fmt.Fprintf(out, "\n=== %s, %d nodes\n", name, o.Nodes)
+		code, err := verifyOnce(ctx, out, o, report)
+		if err != nil {
+			return err
+		}
+		names, verdicts[name] = append(names, name), code
+		count[code]++
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "\nNEMESIS\tVERDICT")
+	for _, n := range names {
+		fmt.Fprintf(w, "%s\t%s\n", n, codes[verdicts[n]])
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%d runs in %v: %d ok, %d failed, %d invalid\n", len(names), time.Since(start).Round(time.Second), count[0], count[exitBroken], count[exitInvalid])
+	if report != "" {
+		page, err := filepath.Abs(filepath.Join(report, "index.html"))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "summary page: file://%s\n", page)
+	}
+	switch {
+	case count[exitBroken] > 0:
+		return exitWith(exitBroken)
+	case count[exitInvalid] > 0:
+		return exitWith(exitInvalid)
+	}
+	return nil
+}
+
 // verifyOnce does a run and prints what came of it. It returns the exit status.
 func verifyOnce(ctx context.Context, out io.Writer, o verify.Options, report string) (int, error) {
 	start := time.Now()
@@ -134,6 +187,22 @@ func verifyOnce(ctx context.Context, out io.Writer, o verify.Options, report str
 	if err != nil {
 		return exitBroken, err
 	}
+	if err := printVerdict(out, r); err != nil {
+		return exitBroken, err
+	}
+	fmt.Fprintf(out, "%s: %s\n", r.Verdict(), r.Command())
+	if report != "" {
+		page, err := r.Keep(report)
+		if err != nil {
+			return exitBroken, err
+		}
+		fmt.Fprintf(out, "page: %s   matrix: %s\n", page, filepath.Join(report, "index.html"))
+	}
+	return map[verify.Verdict]int{verify.OK: 0, verify.Failed: exitBroken, verify.Invalid: exitInvalid}[r.Verdict()], nil
+}
+
+// printVerdict prints what came of each workload, and what is wrong.
+func printVerdict(out io.Writer, r *verify.Result) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "\nWORKLOAD\tJUDGED\tACKNOWLEDGED")
 	for _, x := range r.Workloads {
@@ -147,7 +216,7 @@ func verifyOnce(ctx context.Context, out io.Writer, o verify.Options, report str
 		fmt.Fprintf(w, "%s\t%s\t%s\n", x.Name, judged, x.Tested)
 	}
 	if err := w.Flush(); err != nil {
-		return exitBroken, err
+		return err
 	}
 	fmt.Fprintln(out)
 	for _, f := range r.Failures {
@@ -159,13 +228,5 @@ func verifyOnce(ctx context.Context, out io.Writer, o verify.Options, report str
 	if r.Dir != "" {
 		fmt.Fprintf(out, "stores and logs are in %s\n", r.Dir)
 	}
-	fmt.Fprintf(out, "%s: %s\n", r.Verdict(), r.Command())
-	if report != "" {
-		page, err := r.Keep(report)
-		if err != nil {
-			return exitBroken, err
-		}
-		fmt.Fprintf(out, "page: %s   matrix: %s\n", page, filepath.Join(report, "index.html"))
-	}
-	return map[verify.Verdict]int{verify.OK: 0, verify.Failed: exitBroken, verify.Invalid: exitInvalid}[r.Verdict()], nil
+	return nil
 }

@@ -259,8 +259,7 @@ func (c *Core) background() {
 	c.wg.Go(func() { _ = c.Catalog.Run(c.ctx) })
 	c.wg.Go(func() { c.fatalUnlessStopping(c.bound.Run(c.ctx), "clock bound") })
 	c.wg.Go(func() {
-		j := hlc.NewJumpMonitor(c.cfg.Wall, c.Clock.MaxOffset())
-		c.fatalUnlessStopping(j.Run(c.ctx), "clock")
+		c.fatalUnlessStopping(c.bound.WatchJumps(c.ctx), "clock")
 	})
 	c.wg.Go(c.tend)
 	c.wg.Go(c.tendMembers)

@@ -76,6 +76,13 @@ func TestSets(t *testing.T) {
 	})
 }
 
+func TestSnapshots(t *testing.T) {
+	each(t, "snapshots", func(text string) (*Violation, error) {
+		ops, err := history.ParseSets(text)
+		return Snapshots(ops), err
+	})
+}
+
 func TestMonotonic(t *testing.T) {
 	each(t, "monotonic", func(text string) (*Violation, error) {
 		ops, err := history.ParseSets(text)

@@ -22,6 +22,11 @@ const (
 	WrongRead  Anomaly = "read that no version explains"
 	TwoHolders Anomaly = "two holders of one lock"
 
+	LongFork      Anomaly = "long fork"
+	ChangedPast   Anomaly = "the past has changed"
+	HalfBatch     Anomaly = "half a transaction"
+	ForbiddenNull Anomaly = "NULL in a column that has none"
+	InternalError Anomaly = "an internal error was told to a client"
 	CausalReverse Anomaly = "causal reverse"
 	SessionOrder  Anomaly = "session out of order"
 	CountMismatch Anomaly = "counter and entries disagree"

@@ -8,7 +8,7 @@ import (
 
 // ParseSets reads a history of sets; a client is one session:
 //
-//	client call return outcome: add x 1 | read x [1 2] | read x [1 2] count 2
+//	client call return outcome: add x 1 | read x [1 2] | read x [1 2] count 2 | read x [1 2] at 5
 func ParseSets(text string) ([]SetOp, error) {
 	var out []SetOp
 	err := eachLine(text, func(op Op, body string) error {
@@ -20,7 +20,13 @@ func ParseSets(text string) ([]SetOp, error) {
 		case "add":
 			o.Add, err = parseValue(rest)
 		case "read":
-			list, count, counted := strings.Cut(rest, " count ")
+			list, at, past := strings.Cut(rest, " at ")
+			if past {
+				if o.At, err = strconv.ParseInt(at, 10, 64); err != nil {
+					return err
+				}
+			}
+			list, count, counted := strings.Cut(list, " count ")
 			if counted {
 				if o.Count, err = strconv.Atoi(count); err != nil {
 					return err

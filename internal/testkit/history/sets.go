@@ -20,6 +20,8 @@ type SetOp struct {
 	// Count is what a counter said in the same transaction that read Values;
 	// negative is none.
 	Count int
+	// At is the time whose data was read, in microseconds; 0 is the present.
+	At int64
 }
 
 // String prints the operation on a line.
@@ -33,6 +35,9 @@ func (o SetOp) String() string {
 	}
 	if o.Count >= 0 {
 		s += fmt.Sprintf(" count %d", o.Count)
+	}
+	if o.At != 0 {
+		s += fmt.Sprintf(" at %d", o.At)
 	}
 	return s + o.tail()
 }

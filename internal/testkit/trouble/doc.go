@@ -1,6 +1,6 @@
 // Package trouble lets a test set a process's clock off and its disk on fire, by
-// a file that the process reads again and again. Only test builds of the binary
-// have it (build tag trouble, cmd/cairn/trouble.go).
+// a file that the process reads again and again. Only a process started to be
+// hurt does (the hidden command start-troubled, cmd/cairn/start_troubled.go).
 //
 //	a nemesis writes FILE            the process
 //	  clock 110ms                      its wall clock is so much ahead

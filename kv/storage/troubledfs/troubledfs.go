@@ -1,4 +1,6 @@
-package storagetest
+// Package troubledfs is the file system of a node that is being hurt on purpose
+// (internal/testkit/trouble): each operation may be delayed or refused first.
+package troubledfs
 
 import (
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -7,18 +9,18 @@ import (
 	"github.com/cairndb/cairn/kv/storage"
 )
 
-// DiskOp is what an engine is about to do with its disk.
-type DiskOp struct {
+// Op is what an engine is about to do with its disk.
+type Op struct {
 	Path string
 	// Write is anything that changes the disk; Sync waits for it.
 	Write, Sync bool
 }
 
-// Troubled is the operating system's file system, where each operation may be
+// New is the operating system's file system, where each operation may be
 // delayed or refused first.
-func Troubled(before func(DiskOp) error) storage.FS {
+func New(before func(Op) error) storage.FS {
 	return errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		d := DiskOp{Path: op.Path}
+		d := Op{Path: op.Path}
 		switch op.Kind {
 		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpFileFlush:
 			d.Write, d.Sync = true, true
