@@ -19,7 +19,7 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-func (s *Session) copy(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, w ResultWriter) error {
+func (s *Session) copy(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, w ResultWriter, alone bool) error {
 	if n.Filename != "" || n.IsProgram {
 		return sqlerr.New(sqlerr.InsufficientPrivilege, "COPY to or from a file or program of the server is not allowed").
 			WithHint("Use COPY … FROM STDIN or TO STDOUT; psql's \\copy command does so with local files.")
@@ -30,13 +30,18 @@ func (s *Session) copy(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, w Re
 	}
 	s.replay.off = true
 	if n.IsFrom {
-		return s.copyFrom(ctx, n, st, f, w)
+		return s.copyFrom(ctx, n, st, f, w, alone)
 	}
 	return s.copyTo(ctx, n, st, f, w)
 }
 
 // copyFrom is an INSERT whose rows come from the client: the same checks, batches and defaults.
-func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f copyFormat, w ResultWriter) error {
+//
+// That keys are free is checked by the writes themselves, which is half the work. A statement that is
+// all of its transaction leaves it to the commit; another asks, at its end, for the rows that have not
+// been sent by then. A flush that finds a duplicate ends the transaction for good, so it is not done
+// where a savepoint could be gone back to.
+func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, f copyFormat, w ResultWriter, alone bool) error {
 	cols := quoteNames(n.Attlist)
 	rel := quoteIdent(n.Relation.Relname)
 	if n.Relation.Schemaname != "" {
@@ -79,14 +84,20 @@ func (s *Session) copyFrom(ctx context.Context, n *pg.CopyStmt, st parser.Stmt, 
 	r.Wrote, r.VirtualRows = s.wrote, s.virtualRows
 	r.Changed, s.ec.Ctx = s.rowChanged, ctx
 	r.CountChanges = s.srv.countChanges
+	r.Blind = len(s.tx.savepoints) == 0
 	if _, err := ins.Open(r); err != nil {
 		return err
+	}
+	if r.Blind && (!alone || s.tx.explicit) {
+		if err := s.tx.t.ProveConditions(ctx); err != nil {
+			return err
+		}
 	}
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
 	s.count.rows = r.Affected
-	return w.CommandComplete(fmt.Sprintf("COPY %d", r.Affected))
+	return s.complete(w, fmt.Sprintf("COPY %d", r.Affected))
 }
 
 // copyPlan plans INSERT INTO t (…) VALUES ($1, …), with the columns' types as the parameters'.

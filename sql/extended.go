@@ -259,7 +259,7 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 				continue
 			}
 		}
-		w.Rewind(before)
+		s.takeBack(w, before)
 		err = mapError(err, s)
 		s.noteError(ctx, err, isCommit(po.p.stmt.Tree))
 		return err
@@ -321,11 +321,12 @@ func (s *Session) executeWatched(ctx context.Context, po *portal, w ResultWriter
 
 // executePortal runs a portal once, or goes on with it.
 func (s *Session) executePortal(ctx context.Context, po *portal, w ResultWriter, maxRows int) error {
+	s.completed = 0
 	if !planned(po.p.stmt.Tree) {
 		return s.utilities(ctx, po.p, w, utilityOptions{formats: po.formats, params: po.params})
 	}
 	if po.ended {
-		return w.CommandComplete(po.tag())
+		return s.complete(w, po.tag())
 	}
 	if po.cur == nil {
 		if err := s.open(ctx, po, !s.tx.explicit && s.tx.done == 0); err != nil {
@@ -358,7 +359,7 @@ func (s *Session) executePortal(ctx context.Context, po *portal, w ResultWriter,
 	s.count.p, s.count.rows = po.p, po.count()
 	tag := po.tag()
 	po.close(s)
-	return w.CommandComplete(tag)
+	return s.complete(w, tag)
 }
 
 func (s *Session) closeStatement(ctx context.Context, w ResultWriter, name string) error {
@@ -397,7 +398,7 @@ func (s *Session) sync(ctx context.Context, w ResultWriter) error {
 		if isRetryable(err) && s.tx != nil && s.again(ctx, w, err) {
 			continue
 		}
-		w.Rewind(last)
+		s.takeBack(w, last)
 		err = mapError(err, s)
 		s.noteError(ctx, err, true)
 		return err

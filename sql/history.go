@@ -303,6 +303,7 @@ type nowhere struct{ ResultWriter }
 func (nowhere) RowDescription([]Column) error        { return nil }
 func (nowhere) BeginRows([]Column) error             { return nil }
 func (nowhere) Row(types.Row) error                  { return nil }
+func (nowhere) Mark() Mark                           { return 0 }
 func (nowhere) CommandComplete(string) error         { return nil }
 func (nowhere) Notice(*sqlerr.Error) error           { return nil }
 func (nowhere) ParameterStatus(string, string) error { return nil }

@@ -176,12 +176,12 @@ type textWriter struct {
 	cols   []Column
 	copyIn []string
 	marks  []string
-	sent   bool
+	sent   Mark // what is before it has left
 }
 
 func (w *textWriter) Mark() Mark { return Mark(w.out.Len()) }
 func (w *textWriter) Rewind(m Mark) bool {
-	if w.sent {
+	if m < w.sent {
 		return false
 	}
 	s := w.out.String()[:m]
@@ -219,7 +219,8 @@ func (w *textWriter) Notice(e *sqlerr.Error) error {
 }
 func (w *textWriter) ParameterStatus(string, string) error { return nil }
 func (w *textWriter) CopyIn(Format, int) (CopyReader, error) {
-	w.sent = true
+	fmt.Fprintln(&w.out, "copy in")
+	w.sent = w.Mark()
 	return &lineReader{w.copyIn}, nil
 }
 func (w *textWriter) CopyOut(Format, int) error { return nil }

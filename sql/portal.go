@@ -263,5 +263,5 @@ func (s *Session) runPlanned(ctx context.Context, p *prepared, w ResultWriter, o
 		return err
 	}
 	s.count.p, s.count.rows = p, po.count()
-	return w.CommandComplete(po.tag())
+	return s.complete(w, po.tag())
 }

@@ -152,6 +152,8 @@ type Session struct {
 	started time.Time
 	act     activity
 	count   counting
+	// completed is where the end of the last statement's output begins.
+	completed Mark
 
 	causality causality
 	draws     draws

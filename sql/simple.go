@@ -54,7 +54,7 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 		if isRetryable(err) && s.tx != nil && w.Rewind(before) && s.replayTxn(ctx, err) {
 			continue
 		}
-		w.Rewind(before)
+		s.takeBack(w, before)
 		err = mapError(err, s)
 		s.noteError(ctx, err, isCommit(stmts[i].stmt.Tree))
 		return err
@@ -86,6 +86,7 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 		return errAborted()
 	}
 	tx := s.tx
+	s.completed = 0
 	s.noteStatement(p.stmt.Text)
 	s.countBegin()
 	s.beginStatement(p.stmt.Tree)
@@ -110,4 +111,18 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 		tx.done++
 	}
 	return nil
+}
+
+// complete ends a statement's output. If the commit that follows fails, this end is taken back.
+func (s *Session) complete(w ResultWriter, tag string) error {
+	s.completed = w.Mark()
+	return w.CommandComplete(tag)
+}
+
+// takeBack removes what a failed statement has put out since before, or, if a part of that has left
+// (rows, the answer to COPY FROM), at least its end: it is not complete.
+func (s *Session) takeBack(w ResultWriter, before Mark) {
+	if !w.Rewind(before) && before < s.completed {
+		w.Rewind(s.completed)
+	}
 }

@@ -46,7 +46,7 @@ func (s *Session) utility(ctx context.Context, p *prepared, w ResultWriter, o ut
 	case *pg.Node_ExplainStmt:
 		return s.explain(ctx, n.ExplainStmt, p.stmt, w, o)
 	case *pg.Node_CopyStmt:
-		return s.copy(ctx, n.CopyStmt, p.stmt, w)
+		return s.copy(ctx, n.CopyStmt, p.stmt, w, o.alone)
 	case *pg.Node_SelectStmt:
 		return s.selectInto(ctx, n.SelectStmt, p.stmt, w, o)
 	case *pg.Node_ConstraintsSetStmt:

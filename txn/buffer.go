@@ -156,6 +156,21 @@ func (b *buffered) allNonKey() bool {
 	return true
 }
 
+// conditional returns the entries that have a condition, in key order.
+func (w *writeBuffer) conditional() []*buffered {
+	var out []*buffered
+	if w.empty() {
+		return nil
+	}
+	w.tree.Ascend(func(e *buffered) bool {
+		if e.versions[0].cond != nil {
+			out = append(out, e)
+		}
+		return true
+	})
+	return out
+}
+
 // unchecked returns the keys whose condition their request cannot carry: they
 // were written under one and deleted again.
 func (w *writeBuffer) unchecked() []*buffered {

@@ -87,8 +87,7 @@ func (c *committer) checkConditions(ctx context.Context) error {
 		if c.t.isolation != Serializable {
 			c.t.held.add(c.t.snapshot().ReadTimestamp, kvapi.Span{Key: e.key})
 		}
-		base := version{value: br.Responses[0].Value, tombstone: !exists(&br.Responses[0])}
-		if err := e.versions[0].cond.check(&buffered{key: e.key, versions: []version{base}}); err != nil {
+		if err := e.versions[0].cond.checkServer(e.key, &br.Responses[0]); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,8 @@ const (
 	// flushBatchMaxBytes and flushBatchMaxKeys bound one batch of a flush, for the same reason.
 	flushBatchMaxBytes = 512 << 10
 	flushBatchMaxKeys  = 4096
+	// proveBatchMaxKeys bounds one batch of ProveConditions: each key takes a lock.
+	proveBatchMaxKeys = 512
 	// flushParallelMax is how many batches of a flush are under way.
 	flushParallelMax = 4
 	// asideBatchMaxBytes bounds one command of what is written aside, and
