@@ -54,6 +54,7 @@ func merge(to, piece *kvapi.Response, r *kvapi.Request) {
 		to.Rows = append(slices.Clip(to.Rows), piece.Rows...)
 		to.Provisional = append(slices.Clip(to.Provisional), piece.Provisional...)
 		to.Keys += piece.Keys
+		to.Partials = append(slices.Clip(to.Partials), piece.Partials...)
 	}
 	to.Resume = extend(piece.Resume, r)
 }

@@ -101,6 +101,7 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, 
 	r.Reset(pl.Slots, pl.States)
 	r.Ctx, r.KV, r.EC, r.Params = ctx, s.kv(), &s.ec, o.params
 	s.budget(r)
+	r.NoBeside, r.BesideAtOnce = s.vars.pushdownOff, s.vars.pushdownForced
 	defer r.Done()
 	r.Wrote, r.VirtualRows = s.wrote, s.virtualRows
 	r.DurableLocks, r.Changed = s.durableLocks(), s.rowChanged
@@ -130,6 +131,7 @@ func (s *Session) analyze(ctx context.Context, pl *plan.Plan, o utilityOptions, 
 	}
 	out.spilledFiles, out.spilledBytes = r.Spilled.Files, r.Spilled.Bytes
 	after := s.tx.t.Stats()
+	out.beside = r.KVBeside
 	out.kvCalls, out.kvRows, out.roundTrips = r.KVCalls, r.KVRows, after.Batches-before.Batches
 	out.followerReads = after.FollowerReads - before.FollowerReads
 	out.execution = time.Since(start)
@@ -141,6 +143,9 @@ func (r explainRun) lines(o explainOpts) []string {
 	var out []string
 	if o.analyze {
 		out = append(out, fmt.Sprintf("KV Calls: %d  KV Rows: %d  KV Round Trips: %d", r.kvCalls, r.kvRows, r.roundTrips))
+		if r.beside > 0 {
+			out = append(out, fmt.Sprintf("Rows Done Beside Data: %d", r.beside))
+		}
 		if r.followerReads > 0 {
 			out = append(out, fmt.Sprintf("Follower Reads: %d", r.followerReads))
 		}

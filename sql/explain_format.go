@@ -80,8 +80,9 @@ type explainRun struct {
 	planning, execution         time.Duration
 	kvCalls, kvRows, roundTrips int64
 	spilledFiles, spilledBytes  int64
-	// followerReads are answers of replicas without the lease.
-	followerReads int64
+	// beside are rows that were dropped or aggregated beside the data; followerReads are answers of replicas
+	// without the lease.
+	beside, followerReads int64
 }
 
 // property is a key and a value of a plan in a format for programs: text, number, list or nested.
@@ -108,6 +109,9 @@ func structured(o explainOpts, pl *plan.Plan, run explainRun) properties {
 	if o.analyze {
 		out = append(out, property{"KV Calls", run.kvCalls}, property{"KV Rows", run.kvRows}, property{"KV Round Trips", run.roundTrips},
 			property{"Spilled Files", run.spilledFiles}, property{"Spilled Bytes", run.spilledBytes})
+		if run.beside > 0 {
+			out = append(out, property{"Rows Done Beside Data", run.beside})
+		}
 		if run.followerReads > 0 {
 			out = append(out, property{"Follower Reads", run.followerReads})
 		}

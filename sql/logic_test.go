@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/pushdown"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn/txntest"
@@ -44,6 +45,7 @@ func newTestServer(t testing.TB) *Server {
 
 func newTestServerEnv(t testing.TB) (*txntest.Env, *Server) {
 	env := txntest.New(t)
+	env.Cluster.Programs = &pushdown.Programs{}
 	store := schema.NewStore(env.DB)
 	err := store.Run(t.Context(), "catalog", func(ctx context.Context, tx schema.Txn) error {
 		for _, kv := range schema.InitialKeyValues() {

@@ -19,6 +19,7 @@ var planModes = []string{
 	"set enable_nestloop = off",
 	"set enable_indexscan = off",
 	"set cairn.force_spill = 200",
+	"set cairn.pushdown = force",
 	"set cairn.force_spill = 200; set enable_nestloop = off",
 	"set cairn.optimizer = off; set enable_hashjoin = off; set enable_indexscan = off",
 }

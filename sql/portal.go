@@ -102,6 +102,7 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 		return err
 	}
 	r.Blind = blind
+	r.NoBeside, r.BesideAtOnce = s.vars.pushdownOff, s.vars.pushdownForced
 	r.DurableLocks = s.durableLocks()
 	r.LockRows = s.tx.level != serializable || s.tx.retries > 0
 	r.Wrote, r.Changed = s.wrote, s.rowChanged

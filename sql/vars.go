@@ -131,6 +131,7 @@ var varDefs = map[string]varDef{
 	"cairn.statement_mem":                 {def: "256MB", apply: applyKB("cairn.statement_mem", 1024, math.MaxInt32, func(s *Session) *int64 { return &s.vars.statementMem })},
 	"cairn.durable_locks":                 {def: "on", boole: true},
 	sharedRanges:                          {def: "on", boole: true},
+	pushdownSetting:                       {def: "on", apply: applyPushdown},
 	optimizerSetting:                      {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Rewrites })},
 	statementsTrack:                       {def: "top", super: true, apply: applyTrack},
 	statementsUtility:                     {def: "on", boole: true, super: true, apply: applyTrackUtility},
@@ -145,6 +146,21 @@ var varDefs = map[string]varDef{
 // sharedRanges lets tables that the session creates share a range
 // (schema.Resolver.ShareRanges) until size or load divides it.
 const sharedRanges = "cairn.shared_ranges"
+
+// pushdownSetting has filters and aggregates of long scans done by the nodes that lead the ranges (package
+// pushdown): on; force does so from a scan's first page on, which is for tests; off.
+const pushdownSetting = "cairn.pushdown"
+
+func applyPushdown(s *Session, v string) (string, error) {
+	switch v = strings.ToLower(v); v {
+	case "on", "off", "force":
+	default:
+		return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"%s\": \"%s\"", pushdownSetting, v).
+			WithHint("Available values: on, off, force.")
+	}
+	s.vars.pushdownOff, s.vars.pushdownForced = v == "off", v == "force"
+	return v, nil
+}
 
 // vars are a session's parameters: values only where they differ from the default.
 type vars struct {
@@ -163,6 +179,8 @@ type vars struct {
 	// workMem, statementMem and tempMax are bytes; 0: nobody has said.
 	workMem, statementMem, tempMax, forceSpill                   int64
 	statementTimeout, lockTimeout, idleInTxnTimeout, idleTimeout time.Duration
+	// pushdownOff and pushdownForced are pushdownSetting.
+	pushdownOff, pushdownForced bool
 	// rowSecurityOff: policies that would hide rows are an error.
 	rowSecurityOff bool
 	// trackNothing and trackNoUtility: pg_stat_statements leaves out all, or what is not planned.

@@ -67,6 +67,12 @@ type ScanOptions struct {
 	Lock    kvapi.LockStrength
 	Wait    kvapi.WaitPolicy
 	Durable bool
+	// Program works on the rows where they lie (kvapi.Programs): those that it
+	// takes are not returned. Taken is told how many it took, and what it made of
+	// them. Rows that the transaction has written itself come with all that lie
+	// about them, untouched by the program. Not with Lock, MaxKeys or Reverse.
+	Program []byte
+	Taken   func(n int64, partials []kvapi.Partial)
 }
 
 // Value is a value or its absence.

@@ -102,9 +102,15 @@ func (t *Txn) Scan(ctx context.Context, span kvapi.Span, o ScanOptions) (rows []
 	m := scanMerge{o: o}
 	for rest := &span; rest != nil && !m.full(); {
 		own := t.buf.inSpan(*rest)
+		if len(own) > 0 {
+			o.Program = nil
+		}
 		resp, err := t.scanServer(ctx, *rest, o, m.askFor(len(own)))
 		if err != nil {
 			return nil, nil, err
+		}
+		if resp.Keys > 0 {
+			o.Taken(resp.Keys, resp.Partials)
 		}
 		done, left := splitAt(*rest, resp.Resume, o.Reverse)
 		if !m.merge(resp.Rows, within(own, done), o.Reverse) {
@@ -160,7 +166,7 @@ func (t *Txn) scanServer(ctx context.Context, sp kvapi.Span, o ScanOptions, b sc
 	}
 	ba := &kvapi.BatchRequest{Header: kvapi.Header{MaxKeys: b.maxKeys, TargetBytes: b.targetBytes},
 		Requests: []kvapi.Request{{Kind: kind, Key: sp.Key, EndKey: sp.EndKey, Lock: o.Lock, Wait: o.Wait,
-			Durable: o.Durable && o.Lock != kvapi.LockNone}}}
+			Durable: o.Durable && o.Lock != kvapi.LockNone, Program: o.Program}}}
 	br, err := t.refresher.send(ctx, ba)
 	if err != nil {
 		return nil, t.fail(ctx, err)

@@ -25,6 +25,7 @@ import (
 	"github.com/cairndb/cairn/rangecache"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql"
+	"github.com/cairndb/cairn/sql/pushdown"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/txn"
 )
@@ -163,7 +164,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 		Txns: &txnRunner{c.DB}, Sender: c.Sender, Peers: batches, Nodes: c.liveNodes(), Log: c.cfg.Log,
 		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
 		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart, KeepBoundary: c.keepBoundary,
-		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs,
+		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs, Programs: &pushdown.Programs{},
 		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval, CheckInterval: c.cfg.CheckInterval,
 	})
 	if err != nil {

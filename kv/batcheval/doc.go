@@ -38,6 +38,9 @@
 //	I10  What is at or below the range's GC threshold is neither read nor written,
 //	    and nothing is proved by its absence (BelowThreshold); only it is
 //	    collected.
+//	I11 A scan with a program answers what it does without, but for the rows that
+//	    the program took; what is latched and remembered as read is the same
+//	    (scanWith, kvapi.Programs).
 //
 // What goes wrong: an error means that no write may be used. A replay of a
 // finished commit is told ErrTxnFinished or ErrAmbiguous, never to retry.

@@ -12,6 +12,11 @@ const (
 	// forgottenAge is when the intent of a committed transaction should have
 	// been resolved: many times longer than clean-up is collected for.
 	forgottenAge = time.Second
+	// programChunk is how many bytes of rows a scan with a program reads at a
+	// time, programBytesMax how many it reads before it answers: others wait
+	// for its latches.
+	programChunk    = 256 << 10
+	programBytesMax = 8 << 20
 	// forwardsMax is how often one evaluation starts over at a higher
 	// timestamp before the client is asked to.
 	forwardsMax = 5

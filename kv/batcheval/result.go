@@ -49,6 +49,8 @@ type EvalContext struct {
 	// Finished is what the store knows of transactions that have ended; nil
 	// for nothing.
 	Finished mvcc.FinishedTxns
+	// Programs are of scans; nil knows none.
+	Programs kvapi.Programs
 	// Uncertainty is what Uncertainty(batch, lease) computed.
 	Uncertainty mvcc.Uncertainty
 }

@@ -32,6 +32,8 @@ type sim struct {
 	res      Result
 	// threshold is the range's, protected what the node was asked about.
 	threshold, protected hlc.Timestamp
+	// programs are those of scans.
+	programs kvapi.Programs
 	// known are finished transactions that evaluation may know of.
 	known knownTxns
 }
@@ -85,7 +87,7 @@ func (s *sim) send(ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) 
 		b = s.eng.NewIndexedBatch()
 	}
 	defer func() { _ = b.Close() }()
-	ec := &EvalContext{Desc: &s.desc, Stats: s.stats, NodeID: 1, Now: hlc.ClockTimestamp(ts(s.now)), Records: s, Finished: s.known,
+	ec := &EvalContext{Programs: s.programs, Desc: &s.desc, Stats: s.stats, NodeID: 1, Now: hlc.ClockTimestamp(ts(s.now)), Records: s, Finished: s.known,
 		GCThreshold: s.threshold, ProtectedAsOf: s.protected, Lease: kvapi.Lease{Start: ts(1)}}
 	if ba.Txn != nil {
 		ec.Uncertainty = Uncertainty(ba, kvapi.Lease{}, 0)

@@ -241,6 +241,8 @@ type Request struct {
 	CheckID    uint64          `wire:"33"`
 	Quarantine *QuarantineArgs `wire:"34"`
 	Feed       *FeedArgs       `wire:"35"`
+	// Program works on the rows of a Scan that locks nothing (Programs).
+	Program []byte `wire:"36"`
 }
 
 // IsWrite reports whether the request goes through Raft.
@@ -487,7 +489,7 @@ type Response struct {
 	Rows   []KeyValue `wire:"4"`
 	// Resume is what the limits left undone; nil if all was done.
 	Resume *Span `wire:"5"`
-	// Keys counts removed or resolved keys.
+	// Keys counts keys that were removed, resolved, or taken by the program of a scan.
 	Keys int64 `wire:"6"`
 	// Pushee is the transaction record after a push, query or recovery.
 	Pushee *Transaction `wire:"7"`
@@ -519,6 +521,8 @@ type Response struct {
 	Check    *IntegrityRecord `wire:"22"`
 	Checksum *ReplicaChecksum `wire:"23"`
 	Feed     *FeedPage        `wire:"24"`
+	// Partials are what a scan's program made of the rows that it took, of each range one.
+	Partials []Partial `wire:"25"`
 }
 
 // ProvisionalMax is how many provisional values a scan tells at most.

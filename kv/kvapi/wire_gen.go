@@ -1655,6 +1655,39 @@ func (x *ObservedTimestamp) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *Partial) AppendWire(b []byte) []byte {
+	if len(x.Data) > 0 {
+		b = wire.AppendBytes(b, 1, x.Data)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Partial) UnmarshalWire(b []byte) (err error) {
+	*x = Partial{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Data = ([]byte)(body)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *PushArgs) AppendWire(b []byte) []byte {
 	var at int
 	b, at = wire.Begin(b, 1)
@@ -2599,6 +2632,9 @@ func (x *Request) AppendWire(b []byte) []byte {
 		b = x.Feed.AppendWire(b)
 		b = wire.End(b, at)
 	}
+	if len(x.Program) > 0 {
+		b = wire.AppendBytes(b, 36, x.Program)
+	}
 	return b
 }
 
@@ -2839,6 +2875,12 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 			if err = x.Feed.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 36 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Program = ([]byte)(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2944,6 +2986,11 @@ func (x *Response) AppendWire(b []byte) []byte {
 	if x.Feed != nil {
 		b, at = wire.Begin(b, 24)
 		b = x.Feed.AppendWire(b)
+		b = wire.End(b, at)
+	}
+	for i := range x.Partials {
+		b, at = wire.Begin(b, 25)
+		b = x.Partials[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
 	return b
@@ -3108,6 +3155,15 @@ func (x *Response) UnmarshalWire(b []byte) (err error) {
 			}
 			x.Feed = new(FeedPage)
 			if err = x.Feed.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 25 && typ == wire.Bytes:
+			x.Partials = append(x.Partials, *new(Partial))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Partials[len(x.Partials)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:

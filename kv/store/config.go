@@ -109,6 +109,8 @@ type Config struct {
 	// is split at such keys only. It may return its argument. Nil says that
 	// every key is a row of its own.
 	RowStart func(kvapi.Key) kvapi.Key
+	// Programs are those of scans; nil applies none.
+	Programs kvapi.Programs
 	// Leases says which leases the store takes where it leads.
 	Leases LeaseMode
 	// Support is for how long nodes hold each other up, which is how long a node

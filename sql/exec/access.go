@@ -180,6 +180,9 @@ type IndexScan struct {
 	Reverse bool
 	// Virtual computes the virtual columns that are wanted and that no decoder fills.
 	Virtual []Item
+	// Beside, if not nil, is done to the rows where they lie; only of scans that fetch nothing, lock nothing, and
+	// are read in order of keys.
+	Beside *Beside
 	// MaxRows, if not nil, says how many rows will be wanted at most.
 	MaxRows Eval
 	Opts    txn.GetOptions
@@ -221,13 +224,19 @@ type scanCursor struct {
 	// pages counts what was read of a span; ahead is the next page, being read.
 	pages int
 	ahead chan page
+
+	// program is the text of Beside's, once that has been asked for.
+	program []byte
+	asked   bool
 }
 
 // page is an answer to a scan.
 type page struct {
-	rows   []kvapi.KeyValue
-	resume *kvapi.Span
-	err    error
+	rows     []kvapi.KeyValue
+	resume   *kvapi.Span
+	taken    int64
+	partials []kvapi.Partial
+	err      error
 }
 
 // Close implements Cursor.
@@ -354,9 +363,16 @@ func (c *scanCursor) readSpan() error {
 	if c.n.Fetch != nil && o.MaxKeys == 0 {
 		o.MaxKeys = LookupBatchMax
 	}
+	o.Program = c.beside()
 	p := c.page(o)
 	if p.err != nil {
 		return p.err
+	}
+	c.r.KVBeside += p.taken
+	for i := range p.partials {
+		if err := c.sink().absorb(p.partials[i].Data); err != nil {
+			return err
+		}
 	}
 	c.entries = p.rows
 	if c.maxRows > 0 { // a filter above wants more than the limit said: read ahead in larger steps
@@ -380,19 +396,41 @@ func (c *scanCursor) page(o txn.ScanOptions) page {
 		c.ahead = nil
 		return p
 	}
+	return c.r.scanPage(c.spans[0], o)
+}
+
+// scanPage reads a page.
+func (r *Run) scanPage(span kvapi.Span, o txn.ScanOptions) page {
 	var p page
-	p.rows, p.resume, p.err = c.r.scan(c.spans[0], o)
+	o.Taken = func(n int64, partials []kvapi.Partial) {
+		p.taken, p.partials = p.taken+n, append(p.partials, partials...)
+	}
+	p.rows, p.resume, p.err = r.scan(span, o)
 	return p
 }
+
+// beside is the program for the next page, nil for none: a scan that is done with its first page gets none.
+func (c *scanCursor) beside() []byte {
+	b := c.n.Beside
+	if b == nil || c.r.NoBeside || c.pages == 0 && !c.r.BesideAtOnce || c.maxRows > 0 ||
+		b.Aggregates && !c.sink().wantsPartials() {
+		return nil
+	}
+	if !c.asked {
+		c.program, c.asked = b.Program(c.r.Params), true
+	}
+	return c.program
+}
+
+// sink is the aggregation above.
+func (c *scanCursor) sink() *aggCursor { return c.r.state[c.n.Beside.Sink].(*aggCursor) }
 
 // readAhead reads the next page while this one, of a scan that has shown to be long, is worked on.
 func (c *scanCursor) readAhead(o txn.ScanOptions) {
 	out, span, r := make(chan page, 1), c.spans[0], c.r
 	c.ahead = out
 	r.ahead.Go(func() {
-		var p page
-		p.rows, p.resume, p.err = r.scan(span, o)
-		out <- p
+		out <- r.scanPage(span, o)
 	})
 }
 

@@ -1,10 +1,12 @@
 package exec
 
 import (
+	"errors"
 	"sort"
 
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/rowenc"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -31,6 +33,10 @@ type Agg struct {
 	Groups []Item
 	Funcs  []AggFunc
 	Global bool
+	// GroupTypes are those of Groups, where groups may come from elsewhere in parts (Beside); State numbers
+	// the cursor in Run.state for the scan that is told of them, -1 where there is none.
+	GroupTypes []types.T
+	State      int
 	// Always are keys of groups that are there also without rows.
 	Always [][]types.Datum
 	Text   []string
@@ -44,6 +50,9 @@ func (n *Agg) Open(r *Run) (Cursor, error) {
 		return nil, err
 	}
 	defer in.Close()
+	if n.State >= 0 {
+		r.state[n.State] = c
+	}
 	if n.Global {
 		c.groups = append(c.groups, c.newGroup())
 	}
@@ -89,6 +98,11 @@ type aggCursor struct {
 	key    []types.Datum
 	args   []types.Datum
 	at     int
+
+	// groupsMax bounds the groups, 0 for no bound.
+	groupsMax  int
+	partial    *rowenc.RowDecoder
+	partialRow types.Row
 
 	level int
 	mem   account
@@ -176,7 +190,18 @@ func (c *aggCursor) group() ([]aggState, error) {
 		}
 		return nil, c.parts.add(h)
 	}
-	own, size := c.m.s.own(c.key)
+	return c.begin(h, c.key)
+}
+
+// errGroups is what FragmentRun meets instead of the groupsMax+1st group.
+var errGroups = errors.New("exec: too many groups")
+
+// begin begins a group.
+func (c *aggCursor) begin(h uint64, key []types.Datum) ([]aggState, error) {
+	if c.groupsMax > 0 && len(c.groups) >= c.groupsMax {
+		return nil, errGroups
+	}
+	own, size := c.m.s.own(key)
 	if err := c.mem.add(size + rowMapEntry + aggStateBytes*len(c.n.Funcs)); err != nil {
 		return nil, err
 	}
@@ -190,26 +215,14 @@ const aggStateBytes = 128
 
 // feed gives the present row to one aggregate.
 func (c *aggCursor) feed(f *AggFunc, s *aggState) error {
-	if f.Filter != nil {
-		ok, err := evalBool(c.r, f.Filter)
-		if err != nil || !ok {
-			return err
-		}
+	var counts bool
+	var err error
+	if c.args, counts, err = f.arguments(c.r, c.args[:0]); err != nil || !counts {
+		return err
 	}
 	if f.Star {
 		s.count++
 		return nil
-	}
-	c.args = c.args[:0]
-	for _, a := range f.Args {
-		d, err := a(c.r)
-		if err != nil {
-			return err
-		}
-		if d.IsNull() && f.Strict {
-			return nil
-		}
-		c.args = append(c.args, d)
 	}
 	if s.seen != nil {
 		before := len(s.seen.keys)
@@ -223,6 +236,26 @@ func (c *aggCursor) feed(f *AggFunc, s *aggState) error {
 		return c.keep(f, s)
 	}
 	return s.agg.Add(c.r.EC, c.args)
+}
+
+// arguments appends the arguments that the present row has for the aggregate, if the row counts.
+func (f *AggFunc) arguments(r *Run, args []types.Datum) (_ []types.Datum, counts bool, err error) {
+	if f.Filter != nil {
+		if ok, err := evalBool(r, f.Filter); err != nil || !ok {
+			return args, false, err
+		}
+	}
+	if f.Star {
+		return args, true, nil
+	}
+	for _, a := range f.Args {
+		d, err := a(r)
+		if err != nil || d.IsNull() && f.Strict {
+			return args, false, err
+		}
+		args = append(args, d)
+	}
+	return args, true, nil
 }
 
 // keep stores a row's arguments until all are there and can be ordered; DISTINCT orders too, as

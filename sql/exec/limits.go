@@ -22,6 +22,10 @@ const (
 	writeBatchMax = 512
 	// tickEvery is how many rows pass between two looks at the context.
 	tickEvery = 1024
+	// fragmentGroupsMax bounds the groups that are made of one answer's rows beside the data, and
+	// fragmentBytesMax what is held for them; rows of others are answered.
+	fragmentGroupsMax = 2000
+	fragmentBytesMax  = 8 << 20
 	// recursionMax bounds the rounds of a recursive query that yields no end.
 	recursionMax = 10_000_000
 )

@@ -70,6 +70,10 @@ type Run struct {
 	// KVCalls counts calls for EXPLAIN ANALYZE.
 	KVCalls int64
 	KVRows  int64
+	// KVBeside counts rows that were dropped or aggregated beside the data.
+	KVBeside int64
+	// BesideAtOnce has that done from a scan's first page on, NoBeside never.
+	BesideAtOnce, NoBeside bool
 
 	// kv is held during a call: one goroutine at a time uses the transaction. ahead are the calls of
 	// scans that read ahead.
@@ -130,7 +134,7 @@ func (r *Run) Reset(slots, states int) {
 	r.Done()
 	r.ReadAhead = false
 	r.foundAt = hlc.Timestamp{}
-	r.Affected, r.KVCalls, r.KVRows = 0, 0, 0
+	r.Affected, r.KVCalls, r.KVRows, r.KVBeside = 0, 0, 0, 0
 	r.Spilled.Files, r.Spilled.Bytes = 0, 0
 	r.stack = r.stack[:0]
 	r.counted, r.changes = nil, nil

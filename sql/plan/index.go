@@ -6,6 +6,7 @@ import (
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/pushdown"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
 	"github.com/cairndb/cairn/txn"
@@ -57,10 +58,14 @@ func (p *planner) scan(s *bind.Scan, preds []bind.Expr, w *wanted) (planned, err
 		n.MaxRows = w.limit
 	}
 	p.decodeLate(n, s, best, rest)
+	work := p.workBeside(n, s, rest)
 	out := p.done(n, best.rows, best.cost)
 	out.ordered = best.ordered
 	if out, err = p.filter(out, nil, rest); err != nil {
 		return out, err
+	}
+	if work != nil {
+		p.beside[out.node] = besideScan{n, work}
 	}
 	out.rows = max(p.tableRows(s.Table)*p.selectivity(preds), minRows(best.unique))
 	p.note(out)
@@ -68,6 +73,23 @@ func (p *planner) scan(s *bind.Scan, preds []bind.Expr, w *wanted) (planned, err
 		return out, err
 	}
 	return p.filter(out, bind.Output(s), costly)
+}
+
+// workBeside has conditions on a scan's rows asked beside the data. The result, if not nil, can take an
+// aggregation on top.
+func (p *planner) workBeside(n *exec.IndexScan, s *bind.Scan, filter []bind.Expr) *pushdown.Scan {
+	if n.Fetch != nil || n.Access.Unique || n.Reverse || n.MaxRows != nil || len(n.Virtual) > 0 ||
+		n.Opts != (txn.GetOptions{}) {
+		return nil
+	}
+	work, whole := pushdown.New(s.Table, n.Access.Index.Index.ID, s.Base, filter)
+	if len(work.Filter) > 0 {
+		n.Beside = &exec.Beside{Program: work.Text}
+	}
+	if !whole {
+		return nil
+	}
+	return work
 }
 
 // minRows keeps a guess from becoming nothing, which would make all that follows free.

@@ -9,6 +9,7 @@ import (
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/exec"
+	"github.com/cairndb/cairn/sql/pushdown"
 	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
@@ -66,13 +67,20 @@ type planner struct {
 	away [][]exec.Node
 	// cteRows are the rows expected of WITH queries.
 	cteRows map[*bind.CTE]float64
+	// beside are the scans whose conditions are all asked beside the data, by the operator above the conditions.
+	beside map[exec.Node]besideScan
+}
+
+type besideScan struct {
+	scan *exec.IndexScan
+	work *pushdown.Scan
 }
 
 // Build plans a statement.
 func Build(st *bind.Stmt, o Options) (*Plan, error) {
 	p := &planner{st: st, o: o, ctes: map[*bind.CTE]*exec.CTE{}, cods: map[*schema.Table]*tablekv.Codec{},
 		cols: map[bind.ColID]*colInfo{}, est: map[exec.Node]Estimate{}, sub: map[bind.Rel]float64{},
-		cteRows: map[*bind.CTE]float64{}}
+		cteRows: map[*bind.CTE]float64{}, beside: map[exec.Node]besideScan{}}
 	p.collect(st.Rel)
 	p.c.Plan = func(r bind.Rel) (exec.Node, error) {
 		if !o.Avoid.Rewrites {
@@ -476,7 +484,7 @@ func (p *planner) agg(r *bind.Agg, preds []bind.Expr) (planned, error) {
 	if err != nil {
 		return in, err
 	}
-	n := &exec.Agg{In: in.node, InCols: p.layout(r.In), Global: r.Global}
+	n := &exec.Agg{In: in.node, InCols: p.layout(r.In), Global: r.Global, State: -1}
 	if r.Sets != nil {
 		n.Always = emptySets(r.Sets, r.Groups)
 	}
@@ -495,11 +503,30 @@ func (p *planner) agg(r *bind.Agg, preds []bind.Expr) (planned, error) {
 		}
 		n.Funcs = append(n.Funcs, f)
 	}
+	p.aggregateBeside(n, r)
 	rows := 1.0
 	if !r.Global {
 		rows = p.groups(r.Groups, in.rows)
 	}
 	return p.done(n, rows, in.cost+in.rows*(groupCost+evalCost*float64(len(r.Aggs)))), nil
+}
+
+// aggregateBeside has the scan below n aggregate what it can beside the data.
+func (p *planner) aggregateBeside(n *exec.Agg, r *bind.Agg) {
+	b, ok := p.beside[n.In]
+	if !ok {
+		return
+	}
+	work := b.work.Aggregating(r)
+	if work == nil {
+		return
+	}
+	for _, g := range r.Groups {
+		n.GroupTypes = append(n.GroupTypes, g.E.Type())
+	}
+	n.State = p.c.States
+	p.c.States++
+	b.scan.Beside = &exec.Beside{Program: work.Text, Aggregates: true, Sink: n.State}
 }
 
 func (p *planner) aggFunc(a *bind.AggCall) (exec.AggFunc, error) {

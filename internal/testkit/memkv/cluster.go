@@ -32,6 +32,8 @@ type Cluster struct {
 	RecoverEagerly bool
 	// Expiry is how long a transaction without heartbeat counts as alive.
 	Expiry time.Duration
+	// Programs are those of scans, nil for none.
+	Programs kvapi.Programs
 	// Batches counts batches that were evaluated.
 	Batches atomic.Int64
 

@@ -298,6 +298,10 @@ func (e *eval) scan(q *kvapi.Request, resp *kvapi.Response) *kvapi.Error {
 		return nil
 	}
 	done := q.Span()
+	var program kvapi.Program
+	if len(q.Program) > 0 && e.c.Programs != nil {
+		program, _ = e.c.Programs.Compile(q.Program)
+	}
 	for _, c := range cells {
 		v, ok, skip, err := e.readCell(c, q)
 		if err != nil {
@@ -310,9 +314,22 @@ func (e *eval) scan(q *kvapi.Request, resp *kvapi.Response) *kvapi.Error {
 			resp.Resume, done = resumeAt(q, c.key)
 			break
 		}
+		if program != nil && program.Take(c.key, v) {
+			resp.Keys++
+			continue
+		}
 		resp.Rows = append(resp.Rows, kvapi.KeyValue{Key: c.key, Value: append([]byte{}, v...)})
 		e.charge(len(c.key), len(v))
 		e.lock(c, q.Lock)
+	}
+	if program != nil {
+		b, ok := program.Partial()
+		if !ok {
+			return kvapi.NewError(kvapi.ErrInternal, "the program of a scan failed half way, which this cluster cannot take back")
+		}
+		if b != nil {
+			resp.Partials = []kvapi.Partial{{Data: b}}
+		}
 	}
 	e.noteRead(done)
 	return nil
