@@ -369,6 +369,9 @@ func (c *scanCursor) readSpan() error {
 		return p.err
 	}
 	c.r.KVBeside += p.taken
+	if o.Program != nil && !c.r.BesideAtOnce && p.taken*fragmentWorth < int64(len(p.rows)) {
+		c.program = nil
+	}
 	for i := range p.partials {
 		if err := c.sink().absorb(p.partials[i].Data); err != nil {
 			return err
@@ -409,7 +412,8 @@ func (r *Run) scanPage(span kvapi.Span, o txn.ScanOptions) page {
 	return p
 }
 
-// beside is the program for the next page, nil for none: a scan that is done with its first page gets none.
+// beside is the program for the next page, nil for none: a scan that is done with its first page gets none, and
+// one of which most rows come anyway no more.
 func (c *scanCursor) beside() []byte {
 	b := c.n.Beside
 	if b == nil || c.r.NoBeside || c.pages == 0 && !c.r.BesideAtOnce || c.maxRows > 0 ||

@@ -26,6 +26,8 @@ const (
 	// fragmentBytesMax what is held for them; rows of others are answered.
 	fragmentGroupsMax = 2000
 	fragmentBytesMax  = 8 << 20
+	// fragmentWorth: work beside the data goes on while it takes one row of so many.
+	fragmentWorth = 4
 	// recursionMax bounds the rounds of a recursive query that yields no end.
 	recursionMax = 10_000_000
 )
