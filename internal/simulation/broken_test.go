@@ -36,7 +36,7 @@ func brokenBuilds() []brokenBuild {
 	return []brokenBuild{
 		{"timestamp-cache-off", store.TestingKnobs{DisableTimestampCache: true}, workload.ListAppend, nil, 1, store.ExpirationLeases},
 		{"readers-ignored", store.TestingKnobs{IgnoreReaders: true}, workload.KV, nil, 1, store.ExpirationLeases},
-		{"reads-dropped", store.TestingKnobs{DropReads: true}, workload.ListAppend, []FaultKind{Transfer}, 1, store.LeaderLeases},
+		{"reads-dropped", store.TestingKnobs{DropReads: true}, workload.KV, []FaultKind{LeaseStorm, Clock}, 4, store.LeaderLeases},
 		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7, store.ExpirationLeases},
 		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5, store.ExpirationLeases},
 		{"threshold-forgotten", store.TestingKnobs{ForgetThreshold: true}, workload.KV, nil, 1, store.ExpirationLeases},
