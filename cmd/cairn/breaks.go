@@ -17,6 +17,7 @@ import (
 var breaks = map[string]func(*node.Config){
 	"timestamp-cache-off": func(c *node.Config) { c.Knobs.DisableTimestampCache = true },
 	"readers-ignored":     func(c *node.Config) { c.Knobs.IgnoreReaders = true },
+	"reads-dropped":       func(c *node.Config) { c.Knobs.DropReads = true },
 	"floor-kept":          func(c *node.Config) { c.Knobs.KeepFloor = true },
 	"no-prevention":       func(c *node.Config) { c.Knobs.NoPrevention = true },
 	"lease-unchecked":     func(c *node.Config) { c.Knobs.DisableLeaseCheck = true },

@@ -139,6 +139,7 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("snapshots_sent_total", "Snapshots sent to followers.", &m.SnapshotsSent),
 		counter("snapshots_applied_total", "Snapshots received and applied.", &m.SnapshotsApplied),
 		counter("leases_followed_total", "Leases that moved to where requests come from.", &m.LeasesFollowed),
+		counter("leases_handed_over_total", "Leases that came here with what their former holder had read.", &m.ReadsHandedOver),
 		counter("range_breakers_opened_total", "Ranges that became unavailable: without quorum or hanging.", &m.BreakersOpened),
 		counter("txn_records_collected_total", "Records of transactions that nobody else ended.", &m.RecordsCollected),
 		counter("gc_passes_total", "Ranges that were searched for old versions to collect.", &m.GCPasses),

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, readers-ignored, lease-unchecked, ack-before-sync, threshold-forgotten, locks-in-memory, promises-ignored or withdrawn-early")
+	breakFlag   = flag.String("break", "", "break every node on purpose: timestamp-cache-off, readers-ignored, reads-dropped, lease-unchecked, ack-before-sync, threshold-forgotten, locks-in-memory, promises-ignored or withdrawn-early")
 	brokenSeeds = flag.Int("broken-seeds", 40, "within how many seeds a broken build must be caught")
 )
 
@@ -36,6 +36,7 @@ func brokenBuilds() []brokenBuild {
 	return []brokenBuild{
 		{"timestamp-cache-off", store.TestingKnobs{DisableTimestampCache: true}, workload.ListAppend, nil, 1, store.ExpirationLeases},
 		{"readers-ignored", store.TestingKnobs{IgnoreReaders: true}, workload.KV, nil, 1, store.ExpirationLeases},
+		{"reads-dropped", store.TestingKnobs{DropReads: true}, workload.KV, []FaultKind{LeaseStorm, Clock}, 4, store.LeaderLeases},
 		{"lease-unchecked", store.TestingKnobs{DisableLeaseCheck: true}, workload.Register, nil, 7, store.ExpirationLeases},
 		{"ack-before-sync", store.TestingKnobs{AckBeforeSync: true}, "", []FaultKind{Crash, CrashAll}, 5, store.ExpirationLeases},
 		{"threshold-forgotten", store.TestingKnobs{ForgetThreshold: true}, workload.KV, nil, 1, store.ExpirationLeases},

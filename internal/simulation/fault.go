@@ -64,7 +64,7 @@ func (f Fault) String() string {
 	switch f.Kind {
 	case Loss:
 		return s + fmt.Sprintf(" of %.0f%%", 100*f.Loss)
-	case Delay, CrashAll:
+	case Delay, CrashAll, LeaseStorm:
 		return s
 	case OneWay:
 		return s + fmt.Sprintf(" n%d -> n%d", f.A+1, f.B+1)
@@ -212,6 +212,9 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 		defer c.decommission(ctx, f)()
 	case RangeStorm:
 		c.rangeStorm(ctx, f)
+		return
+	case LeaseStorm:
+		c.leaseStorm(ctx, f)
 		return
 	case MergeCrash:
 		crashed := c.mergeAndCrash(ctx, f)

@@ -217,6 +217,9 @@ func (r *run) start(ctx context.Context) (err error) {
 		}
 		r.result.Schedule = inOrder(r.result.Schedule, storms)
 	}
+	if len(r.Faults) == 0 || slices.Contains(r.Faults, LeaseStorm) {
+		r.result.Schedule = inOrder(r.result.Schedule, LeaseStorms(r.Seed.source("lease storms"), r.Nodes, r.Safety, r.splits))
+	}
 	r.follow(ctx)
 	return r.c.waitReplicated(ctx)
 }

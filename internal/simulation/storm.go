@@ -17,6 +17,8 @@ const (
 	RangeStorm FaultKind = "split and merge storm"
 	// MergeCrash cuts a node's power in the middle of a merge.
 	MergeCrash FaultKind = "merge, then crash"
+	// LeaseStorm moves leases on and on, for as long as it lasts.
+	LeaseStorm FaultKind = "lease storm"
 )
 
 // stormEvery is the mean time between storms, stormPause the longest pause
@@ -60,6 +62,38 @@ func (c *Cluster) rangeStorm(ctx context.Context, f Fault) {
 		if rng.IntN(2) == 0 {
 			op.Kind = Merge
 		}
+		working.Go(func() { c.administer(ctx, op) })
+		time.Sleep(time.Duration(rng.Int64N(int64(stormPause))))
+	}
+}
+
+// LeaseStorms draws storms of leases. Two seeds of three have some.
+func LeaseStorms(rng *rand.Rand, nodes int, within time.Duration, splits []kvapi.Key) []Fault {
+	if rng.IntN(3) == 0 {
+		return nil
+	}
+	after := func() time.Duration { return time.Duration(rng.Int64N(int64(2 * stormEvery))) }
+	var out []Fault
+	for at := after(); at < within; at += after() {
+		f := draw(rng, nodes, splits)
+		f.Kind, f.At = LeaseStorm, at
+		f.For = min(time.Duration(rng.Int64N(int64(6*time.Second))), within-at)
+		f.Seed = rng.Uint64()
+		out = append(out, f)
+	}
+	return out
+}
+
+// leaseStorm asks for transfers of the workloads' ranges, in an order that the
+// seed decides, without waiting for one to be over.
+func (c *Cluster) leaseStorm(ctx context.Context, f Fault) {
+	rng := rand.New(rand.NewPCG(f.Seed, 1))
+	var working sync.WaitGroup
+	defer working.Wait()
+	for began := time.Now(); time.Since(began) < f.For && ctx.Err() == nil; {
+		op := f
+		op.Kind, op.Key = Transfer, c.splits[rng.IntN(len(c.splits))]
+		op.A, op.B = rng.IntN(len(c.nodes)), rng.IntN(len(c.nodes))
 		working.Go(func() { c.administer(ctx, op) })
 		time.Sleep(time.Duration(rng.Int64N(int64(stormPause))))
 	}

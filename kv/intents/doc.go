@@ -62,8 +62,9 @@
 //	                               meaning once a commit was sent.
 //	a late write, sent twice       Meets its own committed version, moves above
 //	                               it as an intent that the next push removes.
-//	a new leaseholder              Its cache starts at the lease's start, above
-//	                               the transaction: the mark is implied.
+//	a new leaseholder              It is told the mark; or its cache starts at the
+//	                               lease's start, above the transaction, which
+//	                               implies it.
 //
 // Checked by the explorer in kv/batcheval/parallel_commit_test.go.
 //

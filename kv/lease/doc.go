@@ -46,7 +46,8 @@
 //
 // What can go wrong: a clock that is off by more than the maximum offset breaks
 // I1; package hlc and the node's monitors stop such a node. What is not here:
-// who renews a lease, and the command that changes it (kv/store). Read next:
+// who renews a lease, the command that changes it, and what a holder tells its
+// successor (kv/store, handover.go). Read next:
 // C. Gray and D. Cheriton, "Leases: an efficient fault-tolerant mechanism for
 // distributed file cache consistency", SOSP 1989.
 package lease

@@ -20,9 +20,10 @@ var errNobodyToTransferTo = errors.New("no other voter is up to date")
 // node 0 to whichever voter is the most up to date:
 //
 //  1. latch the whole range: everything in evaluation ends first;
-//  2. stop serving, and write a lease that ends now: whatever was served lies
-//     below a reading of the clock taken after it (waitForClock), and that
-//     reading is the end that the successor must have passed;
+//  2. stop serving, and write a lease that ends now, with what was read
+//     (handover.go): whatever was served lies below a reading of the clock
+//     taken after it (waitForClock), and that reading is the end that the
+//     successor must have passed;
 //  3. ask Raft to hand over. The successor takes a lease at once.
 //
 // If the successor does not come within transferPatience this replica takes a
@@ -36,12 +37,18 @@ func (r *Replica) transferAway(ctx context.Context, node kvapi.NodeID) error {
 	if target == r.replicaID {
 		return nil
 	}
-	guard, kerr := r.mgr.SequenceRequest(ctx, concurrency.Request{Spans: wholeRange(r.Desc())})
+	desc := r.Desc()
+	guard, kerr := r.mgr.SequenceRequest(ctx, concurrency.Request{Spans: wholeRange(desc)})
 	if kerr != nil {
 		return kerr
 	}
 	defer r.mgr.Finish(guard)
-	p, err := r.abandonLease(ctx)
+	now := r.Desc()
+	if !desc.ContainsSpan(now.Span()) {
+		// The latches waited for a merge: they are not of the whole range.
+		return fmt.Errorf("%s is now %s: %w", desc, now, errDescriptorChanged)
+	}
+	p, err := r.abandonLease(ctx, r.summarizeReads(now))
 	if err != nil {
 		return err
 	}
@@ -102,13 +109,13 @@ func (r *Replica) transferTarget(node kvapi.NodeID) (kvapi.ReplicaID, error) {
 
 // abandonLease proposes the lease that ends now, after a renewal in flight. From
 // here on this replica serves nothing under the old one.
-func (r *Replica) abandonLease(ctx context.Context) (*proposal, error) {
+func (r *Replica) abandonLease(ctx context.Context, reads *handedOver) (*proposal, error) {
 	for {
 		now := r.store.cfg.Clock.Now()
 		r.mu.Lock()
 		valid, busy, changed := r.leaseStatusLocked(now, noTimestamp).IsValid(), r.mu.leaseAsked, r.mu.leaseChanged
 		if valid && !busy {
-			p := r.abandonLeaseLocked(now)
+			p := r.abandonLeaseLocked(now, reads)
 			r.mu.Unlock()
 			return p, nil
 		}
@@ -124,7 +131,7 @@ func (r *Replica) abandonLease(ctx context.Context) (*proposal, error) {
 	}
 }
 
-func (r *Replica) abandonLeaseLocked(now hlc.ClockTimestamp) *proposal {
+func (r *Replica) abandonLeaseLocked(now hlc.ClockTimestamp, reads *handedOver) *proposal {
 	r.mu.minProposedAt = now
 	r.mu.transferUntil = now.WallTime + int64(transferPatience)
 	prev := r.mu.lease
@@ -136,7 +143,9 @@ func (r *Replica) abandonLeaseLocked(now hlc.ClockTimestamp) *proposal {
 	next.Kind, r.mu.spent = kvapi.ExpirationLease, r.mu.term
 	next.Expiration = now.Timestamp().Next()
 	r.mu.leaseAsked = true
-	p := r.newLeaseProposal(prev, next)
+	// Nothing is closed any more but what commands before this one carry.
+	reads.Closed = r.closing.Closed()
+	p := r.newLeaseProposal(prev, next, reads)
 	r.bufferLocked(p)
 	return p
 }

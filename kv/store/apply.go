@@ -275,7 +275,7 @@ func (a *applier) applyAlone(e *raftgroup.Entry, cmd *command, change *raftgroup
 	h := &cmd.header
 	switch {
 	case h.Lease != nil:
-		return a.applyLease(*h.Lease)
+		return a.applyLease(*h.Lease, h.Reads)
 	case h.Split != nil:
 		return a.applySplit(h.Split)
 	case h.Desc != nil:
@@ -295,10 +295,10 @@ func (a *applier) applyAlone(e *raftgroup.Entry, cmd *command, change *raftgroup
 }
 
 // applyLease installs a lease. Whoever becomes the holder of a new sequence
-// first raises its timestamp cache above everything that former holders, or
+// first has its timestamp cache cover everything that former holders, or
 // itself before a restart, may have answered; only then can the lease be seen
-// (I2; CockroachDB #34025 forgot the case of the same holder).
-func (a *applier) applyLease(l kvapi.Lease) error {
+// (I2, handover.go; CockroachDB #34025 forgot the case of the same holder).
+func (a *applier) applyLease(l kvapi.Lease, reads *handedOver) error {
 	r := a.r
 	if err := storage.PutUnversioned(a.batch, keys.Lease(r.rangeID), l.AppendWire(nil)); err != nil {
 		return err
@@ -308,7 +308,7 @@ func (a *applier) applyLease(l kvapi.Lease) error {
 	holder := l.Holder.ReplicaID == r.replicaID
 	desc := r.Desc()
 	if !renewed && holder && !r.store.cfg.Knobs.KeepFloor {
-		r.store.tscache.SetRangeFloor(desc, l.Start)
+		r.learnReads(&l)
 	}
 	if !renewed {
 		// Before the lease shows, so that no lock is taken under it and lost.
@@ -318,6 +318,10 @@ func (a *applier) applyLease(l kvapi.Lease) error {
 	err := a.flush(func() {
 		r.mu.lease = l
 		if !renewed {
+			r.mu.handed = reads
+			if holder {
+				r.mu.knowsUnder = l.Sequence
+			}
 			// What was evaluated under an older sequence can never take effect.
 			dead = r.takeLocked(func(p *proposal) bool { return p.header.LeaseSequence < l.Sequence })
 		}

@@ -60,12 +60,13 @@ func checkMerge(old *kvapi.RangeDescriptor, t *kvapi.MergeTrigger) error {
 // range. If it is not so the store must not go on: the merged range would lack
 // data here.
 //
-// The timestamp cache takes all that was read in the right range for read at
-// ReadsUntil, its range-local keys included: they say which transactions are
-// over (CockroachDB #36022). A protected timestamp may have been confirmed there
-// until then, too. And nothing above ReadsUntil was closed there but by commands
-// before the freeze, which RightClosed tells: so this range, which has closed what
-// it has, writes above that, too (CockroachDB #60929).
+// The leaseholder's timestamp cache knows all that was read in the right range,
+// or takes it for read at ReadsUntil, its range-local keys included: they say
+// which transactions are over (learnReadsOf; CockroachDB #36022). A protected
+// timestamp may have been confirmed there until then, too. And nothing above
+// ReadsUntil was closed there but by commands before the freeze, which RightClosed
+// tells: so this range, which has closed what it has, writes above that, too
+// (CockroachDB #60929).
 func (a *applier) applyMerge(m *mergeResult) error {
 	r, st := a.r, a.r.store
 	t := &m.Trigger
@@ -85,6 +86,7 @@ func (a *applier) applyMerge(m *mergeResult) error {
 	if err := rr.checkMergeable(m); err != nil {
 		return err
 	}
+	r.learnReadsOf(rr, m)
 	rr.retire()
 	// Appends under way would write its log anew behind the clearing.
 	if err := st.logWriter.Barrier(context.Background()); err != nil {
@@ -93,7 +95,6 @@ func (a *applier) applyMerge(m *mergeResult) error {
 	if err := a.stageMerge(m); err != nil {
 		return err
 	}
-	st.tscache.SetRangeFloor(&t.Right, t.ReadsUntil.Max(m.RightClosed))
 	st.noteProtected(t.ReadsUntil)
 	r.loseFeeds(nil, "the range has swallowed its right neighbour")
 	merged := t.Merged

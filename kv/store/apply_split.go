@@ -114,6 +114,9 @@ func (a *applier) stageRight(s *splitResult) (rhs *Replica, release func(), err 
 	rhs.raftMu.Lock()
 	a.r.mu.RLock()
 	holder := a.r.mu.lease.Holder.ReplicaID == a.r.replicaID
+	if a.r.knowsReadsLocked() {
+		rhs.mu.knowsUnder = state.lease.Sequence
+	}
 	a.r.mu.RUnlock()
 	rhs.mgr.OnLeaseChanged(holder, state.lease.Sequence)
 	a.r.mgr.OnSplit(right.StartKey, rhs.mgr)

@@ -20,6 +20,7 @@ func TestBrokenBuildsAreSeen(t *testing.T) {
 	}{
 		{"a write where two have read", TestingKnobs{IgnoreReaders: true}, (*cluster).writesWhereOthersRead},
 		{"a write below what the former leaseholder served", TestingKnobs{KeepFloor: true}, (*cluster).writesBelowFormerLease},
+		{"a write below what was not handed over", TestingKnobs{DropReads: true}, (*cluster).writesBelowFormerLease},
 		{"a write after recovery has missed it", TestingKnobs{NoPrevention: true}, (*cluster).writesWhatIsMissing},
 		{"a value that moved up is not seen", TestingKnobs{IgnoreLocalTimestamps: true}, (*cluster).missesMovedValue},
 	} {
@@ -33,6 +34,7 @@ func TestBrokenBuildsAreSeen(t *testing.T) {
 				broken := quiet
 				broken.IgnoreReaders = b.knobs.IgnoreReaders
 				broken.KeepFloor = b.knobs.KeepFloor
+				broken.DropReads = b.knobs.DropReads
 				broken.NoPrevention = b.knobs.NoPrevention
 				broken.IgnoreLocalTimestamps = b.knobs.IgnoreLocalTimestamps
 				if !b.wrong(newThree(t, broken)) {

@@ -69,6 +69,8 @@ type commandHeader struct {
 	Merge  *mergeResult   `wire:"24"`
 	// Check has every replica sum up its data, as of this command.
 	Check *checkArgs `wire:"25"`
+	// Reads come with a lease that gives up the one before it (handover.go).
+	Reads *handedOver `wire:"27"`
 }
 
 // checkArgs name a check.

@@ -24,9 +24,11 @@
 //
 //	I1  A read answers only what lies below the end of a lease that was valid
 //	    after the latches were taken (replica_lease.go).
-//	I2  A write lands above every read that was answered before it: the
-//	    timestamp cache, whose floor rises with every new lease, snapshot and
-//	    split (bumpAboveReads, applyLease, reload).
+//	I2  A write lands above every read that was answered before it, and no
+//	    record is made of a transaction that was finished: the timestamp cache
+//	    (bumpAboveReads), which covers, before a new lease shows at its holder,
+//	    all that was answered under former ones. It was told, or answered itself,
+//	    or a floor stands for it (handover.go, reload; I18).
 //	I3  A command is in the log at most once, and has an effect only under the
 //	    lease sequence of its evaluation (checkCommand in apply.go).
 //	I4  A lease changes only into one whose command names the lease it replaces.
@@ -70,6 +72,11 @@
 //	    in checkClosed), nor at or below what its range's leaseholder has told
 //	    others to be closed from an earlier index on (closed.go; the simulation's
 //	    oracle). The protocol is that of kv/closedts.
+//	I18 What a lease's command hands over is all that was answered before it:
+//	    it is summed up under latches of the whole range, after which nothing is
+//	    answered under the lease that it gives up. It is learnt by the holder of
+//	    the very next lease, or by nobody (handover.go, transferAway, learnReads;
+//	    TestReadsAreHandedOver).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try

@@ -21,6 +21,9 @@ type TestingKnobs struct {
 	IgnoreReaders bool
 	// KeepFloor does not raise the timestamp cache's floor with a new lease.
 	KeepFloor bool
+	// DropReads hands leases over without what was read, and without a floor in
+	// its place.
+	DropReads bool
 	// NoPrevention answers a query for a missing intent and lets the write
 	// come later all the same.
 	NoPrevention bool

@@ -77,6 +77,11 @@ const (
 	// transferPatience is how long a leader waits for the successor it named
 	// before it serves again.
 	transferPatience = 2 * time.Second
+	// summaryBytesMax bounds what is handed over of a range's keys, and as much
+	// again of its transactions' marks: some 5,000 of either, which is all of a
+	// range that serves 250 transactions a second. Of a busier one it is the
+	// latest: a transaction that began before those is treated as at a fail-over.
+	summaryBytesMax = 512 << 10
 	// snapshotsOutMax bounds the snapshots a store sends at a time.
 	snapshotsOutMax = 2
 	// snapshotPatienceTicks is how long a promised snapshot is kept for Raft

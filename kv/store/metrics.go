@@ -31,6 +31,8 @@ type Metrics struct {
 	Ambiguous                         atomic.Int64
 	// LeasesFollowed are leases that moved to where requests come from.
 	LeasesFollowed atomic.Int64
+	// ReadsHandedOver are leases that came with what their former holder had read.
+	ReadsHandedOver atomic.Int64
 	// BreakersOpened counts ranges that became unavailable here.
 	BreakersOpened atomic.Int64
 	// RecordsCollected are records of transactions that nobody else ended.

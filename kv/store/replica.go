@@ -138,6 +138,10 @@ type Replica struct {
 		// spent is a term in which a transfer was begun: its leader lease is dead
 		// for good, also if the transfer fails (L4 of leader_lease.pml).
 		spent kvapi.Term
+		// handed is what the applied lease's command handed over, and knowsUnder
+		// the last lease of this replica; both as of this process (handover.go).
+		handed     *handedOver
+		knowsUnder kvapi.LeaseSequence
 		// transferUntil is a wall time until which we do not ask for a lease,
 		// having named a successor.
 		transferUntil int64

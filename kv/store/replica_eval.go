@@ -238,8 +238,9 @@ type txnRecords struct{ r *Replica }
 
 // CanCreateTxnRecord refuses if the transaction was finished, or could have
 // been finished where this replica does not know of it: before the cache's
-// floor, which a new lease raises (CockroachDB #34025). The latter aborts some
-// living transactions that began before the lease did and have no record yet.
+// floor, which a lease that nobody handed over raises (handover.go, CockroachDB
+// #34025). The latter aborts some living transactions that began before the
+// lease did and have no record yet.
 func (t txnRecords) CanCreateTxnRecord(id kvapi.TxnID, anchor kvapi.Key, minTS hlc.Timestamp) (bool, hlc.Timestamp) {
 	if finished, _ := t.r.store.tscache.Get(kvapi.Span{Key: markKey(anchor, id, true)}); minTS.LessEq(finished) {
 		return false, hlc.Timestamp{}

@@ -126,15 +126,16 @@ func (r *Replica) maybeAskForLeaseLocked(st lease.Status, now hlc.ClockTimestamp
 	}
 	r.mu.leaseAsked = true
 	r.store.metrics.LeaseRequests.Add(1)
-	r.bufferLocked(r.newLeaseProposal(prev, next))
+	r.bufferLocked(r.newLeaseProposal(prev, next, nil))
 	return true
 }
 
-// newLeaseProposal makes the command that replaces prev by next.
-func (r *Replica) newLeaseProposal(prev, next kvapi.Lease) *proposal {
+// newLeaseProposal makes the command that replaces prev by next; reads are what
+// it hands over.
+func (r *Replica) newLeaseProposal(prev, next kvapi.Lease, reads *handedOver) *proposal {
 	p := newProposal(r.store.nextCommandID(), commandHeader{
 		Term: next.Term, Proposer: r.replicaID, PrevLease: &prev, Lease: &next,
-		LeaseSequence: prev.Sequence, WriteTimestamp: next.Start,
+		LeaseSequence: prev.Sequence, WriteTimestamp: next.Start, Reads: reads,
 	}, nil)
 	p.onDone = func(outcome) {
 		r.mu.Lock()

@@ -247,7 +247,7 @@ func (c *cluster) askForLease(r *Replica, more time.Duration) *proposal {
 		next := r.mu.lease
 		next.Expiration = next.Expiration.AddNanos(int64(more))
 		r.mu.leaseAsked = true
-		p = r.newLeaseProposal(r.mu.lease, next)
+		p = r.newLeaseProposal(r.mu.lease, next, nil)
 		r.bufferLocked(p)
 		return nil
 	})

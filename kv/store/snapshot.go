@@ -247,6 +247,7 @@ func (r *Replica) reload(index kvapi.LogIndex, gone []*Replica) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.mu.desc, r.mu.lease, r.mu.applied, r.mu.gcThreshold, r.mu.freeze = &desc, state.lease, state.applied, state.gcThreshold, state.freeze
+		r.mu.handed, r.mu.knowsUnder = nil, 0
 		r.leaseMovedLocked()
 	})
 	return nil

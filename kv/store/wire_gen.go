@@ -440,6 +440,11 @@ func (x *commandHeader) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.Reads != nil {
+		b, at = wire.Begin(b, 27)
+		b = x.Reads.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -601,6 +606,15 @@ func (x *commandHeader) UnmarshalWire(b []byte) (err error) {
 			if err = x.LowestWrite.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 27 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Reads = new(handedOver)
+			if err = x.Reads.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -663,6 +677,82 @@ func (x *freeze) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.At = kvapi.LogIndex(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *handedOver) AppendWire(b []byte) []byte {
+	var at int
+	if x.Generation != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.Generation))
+	}
+	b, at = wire.Begin(b, 2)
+	if b = x.Keys.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 3)
+	if b = x.Local.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	b, at = wire.Begin(b, 4)
+	if b = x.Closed.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *handedOver) UnmarshalWire(b []byte) (err error) {
+	*x = handedOver{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Generation = kvapi.Generation(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Keys.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Local.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 4 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Closed.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

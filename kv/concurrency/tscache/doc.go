@@ -18,9 +18,9 @@
 // owner there; Jepsen found writes below the other's read.)
 //
 // There is one cache for all ranges of a store, so that a split needs
-// nothing. A new lease, a snapshot, and a merge raise the floor of the span
-// concerned with SetRangeFloor: reads that another replica served are covered
-// by the timestamp at which its lease ended.
+// nothing. What another replica served comes as a Summary, where a leaseholder
+// hands over; elsewhere (a fail-over, a snapshot) the floor of the span
+// concerned rises with SetRangeFloor to when its lease ended.
 //
 // Invariants
 //
@@ -29,6 +29,9 @@
 //	    the caller. TestNeverBelowTruth.
 //	I2  Get(s) never falls, over rotations, leases and splits. Same test.
 //	I3  A scan of any length is one entry. Add.
+//	I4  A cache that has learnt a summary of s answers for keys of s no less
+//	    than the one that summarized, by I1: no earlier timestamp, no owner
+//	    that it had not. With room enough, the same. TestSummaries.
 //
 // What goes wrong: a floor that rises too soon pushes long transactions, which
 // then have to refresh their reads. Pages are therefore sized in time first;
@@ -37,5 +40,5 @@
 // Not here: what reads are recorded (spanset.ReadSpan says it), and marks for
 // finished transactions, which the store keeps as entries of record keys.
 //
-// Read next: page.go for the step function.
+// Read next: page.go for the step function, summary.go.
 package tscache

@@ -14,4 +14,10 @@ const (
 	// rotateEvery is how many Adds go by between looks at the clock.
 	rotateEvery = 256
 	treeDegree  = 16
+	// summaryReadBytes is what a read takes in a summary beside its keys: two
+	// numbers for the timestamp, the owner, tags and lengths.
+	summaryReadBytes = 44
+	// summaryChunk is how many points a summary looks at before it lets others
+	// at the cache: some 100 µs.
+	summaryChunk = 4096
 )
