@@ -128,6 +128,10 @@ simulate-hours: ## an hour of a simulated cluster under faults for each of WORKL
 	for w in $(WORKLOADS); do $(GO) test -tags $(TAGS) -timeout 60m ./internal/simulation -run 'TestSimulation$$' \
 		-args -workload $$w -seeds 12 -safety 5m || exit; done
 
+.PHONY: lineage
+lineage: ## compare faults that go for the lineage of outcomes with random ones; writes docs/lineage.svg (a quarter of an hour)
+	$(GO) test -timeout 120m -v ./internal/simulation -run 'TestAims$$' -args -plot $(CURDIR)/docs/lineage.svg -plot-seeds 30 -safety 20s
+
 .PHONY: help
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14

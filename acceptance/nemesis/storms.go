@@ -19,7 +19,7 @@ func storms() []Nemesis {
 			Strike: storm("leases move", leaseMoves)},
 		{Name: "split-storm", Does: "ranges of the workloads' tables are split and merged without pause", HoldMin: 2 * time.Second,
 			Strike: storm("splits and merges", splitsAndMerges)},
-		{Name: "schema-change", Does: "indexes and columns come and go on the workloads' tables", HoldMin: 2 * time.Second,
+		{Name: "schema-change", Does: "indexes and columns come and go on the workloads' tables", HoldMin: 4 * time.Second, HoldMax: 10 * time.Second,
 			Strike: storm("schema changes", schemaChanges)},
 		{Name: "tiny-gc", Does: "old versions are collected after two seconds",
 			HoldMin: 13 * time.Second, HoldMax: 15 * time.Second, Strike: tinyGC},
@@ -94,7 +94,8 @@ func anyConnection(ctx context.Context, e *Env, rng *rand.Rand) *pgx.Conn {
 func table(ctx context.Context, e *Env, conn *pgx.Conn, rng *rand.Rand) (name string, oid, index uint32, column string, err error) {
 	rows, err := conn.Query(ctx, `SELECT c.relname::text, c.oid, i.indexrelid, a.attname::text FROM pg_class c
 		JOIN pg_index i ON i.indrelid = c.oid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = 1
-		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'`, e.Schema)
+		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'
+		AND c.relname NOT LIKE 'nemesis%'`, e.Schema)
 	if err != nil {
 		return "", 0, 0, "", err
 	}
@@ -146,22 +147,19 @@ func schemaChanges(ctx context.Context, e *Env, conn *pgx.Conn, rng *rand.Rand) 
 	if err != nil {
 		return err
 	}
-	pairs := [][2]string{
-		{"CREATE INDEX nemesis_@T ON @T (@C)", "DROP INDEX IF EXISTS nemesis_@T"},
-		{"ALTER TABLE @T ADD COLUMN nemesis int DEFAULT 7", "ALTER TABLE @T DROP COLUMN IF EXISTS nemesis"},
-		{"CREATE TABLE nemesis_of_@T (k int PRIMARY KEY, v text)", "DROP TABLE IF EXISTS nemesis_of_@T"},
+	changes := []string{
+		"CREATE INDEX IF NOT EXISTS nemesis_@T ON @T (@C)", "DROP INDEX IF EXISTS nemesis_@T",
+		"ALTER TABLE @T ADD COLUMN IF NOT EXISTS nemesis int DEFAULT 7", "ALTER TABLE @T DROP COLUMN IF EXISTS nemesis",
+		"CREATE TABLE IF NOT EXISTS nemesis_of_@T (k int PRIMARY KEY, v text)", "DROP TABLE IF EXISTS nemesis_of_@T",
 	}
 	if name == "indexed" {
 		column = "b" // package load compares it
 	}
-	put := strings.NewReplacer("@T", name, "@C", column)
-	for _, s := range pairs[rng.IntN(len(pairs))] {
-		stmt := put.Replace(s)
-		if _, err := conn.Exec(ctx, stmt); err != nil {
-			return fmt.Errorf("%s: %w", stmt, err)
-		}
-		pause(ctx, time.Duration(rng.IntN(200))*time.Millisecond)
+	stmt := strings.NewReplacer("@T", name, "@C", column).Replace(changes[rng.IntN(len(changes))])
+	if _, err := conn.Exec(ctx, stmt); err != nil {
+		return fmt.Errorf("%s: %w", stmt, err)
 	}
+	pause(ctx, time.Duration(rng.IntN(200))*time.Millisecond)
 	return nil
 }
 

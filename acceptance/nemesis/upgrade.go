@@ -45,9 +45,11 @@ func upgrade(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 	}
 	before := versions(e.Cluster)
 	first := true
-	w := rolling(ctx, e, nodes, func(n *cluster.Node) {
+	// One that has begun is brought to its end.
+	whole := context.WithoutCancel(ctx)
+	w := rolling(whole, e, nodes, func(n *cluster.Node) {
 		if !first {
-			pause(ctx, upgradePause)
+			pause(whole, upgradePause)
 		}
 		first, n.Binary = false, to
 	})
@@ -59,7 +61,7 @@ func upgrade(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 		if !slices.ContainsFunc(after, func(v string) bool { return !slices.Contains(before, v) }) {
 			return evidence + ", and the cluster runs " + strings.Join(after, ", ") + " as before", false
 		}
-		return fmt.Sprintf("%s, and the cluster runs %s, not %s", evidence, strings.Join(after, ", "), strings.Join(before, ", ")), came
+		return fmt.Sprintf("%s, and the cluster runs %s; before it was %s", evidence, strings.Join(after, " and "), strings.Join(before, " and ")), came
 	}
 	return w, nil
 }

@@ -173,6 +173,7 @@ const (
 	plotHeight    = 150
 	laneHeight    = 16
 	marginLeft    = 130
+	marginRight   = 14
 	marginBottom  = 18
 	bucket        = 250 * time.Millisecond
 	secondsLabels = 12
@@ -206,7 +207,7 @@ func (p *picture) x(at time.Duration) float64 {
 // svg frames a picture: phases and nemeses behind, seconds below.
 func (p *picture) svg(height int, draw func(*strings.Builder)) template.HTML {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img">`, pictureWidth, height+marginBottom)
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img">`, pictureWidth+marginRight, height+marginBottom)
 	for _, band := range p.r.Bands {
 		fmt.Fprintf(&b, `<rect x="%.1f" y="14" width="%.1f" height="%d" fill="%s" class="band"><title>%s</title></rect>`, p.x(band.From),
 			p.x(band.To)-p.x(band.From), height-14, p.colour(band.Nemesis), template.HTMLEscapeString(band.Nemesis+": "+band.What))

@@ -61,6 +61,26 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestTwoBuildsServeWhileOneReplacesTheOther: here the same source under another
+// name, which tries how upgrades go; make acceptance OLD=… takes another commit.
+func TestTwoBuildsServeWhileOneReplacesTheOther(t *testing.T) {
+	old, err := cluster.Build(t.TempDir(), "-tags", "trouble", "-ldflags", "-X github.com/cairndb/cairn/internal/version.build=before")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), Options{Binary: *binary, OldBinary: old, Workloads: []string{"bank", "register", "sets"}, Nemeses: "upgrade",
+		Safety: 3 * time.Second, Say: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict() != OK {
+		t.Errorf("%s: %v %v", r.Verdict(), r.Failures, r.Untested)
+	}
+	if len(r.Bands) == 0 || !strings.HasSuffix(r.Bands[0].Evidence, "; before it was before") {
+		t.Errorf("%+v", r.Bands)
+	}
+}
+
 // TestVerifyFindsAMistakePutBackIn: without the check of who read, a cluster that
 // nobody hurts is not serializable, and workloads of three kinds see it, and say
 // which transactions show it. That the page can be drawn is seen on the way.

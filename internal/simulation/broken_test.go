@@ -56,7 +56,10 @@ const brokenSettle = 20 * time.Second
 func broken(o Options) (Options, error) {
 	for _, b := range brokenBuilds() {
 		if b.name == *breakFlag {
-			o.Knobs, o.Faults, o.Settle, o.Leases = b.knobs, b.faults, brokenSettle, b.leases
+			o.Knobs, o.Settle, o.Leases = b.knobs, brokenSettle, b.leases
+			if len(b.faults) > 0 {
+				o.Faults = b.faults
+			}
 			if b.workload != "" && len(o.Workloads) == 0 {
 				o.Workloads = []workload.Name{b.workload}
 			}
@@ -93,12 +96,12 @@ func TestBrokenBuildsAreCaught(t *testing.T) {
 // proof finds what a failed run says.
 var proof = regexp.MustCompile(`(?m)^panic: .*|(?s)seed \d+: .*?\n\s*\n`)
 
-func runBroken(t *testing.T, b brokenBuild, seed Seed) (string, bool) {
+func runBroken(t *testing.T, b brokenBuild, seed Seed, args ...string) (string, bool) {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, "-test.run=^TestSimulation$", "-break", b.name, "-seed", fmt.Sprint(uint64(seed)))
+	cmd := exec.Command(exe, append([]string{"-test.run=^TestSimulation$", "-break", b.name, "-seed", fmt.Sprint(uint64(seed))}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return "", false

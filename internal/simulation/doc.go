@@ -46,5 +46,5 @@
 //
 // Not here: real processes, disks and sockets (acceptance), SQL.
 //
-// Read next: run.go, fault.go, node.go; README.md says how to use it.
+// Read next: run.go, fault.go, lineage.go, node.go; README.md says how to use it.
 package simulation

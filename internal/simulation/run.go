@@ -39,6 +39,8 @@ type Options struct {
 	// Settle is how long replicas may take to agree; 0 for settleTimeout,
 	// and replicasTimeout.
 	Settle time.Duration
+	// Aim says how faults find their nodes.
+	Aim Aim
 	// Pulse, if set, counts the run's virtual seconds.
 	Pulse *Pulse
 }
@@ -96,6 +98,7 @@ type run struct {
 	Options
 	began     time.Time
 	c         *Cluster
+	lineage   *lineage
 	moments   history.Counter
 	workloads []workload.Workload
 	ok        atomic.Int64
@@ -198,6 +201,11 @@ func (r *run) start(ctx context.Context) (err error) {
 		r.workloads, r.splits = append(r.workloads, w), append(r.splits, w.SplitKeys()...)
 	}
 	r.c.splits = r.splits
+	if r.Aim == AimLineage {
+		r.lineage = newLineage(r.Seed.source("lineage"))
+		r.c.net.Trace(r.lineage.delivered)
+		r.c.moment = r.lineage.moment
+	}
 	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, r.splits, r.Faults)
 	if len(r.Faults) == 0 {
 		combined := Combined(r.Seed.source("combined faults"), r.Nodes, r.Safety, r.splits)
@@ -246,8 +254,12 @@ func (r *run) safety(ctx context.Context) error {
 			r.drive(clients, c, id, func() bool { return clients.Err() == nil })
 		})
 	})
-	for _, f := range r.result.Schedule {
+	for i, f := range r.result.Schedule {
 		time.Sleep(time.Until(began.Add(f.At)))
+		if r.lineage != nil {
+			f = r.lineage.aim(f)
+			r.result.Schedule[i] = f
+		}
 		r.Log.Info("fault", "what", f.String())
 		faults.Go(func() { r.c.Inject(ctx, f) })
 		if r.c.Broken() != nil {
@@ -303,9 +315,13 @@ func (r *run) do(ctx context.Context, c workload.Client, at *Node) {
 	defer s.Close()
 	octx, stop := s.Context(ctx)
 	defer stop()
+	called := time.Now()
 	switch err = c.Do(octx, s); {
 	case err == nil:
 		r.ok.Add(1)
+		if r.lineage != nil {
+			r.lineage.acknowledged(at.id, called, time.Now())
+		}
 	case workload.IsInternal(err) && !s.Crashed():
 		r.errs.Lock()
 		if r.errs.internal == nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,12 +26,14 @@ var (
 	safetyFlag   = flag.Duration("safety", 30*time.Second, "how long faults go on, in virtual time")
 	levelFlag    = flag.Int("level", 0, "with -log: -4 prints debugging too")
 	leasesFlag   = flag.String("leases", "", "leader or expiration: the leases that stores take; empty lets the seed choose")
+	aimFlag      = flag.String("aim", "", "lineage: faults go for what supported the last outcomes (lineage.go); empty is random")
+	faultsFlag   = flag.String("faults", "", "kinds of faults, comma-separated, by the names that schedules show; empty is all")
 	logFlag      = flag.Bool("log", false, "print what nodes log")
 )
 
 // options are those of a seed under the flags.
 func options(seed Seed) Options {
-	o := Options{Seed: seed, Nodes: *nodesFlag, Safety: *safetyFlag}
+	o := Options{Seed: seed, Nodes: *nodesFlag, Safety: *safetyFlag, Aim: Aim(*aimFlag)}
 	if o.Nodes == 0 {
 		o.Nodes = [...]int{5, 4, 3, 3, 3}[seed.source("nodes").IntN(5)]
 	}
@@ -40,6 +43,11 @@ func options(seed Seed) Options {
 	case "":
 		if seed.source("leases").IntN(4) == 0 {
 			o.Leases = store.ExpirationLeases
+		}
+	}
+	if *faultsFlag != "" {
+		for kind := range strings.SplitSeq(*faultsFlag, ",") {
+			o.Faults = append(o.Faults, FaultKind(kind))
 		}
 	}
 	if *workloadFlag != "" {

@@ -57,6 +57,23 @@ type Network struct {
 	off map[rpc.NodeID]bool
 	// Lost and Delivered count messages, for the report of a run.
 	lost, delivered int64
+	trace           func(Delivery)
+}
+
+// Delivery is a message that was not lost: a request, an answer, or one that
+// nobody answers.
+type Delivery struct {
+	From, To      rpc.NodeID
+	Class         rpc.Class
+	Sent, Arrives time.Time
+}
+
+// Trace has f told of every message that is not lost, as it is sent. f must not
+// use the network.
+func (n *Network) Trace(f func(Delivery)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.trace = f
 }
 
 // New returns a network whose faults are drawn from seed.
@@ -108,7 +125,7 @@ type fate struct {
 	delay                    time.Duration
 }
 
-func (n *Network) fate(from, to rpc.NodeID) fate {
+func (n *Network) fate(from, to rpc.NodeID, c rpc.Class) fate {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f, ok := n.faults[linkKey{from, to}]
@@ -130,6 +147,10 @@ func (n *Network) fate(from, to rpc.NodeID) fate {
 		n.lost++
 	} else {
 		n.delivered++
+		if n.trace != nil {
+			now := time.Now()
+			n.trace(Delivery{From: from, To: to, Class: c, Sent: now, Arrives: now.Add(d.delay)})
+		}
 	}
 	return d
 }
@@ -186,7 +207,7 @@ type message struct {
 
 // Send implements rpc.Transport.
 func (e *Endpoint) Send(to rpc.NodeID, c rpc.Class, m rpc.Method, msg rpc.Appender) bool {
-	d := e.net.fate(e.id, to)
+	d := e.net.fate(e.id, to, c)
 	if d.lost || e.ctx.Err() != nil {
 		return e.ctx.Err() == nil
 	}
@@ -297,7 +318,7 @@ func (e *Endpoint) Call(ctx context.Context, to rpc.NodeID, c rpc.Class, m rpc.M
 		}
 		return fail(rpc.Unreachable, true, "connection lost")
 	}
-	there, sent := e.net.fate(e.id, to), e.clock.Now()
+	there, sent := e.net.fate(e.id, to, c), e.clock.Now()
 	if there.lost || e.sleep(call, there.delay) != nil {
 		return lost()
 	}
@@ -320,7 +341,7 @@ func (e *Endpoint) Call(ctx context.Context, to rpc.NodeID, c rpc.Class, m rpc.M
 	case <-peer.ctx.Done():
 		return fail(rpc.Unreachable, true, "connection reset")
 	}
-	back := e.net.fate(to, e.id)
+	back := e.net.fate(to, e.id, c)
 	if back.lost || e.sleep(call, back.delay) != nil {
 		return lost()
 	}
