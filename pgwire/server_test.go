@@ -225,7 +225,7 @@ func TestSimpleQueryAndRewind(t *testing.T) {
 	if got := c.ParameterStatus("server_version"); got != "15.0" {
 		t.Errorf("server_version %q", got)
 	}
-	if c.PID()>>nodeShift != 3 {
+	if c.PID()>>sql.PIDNodeShift != 3 {
 		t.Errorf("pid %x does not name node 3", c.PID())
 	}
 }

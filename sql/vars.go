@@ -42,7 +42,7 @@ var varDefs = map[string]varDef{
 	"default_transaction_deferrable":      {def: "off", boole: true},
 	"transaction_isolation":               {def: serializable},
 	"transaction_read_only":               {def: "off", boole: true, apply: applyReadOnly},
-	"transaction_deferrable":              {def: "off", boole: true},
+	"transaction_deferrable":              {def: "off", boole: true, apply: applyDeferrable},
 	"extra_float_digits":                  {def: "1", apply: applyFloatDigits},
 	"bytea_output":                        {def: "hex", apply: applyBytea},
 	"integer_datetimes":                   {def: "on", report: "integer_datetimes", fixed: true},
@@ -198,6 +198,14 @@ func (v *vars) lookup(name string) (string, bool) {
 			return v.s.tx.level, true
 		}
 		name = "default_transaction_isolation"
+	}
+	if tx := v.s.tx; tx != nil {
+		switch name {
+		case "transaction_read_only":
+			return onOff(tx.readOnly), true
+		case "transaction_deferrable":
+			return onOff(tx.deferrable), true
+		}
 	}
 	if name == causalityToken {
 		return v.s.causality.String(), true
@@ -452,9 +460,23 @@ func applyRowSecurity(s *Session, v string) (string, error) {
 	return v, nil
 }
 
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
 func applyReadOnly(s *Session, v string) (string, error) {
 	if s.tx != nil {
 		s.tx.readOnly = v == "on"
+	}
+	return v, nil
+}
+
+func applyDeferrable(s *Session, v string) (string, error) {
+	if s.tx != nil {
+		s.tx.deferrable = v == "on"
 	}
 	return v, nil
 }

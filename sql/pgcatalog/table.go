@@ -59,6 +59,8 @@ type Env struct {
 	ConnectionRules func() []ConnectionRule
 	// Cursors are the session's cursors, for pg_cursors; nil: none.
 	Cursors func() []Cursor
+	// Prepared are the session's prepared statements; nil: none.
+	Prepared func() []Prepared
 	// Jobs are the jobs of the cluster; nil: none.
 	Jobs func(ctx context.Context) ([]Job, error)
 	// Locks are the locks of all nodes, and the waits for them; nil: none.
@@ -105,6 +107,14 @@ type Cursor struct {
 	Name, Statement              string
 	Holdable, Binary, Scrollable bool
 	Created                      time.Time
+}
+
+// Prepared is a row of pg_prepared_statements.
+type Prepared struct {
+	Name, Statement string
+	Made            time.Time
+	Params          []types.OID
+	FromSQL         bool
 }
 
 // Lock is a row of pg_locks and of cairn.locks: a lock on a row or, if
