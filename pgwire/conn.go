@@ -167,11 +167,11 @@ func (c *conn) receive() (pgproto3.FrontendMessage, error) {
 		err = c.nc.SetReadDeadline(time.Time{})
 	}
 	c.mu.Unlock()
-	if err == nil {
-		return msg, nil
-	}
-	if terminated && errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case terminated && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)):
 		return nil, fatal(errShutdown())
+	case err == nil:
+		return msg, nil
 	}
 	return nil, c.receiveError(err, limit, idle)
 }
@@ -323,12 +323,18 @@ func (c *conn) failed(err error) error {
 	if e.Severity == sqlerr.SeverityFatal {
 		return fatal(e)
 	}
+	if c.isTerminated() {
+		return fatal(errShutdown())
+	}
 	c.w.errorResponse(e)
 	return nil
 }
 
 // ready ends a query cycle.
 func (c *conn) ready() error {
+	if c.isTerminated() {
+		return fatal(errShutdown())
+	}
 	c.w.cols = nil
 	status := c.sess.TxnStatus()
 	if c.resting = status == sql.TxnIdle; c.resting {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/pgcatalog"
 	"github.com/cairndb/cairn/sql/plan"
 	"github.com/cairndb/cairn/sql/sqlerr"
@@ -401,7 +402,7 @@ func applyRole(s *Session, v string) (string, error) {
 	if v == "none" || v == s.args.User {
 		s.role = ""
 	} else {
-		c := s.pg.Contents
+		c := s.contentsWithRole(v)
 		switch {
 		case c == nil || c.Role(v) == nil:
 			return "", sqlerr.New(sqlerr.InvalidParameterValue, "role \"%s\" does not exist", v)
@@ -412,6 +413,23 @@ func applyRole(s *Session, v string) (string, error) {
 	}
 	s.pg.User = s.user()
 	return v, nil
+}
+
+// contentsWithRole is the catalog as the transaction sees it, read again if it does not know the role.
+func (s *Session) contentsWithRole(name string) *schema.Contents {
+	if c := s.pg.Contents; s.tx == nil || s.tx.failed || c != nil && c.Role(name) != nil {
+		return c
+	}
+	snap, err := s.tx.r.Snapshot(s.ec.Ctx)
+	if err == nil && snap.Role(name) == nil && s.tx.r.ChangeCount() == 0 {
+		if err = s.tx.r.Refresh(s.ec.Ctx); err == nil {
+			snap, err = s.tx.r.Snapshot(s.ec.Ctx)
+		}
+	}
+	if err != nil {
+		return s.pg.Contents
+	}
+	return snap.Contents
 }
 
 // user is the role whose rights the session has.
