@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -263,6 +264,7 @@ func All() []*Table { return tables().all }
 func buildRegistry() *registry {
 	r := &registry{byName: map[string]*Table{}}
 	fills := fillers()
+	maps.Copy(fills, counterFillers())
 	for line := range strings.Lines(columnsText + ownColumns + statementColumns) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
@@ -427,3 +429,5 @@ func when(ok bool, v any) any {
 	}
 	return nil
 }
+
+func (t *Table) has(column string) bool { _, ok := t.index[column]; return ok }
