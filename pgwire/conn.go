@@ -42,6 +42,8 @@ type conn struct {
 		// atRest says that it waits for a message between two query cycles, when
 		// notifications may be written by who has the lock (I6).
 		atRest bool
+		// terminated: somebody has ended the session, and the connection is to say so and close.
+		terminated bool
 		// cancel interrupts the session's statement; nil before there is one.
 		cancel func()
 	}
@@ -104,6 +106,22 @@ func (c *conn) wakeForDrain() {
 	}
 }
 
+// terminate has the connection end: when its call returns, or at once if it waits for the client.
+// Any goroutine may call it.
+func (c *conn) terminate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.terminated = true
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	_ = c.nc.SetWriteDeadline(time.Now().Add(lastWordMax))
+}
+
+func (c *conn) isTerminated() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.terminated
+}
+
 // serve handles messages until the client leaves or something fatal happens.
 func (c *conn) serve() error {
 	for {
@@ -113,6 +131,9 @@ func (c *conn) serve() error {
 		}
 		if err := c.handle(msg); err != nil {
 			return err
+		}
+		if c.isTerminated() {
+			return fatal(errShutdown())
 		}
 	}
 }
@@ -129,7 +150,7 @@ func (c *conn) receive() (pgproto3.FrontendMessage, error) {
 	}
 	var err error
 	switch {
-	case idle && c.srv.draining.Load():
+	case c.mu.terminated, idle && c.srv.draining.Load():
 		err = c.nc.SetReadDeadline(time.Unix(1, 0))
 	case limit.After > 0:
 		err = c.nc.SetReadDeadline(time.Now().Add(limit.After))
@@ -141,14 +162,22 @@ func (c *conn) receive() (pgproto3.FrontendMessage, error) {
 	msg, err := c.be.Receive()
 	c.mu.Lock()
 	c.mu.idle, c.mu.atRest = false, false
-	if limit.After > 0 && err == nil {
+	terminated := c.mu.terminated
+	if limit.After > 0 && err == nil && !terminated {
 		err = c.nc.SetReadDeadline(time.Time{})
 	}
 	c.mu.Unlock()
-	if err == nil {
+	switch {
+	case terminated && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)):
+		return nil, fatal(errShutdown())
+	case err == nil:
 		return msg, nil
 	}
 	return nil, c.receiveError(err, limit, idle)
+}
+
+func errShutdown() *sqlerr.Error {
+	return sqlerr.New(sqlerr.AdminShutdown, "terminating connection due to administrator command")
 }
 
 func (c *conn) receiveError(err error, limit sql.IdleTimeout, idle bool) error {
@@ -156,7 +185,7 @@ func (c *conn) receiveError(err error, limit sql.IdleTimeout, idle bool) error {
 	var ne net.Error
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && idle && c.srv.draining.Load():
-		return fatal(sqlerr.New(sqlerr.AdminShutdown, "terminating connection due to administrator command"))
+		return fatal(errShutdown())
 	case errors.Is(err, os.ErrDeadlineExceeded) && limit.After > 0:
 		return fatal(limit.Err())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.As(err, &ne):
@@ -177,8 +206,8 @@ func (c *conn) handle(msg pgproto3.FrontendMessage) error {
 	case *pgproto3.Sync:
 		c.skipping = false
 		c.copying = nil
-		if err := c.sess.Sync(c.ctx, &c.w); err != nil {
-			c.w.errorResponse(sqlerr.From(err))
+		if err := c.failed(c.sess.Sync(c.ctx, &c.w)); err != nil {
+			return err
 		}
 		return c.ready()
 	case *pgproto3.Flush:
@@ -193,7 +222,9 @@ func (c *conn) handle(msg pgproto3.FrontendMessage) error {
 	}
 	if err := c.extended(msg); err != nil {
 		c.skipping = true
-		c.w.errorResponse(sqlerr.From(err))
+		if err := c.failed(err); err != nil {
+			return err
+		}
 		return c.w.flush()
 	}
 	return c.w.err
@@ -266,8 +297,8 @@ func (c *conn) query(m *pgproto3.Query) error {
 	if c.skipping {
 		return nil
 	}
-	if err := c.sess.ExecSimple(c.ctx, m.String, &c.w); err != nil {
-		c.w.errorResponse(sqlerr.From(err))
+	if err := c.failed(c.sess.ExecSimple(c.ctx, m.String, &c.w)); err != nil {
+		return err
 	}
 	if c.copying != nil {
 		if err := c.w.flush(); err != nil {
@@ -282,8 +313,28 @@ func (c *conn) query(m *pgproto3.Query) error {
 	return c.ready()
 }
 
+// failed tells the client of an error of its session, if there is one, and returns it if the connection
+// ends with it.
+func (c *conn) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := sqlerr.From(err)
+	if e.Severity == sqlerr.SeverityFatal {
+		return fatal(e)
+	}
+	if c.isTerminated() {
+		return fatal(errShutdown())
+	}
+	c.w.errorResponse(e)
+	return nil
+}
+
 // ready ends a query cycle.
 func (c *conn) ready() error {
+	if c.isTerminated() {
+		return fatal(errShutdown())
+	}
 	c.w.cols = nil
 	status := c.sess.TxnStatus()
 	if c.resting = status == sql.TxnIdle; c.resting {

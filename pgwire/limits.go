@@ -10,6 +10,8 @@ const (
 	// startupTimeout bounds start-up and authentication (Postgres's
 	// authentication_timeout).
 	startupTimeout = time.Minute
+	// lastWordMax is how long the client of a session that was ended has to take in what is left.
+	lastWordMax = time.Second
 	// writeBufferMax is how much output is kept before it is sent; until then
 	// a statement can be retried invisibly.
 	writeBufferMax = 64 << 10

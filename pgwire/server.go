@@ -66,11 +66,6 @@ type BackendKey struct {
 	Secret uint32
 }
 
-// nodeShift divides a process id: the upper 11 bits are the node, the lower 20
-// count that node's connections. The sign bit stays clear, since drivers treat
-// the id as signed.
-const nodeShift = 20
-
 // Config is what a Server needs.
 type Config struct {
 	Backend Backend
@@ -168,8 +163,8 @@ func (s *Server) register(c *conn) bool {
 		return false
 	}
 	for {
-		s.mu.nextPID = (s.mu.nextPID + 1) & (1<<nodeShift - 1)
-		c.key.PID = (s.cfg.NodeID&0x7ff)<<nodeShift | s.mu.nextPID
+		s.mu.nextPID = (s.mu.nextPID + 1) & (1<<sql.PIDNodeShift - 1)
+		c.key.PID = (s.cfg.NodeID&sql.PIDNodeMask)<<sql.PIDNodeShift | s.mu.nextPID
 		if s.mu.nextPID != 0 && s.mu.conns[c.key.PID] == nil {
 			break
 		}
@@ -190,7 +185,7 @@ func (s *Server) unregister(c *conn) {
 // Cancel interrupts what a session is running. An unknown key is ignored, as
 // Postgres does, so that keys cannot be probed.
 func (s *Server) Cancel(key BackendKey) {
-	if node := key.PID >> nodeShift; node != s.cfg.NodeID&0x7ff {
+	if node := key.PID >> sql.PIDNodeShift; node != s.cfg.NodeID&sql.PIDNodeMask {
 		if s.cfg.ForwardCancel != nil {
 			s.cfg.ForwardCancel(node, key)
 		}

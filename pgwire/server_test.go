@@ -35,6 +35,8 @@ import (
 type fakeBackend struct {
 	verifier string
 	rules    *hba.Rules
+	// terminate, if set, gets what ends each session.
+	terminate chan func()
 }
 
 func (f *fakeBackend) ConnectionRule(_ context.Context, c hba.Client) (*hba.Rule, bool, error) {
@@ -52,6 +54,9 @@ func (f *fakeBackend) NewSession(_ context.Context, a sql.SessionArgs) (Session,
 	if a.Database == "nowhere" {
 		// As a function returns it whose result is a pointer: not a nil Session.
 		return (*fakeSession)(nil), sqlerr.New(sqlerr.InvalidCatalogName, "database %q does not exist", a.Database)
+	}
+	if f.terminate != nil {
+		f.terminate <- a.Terminate
 	}
 	return &fakeSession{cancelled: make(chan struct{}, 1), params: a.Params}, nil
 }
@@ -225,7 +230,7 @@ func TestSimpleQueryAndRewind(t *testing.T) {
 	if got := c.ParameterStatus("server_version"); got != "15.0" {
 		t.Errorf("server_version %q", got)
 	}
-	if c.PID()>>nodeShift != 3 {
+	if c.PID()>>sql.PIDNodeShift != 3 {
 		t.Errorf("pid %x does not name node 3", c.PID())
 	}
 }
@@ -287,6 +292,37 @@ func TestCancel(t *testing.T) {
 			var pe *pgconn.PgError
 			if !errors.As(err, &pe) || pe.Code != "57014" {
 				t.Fatal(err)
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// A session that is ended while its client rests says so, and closes; one that
+// is in a call does so when that returns.
+func TestTerminatedSessionsSaySo(t *testing.T) {
+	b := &fakeBackend{terminate: make(chan func(), 1)}
+	_, addr := serve(t, func(c *Config) { c.Backend = b })
+	c := connect(t, addr, "sslmode=disable")
+	(<-b.terminate)()
+	_, err := c.Exec(t.Context(), "rows 1").ReadAll()
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) || pe.Code != "57P01" || pe.Severity != "FATAL" || !c.IsClosed() {
+		t.Errorf("%v, closed %t", err, c.IsClosed())
+	}
+	c = connect(t, addr, "sslmode=disable")
+	end := <-b.terminate
+	done := make(chan error)
+	go func() { _, err := c.Exec(context.Background(), "wait").ReadAll(); done <- err }()
+	end()
+	for {
+		// The fake session's statement ends when it is cancelled.
+		_ = c.CancelRequest(t.Context())
+		select {
+		case err := <-done:
+			if err == nil || !c.IsClosed() {
+				t.Errorf("%v, closed %t", err, c.IsClosed())
 			}
 			return
 		case <-time.After(20 * time.Millisecond):

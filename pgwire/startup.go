@@ -43,7 +43,7 @@ func (c *conn) startup() error {
 		return err
 	}
 	args := sql.SessionArgs{User: user, Database: params["database"], Params: params,
-		Remote: c.nc.RemoteAddr(), Local: c.nc.LocalAddr(), BackendPID: int32(c.key.PID)}
+		Remote: c.nc.RemoteAddr(), Local: c.nc.LocalAddr(), BackendPID: int32(c.key.PID), Terminate: c.terminate}
 	delete(params, "user")
 	delete(params, "database")
 	expandOptions(params)

@@ -50,7 +50,6 @@ type changes struct {
 	// what of it may be written ahead of the commit.
 	kept      []droppedData
 	announced []droppedData
-	values    map[DescID]sequenceRecord
 	count     int
 	version   CatalogVersion
 	stop      context.CancelFunc
@@ -243,14 +242,6 @@ func (r *Resolver) DropData(table DescID, index IndexID) {
 // on.
 func (r *Resolver) KeepData(table DescID, index IndexID) {
 	r.ddl.kept = append(r.ddl.kept, droppedData{table, index})
-}
-
-// SetSequence gives a sequence created in this transaction its value.
-func (r *Resolver) SetSequence(id DescID, last int64, called bool) {
-	if r.ddl.values == nil {
-		r.ddl.values = map[DescID]sequenceRecord{}
-	}
-	r.ddl.values[id] = sequenceRecord{Last: last, Called: called}
 }
 
 // Announce records, at once and by itself, that the data of an index (0: of
@@ -549,15 +540,8 @@ func (d *changes) writeObject(ctx context.Context, t Txn, id DescID) error {
 		}
 		return t.Delete(ctx, descriptorKey(id))
 	}
-	if s := as[*Sequence](e.object); s != nil && d.objects[id] == nil {
-		rec, ok := d.values[id]
-		if !ok {
-			rec.Last = s.Start
-		}
-		if err := t.Put(ctx, sequenceKey(id), encodeRecord(&rec)); err != nil {
-			return err
-		}
-	}
+	// The value of a new sequence is not written: without one it begins at its start, and there is one
+	// if this transaction has drawn from it, which is done beside the transaction.
 	return t.Put(ctx, descriptorKey(id), encodeObject(e.object))
 }
 

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"time"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -39,7 +40,12 @@ func (s *Session) do(ctx context.Context, op func(ctx context.Context) error) er
 func (s *Session) extended(ctx context.Context, w ResultWriter, op func(ctx context.Context) error) error {
 	ctx, done := s.begin(ctx)
 	defer done()
-	return s.quick(ctx, w, op)
+	return s.quick(ctx, w, func(ctx context.Context) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return op(ctx)
+	})
 }
 
 // quick is extended for messages that do no I/O and so need not be cancelled.
@@ -50,6 +56,7 @@ func (s *Session) quick(ctx context.Context, w ResultWriter, op func(ctx context
 		return nil
 	}
 	w.Rewind(before)
+	s.timeout.over()
 	err = mapError(withCause(ctx, err), s)
 	s.noteError(ctx, err, false)
 	return err
@@ -65,18 +72,51 @@ func (s *Session) prepareMessage(ctx context.Context, w ResultWriter, name, quer
 		}
 		hints := make([]types.T, len(oids))
 		for i, o := range oids {
-			hints[i] = types.T{OID: o, Mod: -1}
-			if o != 0 && !hints[i].Valid() {
-				return sqlerr.New(sqlerr.UndefinedObject, "type with OID %d does not exist", o)
+			var err error
+			if hints[i], err = s.paramType(ctx, o); err != nil {
+				return err
 			}
 		}
 		p, err := s.prepare(ctx, name, query, hints)
 		if err != nil {
 			return err
 		}
+		p.text, p.made = query, time.Now()
 		s.statements[name] = p
 		return s.do(ctx, func(context.Context) error { return w.Ack(AckParse) })
 	})
+}
+
+// paramType is the type that a client gives a parameter by its number; 0 and unknown leave it open.
+func (s *Session) paramType(ctx context.Context, oid types.OID) (types.T, error) {
+	if oid == 0 || oid == types.OIDUnknown {
+		return types.T{Mod: -1}, nil
+	}
+	if t, ok := types.Of(oid); ok {
+		return t, nil
+	}
+	if s.tx != nil && s.tx.failed {
+		return types.T{}, errAborted()
+	}
+	if s.tx == nil { // nothing runs in it
+		s.ensureTxn()
+		defer s.rollback(ctx)
+	}
+	snap, err := s.tx.r.Snapshot(ctx)
+	if err == nil && snap.TypeByOID(uint32(oid)) == nil && s.tx.r.ChangeCount() == 0 { // it may be new
+		if err = s.tx.r.Refresh(ctx); err == nil {
+			snap, err = s.tx.r.Snapshot(ctx)
+		}
+	}
+	if err != nil {
+		return types.T{}, err
+	}
+	s.bindEnv(snap)
+	t, ok := s.env.TypeOf(oid)
+	if !ok {
+		return types.T{}, sqlerr.New(sqlerr.UndefinedObject, "type with OID %d does not exist", oid)
+	}
+	return t, nil
 }
 
 func (s *Session) statement(name string) (*prepared, error) {
@@ -134,6 +174,11 @@ func (s *Session) bindMessage(ctx context.Context, w ResultWriter, a BindArgs) e
 		}
 		if len(s.portals) >= portalsMax {
 			return sqlerr.New(sqlerr.ConfigurationLimitExceeded, "a session can have at most %d portals", portalsMax)
+		}
+		if n := len(a.ResultFormats); n > 1 {
+			if have := len(s.columns(p, nil)); have != n {
+				return sqlerr.New(sqlerr.ProtocolViolation, "bind message has %d result formats but query has %d columns", n, have)
+			}
 		}
 		params, err := s.decodeParams(p, a)
 		if err != nil {
@@ -207,6 +252,7 @@ func (s *Session) describePortal(ctx context.Context, w ResultWriter, name strin
 func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name string, maxRows int) error {
 	ctx, done := s.begin(ctx)
 	defer done()
+	defer s.timeout.over()
 	po, err := s.portal(name)
 	if err != nil {
 		s.noteError(ctx, err, false)
@@ -259,7 +305,9 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 				continue
 			}
 		}
-		s.takeBack(w, before)
+		if !planned(po.p.stmt.Tree) {
+			s.takeBack(w, before)
+		}
 		err = mapError(err, s)
 		s.noteError(ctx, err, isCommit(po.p.stmt.Tree))
 		return err
@@ -380,6 +428,7 @@ func (s *Session) closePortal(ctx context.Context, w ResultWriter, name string) 
 
 // sync commits the implicit transaction.
 func (s *Session) sync(ctx context.Context, w ResultWriter) error {
+	s.timeout.over()
 	if s.tx == nil || s.tx.explicit {
 		if s.tx == nil {
 			s.closePortals()
@@ -388,6 +437,7 @@ func (s *Session) sync(ctx context.Context, w ResultWriter) error {
 	}
 	ctx, done := s.begin(ctx)
 	defer done()
+	defer s.timeout.over()
 	for {
 		last := s.replay.last // commit forgets it
 		err := s.countCommit(func() error { return s.commit(ctx) })

@@ -19,6 +19,8 @@ type Peers interface {
 	Locks(ctx context.Context, node kvapi.NodeID) (*kvapi.LockList, error)
 	// Statements asks for what a node has counted, or has it forget.
 	Statements(ctx context.Context, node kvapi.NodeID, q *StatementQuery) (*StatementList, error)
+	// Signal interrupts a session of a node.
+	Signal(ctx context.Context, node kvapi.NodeID, q *SignalRequest) (*SignalAnswer, error)
 	// RefreshSettings has the other nodes read the cluster's settings again,
 	// and returns when those have that answer soon.
 	RefreshSettings(ctx context.Context)

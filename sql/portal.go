@@ -246,9 +246,11 @@ func (s *Session) runPlanned(ctx context.Context, p *prepared, w ResultWriter, o
 	if err := s.open(ctx, po, o.blind); err != nil {
 		return err
 	}
+	var before Mark
 	if po.plan.Stmt.Returning {
 		cols := planColumns(po.plan.Stmt, o.formats)
 		if o.describe {
+			before = w.Mark()
 			if err := w.RowDescription(cols); err != nil {
 				return err
 			}
@@ -258,6 +260,9 @@ func (s *Session) runPlanned(ctx context.Context, p *prepared, w ResultWriter, o
 		}
 	}
 	if _, err := s.fetch(po, w, 0); err != nil {
+		if o.describe && po.rows == 0 {
+			w.Rewind(before) // a result that never began
+		}
 		return err
 	}
 	if err := s.tx.r.Check(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/parser"
+	"github.com/cairndb/cairn/sql/pgcatalog"
 	"github.com/cairndb/cairn/sql/plan"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/statements"
@@ -34,6 +35,10 @@ type prepared struct {
 	plan  *cachedPlan
 	// stat is where it is counted, nil before that.
 	stat *statements.Entry
+	// text is as pg_prepared_statements shows it, made when, and by PREPARE or by Parse.
+	text    string
+	made    time.Time
+	fromSQL bool
 	// dialect is what its MySQL text brought along (dialect.go); nil for a statement of Postgres's.
 	dialect *dialectPart
 	// noParams: a simple query, which cannot give parameters their values.
@@ -347,4 +352,21 @@ func endsTxn(n *pg.Node) bool {
 		return true
 	}
 	return false
+}
+
+// preparedList is pg_prepared_statements.
+func (s *Session) preparedList() []pgcatalog.Prepared {
+	var out []pgcatalog.Prepared
+	for name, p := range s.statements {
+		if name == "" {
+			continue
+		}
+		r := pgcatalog.Prepared{Name: name, Statement: p.text, Made: p.made, FromSQL: p.fromSQL}
+		for _, t := range p.params() {
+			r.Params = append(r.Params, t.OID)
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b pgcatalog.Prepared) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }

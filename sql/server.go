@@ -158,6 +158,8 @@ type Session struct {
 	causality causality
 	draws     draws
 
+	timeout stmtTimeout
+
 	mu struct {
 		sync.Mutex
 		cancel context.CancelCauseFunc
@@ -221,12 +223,12 @@ func (s *Server) makeSession(snap *schema.Snapshot, db *schema.Database, args Se
 // setUpEval connects functions with the session.
 func (s *Session) setUpEval(c *schema.Contents) {
 	s.pg = pgcatalog.Env{Contents: c, Database: s.db, User: s.args.User, Settings: s.vars.settings,
-		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks, Cursors: s.cursorList, Jobs: s.jobRows,
+		Sequences: s.srv.cfg.Catalog.SequenceValue, Cluster: s.srv.cfg.Cluster, Contention: s.conflicts, Locks: s.locks, Cursors: s.cursorList, Prepared: s.preparedList, Jobs: s.jobRows,
 		Statistics: s.srv.statistics, Statements: s.statementRows, ConnectionRules: s.srv.ruleRows}
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
-		Advisory: &s.advisory, Outcomes: s, Tables: s, Jobs: s, Notifier: s, Draws: &s.draws, Statements: s}
+		Advisory: &s.advisory, Outcomes: s, Tables: s, Jobs: s, Notifier: s, Draws: &s.draws, Statements: s, Sessions: s}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.
@@ -286,28 +288,6 @@ var (
 	errUserCancel = sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to user request")
 	errTimeout    = sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to statement timeout")
 )
-
-// begin makes the context of a call that may be cancelled; call the result at its end.
-func (s *Session) begin(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	s.mu.Lock()
-	s.mu.cancel = cancel
-	s.mu.Unlock()
-	var timer *time.Timer
-	if d := s.vars.statementTimeout; d > 0 {
-		timer = time.AfterFunc(d, func() { cancel(errTimeout) })
-	}
-	s.ec.Ctx = ctx
-	return ctx, func() {
-		if timer != nil {
-			timer.Stop()
-		}
-		s.mu.Lock()
-		s.mu.cancel = nil
-		s.mu.Unlock()
-		cancel(nil)
-	}
-}
 
 func (s *Session) idleTimeout() IdleTimeout {
 	if s.tx != nil && s.tx.explicit {

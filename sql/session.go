@@ -19,6 +19,8 @@ type SessionArgs struct {
 	Remote     net.Addr
 	Local      net.Addr
 	BackendPID int32
+	// Terminate has the connection end, as soon as the call that it is in returns.
+	Terminate func()
 }
 
 // Param is a session parameter as reported to the client.
@@ -46,8 +48,9 @@ const (
 // The session writes every response but ErrorResponse and ReadyForQuery through the writer it is
 // given (acks too: an implicit transaction that is retried at Sync rewinds and writes them again).
 // When a method of the extended protocol returns an error, the wire layer sends ErrorResponse
-// (sqlerr.From) and skips to the next Sync; the session has already noted the failure. In an
-// error all output of the failing call that should not be seen has been rewound.
+// (sqlerr.From) and skips to the next Sync; the session has already noted the failure. Rows that a
+// statement gave before it failed are seen, as in Postgres; the tag of one that failed at its commit
+// has been rewound.
 
 // Role is what authentication needs to know of a user.
 type Role struct {

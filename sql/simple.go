@@ -14,8 +14,10 @@ type unit struct {
 
 // execSimple runs the statements of a query string.
 func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) error {
+	s.timeout.over() // of a Parse that no Execute followed
 	ctx, done := s.begin(ctx)
 	defer done()
+	defer s.timeout.over()
 	stmts, err := s.parseSimple(query)
 	if err != nil {
 		s.noteError(ctx, err, false)
@@ -35,15 +37,20 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 			u = unit{mark: w.Mark(), origin: s.origin(), replayable: s.tx.done == 0}
 		}
 		before := w.Mark()
+		committing := false
 		err := s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
 		for err != nil && isRetryable(err) && w.Rewind(before) && s.retryStatement(ctx, err) {
 			err = s.execStatement(ctx, stmts[i], w, len(stmts) == 1)
 		}
 		if err == nil && i == len(stmts)-1 && s.tx != nil && !s.tx.explicit {
+			committing = true
 			err = s.countCommit(func() error { return s.commit(ctx) })
 		}
 		if err == nil {
-			i++
+			if i++; i < len(stmts) {
+				s.timeout.over()
+				s.timeout.arm(s.vars.statementTimeout)
+			}
 			continue
 		}
 		err = withCause(ctx, err)
@@ -54,7 +61,9 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 		if isRetryable(err) && s.tx != nil && w.Rewind(before) && s.replayTxn(ctx, err) {
 			continue
 		}
-		s.takeBack(w, before)
+		if committing || !planned(stmts[i].stmt.Tree) {
+			s.takeBack(w, before) // tags, above all
+		}
 		err = mapError(err, s)
 		s.noteError(ctx, err, isCommit(stmts[i].stmt.Tree))
 		return err

@@ -74,7 +74,7 @@ func (s *Session) commitStmt(ctx context.Context, n *pg.TransactionStmt, w Resul
 // chain is AND CHAIN: the next transaction has the modes of the last.
 func (s *Session) chain(n *pg.TransactionStmt, last *txnState) {
 	if n.Chain {
-		s.tx = &txnState{explicit: true, readOnly: last.readOnly, level: last.level, history: newHistory(0)}
+		s.tx = &txnState{explicit: true, readOnly: last.readOnly, deferrable: last.deferrable, level: last.level, history: newHistory(0)}
 		s.newAttempt()
 	}
 }

@@ -23,6 +23,8 @@ type txnState struct {
 	explicit bool
 	failed   bool
 	readOnly bool
+	// deferrable is only remembered: nothing waits for a snapshot that is safe.
+	deferrable bool
 	// level is the isolation level's name, stmt the statement that runs.
 	level string
 	// history is what can be run again; nil in an implicit transaction.
@@ -75,7 +77,8 @@ func (s *Session) ensureTxn() {
 		return
 	}
 	s.vars.syncCluster()
-	s.tx = &txnState{readOnly: s.vars.get("default_transaction_read_only") == "on", level: s.vars.get("default_transaction_isolation")}
+	s.tx = &txnState{readOnly: s.vars.get("default_transaction_read_only") == "on",
+		deferrable: s.vars.get("default_transaction_deferrable") == "on", level: s.vars.get("default_transaction_isolation")}
 	s.newAttempt()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
@@ -360,7 +361,14 @@ func (s *Session) txnModes(opts []*pg.Node, prefix string) error {
 				}
 				s.tx.readOnly = on
 			} else if prefix != "" {
-				err = s.setVar("default_transaction_read_only", map[bool]string{true: "on", false: "off"}[on], false, nil)
+				err = s.setVar("default_transaction_read_only", onOff(on), false, nil)
+			}
+		case "transaction_deferrable":
+			on := v == "1" || v == "true"
+			if prefix == "" && s.tx != nil {
+				s.tx.deferrable = on
+			} else if prefix != "" {
+				err = s.setVar("default_transaction_deferrable", onOff(on), false, nil)
 			}
 		}
 		if err != nil {
@@ -420,6 +428,7 @@ func (s *Session) prepareStmt(ctx context.Context, n *pg.PrepareStmt, st parser.
 	if _, err := s.planFor(ctx, p); err != nil {
 		return err
 	}
+	p.text, p.made, p.fromSQL = st.Text, time.Now(), true
 	s.statements[n.Name] = p
 	return w.CommandComplete("PREPARE")
 }

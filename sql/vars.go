@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/pgcatalog"
 	"github.com/cairndb/cairn/sql/plan"
 	"github.com/cairndb/cairn/sql/sqlerr"
@@ -42,7 +43,7 @@ var varDefs = map[string]varDef{
 	"default_transaction_deferrable":      {def: "off", boole: true},
 	"transaction_isolation":               {def: serializable},
 	"transaction_read_only":               {def: "off", boole: true, apply: applyReadOnly},
-	"transaction_deferrable":              {def: "off", boole: true},
+	"transaction_deferrable":              {def: "off", boole: true, apply: applyDeferrable},
 	"extra_float_digits":                  {def: "1", apply: applyFloatDigits},
 	"bytea_output":                        {def: "hex", apply: applyBytea},
 	"integer_datetimes":                   {def: "on", report: "integer_datetimes", fixed: true},
@@ -198,6 +199,14 @@ func (v *vars) lookup(name string) (string, bool) {
 			return v.s.tx.level, true
 		}
 		name = "default_transaction_isolation"
+	}
+	if tx := v.s.tx; tx != nil {
+		switch name {
+		case "transaction_read_only":
+			return onOff(tx.readOnly), true
+		case "transaction_deferrable":
+			return onOff(tx.deferrable), true
+		}
 	}
 	if name == causalityToken {
 		return v.s.causality.String(), true
@@ -393,7 +402,7 @@ func applyRole(s *Session, v string) (string, error) {
 	if v == "none" || v == s.args.User {
 		s.role = ""
 	} else {
-		c := s.pg.Contents
+		c := s.contentsWithRole(v)
 		switch {
 		case c == nil || c.Role(v) == nil:
 			return "", sqlerr.New(sqlerr.InvalidParameterValue, "role \"%s\" does not exist", v)
@@ -404,6 +413,23 @@ func applyRole(s *Session, v string) (string, error) {
 	}
 	s.pg.User = s.user()
 	return v, nil
+}
+
+// contentsWithRole is the catalog as the transaction sees it, read again if it does not know the role.
+func (s *Session) contentsWithRole(name string) *schema.Contents {
+	if c := s.pg.Contents; s.tx == nil || s.tx.failed || c != nil && c.Role(name) != nil {
+		return c
+	}
+	snap, err := s.tx.r.Snapshot(s.ec.Ctx)
+	if err == nil && snap.Role(name) == nil && s.tx.r.ChangeCount() == 0 {
+		if err = s.tx.r.Refresh(s.ec.Ctx); err == nil {
+			snap, err = s.tx.r.Snapshot(s.ec.Ctx)
+		}
+	}
+	if err != nil {
+		return s.pg.Contents
+	}
+	return snap.Contents
 }
 
 // user is the role whose rights the session has.
@@ -452,9 +478,23 @@ func applyRowSecurity(s *Session, v string) (string, error) {
 	return v, nil
 }
 
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
 func applyReadOnly(s *Session, v string) (string, error) {
 	if s.tx != nil {
 		s.tx.readOnly = v == "on"
+	}
+	return v, nil
+}
+
+func applyDeferrable(s *Session, v string) (string, error) {
+	if s.tx != nil {
+		s.tx.deferrable = v == "on"
 	}
 	return v, nil
 }

@@ -390,6 +390,107 @@ func (x *SessionState) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *SignalAnswer) AppendWire(b []byte) []byte {
+	if x.Found {
+		if x.Found {
+			b = wire.AppendUint(b, 1, 1)
+		} else {
+			b = wire.AppendUint(b, 1, 0)
+		}
+	}
+	if len(x.Denied) > 0 {
+		b = wire.AppendBytes(b, 2, x.Denied)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *SignalAnswer) UnmarshalWire(b []byte) (err error) {
+	*x = SignalAnswer{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Found = u != 0
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Denied = string(body)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *SignalRequest) AppendWire(b []byte) []byte {
+	if x.PID != 0 {
+		b = wire.AppendInt(b, 1, int64(x.PID))
+	}
+	if x.Terminate {
+		if x.Terminate {
+			b = wire.AppendUint(b, 2, 1)
+		} else {
+			b = wire.AppendUint(b, 2, 0)
+		}
+	}
+	if len(x.Role) > 0 {
+		b = wire.AppendBytes(b, 3, x.Role)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *SignalRequest) UnmarshalWire(b []byte) (err error) {
+	*x = SignalRequest{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.PID = int64(n)
+		case num == 2 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Terminate = u != 0
+		case num == 3 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Role = string(body)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *StatementList) AppendWire(b []byte) []byte {
 	var at int
 	for i := range x.Rows {

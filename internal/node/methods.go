@@ -19,4 +19,5 @@ const (
 	// methodAreYouThere is answered with nothing.
 	methodAreYouThere rpc.Method = 11
 	methodStatements  rpc.Method = 13
+	methodSignal      rpc.Method = 14
 )

@@ -66,6 +66,16 @@ func (p peers) Statements(ctx context.Context, node kvapi.NodeID, q *sql.Stateme
 	return list, list.UnmarshalWire(b)
 }
 
+// Signal implements sql.Peers.
+func (p peers) Signal(ctx context.Context, node kvapi.NodeID, q *sql.SignalRequest) (*sql.SignalAnswer, error) {
+	b, err := p.c.Transport.Call(ctx, node, rpc.System, methodSignal, q)
+	if err != nil {
+		return nil, err
+	}
+	a := &sql.SignalAnswer{}
+	return a, a.UnmarshalWire(b)
+}
+
 // settingsTellMax is how long the other nodes have to take in new settings.
 const settingsTellMax = 3 * time.Second
 
@@ -134,6 +144,17 @@ func (c *Core) handlePeers(mux *rpc.Mux) {
 			return nil, err
 		}
 		return answer(c.statements(&q))
+	})
+	mux.HandleCall(methodSignal, func(ctx context.Context, _ kvapi.NodeID, payload []byte) (rpc.Appender, error) {
+		var q sql.SignalRequest
+		if err := q.UnmarshalWire(payload); err != nil {
+			return nil, err
+		}
+		s := c.sql.Load()
+		if s == nil {
+			return nil, errNoSQL
+		}
+		return answer(s.Signal(ctx, &q))
 	})
 	mux.HandleCall(methodSettings, func(ctx context.Context, _ kvapi.NodeID, _ []byte) (rpc.Appender, error) {
 		if s := c.sql.Load(); s != nil {

@@ -1,11 +1,14 @@
 package node
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // rows returns what a query shows, columns by |, rows by newlines.
@@ -79,6 +82,36 @@ func TestLocksOfAllNodesAreShownWithTheirSessions(t *testing.T) {
 	if got := other.rows("SELECT state, xact_start FROM pg_stat_activity WHERE application_name = 'holder'"); got != "idle|" {
 		t.Errorf("after the commit: %s", got)
 	}
+}
+
+// Sessions can be interrupted and ended from any gateway, by those who may.
+func TestSessionsAreInterruptedFromAnyGateway(t *testing.T) {
+	c := startCluster(t, 3)
+	c.awaitReplicas()
+	a, b := c.client(0), c.client(1)
+	pid := a.rows("SELECT pg_backend_pid()")
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.conn.Exec(t.Context(), "SELECT pg_sleep(600)")
+		done <- err
+	}()
+	for end := time.Now().Add(20 * time.Second); b.rows("SELECT state FROM pg_stat_activity WHERE pid = "+pid) != "active" && time.Now().Before(end); {
+	}
+	if got := b.rows("SELECT pg_cancel_backend(" + pid + ")"); got != "t" {
+		t.Errorf("pg_cancel_backend: %s", got)
+	}
+	var e *pgconn.PgError
+	if err := <-done; !errors.As(err, &e) || e.Code != "57014" {
+		t.Errorf("the canceled statement: %v", err)
+	}
+	b.exec("CREATE ROLE nobody_special")
+	b.exec("SET ROLE nobody_special")
+	b.fails("42501", "SELECT pg_terminate_backend("+pid+")")
+	b.exec("RESET ROLE")
+	if got := b.rows("SELECT pg_terminate_backend(" + pid + "), pg_terminate_backend(1)"); got != "t|f" {
+		t.Errorf("pg_terminate_backend: %s", got)
+	}
+	a.fails("57P01", "SELECT 1")
 }
 
 func sorted(lines string) string {

@@ -353,6 +353,12 @@ func (b *binder) arrayExpr(sc *scope, a *pg.A_ArrayExpr) Expr {
 func (b *binder) rowExpr(sc *scope, r *pg.RowExpr) Expr {
 	out := &Row{}
 	for _, a := range r.Args {
+		if c := a.GetColumnRef(); c != nil && c.Fields[len(c.Fields)-1].GetAStar() != nil {
+			for _, t := range b.star(sc, c) {
+				out.Elems, out.given = append(out.Elems, t.e), append(out.given, t.e)
+			}
+			continue
+		}
 		e := b.expr(sc, a)
 		d := b.defaultUnknown(e)
 		if _, literal := e.(*Const); !literal {

@@ -34,6 +34,7 @@ type EvalContext struct {
 	// Statements are those that pg_stat_statements counts.
 	Statements Statements
 	Notifier   Notifier
+	Sessions   Sessions
 	// Draws, if set, sees what draws return, or decides it.
 	Draws Draws
 }
@@ -71,6 +72,12 @@ type Outcomes interface {
 type Jobs interface {
 	AskJob(ctx context.Context, id int64, what string) error
 	ExplainChange(ctx context.Context, query string) ([]string, error)
+}
+
+// Sessions interrupts other sessions.
+type Sessions interface {
+	// SignalSession cancels what a session runs, or ends the session; false: there is none of this number.
+	SignalSession(ctx context.Context, pid int32, terminate bool) (bool, error)
 }
 
 // Statements are the counts of pg_stat_statements.

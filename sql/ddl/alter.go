@@ -348,7 +348,7 @@ func (a *alterer) defaultExpr(col schema.Column, d *pg.ColumnDef) (bind.Expr, er
 }
 
 // fillFromSequence numbers the rows that exist. A sequence that is new in
-// this transaction starts after them: the numbers are counted here.
+// this transaction is drawn from beside it, as by all who use it.
 func (a *alterer) fillFromSequence(ctx context.Context, col schema.Column) error {
 	i := slices.IndexFunc(a.sequences, func(q *schema.Sequence) bool { return q.ID == col.Sequence })
 	if i < 0 { // DEFAULT nextval of one that there was
@@ -363,15 +363,9 @@ func (a *alterer) fillFromSequence(ctx context.Context, col schema.Column) error
 		return a.fillComputed(ctx, col, e, eval)
 	}
 	q := a.sequences[i]
-	next := q.Start
-	a.w.fill[col.ID] = func(context.Context, types.Datum) (types.Datum, error) {
-		if next > q.Max || next < q.Min {
-			return types.Null, &schema.SequenceLimitError{Name: q.Name, Max: q.Increment > 0, At: q.Max}
-		}
-		v := next
-		next += q.Increment
-		a.r.SetSequence(q.ID, v, true)
-		return types.NewInt(v), nil
+	a.w.fill[col.ID] = func(ctx context.Context, _ types.Datum) (types.Datum, error) {
+		v, err := a.Catalog.Nextval(ctx, q)
+		return types.NewInt(v), err
 	}
 	return a.rebuildAll(ctx)
 }

@@ -295,6 +295,21 @@ func fillCursors(_ context.Context, env *Env, w *writer) error {
 	return nil
 }
 
+func fillPrepared(_ context.Context, env *Env, w *writer) error {
+	if env.Prepared == nil {
+		return nil
+	}
+	for _, p := range env.Prepared() {
+		args := make([]types.Datum, len(p.Params))
+		for i, t := range p.Params {
+			args[i] = types.NewOID(t)
+		}
+		w.add(cells{"name": p.Name, "statement": p.Statement, "prepare_time": types.NewTimestampTZ(types.StampOfTime(p.Made)),
+			"parameter_types": types.NewArray(types.T{OID: types.OIDRegType, Mod: -1}, args), "from_sql": p.FromSQL, "generic_plans": int64(0), "custom_plans": int64(0)})
+	}
+	return nil
+}
+
 func fillSettings(_ context.Context, env *Env, w *writer) error {
 	if env.Settings == nil {
 		return nil

@@ -84,6 +84,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_stats":         fillStats,
 
 		"pg_catalog.pg_hba_file_rules":       fillConnectionRules,
+		"pg_catalog.pg_prepared_statements":  fillPrepared,
 		"pg_catalog.pg_stat_statements":      fillStatements,
 		"pg_catalog.pg_stat_statements_info": fillStatementsInfo,
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,6 +60,8 @@ type Env struct {
 	ConnectionRules func() []ConnectionRule
 	// Cursors are the session's cursors, for pg_cursors; nil: none.
 	Cursors func() []Cursor
+	// Prepared are the session's prepared statements; nil: none.
+	Prepared func() []Prepared
 	// Jobs are the jobs of the cluster; nil: none.
 	Jobs func(ctx context.Context) ([]Job, error)
 	// Locks are the locks of all nodes, and the waits for them; nil: none.
@@ -105,6 +108,14 @@ type Cursor struct {
 	Name, Statement              string
 	Holdable, Binary, Scrollable bool
 	Created                      time.Time
+}
+
+// Prepared is a row of pg_prepared_statements.
+type Prepared struct {
+	Name, Statement string
+	Made            time.Time
+	Params          []types.OID
+	FromSQL         bool
 }
 
 // Lock is a row of pg_locks and of cairn.locks: a lock on a row or, if
@@ -253,6 +264,7 @@ func All() []*Table { return tables().all }
 func buildRegistry() *registry {
 	r := &registry{byName: map[string]*Table{}}
 	fills := fillers()
+	maps.Copy(fills, counterFillers())
 	for line := range strings.Lines(columnsText + ownColumns + statementColumns) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
@@ -417,3 +429,5 @@ func when(ok bool, v any) any {
 	}
 	return nil
 }
+
+func (t *Table) has(column string) bool { _, ok := t.index[column]; return ok }

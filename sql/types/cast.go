@@ -114,6 +114,8 @@ func CanCast(from, to T) CastContext {
 	switch {
 	case from.IsComposite() && to.OID == OIDRecord:
 		return CastImplicit
+	case from.OID == OIDVoid && to.IsString():
+		return CastExplicit
 	case from.Category() == CategoryPseudo && from.OID != OIDRecord || to.Category() == CategoryPseudo:
 		return CastNone
 	case to.IsString():

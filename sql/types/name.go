@@ -25,10 +25,13 @@ func ParseName(s string) (T, error) {
 	for strings.HasSuffix(name, "[]") {
 		name, array = strings.TrimSpace(strings.TrimSuffix(name, "[]")), true
 	}
-	if !strings.HasPrefix(name, `"`) {
+	if name = strings.TrimPrefix(name, `"pg_catalog".`); !strings.HasPrefix(name, `"`) {
 		name = strings.ToLower(name)
 	}
 	name = strings.TrimPrefix(name, "pg_catalog.")
+	if elem := strings.Trim(name, `"`); !array && strings.HasPrefix(elem, "_") { // an array's internal name
+		name, array = `"`+elem[1:]+`"`, true
+	}
 	name, mods, ok := cutMods(name)
 	if !ok {
 		return T{}, undefined
