@@ -94,8 +94,8 @@ OLD ?=
 
 .PHONY: acceptance
 acceptance: build bin/cairn-old ## real processes under faults: all tests, then the matrix; a page in reports/
-	$(GO) test -p 1 -timeout 60m ./acceptance/... -args $(ACCEPTANCE_ARGS)
-	bin/cairn verify --matrix --for $(MATRIX_FOR) --old-binary bin/cairn-old --report reports $(if $(SEED),--seed $(SEED))
+	$(GO) test -p 1 -timeout 60m ./acceptance/... -args $(ACCEPTANCE_ARGS); tests=$$?; \
+	bin/cairn verify --matrix --for $(MATRIX_FOR) --old-binary bin/cairn-old --report reports $(if $(SEED),--seed $(SEED)) && exit $$tests
 
 .PHONY: bin/cairn-old
 bin/cairn-old: # the build that upgrades begin with
@@ -129,7 +129,7 @@ simulate-hours: ## an hour of a simulated cluster under faults for each of WORKL
 		-args -workload $$w -seeds 12 -safety 5m || exit; done
 
 .PHONY: lineage
-lineage: ## compare faults that go for the lineage of outcomes with random ones; writes docs/lineage.svg (a quarter of an hour)
+lineage: ## compare faults that go for the lineage of outcomes with random ones; writes docs/lineage.svg (an hour of CPU)
 	$(GO) test -timeout 120m -v ./internal/simulation -run 'TestAims$$' -args -plot $(CURDIR)/docs/lineage.svg -plot-seeds 30 -safety 20s
 
 .PHONY: help

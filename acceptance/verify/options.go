@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,6 +81,9 @@ func (o *Options) fill() (specs []load.Spec, nemeses []nemesis.Nemesis, err erro
 	}
 	if nemeses, err = nemesis.Named(o.Nemeses); err != nil {
 		return nil, nil, err
+	}
+	if !slices.ContainsFunc(nemeses, func(n nemesis.Nemesis) bool { return n.Name == "upgrade" }) {
+		o.OldBinary = "" // nobody leaves it
 	}
 	if len(o.URLs) > 0 && len(nemeses) > 0 {
 		return nil, nil, fmt.Errorf("nemesis %s: a cluster that is not ours is not hurt", o.Nemeses)

@@ -167,3 +167,16 @@ func TestTheMatrixCountsNothingThatWasNotTried(t *testing.T) {
 		t.Errorf("%s", page)
 	}
 }
+
+// TestOnlyUpgradesBeginWithTheOldBuild: everything else tries the build at hand.
+func TestOnlyUpgradesBeginWithTheOldBuild(t *testing.T) {
+	for nemeses, want := range map[string]string{"kill": "", "": "", "mix": "", "upgrade": "old", "kill+upgrade": "old"} {
+		o := Options{OldBinary: "old", Nemeses: nemeses}
+		if _, _, err := o.fill(); err != nil {
+			t.Fatal(err)
+		}
+		if o.OldBinary != want {
+			t.Errorf("%s: %q, want %q", nemeses, o.OldBinary, want)
+		}
+	}
+}

@@ -32,8 +32,6 @@ type Cluster struct {
 	deadAfter time.Duration
 	// rangeBytesMax is the size at which ranges split; 0 is the default.
 	rangeBytesMax int64
-	// moment waits for the moment of a crash.
-	moment func()
 	// crashes decides what a crash keeps; used by one goroutine at a time.
 	crashes *rand.Rand
 	// gcTTL is how long old versions are kept; removed are those that were not.
@@ -66,7 +64,7 @@ func normalLink() memnet.Faults {
 // it returns.
 func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, gcTTL time.Duration, knobs store.TestingKnobs, log *slog.Logger) (*Cluster, error) {
 	knobs.DisableTicks = true // a paused node does not tick; see Node.tick
-	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), deadAfter: deadAfter(seed), gcTTL: gcTTL, moment: func() {}, done: make(chan struct{})}
+	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), deadAfter: deadAfter(seed), gcTTL: gcTTL, done: make(chan struct{})}
 	c.knobs.Removed = c.removed.add
 	c.knobs.Checked = c.onChecked
 	c.knobs.Closed, c.knobs.Wrote = c.onClosed, c.onWrote

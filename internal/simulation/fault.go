@@ -180,12 +180,10 @@ func (c *Cluster) Inject(ctx context.Context, f Fault) {
 		defer c.setLinks(cut, c.allLinks(f.A)...)()
 	case Crash:
 		c.slowDisks(f, a)
-		c.moment()
 		a.Crash()
 		defer c.restart(ctx, a)
 	case CrashAll:
 		c.slowDisks(f, c.nodes...)
-		c.moment()
 		c.crashAll()
 		for _, n := range c.nodes {
 			defer c.restart(ctx, n)

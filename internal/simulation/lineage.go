@@ -48,16 +48,13 @@ const (
 // support, and runs it again with them. Here a run is long and its clients
 // always ask anew, so the run until now is the successful one, and what it would have
 // needed is lost from now on. Which kind of fault comes when, and for how long,
-// is the schedule's, so both aims differ in nothing but the target, and in that a crash
-// waits for the next outcome.
+// is the schedule's, so both aims differ in nothing but the target.
 type lineage struct {
 	rng *rand.Rand
 	mu  struct {
 		sync.Mutex
 		deliveries []memnet.Delivery // in the order of their sending
 		supports   []support
-		// next is closed at the next outcome.
-		next chan struct{}
 	}
 }
 
@@ -75,28 +72,9 @@ const (
 	// looked at: a long one was not served, and what it waited for is in the others.
 	deliveriesMax = 50_000
 	callMax       = time.Second
-	// momentMax is how long a crash waits for an outcome.
-	momentMax = 200 * time.Millisecond
 )
 
-func newLineage(rng *rand.Rand) *lineage {
-	l := &lineage{rng: rng}
-	l.mu.next = make(chan struct{})
-	return l
-}
-
-// moment waits for the next outcome, not for long: a crash then finds as little as
-// possible done of what came with it, as what a replica promised and has not
-// kept yet.
-func (l *lineage) moment() {
-	l.mu.Lock()
-	next := l.mu.next
-	l.mu.Unlock()
-	select {
-	case <-next:
-	case <-time.After(momentMax):
-	}
-}
+func newLineage(rng *rand.Rand) *lineage { return &lineage{rng: rng} }
 
 // delivered is told of every message. Those of System are gossip and the like,
 // which all nodes send all the time.
@@ -123,8 +101,6 @@ func (l *lineage) acknowledged(gateway kvapi.NodeID, call, ret time.Time) {
 	if len(s.messages) == 0 {
 		return // the gateway had it all
 	}
-	close(l.mu.next)
-	l.mu.next = make(chan struct{})
 	l.mu.supports = slices.DeleteFunc(append(l.mu.supports, s), func(o support) bool { return ret.Sub(o.at) > lineageWindow })
 }
 

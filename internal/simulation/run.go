@@ -204,7 +204,6 @@ func (r *run) start(ctx context.Context) (err error) {
 	if r.Aim == AimLineage {
 		r.lineage = newLineage(r.Seed.source("lineage"))
 		r.c.net.Trace(r.lineage.delivered)
-		r.c.moment = r.lineage.moment
 	}
 	r.result.Schedule = Schedule(r.Seed.source("faults"), r.Nodes, r.Safety, r.splits, r.Faults)
 	if len(r.Faults) == 0 {
