@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
@@ -108,6 +109,10 @@ func (c *Compiler) call(e *bind.Call) (Eval, error) {
 }
 
 func (c *Compiler) callFunction(e *bind.Call) (Eval, error) {
+	if e.M.Strict && e.M.Class == builtins.Scalar && slices.ContainsFunc(e.Args, isNullConst) {
+		// What the other arguments are does not matter, so neither do their errors, as in Postgres.
+		return func(*Run) (types.Datum, error) { return types.Null, nil }, nil
+	}
 	args, err := c.CompileAll(e.Args)
 	if err != nil {
 		return nil, err
@@ -136,6 +141,11 @@ func (c *Compiler) callFunction(e *bind.Call) (Eval, error) {
 		r.stack = r.stack[:base]
 		return out, err
 	}, nil
+}
+
+func isNullConst(e bind.Expr) bool {
+	c, ok := e.(*bind.Const)
+	return ok && c.D.IsNull()
 }
 
 func call1(a Eval, fn builtins.Fn1, strict bool) Eval {
