@@ -82,12 +82,24 @@ func seriesFuncs() []Overload {
 			}
 			return single(out), nil
 		}).defaults(1),
-		srf("string_to_table", []types.T{tx, tx}, tx, "parts of a delimited text", func(_ ectx, a []datum) (Rows, error) { return single(splitText(a).Array().Elems), nil }),
+		stringToTable(),
 	}
 	for name, t := range map[string]types.T{"json": types.JSON, "jsonb": types.JSONB} {
 		out = append(out, jsonSeries(name, t)...)
 	}
 	return out
+}
+
+func stringToTable() Overload {
+	o := srf("string_to_table", []types.T{types.Text, types.Text, types.Text}, types.Text, "parts of a delimited text", nil).defaults(1)
+	o.Strict = false
+	o.Series = func(_ *EvalContext, a []datum) (Rows, error) {
+		if a[0].IsNull() {
+			return rowsOf(nil), nil
+		}
+		return single(splitText(a).Array().Elems), nil
+	}
+	return o
 }
 
 func intSeries(t types.T) Overload {

@@ -109,8 +109,9 @@ func (c *Compiler) call(e *bind.Call) (Eval, error) {
 }
 
 func (c *Compiler) callFunction(e *bind.Call) (Eval, error) {
-	if e.M.Strict && e.M.Class == builtins.Scalar && slices.ContainsFunc(e.Args, isNullConst) {
-		// What the other arguments are does not matter, so neither do their errors, as in Postgres.
+	if e.M.Strict && e.M.Class == builtins.Scalar && slices.ContainsFunc(e.Args, isNullConst) && !slices.ContainsFunc(e.Args, isConstant) {
+		// What the other arguments are does not matter, so neither do their errors, as in Postgres, but
+		// for errors of constants, which it folds first.
 		return func(*Run) (types.Datum, error) { return types.Null, nil }, nil
 	}
 	args, err := c.CompileAll(e.Args)
@@ -146,6 +147,12 @@ func (c *Compiler) callFunction(e *bind.Call) (Eval, error) {
 func isNullConst(e bind.Expr) bool {
 	c, ok := e.(*bind.Const)
 	return ok && c.D.IsNull()
+}
+
+// isConstant says that e is the same for every row and no constant yet: computing it failed.
+func isConstant(e bind.Expr) bool {
+	c, ok := e.(*bind.Call)
+	return ok && c.M.Vol == builtins.Immutable && len(bind.Refs(c)) == 0
 }
 
 func call1(a Eval, fn builtins.Fn1, strict bool) Eval {

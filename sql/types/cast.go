@@ -263,6 +263,9 @@ func castNumber(d Datum, from, to T) (Datum, error) {
 		if math.IsInf(r, 0) && !math.IsInf(f, 0) {
 			return Null, sqlerr.New(sqlerr.NumericValueOutOfRange, "value out of range: overflow")
 		}
+		if r == 0 && f != 0 {
+			return Null, sqlerr.New(sqlerr.NumericValueOutOfRange, "value out of range: underflow")
+		}
 		return NewFloat(r), nil
 	case OIDNumeric:
 		if d.k == KindFloat {
