@@ -105,6 +105,9 @@ func (b *binder) coerceUnknown(e Expr, to types.T, ctx types.CastContext, pos in
 func (b *binder) coerceArray(a *Array, to types.T, ctx types.CastContext, pos int32) Expr {
 	elem, _ := to.Elem()
 	out := &Array{T: to}
+	if a.Stacked() {
+		elem = to
+	}
 	for _, x := range a.Elems {
 		c := b.coerce(x, elem, ctx, pos)
 		if c == nil {

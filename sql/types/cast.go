@@ -390,7 +390,7 @@ func castElems(d Datum, from, to T, explicit bool, env *Env) (Datum, error) {
 			return Null, err
 		}
 	}
-	return NewArray(to.Base(), out), nil
+	return d.Array().WithElems(to.Base(), out), nil
 }
 
 // Coerce enforces t's modifier on a value of its base type: as an explicit cast, which cuts, or as
