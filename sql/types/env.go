@@ -17,6 +17,8 @@ type Env struct {
 	FloatDigits int
 	// DateOrder is how dates without a name of a month are read, after DateStyle.
 	DateOrder DateOrder
+	// Clocked, if it is set, becomes true when a value depends on Now.
+	Clocked *bool
 }
 
 // DateOrder is the order of the parts of a date whose year does not come first.
@@ -63,6 +65,9 @@ func (e *Env) loc() *time.Location {
 }
 
 func (e *Env) now() time.Time {
+	if e != nil && e.Clocked != nil {
+		*e.Clocked = true
+	}
 	if e == nil || e.Now.IsZero() {
 		return time.Now()
 	}
