@@ -403,7 +403,7 @@ func format(f string, args []string, null []bool) (datum, error) {
 		}
 		if i++; i >= len(f) {
 			return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "unterminated format() type specifier").
-				WithHint(`For a single "%%" use "%%%%".`)
+				WithHint("%s", `For a single "%" use "%%".`)
 		}
 		if f[i] == '%' {
 			b.WriteByte('%')
@@ -478,7 +478,7 @@ func parseFormatSpec(f string) (s formatSpec, rest string, err error) {
 	}
 	unterminated := func() (formatSpec, string, error) {
 		return s, "", sqlerr.New(sqlerr.InvalidParameterValue, "unterminated format() type specifier").
-			WithHint(`For a single "%%" use "%%%%".`)
+			WithHint("%s", `For a single "%" use "%%".`)
 	}
 	number := func() (n int, ok bool) {
 		for f != "" && f[0] >= '0' && f[0] <= '9' {
@@ -523,7 +523,7 @@ func parseFormatSpec(f string) (s formatSpec, rest string, err error) {
 	case strings.IndexByte("sIL", f[0]) < 0:
 		_, size := utf8.DecodeRuneInString(f)
 		return s, "", sqlerr.New(sqlerr.InvalidParameterValue, "unrecognized format() type specifier \"%s\"", f[:size]).
-			WithHint(`For a single "%%" use "%%%%".`)
+			WithHint("%s", `For a single "%" use "%%".`)
 	}
 	return s, f[1:], nil
 }
