@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	corpus      = flag.String("corpus", "testdata", "the folder whose *.test files are run")
+	corpus      = flag.String("corpus", "testdata", "the folder whose *.test and *.slt files are run")
 	every       = flag.Int("every", 1, "run one file in so many")
 	queries     = flag.Int("queries", 0, "run about so many queries of each file, 0 for all; statements always run")
 	match       = flag.String("match", "", "run the files whose names have this in them")
@@ -55,7 +55,7 @@ func scripts(t *testing.T) []string {
 	var out []string
 	n := 0
 	err := filepath.WalkDir(*corpus, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, ".test") && strings.Contains(path, *match) {
+		if err == nil && (strings.HasSuffix(path, ".test") || strings.HasSuffix(path, ".slt")) && strings.Contains(path, *match) {
 			if n%*every == 0 {
 				out = append(out, path)
 			}
