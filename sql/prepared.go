@@ -57,8 +57,28 @@ type cachedPlan struct {
 	// the statement, and is made anew for each execution.
 	own   bool
 	avoid plan.Methods
+	// read is how its literals were read.
+	read reading
 	// stats are what was known of each of its tables.
 	stats []*stats.Table
+}
+
+// reading is what of a session's settings the values of literals depend on.
+type reading struct {
+	loc         *time.Location
+	dates       types.DateOrder
+	byteaEscape bool
+	floatDigits int
+}
+
+func (s *Session) reading() reading {
+	return reading{loc: s.env.Loc, dates: s.env.DateOrder, byteaEscape: s.env.ByteaEscape, floatDigits: s.env.FloatDigits}
+}
+
+// asWritten says that the literals of a plan still have the values they were given. A statement that was
+// prepared keeps those of that time, as in Postgres; the text of a simple query that comes again is a new one.
+func (s *Session) asWritten(p *prepared, c *cachedPlan) bool {
+	return !p.noParams || !c.Stmt.Clocked && c.read == s.reading()
 }
 
 // planned says whether a statement is one that is planned (the others are utilities).
@@ -87,7 +107,7 @@ func (s *Session) planFor(ctx context.Context, p *prepared) (*plan.Plan, error) 
 			path += "\x00"
 		}
 		c := p.plan
-		if c == nil || own || c.own || c.version != snap.Version || c.path != path || c.avoid != s.vars.avoid || !s.sameStats(ctx, c) {
+		if c == nil || own || c.own || c.version != snap.Version || c.path != path || c.avoid != s.vars.avoid || !s.asWritten(p, c) || !s.sameStats(ctx, c) {
 			if c, err = s.makePlan(ctx, p, snap, path); err != nil {
 				return nil, err
 			}
@@ -211,7 +231,7 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 	if p.plan != nil && !p.plan.own && !sameColumns(p.plan.Stmt.Cols, st.Cols) && p.name != "" {
 		return nil, sqlerr.New(sqlerr.FeatureNotSupported, "cached plan must not change result type")
 	}
-	c := &cachedPlan{Plan: pl, version: snap.Version, path: path, avoid: opts.Avoid}
+	c := &cachedPlan{Plan: pl, version: snap.Version, path: path, avoid: opts.Avoid, read: s.reading()}
 	for _, t := range st.Tables {
 		known, _ := s.srv.stats.Known(t.ID)
 		c.stats = append(c.stats, known)

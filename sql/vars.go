@@ -14,6 +14,7 @@ import (
 	"github.com/cairndb/cairn/sql/plan"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/statements"
+	"github.com/cairndb/cairn/sql/types"
 )
 
 // varDef defines a session parameter.
@@ -98,6 +99,33 @@ var varDefs = map[string]varDef{
 	"enable_hashjoin":                     {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Hash })},
 	"enable_mergejoin":                    {def: "on", boole: true},
 	"enable_nestloop":                     {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Loop })},
+	"enable_async_append":                 {def: "on", boole: true},
+	"enable_gathermerge":                  {def: "on", boole: true},
+	"enable_hashagg":                      {def: "on", boole: true},
+	"enable_incremental_sort":             {def: "on", boole: true},
+	"enable_indexonlyscan":                {def: "on", boole: true},
+	"enable_material":                     {def: "on", boole: true},
+	"enable_memoize":                      {def: "on", boole: true},
+	"enable_parallel_append":              {def: "on", boole: true},
+	"enable_parallel_hash":                {def: "on", boole: true},
+	"enable_partition_pruning":            {def: "on", boole: true},
+	"enable_partitionwise_aggregate":      {def: "off", boole: true},
+	"enable_partitionwise_join":           {def: "off", boole: true},
+	"enable_sort":                         {def: "on", boole: true},
+	"enable_tidscan":                      {def: "on", boole: true},
+	"geqo_threshold":                      {def: "12"},
+	"from_collapse_limit":                 {def: "8"},
+	"join_collapse_limit":                 {def: "8"},
+	"parallel_setup_cost":                 {def: "1000"},
+	"parallel_tuple_cost":                 {def: "0.1"},
+	"cpu_tuple_cost":                      {def: "0.01"},
+	"cpu_index_tuple_cost":                {def: "0.005"},
+	"cpu_operator_cost":                   {def: "0.0025"},
+	"min_parallel_table_scan_size":        {def: "8MB"},
+	"min_parallel_index_scan_size":        {def: "512kB"},
+	"hash_mem_multiplier":                 {def: "2"},
+	"jit_above_cost":                      {def: "100000"},
+	"max_stack_depth":                     {def: "2MB"},
 	"max_parallel_workers_per_gather":     {def: "0"},
 	"plan_cache_mode":                     {def: "auto"},
 	"log_statement":                       {def: "none"},
@@ -450,16 +478,22 @@ func applyEncoding(s *Session, v string) (string, error) {
 }
 
 func applyDateStyle(s *Session, v string) (string, error) {
-	order := "MDY"
+	order := map[types.DateOrder]string{types.DateMDY: "MDY", types.DateDMY: "DMY", types.DateYMD: "YMD"}[s.env.DateOrder]
 	for _, p := range strings.Split(v, ",") {
 		switch strings.ToUpper(strings.TrimSpace(p)) {
-		case "ISO", "DEFAULT":
-		case "MDY", "US", "NONEURO", "NONEUROPEAN":
+		case "ISO":
+		case "MDY", "US", "NONEURO", "NONEUROPEAN", "DEFAULT":
+			order = "MDY"
+		case "DMY", "EURO", "EUROPEAN":
+			order = "DMY"
+		case "YMD":
+			order = "YMD"
 		default:
 			return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"DateStyle\": \"%s\"", v).
-				WithHint("Only \"ISO, MDY\" is supported.")
+				WithHint("Dates are shown as ISO; MDY, DMY and YMD say how they are read.")
 		}
 	}
+	s.env.DateOrder = map[string]types.DateOrder{"MDY": types.DateMDY, "DMY": types.DateDMY, "YMD": types.DateYMD}[order]
 	return "ISO, " + order, nil
 }
 

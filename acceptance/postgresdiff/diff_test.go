@@ -41,15 +41,18 @@ func TestCairnAnswersAsPostgresDoes(t *testing.T) {
 	}
 	compared := 0
 	for _, file := range files {
-		seen := map[place]bool{}
+		seen, protocols := map[place]bool{}, 0
 		for _, simple := range []bool{true, false} {
 			name := strings.TrimSuffix(filepath.Base(file), ".sql")
 			protocol := map[bool]string{true: "simple", false: "extended"}[simple]
 			t.Run(name+"/"+protocol, func(t *testing.T) {
+				protocols++
 				compared += compareScript(t, file, simple, seen)
 			})
 		}
-		noLonger(t, file, seen)
+		if protocols == 2 { // not of what -run left out
+			noLonger(t, file, seen)
+		}
 	}
 	t.Logf("%d statements compared", compared)
 	t.Run("pg_dump", testDumps)

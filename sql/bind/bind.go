@@ -69,6 +69,9 @@ type Stmt struct {
 	// Volatile says that it calls volatile functions, Effects that some of them have effects that
 	// outlive a rollback and matter.
 	Volatile, Effects bool
+	// Clocked says that a literal depends on the time ('now'), so that the statement means something
+	// else when it comes again.
+	Clocked bool
 	// Virtual says that it reads computed tables, which may depend on anything.
 	Virtual bool
 	// Tables are the descriptors it depends on.
@@ -126,9 +129,22 @@ func Bind(env Env, s parser.Stmt, paramTypes []types.T) (st *Stmt, err error) {
 		b.params = append(b.params, t)
 	}
 	defer catch(&err)
+	clocked := false
+	b.noteClock(&clocked)
 	st = b.statement(s.Tree)
 	b.finish(st)
+	st.Clocked = clocked
 	return st, nil
+}
+
+// noteClock has literals say whether they depend on the time ('now', 'today').
+func (b *binder) noteClock(clocked *bool) {
+	var e types.Env
+	if b.env.Types != nil {
+		e = *b.env.Types
+	}
+	e.Clocked = clocked
+	b.env.Types = &e
 }
 
 // catch turns this package's panic into an error.

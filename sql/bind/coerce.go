@@ -77,20 +77,15 @@ func (b *binder) coerceUnknown(e Expr, to types.T, ctx types.CastContext, pos in
 		if e.D.IsNull() {
 			return &Const{T: to, Pos: e.Pos}
 		}
-		d, err := types.ParseText(to, e.D.Str(), b.env.Types)
-		if err == nil && ctx == types.CastExplicit && to.Mod >= 0 {
-			d, err = types.Coerce(d, to, true)
-		}
-		if err != nil && ctx == types.CastExplicit && to.Mod >= 0 {
-			d, err = types.ParseText(to.Base(), e.D.Str(), b.env.Types)
-			if err == nil {
-				d, err = types.Coerce(d, to, true)
-			}
-		}
 		if e.Pos >= 0 {
 			pos = e.Pos
 		}
+		d, err := types.ParseText(to.Base(), e.D.Str(), b.env.Types)
 		b.check(pos, err)
+		if to.Mod >= 0 { // what does not fit is said without a place
+			d, err = types.Coerce(d, to, ctx == types.CastExplicit)
+			b.check(-1, err)
+		}
 		return &Const{D: d, T: to, Pos: e.Pos}
 	case *Param:
 		if b.params[e.Idx] == types.Unknown {
@@ -105,6 +100,9 @@ func (b *binder) coerceUnknown(e Expr, to types.T, ctx types.CastContext, pos in
 func (b *binder) coerceArray(a *Array, to types.T, ctx types.CastContext, pos int32) Expr {
 	elem, _ := to.Elem()
 	out := &Array{T: to}
+	if a.Stacked() {
+		elem = to
+	}
 	for _, x := range a.Elems {
 		c := b.coerce(x, elem, ctx, pos)
 		if c == nil {

@@ -142,6 +142,9 @@ func (b *binder) setPart(sc *scope, t *schema.Table, r *pg.ResTarget, out []SetC
 	i := b.columnIndex(t, r.Name, r.Location)
 	c := &t.Columns[i]
 	typ := types.T{OID: types.OID(c.Type.OID), Mod: -1, User: c.Type.User}
+	if r.Indirection[0].GetAIndices() != nil && r.Val.GetMultiAssignRef() == nil {
+		return b.setSubscript(sc, t, i, r, out, seen)
+	}
 	name := r.Indirection[0].GetString_()
 	if name == nil || len(r.Indirection) > 1 || r.Val.GetMultiAssignRef() != nil {
 		b.unsupported(r.Location, "assignment to a part of a column")
@@ -169,6 +172,74 @@ func (b *binder) setPart(sc *scope, t *schema.Table, r *pg.ResTarget, out []SetC
 	}
 	row.Elems[at] = b.assign(b.expr(sc, r.Val), typ.FieldType(at), name.Sval, b.pos(r.Val))
 	return out
+}
+
+// setSubscript is SET column[i] = value, of an array or a jsonb.
+func (b *binder) setSubscript(sc *scope, t *schema.Table, i int, r *pg.ResTarget, out []SetCol, seen map[int]bool) []SetCol {
+	c := &t.Columns[i]
+	b.refuseGenerated(c, "column \"%s\" can only be updated to DEFAULT")
+	k := slices.IndexFunc(out, func(s SetCol) bool { return s.Ordinal == i })
+	if k < 0 {
+		k = len(out)
+		out = append(out, SetCol{Ordinal: i, E: b.columnValue(sc, t, i)})
+		seen[i] = true
+		b.need(t, schema.PrivUpdate).Columns[c.ID] = true
+	} else if _, ok := out[k].E.(*SetPart); !ok {
+		b.failf(-1, sqlerr.SyntaxError, "multiple assignments to same column \"%s\"", r.Name)
+	}
+	out[k].E = b.withPart(sc, out[k].E, r, b.expr(sc, r.Val))
+	return out
+}
+
+// withPart is a column's value with the part that r names replaced.
+func (b *binder) withPart(sc *scope, e Expr, r *pg.ResTarget, v Expr) Expr {
+	typ := e.Type().Plain()
+	set := &SetPart{E: e, T: e.Type()}
+	elem, isArray := typ.Elem()
+	slice := false
+	for _, n := range r.Indirection {
+		ix := n.GetAIndices()
+		switch {
+		case ix == nil:
+			b.unsupported(r.Location, "assignment to a field of an element")
+		case isArray:
+			set.Subs = append(set.Subs, b.sub(sc, ix))
+			slice = slice || ix.IsSlice
+		case typ.OID != types.OIDJSONB:
+			b.failf(r.Location, sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", typ.Base())
+		case ix.IsSlice:
+			b.failf(r.Location, sqlerr.DatatypeMismatch, "jsonb subscript does not support slices")
+		default:
+			key := b.expr(sc, ix.Uidx)
+			if key.Type().OID != types.OIDInt4 {
+				key = b.mustCast(key, types.Text, b.pos(ix.Uidx))
+			}
+			set.Path = append(set.Path, key)
+		}
+	}
+	want := types.JSONB
+	if isArray {
+		if want = elem; slice {
+			want = typ
+		}
+	}
+	set.Value = b.coerce(v, want, types.CastAssignment, b.pos(r.Val))
+	if set.Value == nil {
+		b.at(r.Location, sqlerr.New(sqlerr.DatatypeMismatch, "subscripted assignment to \"%s\" requires type %s but expression is of type %s", r.Name, want.Base(), v.Type().Base()).
+			WithHint("You will need to rewrite or cast the expression."))
+	}
+	return set
+}
+
+// columnValue is what a column of the row that is changed holds.
+func (b *binder) columnValue(sc *scope, t *schema.Table, i int) Expr {
+	for _, ref := range sc.tables {
+		if ref.desc == t {
+			return ref.cols[i].expr(-1)
+		}
+	}
+	b.unsupported(-1, "assignment to a part of a column here")
+	return nil
 }
 
 // fieldsOf is a column's value, taken apart and put together again.

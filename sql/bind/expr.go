@@ -247,14 +247,28 @@ func (b *binder) booleanTest(sc *scope, e *pg.BooleanTest) Expr {
 func (b *binder) typeCast(sc *scope, c *pg.TypeCast) Expr {
 	to := b.typeName(c.TypeName)
 	if a := c.Arg.GetAArrayExpr(); a != nil && to.IsArray() {
-		arr := &Array{T: to}
-		elem, _ := to.Elem()
-		for _, x := range a.Elements {
-			arr.Elems = append(arr.Elems, b.mustCast(b.expr(sc, x), elem, c.Location))
-		}
-		return b.fold(arr, builtins.Immutable)
+		return b.arrayOf(sc, a, to, c.Location)
 	}
 	return b.mustCast(b.expr(sc, b.intervalLiteral(c)), to, c.Location)
+}
+
+// arrayOf is ARRAY[…]::type, which gives its type to what is in it.
+func (b *binder) arrayOf(sc *scope, a *pg.A_ArrayExpr, to types.T, pos int32) Expr {
+	arr := &Array{T: to}
+	elem, _ := to.Elem()
+	for _, x := range a.Elements {
+		if inner := x.GetAArrayExpr(); inner != nil {
+			arr.Elems = append(arr.Elems, b.arrayOf(sc, inner, to, pos))
+			continue
+		}
+		e := b.expr(sc, x)
+		if e.Type().IsArray() {
+			arr.Elems = append(arr.Elems, b.mustCast(e, to, pos))
+		} else {
+			arr.Elems = append(arr.Elems, b.mustCast(e, elem, pos))
+		}
+	}
+	return b.fold(arr, builtins.Immutable)
 }
 
 func (b *binder) mustCast(e Expr, to types.T, pos int32) Expr {
@@ -344,6 +358,9 @@ func (b *binder) arrayExpr(sc *scope, a *pg.A_ArrayExpr) Expr {
 	elems := b.exprs(sc, a.Elements)
 	t := b.common("ARRAY", elems, a.Location)
 	at, ok := t.Array()
+	if t.IsArray() {
+		at, ok = t.Base(), true
+	}
 	if !ok {
 		b.failf(a.Location, sqlerr.UndefinedObject, "could not find array type for data type %s", t)
 	}
@@ -382,10 +399,14 @@ func (b *binder) collate(sc *scope, c *pg.CollateClause) Expr {
 
 func (b *binder) indirection(sc *scope, a *pg.A_Indirection) Expr {
 	e := b.expr(sc, a.Arg)
-	for _, n := range a.Indirection {
+	for i, n := range a.Indirection {
 		switch x := n.Node.(type) {
 		case *pg.Node_AIndices:
-			e = b.subscript(sc, e, x.AIndices, b.pos(a.Arg))
+			if s, ok := e.(*Subscript); ok && i > 0 && a.Indirection[i-1].GetAIndices() != nil {
+				b.moreSubscripts(sc, s, x.AIndices)
+			} else {
+				e = b.subscript(sc, e, x.AIndices, b.pos(a.Arg))
+			}
 		case *pg.Node_String_:
 			e = b.field(e, x.String_.Sval, b.pos(a.Arg))
 		default:
@@ -404,6 +425,23 @@ func (b *binder) subscript(sc *scope, e Expr, ix *pg.A_Indices, pos int32) Expr 
 		}
 		b.failf(pos, sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", t)
 	}
+	out := &Subscript{E: e, Subs: []Sub{b.sub(sc, ix)}, T: elem}
+	if ix.IsSlice {
+		out.T = t.Base()
+	}
+	return out
+}
+
+// moreSubscripts adds one to those of the same array.
+func (b *binder) moreSubscripts(sc *scope, s *Subscript, ix *pg.A_Indices) {
+	s.Subs = append(s.Subs, b.sub(sc, ix))
+	if ix.IsSlice {
+		s.T = s.E.Type().Base()
+	}
+}
+
+// sub binds a subscript of an array.
+func (b *binder) sub(sc *scope, ix *pg.A_Indices) Sub {
 	index := func(n *pg.Node) Expr {
 		if n == nil {
 			return nil
@@ -414,10 +452,7 @@ func (b *binder) subscript(sc *scope, e Expr, ix *pg.A_Indices, pos int32) Expr 
 		}
 		return x
 	}
-	if ix.IsSlice {
-		return &Subscript{E: e, Lo: index(ix.Lidx), Hi: index(ix.Uidx), Slice: true, T: t}
-	}
-	return &Subscript{E: e, Lo: index(ix.Uidx), T: elem}
+	return Sub{Lo: index(ix.Lidx), Hi: index(ix.Uidx), Slice: ix.IsSlice}
 }
 
 // subscriptOther subscripts what is not an array: a name's bytes, from 0, and jsonb's elements and

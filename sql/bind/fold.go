@@ -53,6 +53,10 @@ func (b *binder) evalConst(e Expr) (types.Datum, bool) {
 			}
 			out[i] = d
 		}
+		if e.Stacked() {
+			d, err := types.StackArrays(elem, out, types.ErrSubarrays())
+			return d, err == nil
+		}
 		return types.NewArray(elem, out), true
 	}
 	return types.Null, false

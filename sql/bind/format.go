@@ -72,7 +72,17 @@ func (f *formatter) text(e Expr) string {
 	case *RowCompare:
 		return "(ROW(" + f.list(e.L, ", ") + ") " + e.Op + " ROW(" + f.list(e.R, ", ") + "))"
 	case *Subscript:
-		return f.text(e.E) + "[" + f.text(e.Lo) + not(e.Slice, ":", "") + f.text(e.Hi) + "]"
+		s := f.text(e.E)
+		for _, x := range e.Subs {
+			s += "["
+			if x.Slice {
+				s += f.opt(x.Lo) + ":"
+			}
+			s += f.opt(x.Hi) + "]"
+		}
+		return s
+	case *SetPart:
+		return f.text(e.Value)
 	case *Field:
 		return fmt.Sprintf("(%s).f%d", f.text(e.E), e.Idx+1)
 	case *Subquery:
@@ -81,6 +91,13 @@ func (f *formatter) text(e Expr) string {
 		return "GROUPING(" + f.list(e.Args, ", ") + ")"
 	}
 	return "?"
+}
+
+func (f *formatter) opt(e Expr) string {
+	if e == nil {
+		return ""
+	}
+	return f.text(e)
 }
 
 func (f *formatter) list(es []Expr, sep string) string {

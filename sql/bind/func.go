@@ -61,8 +61,36 @@ func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
 	return b.call(m, args, fc.Location)
 }
 
-// builtinParams are the parameters of built-in functions that are called by name; what is left out is 0.
-var builtinParams = map[string][]string{"make_interval": {"years", "months", "weeks", "days", "hours", "mins", "secs"}}
+// builtinParams are the parameters of built-in functions that have names.
+var builtinParams = func() map[string][]string {
+	path := []string{"target", "path", "vars", "silent"}
+	out := map[string][]string{
+		"make_interval":    {"years", "months", "weeks", "days", "hours", "mins", "secs"},
+		"make_date":        {"year", "month", "day"},
+		"make_time":        {"hour", "min", "sec"},
+		"make_timestamp":   {"year", "month", "mday", "hour", "min", "sec"},
+		"make_timestamptz": {"year", "month", "mday", "hour", "min", "sec", "timezone"},
+		"jsonb_set":        {"jsonb_in", "path", "replacement", "create_if_missing"},
+		"jsonb_set_lax":    {"jsonb_in", "path", "replacement", "create_if_missing", "null_value_treatment"},
+		"jsonb_insert":     {"jsonb_in", "path", "replacement", "insert_after"},
+		"parse_ident":      {"str", "strict"},
+	}
+	for _, f := range []string{"exists", "match", "query", "query_array", "query_first"} {
+		out["jsonb_path_"+f] = path
+	}
+	return out
+}()
+
+// paramDefault is a parameter that is left out before one that is given.
+func paramDefault(name string, pos int32) *pg.Node {
+	switch name {
+	case "vars":
+		return pg.MakeAConstStrNode("{}", pos)
+	case "create_if_missing":
+		return pg.MakeAConstStrNode("t", pos)
+	}
+	return pg.MakeAConstIntNode(0, pos)
+}
 
 // inOrder puts named arguments of a built-in function where they belong.
 func (b *binder) inOrder(name string, fc *pg.FuncCall) *pg.FuncCall {
@@ -83,9 +111,16 @@ func (b *binder) inOrder(name string, fc *pg.FuncCall) *pg.FuncCall {
 		}
 		args[at] = n.Arg
 	}
+	given := 0
+	for i, a := range args {
+		if a != nil {
+			given = i + 1
+		}
+	}
+	args = args[:given] // the function knows its last defaults
 	for i := range args {
 		if args[i] == nil {
-			args[i] = pg.MakeAConstIntNode(0, fc.Location)
+			args[i] = paramDefault(params[i], fc.Location)
 		}
 	}
 	return &pg.FuncCall{Funcname: fc.Funcname, Args: args, Location: fc.Location}
@@ -124,14 +159,18 @@ func (b *binder) castSyntax(name string, args []Expr, pos int32) Expr {
 	return b.coerce(args[0], t, types.CastExplicit, pos)
 }
 
-// variadicCall binds f(VARIADIC ARRAY[…]) when the array is written out.
+// variadicCall binds f(VARIADIC array); the elements of an array that is written out become arguments.
 func (b *binder) variadicCall(sc *scope, name string, fc *pg.FuncCall) Expr {
 	args := b.exprs(sc, fc.Args)
-	last, ok := args[len(args)-1].(*Array)
-	if !ok {
-		b.unsupported(fc.Location, "VARIADIC with an array that is not a constructor")
+	if last, ok := args[len(args)-1].(*Array); ok {
+		return b.callByName(name, append(args[:len(args)-1:len(args)-1], last.Elems...), fc.Location)
 	}
-	return b.callByName(name, append(args[:len(args)-1:len(args)-1], last.Elems...), fc.Location)
+	m, err := builtins.ResolveVariadic(name, exprTypes(args))
+	if err != nil && !exprTypes(args)[len(args)-1].IsArray() {
+		b.check(b.pos(fc.Args[len(fc.Args)-1]), err)
+	}
+	b.check(fc.Location, err)
+	return b.call(m, args, fc.Location)
 }
 
 // targetSRF registers a set-returning function of a target list.

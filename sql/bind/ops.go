@@ -2,6 +2,7 @@ package bind
 
 import (
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"math"
 
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/sqlerr"
@@ -74,8 +75,11 @@ func (b *binder) prefix(op string, e Expr, pos int32) Expr {
 
 // negated folds the minus of a number literal, so that the smallest bigint can be written.
 func negated(c *Const) *Const {
-	if c.T == types.Int4 || c.T == types.Int8 {
+	if !c.D.IsNull() && (c.T == types.Int4 || c.T == types.Int8) {
 		i := -c.D.Int()
+		if c.T == types.Int8 && i == math.MinInt64 {
+			return nil // the operator says that it is out of range
+		}
 		if c.T == types.Int8 && i >= -1<<31 {
 			return &Const{D: types.NewInt(i), T: types.Int4}
 		}

@@ -67,7 +67,11 @@ func Rewrite(e Expr, f func(Expr) Expr) Expr {
 		return &RowCompare{Op: e.Op, L: all(e.L), R: all(e.R)}
 	case *Subscript:
 		s := *e
-		s.E, s.Lo, s.Hi = one(e.E), one(e.Lo), one(e.Hi)
+		s.E, s.Subs = one(e.E), subs(e.Subs, one)
+		return &s
+	case *SetPart:
+		s := *e
+		s.E, s.Subs, s.Path, s.Value = one(e.E), subs(e.Subs, one), all(e.Path), one(e.Value)
 		return &s
 	case *Field:
 		return &Field{E: one(e.E), Idx: e.Idx, T: e.T}
@@ -77,4 +81,12 @@ func Rewrite(e Expr, f func(Expr) Expr) Expr {
 		return &s
 	}
 	return e
+}
+
+func subs(in []Sub, one func(Expr) Expr) []Sub {
+	out := make([]Sub, len(in))
+	for i, s := range in {
+		out[i] = Sub{Lo: one(s.Lo), Hi: one(s.Hi), Slice: s.Slice}
+	}
+	return out
 }

@@ -23,6 +23,9 @@ func (b *binder) subLink(sc *scope, s *pg.SubLink) Expr {
 	case pg.SubLinkType_ARRAY_SUBLINK:
 		b.oneColumn(q, s.Location)
 		at, ok := q.cols[0].t.Array()
+		if q.cols[0].t.IsArray() {
+			at, ok = q.cols[0].t.Base(), true
+		}
 		if !ok {
 			b.failf(s.Location, sqlerr.UndefinedObject, "could not find array type for data type %s", q.cols[0].t)
 		}

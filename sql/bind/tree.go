@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -142,13 +144,35 @@ type RowCompare struct {
 	L, R []Expr
 }
 
-// Subscript is a[i], or a[lo:hi] when Slice.
+// Subscript is a[i][j]…, a part of it if any of them is a slice.
 type Subscript struct {
-	E      Expr
+	E    Expr
+	Subs []Sub
+	T    types.T
+}
+
+// Sub is one subscript: Hi, or from Lo to Hi if it is a slice, where nil is as far as the array goes.
+type Sub struct {
 	Lo, Hi Expr
 	Slice  bool
-	T      types.T
 }
+
+// Slice says that a part of the array is meant, and no element.
+func (e *Subscript) Slice() bool {
+	return slices.ContainsFunc(e.Subs, func(s Sub) bool { return s.Slice })
+}
+
+// SetPart is E with the element or slice at Subs, or with the member of a jsonb at Path, replaced.
+type SetPart struct {
+	E     Expr
+	Subs  []Sub
+	Path  []Expr
+	Value Expr
+	T     types.T
+}
+
+// Stacked says that the elements are arrays, which become further dimensions.
+func (e *Array) Stacked() bool { return len(e.Elems) > 0 && e.Elems[0].Type().IsArray() }
 
 // Field is (record).name.
 type Field struct {
@@ -208,9 +232,12 @@ func (*Quant) Type() types.T       { return types.Bool }
 func (e *Array) Type() types.T     { return e.T }
 func (*RowCompare) Type() types.T  { return types.Bool }
 func (e *Subscript) Type() types.T { return e.T }
-func (e *Field) Type() types.T     { return e.T }
-func (e *Subquery) Type() types.T  { return e.T }
-func (*Default) Type() types.T     { return types.Unknown }
+
+// Type implements Expr.
+func (e *SetPart) Type() types.T  { return e.T }
+func (e *Field) Type() types.T    { return e.T }
+func (e *Subquery) Type() types.T { return e.T }
+func (*Default) Type() types.T    { return types.Unknown }
 
 // Type is the row's composite type, if it was given one.
 func (e *Row) Type() types.T {

@@ -41,7 +41,9 @@ func Children(e Expr) []Expr {
 	case *RowCompare:
 		return append(append([]Expr{}, e.L...), e.R...)
 	case *Subscript:
-		return nonNil(e.E, e.Lo, e.Hi)
+		return append([]Expr{e.E}, subExprs(e.Subs)...)
+	case *SetPart:
+		return append(append([]Expr{e.E, e.Value}, subExprs(e.Subs)...), e.Path...)
 	case *Field:
 		return []Expr{e.E}
 	case *Subquery:
@@ -465,4 +467,11 @@ func OuterRefs(rel Rel) Set {
 		delete(refs, id)
 	}
 	return refs
+}
+
+func subExprs(subs []Sub) (out []Expr) {
+	for _, s := range subs {
+		out = append(out, nonNil(s.Lo, s.Hi)...)
+	}
+	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/apd/v3"
 
+	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -243,6 +244,9 @@ func (s *arrayAggregate) Result(ectx) (datum, error) {
 	if !s.some {
 		return types.Null, nil
 	}
+	if elem, ok := s.elem.Elem(); ok {
+		return types.StackArrays(elem.Base(), s.vals, sqlerr.New(sqlerr.ArraySubscriptError, "cannot accumulate arrays of different dimensionality"))
+	}
 	return types.NewArray(s.elem, s.vals), nil
 }
 
@@ -251,6 +255,13 @@ func arrayAgg() Overload {
 		return &arrayAggregate{elem: args[0].Base()}
 	})
 	o.Strict = false
+	o.RetOf = func(args []types.T) types.T {
+		if args[0].IsArray() {
+			return args[0].Base()
+		}
+		t, _ := args[0].Base().Array()
+		return t
+	}
 	return o
 }
 

@@ -3,13 +3,24 @@ package builtins
 import (
 	"strings"
 
+	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
 
 func arrayFuncs() []Overload {
 	aa, ae, tx, i4, bo := types.AnyArray, types.AnyElement, types.Text, types.Int4, types.Bool
-	appendTo := func(_ ectx, a []datum) (datum, error) { return joinElems(a[0], a[1:], nil, a[1]), nil }
-	prepend := func(_ ectx, a []datum) (datum, error) { return joinElems(a[1], nil, a[:1], a[0]), nil }
+	appendTo := func(_ ectx, a []datum) (datum, error) {
+		if err := oneDimension(a[0], "argument must be empty or one-dimensional array"); err != nil {
+			return types.Null, err
+		}
+		return joinElems(a[0], a[1:], nil, a[1]), nil
+	}
+	prepend := func(_ ectx, a []datum) (datum, error) {
+		if err := oneDimension(a[1], "argument must be empty or one-dimensional array"); err != nil {
+			return types.Null, err
+		}
+		return joinElems(a[1], nil, a[:1], a[0]), nil
+	}
 	cat := func(_ ectx, a []datum) (datum, error) {
 		switch {
 		case a[0].IsNull():
@@ -17,7 +28,7 @@ func arrayFuncs() []Overload {
 		case a[1].IsNull():
 			return a[0], nil
 		}
-		return joinElems(a[0], a[1].Array().Elems, nil, types.Null), nil
+		return a[0].Array().Concat(a[1].Array())
 	}
 	asOp := func(o Overload) Overload { o.Op, o.Name = true, "||"; return o }
 	app := (fn("array_append", []types.T{aa, ae}, aa, "with an element at the end", appendTo).lenient())
@@ -44,26 +55,33 @@ func arrayFuncs() []Overload {
 			return types.NewBool(false), nil
 		}),
 		f1("cardinality", aa, i4, "number of elements", func(_ ectx, a datum) (datum, error) { return types.NewInt(int64(len(a.Array().Elems))), nil }),
-		f2("array_length", aa, i4, i4, "length of a dimension", dimension(false)), f2("array_upper", aa, i4, i4, "upper bound of a dimension", dimension(false)),
-		f2("array_lower", aa, i4, i4, "lower bound of a dimension", dimension(true)),
+		f2("array_length", aa, i4, i4, "length of a dimension", dimension(func(d types.ArrayDim) int32 { return d.Len })),
+		f2("array_upper", aa, i4, i4, "upper bound of a dimension", dimension(types.ArrayDim.Upper)),
+		f2("array_lower", aa, i4, i4, "lower bound of a dimension", dimension(func(d types.ArrayDim) int32 { return d.Lower })),
 		f1("array_ndims", aa, i4, "number of dimensions", func(_ ectx, a datum) (datum, error) {
 			if len(a.Array().Elems) == 0 {
 				return types.Null, nil
 			}
-			return types.NewInt(1), nil
+			return types.NewInt(int64(len(a.Array().Shape()))), nil
 		}),
 		(fn("array_position", []types.T{aa, ae}, i4, "place of an element", func(_ ectx, a []datum) (datum, error) {
 			if a[0].IsNull() {
 				return types.Null, nil
 			}
+			if err := oneDimension(a[0], "searching for elements in multidimensional arrays is not supported"); err != nil {
+				return types.Null, err
+			}
 			if i := indexOf(a[0].Array().Elems, a[1]); i >= 0 {
-				return types.NewInt(int64(i) + 1), nil
+				return types.NewInt(int64(i) + int64(a[0].Array().Shape()[0].Lower)), nil
 			}
 			return types.Null, nil
 		}).lenient()),
 		(fn("array_remove", []types.T{aa, ae}, aa, "without an element", func(_ ectx, a []datum) (datum, error) {
 			if a[0].IsNull() {
 				return types.Null, nil
+			}
+			if err := oneDimension(a[0], "removing elements from multidimensional arrays is not supported"); err != nil {
+				return types.Null, err
 			}
 			var out []datum
 			for _, e := range a[0].Array().Elems {
@@ -95,7 +113,7 @@ func arrayFuncs() []Overload {
 					out[i] = a[2]
 				}
 			}
-			return types.NewArray(a[0].Array().Elem, out), nil
+			return a[0].Array().WithElems(a[0].Array().Elem, out), nil
 		}).lenient()),
 		fn("string_to_array", []types.T{tx, tx, tx}, types.TextArray, "parts of a delimited text", func(_ ectx, a []datum) (datum, error) {
 			return splitText(a), nil
@@ -134,17 +152,27 @@ func elemOf(d datum) types.T {
 	return types.Text
 }
 
-func dimension(lower bool) Fn2 {
+// dimension tells something about the n-th dimension.
+func dimension(of func(types.ArrayDim) int32) Fn2 {
 	return func(_ ectx, a, n datum) (datum, error) {
-		size := len(a.Array().Elems)
-		if n.Int() != 1 || size == 0 {
+		shape := a.Array().Shape()
+		if n.Int() < 1 || n.Int() > int64(len(shape)) {
 			return types.Null, nil
 		}
-		if lower {
-			size = 1
-		}
-		return types.NewInt(int64(size)), nil
+		return types.NewInt(int64(of(shape[n.Int()-1]))), nil
 	}
+}
+
+// oneDimension refuses arrays of more.
+func oneDimension(a datum, message string) error {
+	if a.IsNull() || len(a.Array().Shape()) <= 1 {
+		return nil
+	}
+	code := sqlerr.FeatureNotSupported
+	if message[0] == 'a' {
+		code = sqlerr.DataException
+	}
+	return sqlerr.New(code, "%s", message)
 }
 
 func splitText(a []datum) datum {

@@ -46,6 +46,8 @@ func dateFuncs() []Overload {
 			return types.NewTimestampTZ(types.FromLocal(m, loc)), err
 		}).defaults(1).stable(),
 		f2("date_trunc", tx, iv, iv, "cut to a unit", truncInterval),
+		fn("date_bin", []types.T{iv, ts, ts}, ts, "begin of the interval, counted from an origin, that an instant is in", dateBin),
+		fn("date_bin", []types.T{iv, tz, tz}, tz, "begin of the interval, counted from an origin, that an instant is in", dateBin),
 		f2("age", ts, ts, iv, "difference in years, months and days", func(_ ectx, a, b datum) (datum, error) { return age(a.Int(), b.Int()), nil }),
 		f2("age", tz, tz, iv, "difference in years, months and days", func(ec ectx, a, b datum) (datum, error) {
 			return age(types.ToLocal(a.Int(), ec.loc()), types.ToLocal(b.Int(), ec.loc())), nil
@@ -273,6 +275,31 @@ func truncInterval(_ ectx, u, a datum) (datum, error) {
 	return types.NewInterval(v), nil
 }
 
+// dateBin cuts an instant to a multiple of an interval since an origin.
+func dateBin(_ ectx, a []datum) (datum, error) {
+	step, at, origin := a[0].Interval(), a[1].Int(), a[2].Int()
+	us, ok := mulInt(int64(step.Days), microsPerDay)
+	if ok {
+		us, ok = addInt(us, step.Micros)
+	}
+	diff, fits := addInt(at, -origin)
+	switch {
+	case infinite(a[1]) || infinite(a[2]):
+		return a[1], nil
+	case step.Months != 0:
+		return types.Null, sqlerr.New(sqlerr.FeatureNotSupported, "timestamps cannot be binned into intervals containing months or years")
+	case !ok || !fits:
+		return types.Null, sqlerr.New(sqlerr.DatetimeFieldOverflow, "interval out of range")
+	case us <= 0:
+		return types.Null, sqlerr.New(sqlerr.DatetimeFieldOverflow, "stride must be greater than zero")
+	}
+	at -= floorMod(diff, us)
+	if a[1].Kind() == types.KindTimestampTZ {
+		return types.NewTimestampTZ(at), nil
+	}
+	return types.NewTimestamp(at), nil
+}
+
 // age takes the difference field by field and borrows as people do.
 func age(a, b int64) datum {
 	neg := a < b
@@ -335,6 +362,9 @@ func field(ec ectx, name string, a datum) (datum, error) {
 		}
 		return dec(instant+946684800e6, 6)
 	}
+	if u == "julian" {
+		return julianDay(local)
+	}
 	if d, ok := calendarField(u, types.CivilOf(local)); ok {
 		return d, nil
 	}
@@ -353,6 +383,25 @@ func field(ec ectx, name string, a datum) (datum, error) {
 		return d, nil
 	}
 	return types.Null, badUnit(name, typ.String())
+}
+
+// julianDay is the number of days, and the part of this one, since 4714 BC.
+func julianDay(local int64) (datum, error) {
+	const of2000 = 2451545
+	us := floorMod(local, microsPerDay)
+	day := types.NewDecimal(apd.New((local-us)/microsPerDay+of2000, 0))
+	if us == 0 {
+		return day, nil
+	}
+	part, err := numericDiv(nil, types.NewDecimal(apd.New(us, 0)), types.NewDecimal(apd.New(microsPerDay, 0)))
+	if err != nil {
+		return types.Null, err
+	}
+	sum := new(apd.Decimal)
+	if _, err := apd.BaseContext.WithPrecision(60).Add(sum, day.Decimal(), part.Decimal()); err != nil {
+		return types.Null, err
+	}
+	return types.NewDecimal(sum), nil
 }
 
 func timeField(u string, m, epoch int64) (datum, bool) {

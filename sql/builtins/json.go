@@ -41,15 +41,29 @@ func toJSON(ec ectx, t types.T, d datum) (types.JSONValue, error) {
 }
 
 func arrayToJSON(ec ectx, d datum) (types.JSONValue, error) {
-	out := types.JSONValue{Kind: types.JSONArray}
-	for _, e := range d.Array().Elems {
-		v, err := toJSON(ec, d.Array().Elem, e)
-		if err != nil {
-			return out, err
+	elems := d.Array().Elems
+	shape := d.Array().Shape()
+	var level func(k int) (types.JSONValue, error)
+	level = func(k int) (types.JSONValue, error) {
+		if k == len(shape) && k > 0 {
+			e := elems[0]
+			elems = elems[1:]
+			return toJSON(ec, d.Array().Elem, e)
 		}
-		out.Elems = append(out.Elems, v)
+		out := types.JSONValue{Kind: types.JSONArray}
+		if k == len(shape) {
+			return out, nil
+		}
+		for range shape[k].Len {
+			v, err := level(k + 1)
+			if err != nil {
+				return out, err
+			}
+			out.Elems = append(out.Elems, v)
+		}
+		return out, nil
 	}
-	return out, nil
+	return level(0)
 }
 
 func recordToJSON(ec ectx, r *types.RecordValue) (types.JSONValue, error) {

@@ -2,7 +2,9 @@ package builtins
 
 import (
 	"math"
+	"math/big"
 	"math/rand/v2"
+	"sort"
 
 	"github.com/cockroachdb/apd/v3"
 
@@ -88,6 +90,15 @@ func mathFuncs() []Overload {
 			return types.NewFloat(rand.Float64()), nil
 		}).volatile(),
 		fn("width_bucket", []types.T{f8, f8, f8, i4}, i4, "number of the bucket a value falls into", widthBucket),
+		f2("width_bucket", types.AnyElement, types.AnyArray, i4, "number of the bucket whose lower bounds are given that a value falls into", func(_ ectx, a, b datum) (datum, error) {
+			bounds := b.Array().Elems
+			for _, d := range bounds {
+				if d.IsNull() {
+					return types.Null, sqlerr.New(sqlerr.NullValueNotAllowed, "thresholds array must not contain NULLs")
+				}
+			}
+			return types.NewInt(int64(sort.Search(len(bounds), func(i int) bool { return types.Compare(bounds[i], a) > 0 }))), nil
+		}),
 	}
 	return append(append(out, logFuncs()...), gcdFuncs()...)
 }
@@ -233,7 +244,10 @@ func widthBucket(_ ectx, a []datum) (datum, error) {
 }
 
 func gcdFuncs() []Overload {
-	var out []Overload
+	out := []Overload{
+		f2("gcd", types.Numeric, types.Numeric, types.Numeric, "greatest common divisor", func(_ ectx, a, b datum) (datum, error) { return numericGCD(a, b, false) }),
+		f2("lcm", types.Numeric, types.Numeric, types.Numeric, "least common multiple", func(_ ectx, a, b datum) (datum, error) { return numericGCD(a, b, true) }),
+	}
 	for _, t := range []types.T{types.Int4, types.Int8} {
 		w := t.Len()
 		out = append(out,
@@ -253,6 +267,25 @@ func gcdFuncs() []Overload {
 			}))
 	}
 	return out
+}
+
+// numericGCD is the greatest common divisor of two numerics, or their least common multiple.
+func numericGCD(a, b datum, lcm bool) (datum, error) {
+	x, y := a.Decimal(), b.Decimal()
+	if x.Form != apd.Finite || y.Form != apd.Finite {
+		return types.NewDecimal(types.NaNDecimal()), nil
+	}
+	scale := max(types.Scale(x), types.Scale(y))
+	whole := func(d *apd.Decimal) *big.Int {
+		n := new(big.Int).Set(types.RoundDecimal(d, scale).Coeff.MathBigInt())
+		return n.Abs(n)
+	}
+	p, q := whole(x), whole(y)
+	n := new(big.Int).GCD(nil, nil, p, q)
+	if lcm && n.Sign() != 0 {
+		n.Mul(n.Div(p, n), q)
+	}
+	return types.NewDecimal(apd.NewWithBigInt(new(apd.BigInt).SetMathBigInt(n), -scale)), nil
 }
 
 func gcd(a, b uint64) uint64 {

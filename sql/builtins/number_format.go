@@ -45,12 +45,14 @@ func parseNumberPicture(f string) (*numberPicture, error) {
 	bad := func(format string, a ...any) error { return sqlerr.New(sqlerr.SyntaxError, format, a...) }
 	for f != "" {
 		if f[0] == '"' {
-			end := strings.IndexByte(f[1:], '"')
-			if end < 0 {
-				end = len(f) - 1
-			}
-			p.parts = append(p.parts, numberPart{text: f[1 : 1+end]})
-			f = f[min(end+2, len(f)):]
+			var quoted string
+			quoted, f = quotedPart(f[1:])
+			p.parts = append(p.parts, numberPart{text: quoted})
+			continue
+		}
+		if strings.HasPrefix(f, `\"`) {
+			p.parts = append(p.parts, numberPart{text: `"`})
+			f = f[2:]
 			continue
 		}
 		key := ""
@@ -135,6 +137,21 @@ func parseNumberPicture(f string) (*numberPicture, error) {
 		p.parts = append(p.parts, numberPart{key: key, text: raw})
 	}
 	return p, nil
+}
+
+// quotedPart is the text up to a quote, in which a backslash takes what follows as it is, and the rest.
+func quotedPart(f string) (quoted, rest string) {
+	var b strings.Builder
+	for i := 0; i < len(f); i++ {
+		switch {
+		case f[i] == '"':
+			return b.String(), f[i+1:]
+		case f[i] == '\\' && i+1 < len(f):
+			i++
+		}
+		b.WriteByte(f[i])
+	}
+	return b.String(), ""
 }
 
 func (p *numberPicture) has(key string) bool {
@@ -336,7 +353,7 @@ func (p *numberPicture) digits(d *apd.Decimal) (whole, frac string, neg bool) {
 		}
 		if p.zeroFrom < 0 && v.IsZero() && p.pre > 0 {
 			whole = "0"
-			if p.post > 0 {
+			if p.post > 0 && !(p.fill && p.lastZero == 0) { // FM leaves nothing behind the point
 				whole = ""
 			}
 		}

@@ -393,15 +393,35 @@ func numericPower(_ ectx, a, b datum) (datum, error) {
 	if x.Negative && !whole {
 		return types.Null, sqlerr.New(sqlerr.InvalidArgumentForPowerFunction, "a negative number raised to a non-integer power yields a complex result")
 	}
-	if whole && absInt(yi) > 100000 && !x.IsZero() && x.NumDigits() > 1 {
+	scale := max(divSignificantDigits, types.Scale(x))
+	var one apd.Decimal
+	switch {
+	case y.IsZero() || one.Abs(x).Cmp(apd.New(1, 0)) == 0:
+		// Powers of one need no arithmetic, however large they are.
+		r := apd.New(1, 0)
+		r.Negative = x.Negative && whole && !isEven(y)
+		return types.NewDecimal(types.RoundDecimal(r, scale)), nil
+	case whole && absInt(yi) > 100000 && !x.IsZero() && x.NumDigits() > 1 && y.Negative == (math.Abs(toFloat(a).Float()) < 1):
 		return types.Null, sqlerr.New(sqlerr.NumericValueOutOfRange, "value overflows numeric format")
 	}
 	approx := math.Log10(math.Abs(toFloat(a).Float())) * toFloat(b).Float()
 	if approx > 131072 {
 		return types.Null, sqlerr.New(sqlerr.NumericValueOutOfRange, "value overflows numeric format")
 	}
-	scale := numericScaleFor(approx, types.Scale(x), types.Scale(y))
+	if approx < -displayScaleMax-20 {
+		return types.NewDecimal(types.RoundDecimal(apd.New(0, 0), displayScaleMax)), nil
+	}
+	if !whole || absInt(yi) > math.MaxInt32 {
+		scale = numericScaleFor(approx, types.Scale(x), types.Scale(y))
+	}
 	return roundTo(scale, approx, func(c *apd.Context, out *apd.Decimal) (apd.Condition, error) { return c.Pow(out, x, y) })
+}
+
+// isEven says that a whole number can be divided by two.
+func isEven(d *apd.Decimal) bool {
+	var r apd.Decimal
+	r.Reduce(d)
+	return r.Exponent > 0 || r.Exponent == 0 && r.Coeff.MathBigInt().Bit(0) == 0
 }
 
 func wholeOf(d *apd.Decimal) (int64, bool) {

@@ -142,6 +142,48 @@ func match(flags string, negate bool) Fn2 {
 }
 
 // similarToRegex translates SIMILAR TO's patterns, as similar_to_escape does.
+// similarParts is the regular expression of SUBSTRING(… SIMILAR pattern ESCAPE …): the pattern's parts
+// are cut by the escape character and a quote, and the middle one is wanted.
+func similarParts(p, esc string) (string, error) {
+	if utf8.RuneCountInString(esc) > 1 {
+		return similarToRegex(p, esc)
+	}
+	parts := []string{p}
+	if esc != "" {
+		parts = nil
+		from := 0
+		for i := 0; i+1 < len(p); i++ {
+			if p[i] != esc[0] {
+				continue
+			}
+			if p[i+1] == '"' {
+				parts = append(parts, p[from:i])
+				from = i + 2
+			}
+			i++
+		}
+		parts = append(parts, p[from:])
+	}
+	switch len(parts) {
+	case 1:
+		parts = []string{"", p, ""}
+	case 2:
+		parts = append(parts, "")
+	case 3:
+	default:
+		return "", sqlerr.New("2200C", "SQL regular expression may not contain more than two escape-double-quote separators")
+	}
+	for i, part := range parts {
+		re, err := similarToRegex(part, esc)
+		if err != nil {
+			return "", err
+		}
+		parts[i] = strings.TrimSuffix(strings.TrimPrefix(re, "^(?:"), ")$")
+	}
+	lazy := strings.ReplaceAll(parts[0], "*", "*?")
+	return "^(?:" + lazy + ")(" + parts[1] + ")(?:" + parts[2] + ")$", nil
+}
+
 func similarToRegex(p, esc string) (string, error) {
 	if utf8.RuneCountInString(esc) > 1 {
 		return "", sqlerr.New(sqlerr.InvalidEscapeSequence, "invalid escape string").WithHint("Escape string must be empty or one character.")
@@ -155,12 +197,22 @@ func similarToRegex(p, esc string) (string, error) {
 		case esc != "" && c == esc[0] && i+1 < len(p):
 			i++
 			b.WriteString(regexp.QuoteMeta(p[i : i+1]))
+		case class && strings.HasPrefix(p[i:], "[:") && strings.Contains(p[i+2:], ":]"):
+			end := i + 4 + strings.Index(p[i+2:], ":]")
+			b.WriteString(p[i:end])
+			i = end - 1
 		case class:
 			class = c != ']'
 			b.WriteByte(c)
 		case c == '[':
 			class = true
 			b.WriteByte(c)
+			for _, first := range []string{"^", "]"} { // they mean themselves, or nothing, at the start
+				if strings.HasPrefix(p[i+1:], first) {
+					b.WriteString(first)
+					i++
+				}
+			}
 		case c == '%':
 			b.WriteString(".*")
 		case c == '_':

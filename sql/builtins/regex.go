@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"math"
 	"regexp"
 	"strings"
 	"sync"
@@ -82,7 +83,7 @@ func flagsOf(a []datum, i int) string {
 }
 
 func regexFuncs() []Overload {
-	tx := types.Text
+	tx, i4 := types.Text, types.Int4
 	var cache regexCache
 	similar := func(_ ectx, a []datum) (datum, error) {
 		esc := `\`
@@ -101,8 +102,47 @@ func regexFuncs() []Overload {
 			if err != nil {
 				return types.Null, err
 			}
-			return text(regexReplace(re, a[0].Str(), a[2].Str(), strings.Contains(flagsOf(a, 3), "g")))
+			n := 1
+			if strings.Contains(flagsOf(a, 3), "g") {
+				n = 0
+			}
+			return text(regexReplace(re, a[0].Str(), a[2].Str(), n))
 		}).defaults(1),
+		fn("regexp_replace", []types.T{tx, tx, tx, i4, i4, tx}, tx, "with the n-th match from a position on replaced, all for 0", func(_ ectx, a []datum) (datum, error) {
+			n := int64(1)
+			if len(a) > 4 {
+				n = a[4].Int()
+			} else if strings.Contains(flagsOf(a, 5), "g") {
+				n = 0
+			}
+			switch {
+			case a[3].Int() <= 0:
+				return types.Null, badParameter("start", a[3].Int())
+			case n < 0:
+				return types.Null, badParameter("n", n)
+			}
+			re, err := cache.get(a[1].Str(), flagsOf(a, 5))
+			if err != nil {
+				return types.Null, err
+			}
+			at := cutRunes(a[0].Str(), a[3].Int()-1)
+			return text(a[0].Str()[:at] + regexReplace(re, a[0].Str()[at:], a[2].Str(), int(min(n, math.MaxInt32))))
+		}).defaults(2),
+		fn("substring", []types.T{tx, tx, tx}, tx, "part of a text between the separators of an SQL pattern", func(_ ectx, a []datum) (datum, error) {
+			pattern, err := similarParts(a[1].Str(), a[2].Str())
+			if err != nil {
+				return types.Null, err
+			}
+			re, err := cache.get(pattern, "")
+			if err != nil {
+				return types.Null, err
+			}
+			m := re.FindStringSubmatch(a[0].Str())
+			if m == nil {
+				return types.Null, nil
+			}
+			return text(m[1])
+		}),
 		fn("regexp_match", []types.T{tx, tx, tx}, types.TextArray, "groups of the first match", func(_ ectx, a []datum) (datum, error) {
 			re, err := cache.get(a[1].Str(), flagsOf(a, 2))
 			if err != nil {
@@ -191,14 +231,19 @@ func groups(s string, at []int) datum {
 }
 
 // regexReplace expands \1…\9, \& and \\ in the replacement.
-func regexReplace(re *regexp.Regexp, s, with string, all bool) string {
-	n := 1
-	if all {
-		n = -1
-	}
+// It replaces the n-th match, or all if n is 0.
+func regexReplace(re *regexp.Regexp, s, with string, n int) string {
 	var b strings.Builder
 	last := 0
-	for _, at := range re.FindAllStringSubmatchIndex(s, n) {
+	limit := n
+	if n == 0 {
+		limit = -1
+	}
+	matches := re.FindAllStringSubmatchIndex(s, limit)
+	if n > 0 {
+		matches = matches[min(n-1, len(matches)):]
+	}
+	for _, at := range matches {
 		b.WriteString(s[last:at[0]])
 		for i := 0; i < len(with); i++ {
 			if with[i] != '\\' || i+1 == len(with) {
@@ -222,4 +267,8 @@ func regexReplace(re *regexp.Regexp, s, with string, all bool) string {
 		last = at[1]
 	}
 	return b.String() + s[last:]
+}
+
+func badParameter(name string, n int64) error {
+	return sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"%s\": %d", name, n)
 }

@@ -41,6 +41,47 @@ func ResolveAmong(name string, os []*Overload, args []types.T) (int, Match, erro
 	return slices.Index(os, best.o), best.match(args), nil
 }
 
+// ResolveVariadic is ResolveFunc for f(…, VARIADIC array), whose elements are not known before it runs.
+func ResolveVariadic(name string, args []types.T) (Match, error) {
+	n := len(args) - 1
+	elem, ok := args[n].Plain().Elem()
+	if !ok {
+		return Match{}, sqlerr.New(sqlerr.DatatypeMismatch, "VARIADIC argument must be an array")
+	}
+	var variadic []*Overload
+	for _, o := range Lookup(name) {
+		if o.Variadic && o.Class == Scalar && len(o.Args) == len(args) {
+			variadic = append(variadic, o)
+		}
+	}
+	as := append(slices.Clone(args[:n]), elem)
+	best, found := choose(variadic, as)
+	if found == 0 {
+		return Match{}, undefinedFunction(name, args)
+	}
+	m := best.match(as)
+	if m.CastTo[n], ok = m.CastTo[n].Array(); !ok {
+		return Match{}, undefinedFunction(name, args)
+	}
+	o := m.Overload
+	m.Call = func(ec *EvalContext, a []types.Datum) (types.Datum, error) {
+		// Without elements only format has something to say; a NULL is no list at all.
+		var elems []types.Datum
+		switch {
+		case !a[n].IsNull():
+			elems = a[n].Array().Elems
+		case name != "format":
+			return types.Null, nil
+		}
+		ts := slices.Clone(m.CastTo[:n])
+		for range elems {
+			ts = append(ts, elem)
+		}
+		return o.bind(ts)(ec, append(slices.Clone(a[:n]), elems...))
+	}
+	return m, nil
+}
+
 func undefinedFunction(name string, args []types.T) error {
 	return sqlerr.New(sqlerr.UndefinedFunction, "function %s does not exist", signature(name, args)).
 		WithHint("No function matches the given name and argument types. You might need to add explicit type casts.")

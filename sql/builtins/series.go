@@ -56,7 +56,11 @@ func seriesFuncs() []Overload {
 		srf("generate_series", []types.T{types.TimestampTZ, types.TimestampTZ, types.Interval}, types.TimestampTZ, "times from start to stop", stampSeries).stable(),
 		srf("unnest", []types.T{types.AnyArray}, types.AnyElement, "elements of an array", func(_ ectx, a []datum) (Rows, error) { return single(a[0].Array().Elems), nil }),
 		srf("generate_subscripts", []types.T{types.AnyArray, types.Int4}, types.Int4, "subscripts of an array", func(ec ectx, a []datum) (Rows, error) {
-			return intRows(1, int64(len(a[0].Array().Elems))*int64(boolInt(a[1].Int() == 1)), 1), nil
+			shape, n := a[0].Array().Shape(), a[1].Int()
+			if n < 1 || n > int64(len(shape)) {
+				return rowsOf(nil), nil
+			}
+			return intRows(int64(shape[n-1].Lower), int64(shape[n-1].Upper()), 1), nil
 		}),
 		srf("regexp_split_to_table", []types.T{tx, tx, tx}, tx, "parts between matches", func(_ ectx, a []datum) (Rows, error) {
 			re, err := cache.get(a[1].Str(), flagsOf(a, 2))
@@ -82,12 +86,24 @@ func seriesFuncs() []Overload {
 			}
 			return single(out), nil
 		}).defaults(1),
-		srf("string_to_table", []types.T{tx, tx}, tx, "parts of a delimited text", func(_ ectx, a []datum) (Rows, error) { return single(splitText(a).Array().Elems), nil }),
+		stringToTable(),
 	}
 	for name, t := range map[string]types.T{"json": types.JSON, "jsonb": types.JSONB} {
 		out = append(out, jsonSeries(name, t)...)
 	}
 	return out
+}
+
+func stringToTable() Overload {
+	o := srf("string_to_table", []types.T{types.Text, types.Text, types.Text}, types.Text, "parts of a delimited text", nil).defaults(1)
+	o.Strict = false
+	o.Series = func(_ *EvalContext, a []datum) (Rows, error) {
+		if a[0].IsNull() {
+			return rowsOf(nil), nil
+		}
+		return single(splitText(a).Array().Elems), nil
+	}
+	return o
 }
 
 func intSeries(t types.T) Overload {

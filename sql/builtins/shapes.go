@@ -24,20 +24,31 @@ func shapeFuncs() []Overload {
 			switch {
 			case len(dims) == 0:
 				return types.NewArray(elem, nil), nil
-			case len(dims) > 1:
-				return types.Null, sqlerr.Unsupported("arrays of more than one dimension")
-			case dims[0].IsNull():
-				return types.Null, sqlerr.New(sqlerr.NullValueNotAllowed, "dimension values cannot be null")
-			case len(a) > 2 && (len(a[2].Array().Elems) != 1 || a[2].Array().Elems[0].Int() != 1):
-				return types.Null, sqlerr.Unsupported("arrays that do not start at 1")
-			case dims[0].Int() < 0 || dims[0].Int() > arrayFillMax:
-				return types.Null, sqlerr.New(sqlerr.ProgramLimitExceeded, "array size exceeds the maximum allowed (%d)", arrayFillMax)
+			case len(dims) > 6:
+				return types.Null, sqlerr.New(sqlerr.ProgramLimitExceeded, "number of dimensions (%d) exceeds the maximum allowed (6)", len(dims))
+			case len(a) > 2 && len(a[2].Array().Elems) != len(dims):
+				return types.Null, sqlerr.New(sqlerr.ArraySubscriptError, "wrong number of array subscripts").
+					WithDetail("Low bound array has different size than dimensions array.")
 			}
-			out := make([]datum, dims[0].Int())
+			shape, size := make([]types.ArrayDim, len(dims)), int64(1)
+			for k, d := range dims {
+				low := types.NewInt(1)
+				if len(a) > 2 {
+					low = a[2].Array().Elems[k]
+				}
+				if d.IsNull() || low.IsNull() {
+					return types.Null, sqlerr.New(sqlerr.NullValueNotAllowed, "dimension values cannot be null")
+				}
+				if size *= d.Int(); d.Int() < 0 || size > arrayFillMax {
+					return types.Null, sqlerr.New(sqlerr.ProgramLimitExceeded, "array size exceeds the maximum allowed (%d)", arrayFillMax)
+				}
+				shape[k] = types.ArrayDim{Len: int32(d.Int()), Lower: int32(low.Int())}
+			}
+			out := make([]datum, size)
 			for i := range out {
 				out[i] = a[0]
 			}
-			return types.NewArray(elem, out), nil
+			return types.NewShapedArray(elem, out, shape), nil
 		}
 	}
 	return []Overload{fill,
@@ -45,14 +56,21 @@ func shapeFuncs() []Overload {
 			if len(a.Array().Elems) == 0 {
 				return types.Null, nil
 			}
-			return text("[1:" + strconv.Itoa(len(a.Array().Elems)) + "]")
+			s := ""
+			for _, d := range a.Array().Shape() {
+				s += "[" + strconv.Itoa(int(d.Lower)) + ":" + strconv.Itoa(int(d.Upper())) + "]"
+			}
+			return text(s)
 		}),
 		f2("trim_array", aa, i4, aa, "without so many elements at the end", func(_ ectx, a, k datum) (datum, error) {
-			es := a.Array().Elems
-			if k.Int() < 0 || k.Int() > int64(len(es)) {
-				return types.Null, sqlerr.New(sqlerr.ArraySubscriptError, "number of elements to trim must be between 0 and %d", len(es))
+			first := types.ArrayDim{Lower: 1}
+			if shape := a.Array().Shape(); len(shape) > 0 {
+				first = shape[0]
 			}
-			return types.NewArray(a.Array().Elem, es[:int64(len(es))-k.Int()]), nil
+			if k.Int() < 0 || k.Int() > int64(first.Len) {
+				return types.Null, sqlerr.New(sqlerr.ArraySubscriptError, "number of elements to trim must be between 0 and %d", first.Len)
+			}
+			return a.Array().Slice([]types.Subscript{{Lo: first.Lower, Hi: first.Upper() - int32(k.Int()), Slice: true}}), nil
 		}),
 		f1("factorial", types.Int8, n, "product of the whole numbers up to it", func(_ ectx, a datum) (datum, error) {
 			switch {

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -72,10 +73,12 @@ func stringFuncs() []Overload {
 		fn("translate", []types.T{tx, tx, tx}, tx, "characters replaced one by one", translate),
 		fn("split_part", []types.T{tx, tx, i4}, tx, "one field of a delimited text", splitPart),
 		fn("overlay", []types.T{tx, tx, i4, i4}, tx, "with a part replaced", overlay).defaults(1),
+		fn("overlay", []types.T{by, by, i4, i4}, by, "with a part replaced", overlayBytes).defaults(1),
 		fn("lpad", []types.T{tx, i4, tx}, tx, "filled up on the left", pad(true)).defaults(1),
 		fn("rpad", []types.T{tx, i4, tx}, tx, "filled up on the right", pad(false)).defaults(1))
 	for name, side := range map[string]int{"btrim": 3, "ltrim": 1, "rtrim": 2} {
-		out = append(out, fn(name, []types.T{tx, tx}, tx, "without leading or trailing characters", trim(side)).defaults(1))
+		out = append(out, fn(name, []types.T{tx, tx}, tx, "without leading or trailing characters", trim(side)).defaults(1),
+			f2(name, by, by, by, "without leading or trailing bytes", trimBytes(side)))
 	}
 	for _, name := range []string{"substr", "substring"} {
 		out = append(out, fn(name, []types.T{tx, i4, i4}, tx, "part of a text", substring).defaults(1),
@@ -243,6 +246,18 @@ func overlay(_ ectx, a []datum) (datum, error) {
 	return text(s[:cutRunes(s, from-1)] + a[1].Str() + s[cutRunes(s, from-1+n):])
 }
 
+func overlayBytes(_ ectx, a []datum) (datum, error) {
+	s, from, n := a[0].Str(), a[2].Int(), int64(len(a[1].Str()))
+	if len(a) > 3 {
+		n = a[3].Int()
+	}
+	if from <= 0 {
+		return types.Null, errNegativeSubstring
+	}
+	cut := func(i int64) int64 { return min(max(i, 0), int64(len(s))) }
+	return types.NewBytes(s[:cut(from-1)] + a[1].Str() + s[cut(from-1+n):]), nil
+}
+
 var errNegativeSubstring = sqlerr.New(sqlerr.SubstringError, "negative substring length not allowed")
 
 func pad(onLeft bool) Fn {
@@ -265,6 +280,19 @@ func pad(onLeft bool) Fn {
 			return text(f + s)
 		}
 		return text(s + f)
+	}
+}
+
+func trimBytes(side int) Fn2 {
+	return func(_ ectx, a, set datum) (datum, error) {
+		s, in := a.Str(), set.Str()
+		for side&1 != 0 && s != "" && strings.IndexByte(in, s[0]) >= 0 {
+			s = s[1:]
+		}
+		for side&2 != 0 && s != "" && strings.IndexByte(in, s[len(s)-1]) >= 0 {
+			s = s[:len(s)-1]
+		}
+		return types.NewBytes(s), nil
 	}
 }
 
@@ -375,27 +403,39 @@ func format(f string, args []string, null []bool) (datum, error) {
 		}
 		if i++; i >= len(f) {
 			return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "unterminated format() type specifier").
-				WithHint(`For a single "%%%%" use "%%%%%%%%".`)
+				WithHint("%s", `For a single "%" use "%%".`)
 		}
 		if f[i] == '%' {
 			b.WriteByte('%')
 			continue
 		}
-		n, width, j := 0, 0, i
-		for j < len(f) && f[j] >= '0' && f[j] <= '9' && width < 1000 {
-			width = width*10 + int(f[j]-'0')
-			j++
+		spec, rest, err := parseFormatSpec(f[i:])
+		if err != nil {
+			return types.Null, err
 		}
-		if j < len(f) && f[j] == '$' {
-			n, width, i = width, 0, j+1
-		} else {
-			i = j
+		i = len(f) - len(rest) - 1
+		if spec.starred {
+			if spec.star > 0 {
+				next = spec.star - 1
+			}
+			if next >= len(args) {
+				return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "too few arguments for format()")
+			}
+			if !null[next] {
+				w, err := types.ParseText(types.Int4, args[next], nil)
+				if err != nil {
+					return types.Null, err
+				}
+				spec.width = int(w.Int())
+			}
+			next++
 		}
-		if n > 0 {
-			next = n - 1
+		if spec.arg > 0 {
+			next = spec.arg - 1
 		}
-		if i >= len(f) || strings.IndexByte("sIL", f[i]) < 0 {
-			return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "unrecognized format() type specifier \"%s\"", f[min(i, len(f)-1):min(i+1, len(f))])
+		left, width := spec.left || spec.width < 0, max(spec.width, -spec.width)
+		if width > stringBytesMax {
+			return types.Null, errTooLong
 		}
 		if next >= len(args) {
 			return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "too few arguments for format()")
@@ -411,8 +451,79 @@ func format(f string, args []string, null []bool) (datum, error) {
 		case f[i] == 'L':
 			s = QuoteLiteral(s)
 		}
-		b.WriteString(strings.Repeat(" ", max(width-utf8.RuneCountInString(s), 0)) + s)
+		fill := strings.Repeat(" ", max(width-utf8.RuneCountInString(s), 0))
+		if left {
+			b.WriteString(s + fill)
+		} else {
+			b.WriteString(fill + s)
+		}
 		next++
 	}
 	return text(b.String())
+}
+
+// formatSpec is what stands between % and the type of a place in format()'s template.
+type formatSpec struct {
+	arg     int // n$, 0 for the next
+	left    bool
+	width   int
+	starred bool // the width is an argument,
+	star    int  // this one, 0 for the next
+}
+
+// parseFormatSpec reads n$, flags, width and type; rest begins behind the type.
+func parseFormatSpec(f string) (s formatSpec, rest string, err error) {
+	bad := func(format string, a ...any) (formatSpec, string, error) {
+		return s, "", sqlerr.New(sqlerr.InvalidParameterValue, format, a...)
+	}
+	unterminated := func() (formatSpec, string, error) {
+		return s, "", sqlerr.New(sqlerr.InvalidParameterValue, "unterminated format() type specifier").
+			WithHint("%s", `For a single "%" use "%%".`)
+	}
+	number := func() (n int, ok bool) {
+		for f != "" && f[0] >= '0' && f[0] <= '9' {
+			n, ok, f = min(n*10+int(f[0]-'0'), math.MaxInt32), true, f[1:]
+		}
+		return n, ok
+	}
+	zero := func() (formatSpec, string, error) {
+		return bad("format specifies argument 0, but arguments are numbered from 1")
+	}
+	n, ok := number()
+	if ok && strings.HasPrefix(f, "$") {
+		if n == 0 {
+			return zero()
+		}
+		s.arg, f, ok = n, f[1:], false
+	}
+	if ok {
+		s.width = n
+	} else {
+		for strings.HasPrefix(f, "-") {
+			s.left, f = true, f[1:]
+		}
+		if strings.HasPrefix(f, "*") {
+			s.starred, f = true, f[1:]
+			if n, ok := number(); ok {
+				switch {
+				case !strings.HasPrefix(f, "$"):
+					return bad("width argument position must be ended by \"$\"")
+				case n == 0:
+					return zero()
+				}
+				s.star, f = n, f[1:]
+			}
+		} else {
+			s.width, _ = number()
+		}
+	}
+	switch {
+	case f == "":
+		return unterminated()
+	case strings.IndexByte("sIL", f[0]) < 0:
+		_, size := utf8.DecodeRuneInString(f)
+		return s, "", sqlerr.New(sqlerr.InvalidParameterValue, "unrecognized format() type specifier \"%s\"", f[:size]).
+			WithHint("%s", `For a single "%" use "%%".`)
+	}
+	return s, f[1:], nil
 }

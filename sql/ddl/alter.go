@@ -67,8 +67,7 @@ func (s *stmt) missingRelation(n *pg.AlterTableStmt) error {
 	if n.MissingOk {
 		return s.skipped("relation \"%s\" does not exist, skipping", n.Relation.Relname)
 	}
-	return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Relation)).
-		WithPos(s.pos(n.Relation.Location))
+	return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Relation))
 }
 
 func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {

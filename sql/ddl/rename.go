@@ -45,8 +45,7 @@ func (s *stmt) toRename(ctx context.Context, n *pg.RenameStmt) (found, error) {
 	if n.MissingOk {
 		return f, s.skipped("relation \"%s\" does not exist, skipping", n.Relation.Relname)
 	}
-	return f, sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Relation)).
-		WithPos(s.pos(n.Relation.Location))
+	return f, sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Relation))
 }
 
 func (s *stmt) renameRelation(ctx context.Context, n *pg.RenameStmt) error {

@@ -175,7 +175,7 @@ func (s *stmt) alterSequence(ctx context.Context, n *pg.AlterSeqStmt) error {
 		return s.skipped("relation \"%s\" does not exist, skipping", n.Sequence.Relname)
 	}
 	if !f.ok() {
-		return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Sequence)).WithPos(s.pos(n.Sequence.Location))
+		return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(n.Sequence))
 	}
 	q, ok := f.object.(*schema.Sequence)
 	if !ok {

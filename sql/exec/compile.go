@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
@@ -74,6 +75,8 @@ func (c *Compiler) Compile(e bind.Expr) (Eval, error) {
 		return c.rowCompare(e)
 	case *bind.Subscript:
 		return c.subscript(e)
+	case *bind.SetPart:
+		return c.setPart(e)
 	case *bind.Subquery:
 		return c.subquery(e)
 	}
@@ -108,6 +111,11 @@ func (c *Compiler) call(e *bind.Call) (Eval, error) {
 }
 
 func (c *Compiler) callFunction(e *bind.Call) (Eval, error) {
+	if e.M.Strict && e.M.Class == builtins.Scalar && slices.ContainsFunc(e.Args, isNullConst) && !slices.ContainsFunc(e.Args, isConstant) {
+		// What the other arguments are does not matter, so neither do their errors, as in Postgres, but
+		// for errors of constants, which it folds first.
+		return func(*Run) (types.Datum, error) { return types.Null, nil }, nil
+	}
 	args, err := c.CompileAll(e.Args)
 	if err != nil {
 		return nil, err
@@ -136,6 +144,17 @@ func (c *Compiler) callFunction(e *bind.Call) (Eval, error) {
 		r.stack = r.stack[:base]
 		return out, err
 	}, nil
+}
+
+func isNullConst(e bind.Expr) bool {
+	c, ok := e.(*bind.Const)
+	return ok && c.D.IsNull()
+}
+
+// isConstant says that e is the same for every row and no constant yet: computing it failed.
+func isConstant(e bind.Expr) bool {
+	c, ok := e.(*bind.Call)
+	return ok && c.M.Vol == builtins.Immutable && len(bind.Refs(c)) == 0
 }
 
 func call1(a Eval, fn builtins.Fn1, strict bool) Eval {
@@ -381,22 +400,6 @@ func (c *Compiler) distinct(e *bind.Distinct) (Eval, error) {
 	}, nil
 }
 
-func (c *Compiler) array(e *bind.Array) (Eval, error) {
-	args, err := c.CompileAll(e.Elems)
-	elem, _ := e.T.Elem()
-	return func(r *Run) (types.Datum, error) {
-		out := make([]types.Datum, len(args))
-		for i, a := range args {
-			d, err := a(r)
-			if err != nil {
-				return types.Null, err
-			}
-			out[i] = d
-		}
-		return types.NewArray(elem, out), nil
-	}, err
-}
-
 func (c *Compiler) row(e *bind.Row) (Eval, error) {
 	args, err := c.CompileAll(e.Elems)
 	ts := make([]types.T, len(e.Elems))
@@ -460,66 +463,4 @@ func orderHolds(op string, cmp int) bool {
 		return cmp > 0
 	}
 	return cmp >= 0
-}
-
-func (c *Compiler) subscript(e *bind.Subscript) (Eval, error) {
-	parts := make([]Eval, 3)
-	for i, x := range []bind.Expr{e.E, e.Lo, e.Hi} {
-		var err error
-		if x == nil {
-			continue
-		}
-		if parts[i], err = c.Compile(x); err != nil {
-			return nil, err
-		}
-	}
-	if e.Slice {
-		return slice(parts), nil
-	}
-	return func(r *Run) (types.Datum, error) {
-		a, err := parts[0](r)
-		if err != nil || a.IsNull() {
-			return types.Null, err
-		}
-		i, err := parts[1](r)
-		if err != nil || i.IsNull() {
-			return types.Null, err
-		}
-		elems := a.Array().Elems
-		n := i.Int()
-		if n < 1 || n > int64(len(elems)) {
-			return types.Null, nil
-		}
-		return elems[n-1], nil
-	}, nil
-}
-
-func slice(parts []Eval) Eval {
-	bound := func(r *Run, e Eval, def int64) (int64, bool, error) {
-		if e == nil {
-			return def, true, nil
-		}
-		d, err := e(r)
-		return d.Int(), !d.IsNull(), err
-	}
-	return func(r *Run) (types.Datum, error) {
-		a, err := parts[0](r)
-		if err != nil || a.IsNull() {
-			return types.Null, err
-		}
-		arr := a.Array()
-		lo, ok1, err := bound(r, parts[1], 1)
-		if err != nil {
-			return types.Null, err
-		}
-		hi, ok2, err := bound(r, parts[2], int64(len(arr.Elems)))
-		if err != nil || !ok1 || !ok2 {
-			return types.Null, err
-		}
-		lo, hi = max(lo, 1), min(hi, int64(len(arr.Elems)))
-		if lo > hi {
-			return types.NewArray(arr.Elem, nil), nil
-		}
-		return types.NewArray(arr.Elem, arr.Elems[lo-1:hi]), nil
-	}
 }

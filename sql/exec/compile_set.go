@@ -219,6 +219,7 @@ func subScalar(plan Node, value Eval) Eval {
 
 func subArray(e *bind.Subquery, plan Node) Eval {
 	elem, _ := e.T.Elem()
+	stacked := e.Cols[0].T.IsArray()
 	l := layout{e.Cols[0].ID}
 	return func(r *Run) (types.Datum, error) {
 		rows, err := l.drain(r, plan)
@@ -228,6 +229,9 @@ func subArray(e *bind.Subquery, plan Node) Eval {
 		out := make([]types.Datum, len(rows))
 		for i, row := range rows {
 			out[i] = row[0]
+		}
+		if stacked && len(out) > 0 {
+			return types.StackArrays(elem, out, types.ErrSubarrays())
 		}
 		return types.NewArray(elem, out), nil
 	}

@@ -60,13 +60,25 @@ func flatten(r bind.Rel, leaves []*leaf, preds []bind.Expr) ([]*leaf, []bind.Exp
 	return append(leaves, &leaf{rel: r, out: bind.Output(r), outer: bind.OuterRefs(r)}), preds
 }
 
+// flattenMax is flatten for at most joinLeavesMax sides: of a join of more, each part is ordered by itself.
+func flattenMax(r *bind.Join, preds []bind.Expr) ([]*leaf, []bind.Expr) {
+	if leaves, all := flatten(r, nil, slices.Clone(preds)); len(leaves) <= joinLeavesMax {
+		return leaves, all
+	}
+	if r.On != nil {
+		preds = append(preds, conjuncts(r.On)...)
+	}
+	var leaves []*leaf
+	for _, side := range []bind.Rel{r.L, r.R} {
+		leaves = append(leaves, &leaf{rel: side, out: bind.Output(side), outer: bind.OuterRefs(side)})
+	}
+	return leaves, preds
+}
+
 // innerJoin finds the order of nested inner joins. Subqueries that can be joins and read one side only
 // are joined to that side or above all, whichever makes the whole cheaper.
 func (p *planner) innerJoin(r *bind.Join, preds []bind.Expr) (planned, error) {
-	leaves, preds := flatten(r, nil, slices.Clone(preds))
-	if len(leaves) > joinLeavesMax {
-		return planned{}, sqlerr.New(sqlerr.ProgramLimitExceeded, "a join of more than %d tables", joinLeavesMax)
-	}
+	leaves, preds := flattenMax(r, slices.Clone(preds))
 	preds = p.factored(preds)
 	preds, semi := p.splitSemi(preds)
 	g := newJoinGraph(p, leaves)

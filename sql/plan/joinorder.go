@@ -34,19 +34,19 @@ type joinGraph struct {
 }
 
 // leafSet is a set of leaves, a bit each.
-type leafSet uint32
+type leafSet uint64
 
 func (s leafSet) has(i int) bool { return s&(1<<i) != 0 }
 
 func (s leafSet) each(f func(i int)) {
 	for x := s; x != 0; x &= x - 1 {
-		f(bits.TrailingZeros32(uint32(x)))
+		f(bits.TrailingZeros64(uint64(x)))
 	}
 }
 
 func (s leafSet) single() bool { return s&(s-1) == 0 }
 
-func (s leafSet) first() int { return bits.TrailingZeros32(uint32(s)) }
+func (s leafSet) first() int { return bits.TrailingZeros64(uint64(s)) }
 
 // leaf is one side of a flattened inner join.
 type leaf struct {

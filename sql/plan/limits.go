@@ -22,6 +22,7 @@ const (
 	joinOrderMax = 9
 	// minMaxMax is how many ends of indexes are read in the place of a scan.
 	minMaxMax = 8
-	// joinLeavesMax bounds a join: a bit each.
-	joinLeavesMax = 30
+	// joinLeavesMax is how many relations are ordered together, a bit each; what is joined before them
+	// is one of them.
+	joinLeavesMax = 64
 )

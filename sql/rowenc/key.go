@@ -96,9 +96,35 @@ func appendAsc(b []byte, d types.Datum) []byte {
 		for _, e := range d.Array().Elems {
 			b = appendAsc(b, e)
 		}
-		return append(b, tagArrayEnd)
+		return appendKeyDims(append(b, tagArrayEnd), d.Array().Dims)
 	}
 	panic("rowenc: type cannot be part of a key")
+}
+
+// appendKeyDims writes the number of an array's dimensions, 0 for one from 1 on, and each of them:
+// arrays with the same elements are in this order.
+func appendKeyDims(b []byte, dims []types.ArrayDim) []byte {
+	b = appendKeyInt(b, int64(len(dims)))
+	for _, d := range dims {
+		b = appendKeyInt(appendKeyInt(b, int64(d.Len)), int64(d.Lower))
+	}
+	return b
+}
+
+// decodeKeyDims reads what appendKeyDims wrote.
+func decodeKeyDims(b []byte, elems int) (dims []types.ArrayDim, rest []byte, err error) {
+	n, b, err := decodeKeyInt(b)
+	for i := int64(0); i < n && err == nil; i++ {
+		var length, lower int64
+		if length, b, err = decodeKeyInt(b); err == nil {
+			lower, b, err = decodeKeyInt(b)
+		}
+		dims = append(dims, types.ArrayDim{Len: int32(length), Lower: int32(lower)})
+	}
+	if err == nil && !types.ValidShape(dims, elems) {
+		err = corrupt("an array's dimensions")
+	}
+	return dims, b, err
 }
 
 func trimBlanks(s string) string {
@@ -339,7 +365,8 @@ func decodeKeyArray(b []byte, t types.T) (types.Datum, []byte, error) {
 	if len(b) == 0 {
 		return types.Null, b, corrupt("an array without end")
 	}
-	return types.NewArray(elem.Base(), elems), b[1:], nil
+	dims, rest, err := decodeKeyDims(b[1:], len(elems))
+	return types.NewShapedArray(elem.Base(), elems, dims), rest, err
 }
 
 // SkipKey steps over one encoded value of any type and either direction.
@@ -391,10 +418,28 @@ func lengthOf(b []byte, mask byte) (int, error) {
 	return 0, corrupt("unknown tag")
 }
 
+// dimsLength is the length of an array's encoding whose dimensions begin at at.
+func dimsLength(b []byte, at int, mask byte) (int, error) {
+	if at >= len(b) || b[at]^mask < tagSmallInt || b[at]^mask >= tagPosInt1 {
+		return 0, corrupt("an array without dimensions")
+	}
+	for n := 2*int(b[at]^mask-tagSmallInt) + 1; n > 0; n-- {
+		if at >= len(b) {
+			return 0, corrupt("an array without dimensions")
+		}
+		length, err := lengthOf(b[at:], mask)
+		if err != nil {
+			return 0, err
+		}
+		at += length
+	}
+	return at, nil
+}
+
 func arrayLength(b []byte, mask byte) (int, error) {
 	for at := 1; at < len(b); {
 		if b[at]^mask == tagArrayEnd {
-			return at + 1, nil
+			return dimsLength(b, at+1, mask)
 		}
 		if b[at]^mask == tagArray {
 			return 0, corrupt("nested array") // never written; and recursion must be bounded

@@ -26,6 +26,7 @@ const (
 	wireTrue   = 3
 	wireFalse  = 4
 	wireNull   = 5 // inside arrays, and by AppendFullRow
+	wireDims   = 6 // at the start of an array with dimensions
 
 	wireBits = 4
 )
@@ -99,11 +100,44 @@ func appendStruct(b []byte, d types.Datum) []byte {
 		b = binary.AppendVarint(b, int64(v.Days))
 		return binary.AppendVarint(b, v.Micros)
 	case types.KindArray:
-		return appendAll(b, d.Array().Elems)
+		return appendAll(appendDims(b, d.Array().Dims), d.Array().Elems)
 	case types.KindRecord:
 		return appendAll(b, d.Record().Vals)
 	}
 	panic("rowenc: type cannot be stored")
+}
+
+// appendDims writes the dimensions of an array that has not just one from 1 on, before its elements.
+func appendDims(b []byte, dims []types.ArrayDim) []byte {
+	if dims == nil {
+		return b
+	}
+	b = append(b, wireDims, byte(len(dims)))
+	for _, d := range dims {
+		b = binary.AppendVarint(binary.AppendVarint(b, int64(d.Len)), int64(d.Lower))
+	}
+	return b
+}
+
+// decodeDims reads what appendDims wrote.
+func decodeDims(b []byte) (dims []types.ArrayDim, rest []byte, err error) {
+	if len(b) == 0 || b[0] != wireDims {
+		return nil, b, nil
+	}
+	if len(b) < 2 {
+		return nil, nil, badRow("array")
+	}
+	n := int(b[1])
+	b = b[2:]
+	for range n {
+		length, k := binary.Varint(b)
+		lower, m := binary.Varint(b[max(k, 0):])
+		if k <= 0 || m <= 0 || int64(int32(length)) != length || int64(int32(lower)) != lower {
+			return nil, nil, badRow("array")
+		}
+		dims, b = append(dims, types.ArrayDim{Len: int32(length), Lower: int32(lower)}), b[k+m:]
+	}
+	return dims, b, nil
 }
 
 func appendAll(b []byte, ds []types.Datum) []byte {
@@ -337,6 +371,10 @@ func decodeArray(b []byte, t types.T) (types.Datum, error) {
 	if !ok || elem.IsArray() {
 		return types.Null, badRow("array")
 	}
+	dims, b, err := decodeDims(b)
+	if err != nil {
+		return types.Null, err
+	}
 	var elems []types.Datum
 	for len(b) > 0 {
 		d, rest, err := decodePart(b, elem)
@@ -345,7 +383,10 @@ func decodeArray(b []byte, t types.T) (types.Datum, error) {
 		}
 		elems, b = append(elems, d), rest
 	}
-	return types.NewArray(elem.Base(), elems), nil
+	if !types.ValidShape(dims, len(elems)) {
+		return types.Null, badRow("array")
+	}
+	return types.NewShapedArray(elem.Base(), elems, dims), nil
 }
 
 // decodePart decodes what appendAll wrote of one value.

@@ -172,7 +172,7 @@ func TestGoldenTags(t *testing.T) {
 		{"int8", "9223372036854775807", false, "4f7fffffffffffffff"}, {"bool", "f", false, "04"}, {"bool", "t", false, "05"},
 		{"text", "a", false, "60610001"}, {"bytea", `\x00`, false, "6000ff0001"}, {"text", "a", true, "9f9efffe"},
 		{"float8", "1", false, "50bff0000000000000"}, {"numeric", "1.50", false, "55191000"}, {"numeric", "-1.5", false, "53e6efff"},
-		{"numeric", "0", false, "54"}, {"date", "2000-01-02", false, "19"}, {"int4[]", "{1,NULL}", false, "64197f00"},
+		{"numeric", "0", false, "54"}, {"date", "2000-01-02", false, "19"}, {"int4[]", "{1,NULL}", false, "64197f0018"},
 	} {
 		typ, _ := types.ParseName(c.typ)
 		d, err := types.ParseText(typ, c.in, nil)

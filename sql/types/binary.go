@@ -128,20 +128,16 @@ func appendBinaryArray(dst []byte, t T, a *ArrayValue) []byte {
 	if e, ok := t.Elem(); ok {
 		elem = e
 	}
-	dims, nulls := uint32(1), uint32(0)
-	if len(a.Elems) == 0 {
-		dims = 0
-	}
+	shape, nulls := a.Shape(), uint32(0)
 	for _, e := range a.Elems {
 		if e.IsNull() {
 			nulls = 1
 		}
 	}
-	dst = be.AppendUint32(be.AppendUint32(be.AppendUint32(dst, dims), nulls), uint32(elem.OID))
-	if dims == 0 {
-		return dst
+	dst = be.AppendUint32(be.AppendUint32(be.AppendUint32(dst, uint32(len(shape))), nulls), uint32(elem.OID))
+	for _, d := range shape {
+		dst = be.AppendUint32(be.AppendUint32(dst, uint32(d.Len)), uint32(d.Lower))
 	}
-	dst = be.AppendUint32(be.AppendUint32(dst, uint32(len(a.Elems))), 1)
 	for _, e := range a.Elems {
 		dst = appendSized(dst, elem, e)
 	}
@@ -321,13 +317,24 @@ func parseBinaryArray(t T, b []byte) (Datum, error) {
 	if dims == 0 {
 		return NewArray(elem.Base(), nil), nil
 	}
-	if dims != 1 {
-		return Null, sqlerr.Unsupported("arrays of more than one dimension")
+	if dims > arrayDimsMax {
+		return Null, tooManyDims(int(dims))
 	}
-	if len(b) < 20 || be.Uint32(b[12:]) > arrayElemsMax || int(be.Uint32(b[12:])) > len(b)/4 {
+	b = b[12:]
+	shape, n := make([]ArrayDim, dims), int64(1)
+	for k := range shape {
+		if len(b) < 8 {
+			return Null, badBinary(t)
+		}
+		shape[k] = ArrayDim{Len: int32(be.Uint32(b)), Lower: int32(be.Uint32(b[4:]))}
+		b = b[8:]
+		if n *= int64(shape[k].Len); n < 0 || n > arrayElemsMax || n > int64(len(b))/4 {
+			return Null, badBinary(t)
+		}
+	}
+	if n > 0 && !ValidShape(shape, int(n)) {
 		return Null, badBinary(t)
 	}
-	n, b := int(be.Uint32(b[12:])), b[20:]
 	elems := make([]Datum, n)
 	for i := range elems {
 		if len(b) < 4 {
@@ -350,5 +357,5 @@ func parseBinaryArray(t T, b []byte) (Datum, error) {
 	if len(b) != 0 {
 		return Null, badBinary(t)
 	}
-	return NewArray(elem.Base(), elems), nil
+	return NewShapedArray(elem.Base(), elems, shape), nil
 }

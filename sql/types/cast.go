@@ -263,6 +263,9 @@ func castNumber(d Datum, from, to T) (Datum, error) {
 		if math.IsInf(r, 0) && !math.IsInf(f, 0) {
 			return Null, sqlerr.New(sqlerr.NumericValueOutOfRange, "value out of range: overflow")
 		}
+		if r == 0 && f != 0 {
+			return Null, sqlerr.New(sqlerr.NumericValueOutOfRange, "value out of range: underflow")
+		}
 		return NewFloat(r), nil
 	case OIDNumeric:
 		if d.k == KindFloat {
@@ -387,7 +390,7 @@ func castElems(d Datum, from, to T, explicit bool, env *Env) (Datum, error) {
 			return Null, err
 		}
 	}
-	return NewArray(to.Base(), out), nil
+	return d.Array().WithElems(to.Base(), out), nil
 }
 
 // Coerce enforces t's modifier on a value of its base type: as an explicit cast, which cuts, or as

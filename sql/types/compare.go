@@ -37,7 +37,11 @@ func compareSlow(a, b Datum) int {
 	case KindJSONB:
 		return compareJSONB(a.Str(), b.Str())
 	case KindArray:
-		return compareAll(a.Array().Elems, b.Array().Elems)
+		x, y := a.Array(), b.Array()
+		if c := compareAll(x.Elems, y.Elems); c != 0 {
+			return c
+		}
+		return compareShapes(x.Dims, y.Dims)
 	case KindRecord:
 		return compareAll(a.Record().Vals, b.Record().Vals)
 	}

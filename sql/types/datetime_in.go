@@ -20,13 +20,18 @@ type stampFields struct {
 	numbers                  []string // day, month, year in the order written, by name of month
 	monthName                int
 	rangeError, zoneDisplace bool
+	order                    DateOrder
 }
 
 var monthNames = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
 var dayNames = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
+// julianOf2000 is the Julian day of 2000-01-01.
+const julianOf2000 = 2451545
+
 // parseStamp reads the fields of a date, time or timestamp in any of the usual notations.
-func parseStamp(s string) (f stampFields, ok bool) {
+func parseStamp(s string, env *Env) (f stampFields, ok bool) {
+	f.order = env.dateOrder()
 	words := strings.Fields(strings.ReplaceAll(s, ",", " "))
 	if len(words) == 0 {
 		return f, false
@@ -83,6 +88,12 @@ func (f *stampFields) name(w, lower string) bool {
 				return true
 			}
 		}
+	}
+	if j, ok := strings.CutPrefix(lower, "j"); ok && !f.haveDate && j != "" && digitsAt(j, 0) == len(j) && len(j) <= 9 {
+		day, _ := strconv.ParseInt(j, 10, 64)
+		f.c.Year, f.c.Month, f.c.Day = CivilFromDays(day - julianOf2000)
+		f.haveDate = true
+		return true
 	}
 	if t, ok := strings.CutPrefix(lower, "t"); ok && f.haveDate && t != "" && t[0] >= '0' && t[0] <= '9' {
 		return f.numeric(w[1:])
@@ -141,6 +152,8 @@ func (f *stampFields) digits(w string) bool {
 		f.numbers = append(f.numbers, w)
 	case len(w) == 8 && !f.haveDate:
 		return f.setDate(w[:4], w[4:6], w[6:])
+	case len(w) == 6 && !f.haveDate && len(f.numbers) == 0:
+		return f.setDate(w[:2], w[2:4], w[4:])
 	case len(w) == 6 && f.haveDate && !f.haveTime:
 		return f.timeAndZone(w[:2] + ":" + w[2:4] + ":" + w[4:])
 	case len(w) == 4 && !f.haveDate:
@@ -180,7 +193,18 @@ func (f *stampFields) date(w string) bool {
 	if len(parts[0]) >= 3 {
 		return f.setDate(parts[0], parts[1], parts[2])
 	}
-	return f.setDate(parts[2], parts[0], parts[1]) // DateStyle MDY
+	return f.setOrdered(parts[0], parts[1], parts[2])
+}
+
+// setOrdered sets a date of three numbers, none of which says what it is.
+func (f *stampFields) setOrdered(a, b, c string) bool {
+	switch f.order {
+	case DateYMD:
+		return f.setDate(a, b, c)
+	case DateDMY:
+		return f.setDate(c, b, a)
+	}
+	return f.setDate(c, a, b)
 }
 
 func (f *stampFields) dayOfYear(year, doy string) bool {
@@ -376,8 +400,17 @@ func (f *stampFields) finish() bool {
 	if f.monthName != 0 && !f.finishNamed() {
 		return false
 	}
-	if f.monthName == 0 && len(f.numbers) > 0 {
-		return false
+	if n := f.numbers; f.monthName == 0 && len(n) > 0 {
+		switch {
+		case len(n) != 3:
+			return false
+		case len(n[0]) > 2:
+			if !f.setDate(n[0], n[1], n[2]) {
+				return false
+			}
+		case !f.setOrdered(n[0], n[1], n[2]):
+			return false
+		}
 	}
 	if f.bc {
 		f.c.Year = 1 - f.c.Year
@@ -449,13 +482,17 @@ func (f *stampFields) check(typ, s string) error {
 		return sqlerr.New(sqlerr.InvalidTimeZoneDisplacement, "time zone displacement out of range: \"%s\"", s)
 	}
 	if f.rangeError {
-		return sqlerr.New(sqlerr.DatetimeFieldOverflow, "date/time field value out of range: \"%s\"", s)
+		err := sqlerr.New(sqlerr.DatetimeFieldOverflow, "date/time field value out of range: \"%s\"", s)
+		if f.haveDate && (f.c.Month < 1 || f.c.Month > 12 || f.c.Day < 1 || f.c.Day > 31) {
+			return err.WithHint("Perhaps you need a different \"datestyle\" setting.")
+		}
+		return err
 	}
 	return nil
 }
 
 func parseDate(s string, env *Env) (Datum, error) {
-	f, ok := parseStamp(s)
+	f, ok := parseStamp(s, env)
 	if !ok || f.special == "" && !f.haveDate {
 		return Null, badStamp("date", s)
 	}
@@ -473,7 +510,7 @@ func parseDate(s string, env *Env) (Datum, error) {
 }
 
 func parseTime(s string, env *Env) (Datum, error) {
-	f, ok := parseStamp(s)
+	f, ok := parseStamp(s, env)
 	if !ok || !f.haveTime && f.special != "now" && f.special != "allballs" {
 		return Null, badStamp("time", s)
 	}
@@ -488,7 +525,7 @@ func parseTime(s string, env *Env) (Datum, error) {
 }
 
 func parseTimestamp(s string, env *Env) (Datum, error) {
-	f, ok := parseStamp(s)
+	f, ok := parseStamp(s, env)
 	if !ok || f.special == "" && !f.haveDate {
 		return Null, badStamp("timestamp", s)
 	}
@@ -509,7 +546,7 @@ func stampDatum(micros int64, s string, make func(int64) Datum) (Datum, error) {
 }
 
 func parseTimestampTZ(s string, env *Env) (Datum, error) {
-	f, ok := parseStamp(s)
+	f, ok := parseStamp(s, env)
 	if !ok || f.special == "" && !f.haveDate {
 		return Null, badStamp("timestamp with time zone", s)
 	}

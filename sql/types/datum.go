@@ -62,12 +62,6 @@ type IntervalValue struct {
 	Micros int64
 }
 
-// ArrayValue is a one-dimensional array with lower bound 1.
-type ArrayValue struct {
-	Elem  T
-	Elems []Datum
-}
-
 // RecordValue is a row as a value.
 type RecordValue struct {
 	Names []string // may be empty: f1, f2, …
@@ -140,10 +134,7 @@ func NewJSON(text string) Datum { return stringDatum(KindJSON, text) }
 // newJSONB makes a jsonb out of its canonical text.
 func newJSONB(canonical string) Datum { return stringDatum(KindJSONB, canonical) }
 
-// NewArray makes an array of elem.
-func NewArray(elem T, elems []Datum) Datum {
-	return Datum{p: unsafe.Pointer(&ArrayValue{Elem: elem, Elems: elems}), k: KindArray}
-}
+func arrayDatum(a *ArrayValue) Datum { return Datum{p: unsafe.Pointer(a), k: KindArray} }
 
 // NewRecord makes a record.
 func NewRecord(names []string, ts []T, vals []Datum) Datum {

@@ -31,7 +31,7 @@
 //
 // Addresses (inet, cidr, macaddr), times with a zone and bit strings are kept as bytes in the order of the values: packed.go.
 //
-// Not here: arrays of more than one dimension (refused), collations other than C.
+// Not here: collations other than C.
 //
 // Read next: rowenc for values in keys and rows, builtins for what is computed with them; the
 // Postgres manual, chapters 8 and 10.

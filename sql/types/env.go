@@ -15,6 +15,27 @@ type Env struct {
 	ByteaEscape bool
 	// FloatDigits is extra_float_digits when it is zero or less, plus one; 0 is shortest-precise.
 	FloatDigits int
+	// DateOrder is how dates without a name of a month are read, after DateStyle.
+	DateOrder DateOrder
+	// Clocked, if it is set, becomes true when a value depends on Now.
+	Clocked *bool
+}
+
+// DateOrder is the order of the parts of a date whose year does not come first.
+type DateOrder uint8
+
+// The orders.
+const (
+	DateMDY DateOrder = iota
+	DateDMY
+	DateYMD
+)
+
+func (e *Env) dateOrder() DateOrder {
+	if e == nil {
+		return DateMDY
+	}
+	return e.DateOrder
 }
 
 // RegResolver finds catalog objects by name and number; the schema layer implements it.
@@ -44,6 +65,9 @@ func (e *Env) loc() *time.Location {
 }
 
 func (e *Env) now() time.Time {
+	if e != nil && e.Clocked != nil {
+		*e.Clocked = true
+	}
 	if e == nil || e.Now.IsZero() {
 		return time.Now()
 	}

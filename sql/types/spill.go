@@ -44,6 +44,10 @@ func (c *SpillCodec) Append(b []byte, d Datum) []byte {
 		a := d.Array()
 		b = binary.AppendUvarint(b, uint64(c.array(a.Elem)))
 		b = c.AppendRow(b, a.Elems)
+		b = binary.AppendUvarint(b, uint64(len(a.Dims)))
+		for _, d := range a.Dims {
+			b = binary.AppendVarint(binary.AppendVarint(b, int64(d.Len)), int64(d.Lower))
+		}
 	case KindRecord:
 		r := d.Record()
 		b = binary.AppendUvarint(b, uint64(c.record(r)))
@@ -200,7 +204,12 @@ func (c *SpillCodec) decode(s *spilled) Datum {
 			s.bad = true
 			return Null
 		}
-		return NewArray(c.arrays[at], c.decodeAll(s))
+		elems := c.decodeAll(s)
+		var dims []ArrayDim
+		for n := s.uvarint(); n > 0 && !s.bad; n-- {
+			dims = append(dims, ArrayDim{Len: int32(s.varint()), Lower: int32(s.varint())})
+		}
+		return NewShapedArray(c.arrays[at], elems, dims)
 	case KindRecord:
 		at := s.uvarint()
 		if at >= uint64(len(c.records)) {

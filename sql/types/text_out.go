@@ -3,6 +3,7 @@ package types
 import (
 	"encoding/hex"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -152,18 +153,53 @@ func appendArray(dst []byte, t T, a *ArrayValue, env *Env) []byte {
 	if t.OID == OIDInt2Vector || t.OID == OIDOidVector {
 		open, sep, end = "", ' ', ""
 	}
+	one := func(dst []byte, e Datum) []byte {
+		if e.IsNull() {
+			return append(dst, "NULL"...)
+		}
+		return appendArrayElem(dst, Format(elem, e, env))
+	}
+	if a.Dims != nil {
+		return appendShaped(dst, a, one)
+	}
 	dst = append(dst, open...)
 	for i, e := range a.Elems {
 		if i > 0 {
 			dst = append(dst, sep)
 		}
-		if e.IsNull() {
-			dst = append(dst, "NULL"...)
-			continue
-		}
-		dst = appendArrayElem(dst, Format(elem, e, env))
+		dst = one(dst, e)
 	}
 	return append(dst, end...)
+}
+
+// appendShaped writes an array that needs braces for each dimension, and bounds if any is not from 1.
+func appendShaped(dst []byte, a *ArrayValue, one func([]byte, Datum) []byte) []byte {
+	bounds := ""
+	for _, d := range a.Dims {
+		bounds += "[" + strconv.Itoa(int(d.Lower)) + ":" + strconv.Itoa(int(d.Upper())) + "]"
+	}
+	if slices.ContainsFunc(a.Dims, func(d ArrayDim) bool { return d.Lower != 1 }) {
+		dst = append(dst, bounds+"="...)
+	}
+	at := 0
+	var level func(k int)
+	level = func(k int) {
+		if k == len(a.Dims) {
+			dst = one(dst, a.Elems[at])
+			at++
+			return
+		}
+		dst = append(dst, '{')
+		for i := range a.Dims[k].Len {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			level(k + 1)
+		}
+		dst = append(dst, '}')
+	}
+	level(0)
+	return dst
 }
 
 func appendArrayElem(dst []byte, s string) []byte {

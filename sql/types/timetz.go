@@ -73,7 +73,7 @@ func parseBinaryTimeTZ(b []byte) (Datum, error) {
 // parseTimeTZ reads a time with an offset, an abbreviation, or nothing: then the session's zone today
 // counts. The name of a region needs a date, which says whether it is summer.
 func parseTimeTZ(s string, env *Env) (Datum, error) {
-	f, ok := parseStamp(s)
+	f, ok := parseStamp(s, env)
 	if !ok || !f.haveTime && f.special != "now" && f.special != "allballs" {
 		return Null, badStamp("time with time zone", s)
 	}

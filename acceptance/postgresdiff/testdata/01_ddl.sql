@@ -75,7 +75,6 @@ ALTER TABLE later RENAME COLUMN v TO vv;
 ALTER TABLE later RENAME TO latest;
 SELECT * FROM later;
 SELECT vv FROM latest ORDER BY id;
--- differs position: the place is given as well
 ALTER TABLE nosuch ADD COLUMN a int;
 ALTER TABLE IF EXISTS nosuch ADD COLUMN a int;
 ALTER TABLE latest ADD CONSTRAINT vv_unique UNIQUE (vv);

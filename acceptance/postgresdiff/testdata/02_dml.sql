@@ -32,7 +32,6 @@ INSERT INTO t (id, name) VALUES (1, 'x') ON CONFLICT ON CONSTRAINT nosuch DO NOT
 INSERT INTO t (id, name) VALUES (1, 'x') ON CONFLICT DO UPDATE SET name = 'y';
 INSERT INTO u VALUES (1, 1, 'a'), (2, 1, 'b'), (3, NULL, 'a'), (4, NULL, 'a');
 INSERT INTO u VALUES (5, 1, 'a');
--- differs position: the place of the value is given as well
 INSERT INTO u VALUES (5, 1, 'toolong');
 INSERT INTO u VALUES (5, 1, 'ab     ');
 INSERT INTO u VALUES (5, 1, 'a') ON CONFLICT (ref, note) DO UPDATE SET note = 'z' RETURNING *;

@@ -18,7 +18,7 @@ SELECT 12345.678::numeric(7,2), 0.005::numeric(3,2), 1e5::numeric, '1e-3'::numer
 SELECT 123456.7::numeric(5,1);
 SELECT 1.5 = 1.50, 1.5::text, (1.50)::text, 0.00::text, -0.0::text;
 SELECT 10 ^ 2, 2 ^ 0.5, 2.0 ^ 10, |/ 16, ||/ 27, 5 # 3, 5 & 3, 5 | 3, ~5, 1 << 4, 256 >> 2, @ -5, 5 !~~ '5';
--- differs rows: a power of numerics has fewer digits here, and the cube root of 27 is 3
+-- differs rows: the cube root of 27 is 3 here
 SELECT 10 ^ 2, 2 ^ 0.5, 2.0 ^ 10, |/ 16, ||/ 27, 5 # 3, 5 & 3, 5 | 3, ~5, 1 << 4, 256 >> 2, @ -5;
 SELECT 't'::bool, 'yes'::bool, 'off'::bool, '0'::bool, 1::bool, true::int, true::text;
 SELECT 'maybe'::bool;
@@ -32,7 +32,6 @@ SELECT 'xyz'::uuid;
 SELECT '2024-02-29'::date, '20240229'::date, 'Feb 29 2024'::date, '2/29/2024'::date, 'infinity'::date, '0044-03-15 BC'::date;
 SELECT '2023-02-29'::date;
 SELECT 'xyz'::date;
--- differs hint: DateStyle cannot be changed, so the hint would mislead
 SELECT '2024-13-01'::date;
 SELECT '12:34:56.789'::time, '12:34'::time, '3:04 PM'::time, '24:00'::time;
 SELECT '25:00'::time;
@@ -60,15 +59,12 @@ SELECT timestamptz '2024-05-06 12:00+00' AT TIME ZONE 'America/New_York', timest
 SELECT timestamp '2024-05-06 12:00' AT TIME ZONE 'Nowhere/City';
 SELECT now() = now(), now() = current_timestamp, current_date = now()::date, localtimestamp IS NOT NULL, clock_timestamp() >= now();
 SELECT (date '2024-01-01', date '2024-02-01') OVERLAPS (date '2024-01-15', date '2024-03-01');
--- differs everything: not there yet: could not find array type for data type integer[]
 SELECT '{1,2,3}'::int[], ARRAY[1, 2, NULL], ARRAY['a', 'b c', 'd"e', NULL, 'NULL', ''], '{}'::text[], ARRAY[[1, 2], [3, 4]], ARRAY[1.5, 2];
 SELECT '{1,2'::int[];
 SELECT '{a}'::int[];
 SELECT ARRAY[1, 'a'];
 SELECT ARRAY[];
--- differs everything: not there yet: arrays of more than one dimension is not supported
 SELECT (ARRAY[10, 20, 30])[2], (ARRAY[10, 20, 30])[2:3], (ARRAY[1])[5], ('{{1,2},{3,4}}'::int[])[2][1];
--- differs everything: not there yet: could not find array type for data type integer[]
 SELECT array_length(ARRAY[1, 2], 1), cardinality(ARRAY[1, 2]), array_upper(ARRAY[1, 2], 1), array_ndims(ARRAY[[1], [2]]), array_dims(ARRAY[1, 2, 3]);
 SELECT ARRAY[1, 2] || 3, 0 || ARRAY[1], ARRAY[1] || ARRAY[2], array_append(ARRAY[1], 2), array_prepend(0, ARRAY[1]), array_cat(ARRAY[1], ARRAY[2, 3]), array_remove(ARRAY[1, 2, 1], 1), array_replace(ARRAY[1, 2], 2, 9);
 SELECT array_position(ARRAY['a', 'b'], 'b'), array_to_string(ARRAY[1, NULL, 3], ',', '*'), string_to_array('a,b,,c', ','), array_positions(ARRAY[1, 2, 1], 1);

@@ -29,7 +29,6 @@ COPY t FROM STDIN;
 COPY t FROM STDIN;
 x	a	1	\N
 \.
--- differs hint: DateStyle cannot be changed, so the hint would mislead
 COPY t FROM STDIN;
 20	a	1	2024-99-99
 \.

@@ -30,7 +30,6 @@ SELECT min(t), max(t), count(DISTINCT t) FROM shifts;
 SELECT b, count(*) FROM shifts GROUP BY b ORDER BY b;
 INSERT INTO shifts (id, b4) VALUES (6, B'101');
 INSERT INTO shifts (id, b4) VALUES (6, B'10111');
--- differs position: a literal is read when it is bound
 INSERT INTO shifts (id, b4) VALUES (6, '101');
 INSERT INTO shifts (id, v5) VALUES (6, B'101011');
 INSERT INTO shifts (id, b4) VALUES (6, 5);

@@ -1,0 +1,30 @@
+-- The same text means something else when the time or a setting has changed.
+CREATE TABLE t29 (d timestamp);
+INSERT INTO t29 VALUES ('now');
+SELECT pg_sleep(0.01);
+INSERT INTO t29 VALUES ('now');
+SELECT count(DISTINCT d) FROM t29;
+SET timezone = 'UTC';
+SELECT '2024-01-01 00:00'::timestamptz = '2024-01-01 00:00+00';
+SET timezone = 'Asia/Tokyo';
+SELECT '2024-01-01 00:00'::timestamptz = '2024-01-01 00:00+00';
+RESET timezone;
+SELECT date '01/02/2003' - date '2003-01-01';
+SET datestyle = dmy;
+SELECT date '01/02/2003' - date '2003-01-01';
+RESET datestyle;
+-- Relations that are not there.
+ALTER TABLE nope29 ADD COLUMN a int;
+ALTER TABLE nope29 RENAME TO b;
+ALTER TABLE nope29 RENAME a TO b;
+ALTER TABLE nope29 SET SCHEMA x;
+ALTER SEQUENCE nope29 RESTART;
+CREATE INDEX ON nope29 (a);
+COMMENT ON TABLE nope29 IS 'x';
+GRANT SELECT ON nope29 TO root;
+LOCK TABLE nope29;
+ANALYZE nope29;
+TRUNCATE nope29;
+CREATE TABLE like29 (LIKE nope29);
+REFRESH MATERIALIZED VIEW nope29;
+SELECT 'nope29'::regclass;
