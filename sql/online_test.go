@@ -155,6 +155,10 @@ func checkTable(t testing.TB, g *gateway, name string) int {
 			tab = x
 		}
 	}
+	if tab.Rewriting != nil {
+		t.Errorf("table %s is being rewritten: %+v", name, tab.Rewriting)
+		return 0
+	}
 	codec := tablekv.NewCodec(tab)
 	virtual := virtualColumns(t, g, tab)
 	at := make([]int, len(tab.Columns))
@@ -194,7 +198,7 @@ func checkTable(t testing.TB, g *gateway, name string) int {
 	}
 	for i := range tab.Columns {
 		c := &tab.Columns[i]
-		if c.Filling {
+		if c.Filling || c.Replaces != 0 {
 			t.Errorf("column %s is being filled", c.Name)
 		}
 		if c.NotNull && slices.ContainsFunc(rows, func(row types.Row) bool { return row[i].IsNull() }) {

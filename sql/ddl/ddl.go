@@ -28,7 +28,10 @@ type Env struct {
 	CountRows func(context.Context, schema.DescID) int64
 	// BackfillShare is how much of its time, in percent, a job works; nil: all.
 	BackfillShare func() int
-	Database      *schema.Database
+	// JobFault, if set, is asked before each step of a job and after each of its
+	// chunks whether it goes wrong: for tests.
+	JobFault func(*jobs.Record) error
+	Database *schema.Database
 	// SearchPath are the schemas that exist, in order, without pg_catalog.
 	SearchPath []string
 	// Temp is the session's temporary schema, nil where there can be none.

@@ -383,7 +383,13 @@ func (s *stmt) holdTable(ctx context.Context, what string, id schema.DescID) (*s
 	if err != nil {
 		return nil, err
 	}
-	return c.Table(id).Clone(), nil
+	t := c.Table(id)
+	if what != "TRUNCATE" {
+		if err := notRewritten(t, what); err != nil {
+			return nil, err
+		}
+	}
+	return t.Clone(), nil
 }
 
 // truncate gives every index of the tables a new number, so that no row is
@@ -468,6 +474,18 @@ func (s *stmt) renumberAll(ctx context.Context, t *schema.Table) error {
 		if err := s.renumber(ctx, t, ix); err != nil {
 			return err
 		}
+	}
+	for _, ix := range t.RewrittenIndexes() {
+		id, err := s.Catalog.NewID(ctx)
+		if err != nil {
+			return err
+		}
+		s.r.DropData(t.ID, ix.ID)
+		if ix.ID == t.Rewriting.Primary {
+			t.Rewriting.Primary = schema.IndexID(id)
+		}
+		ix.ID = schema.IndexID(id)
+		s.private(t.ID, ix.ID)
 	}
 	return nil
 }

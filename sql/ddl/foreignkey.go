@@ -75,6 +75,9 @@ func (m *tableMaker) foreignKey(ctx context.Context, p pendingConstraint) (*sche
 		if err := m.may(ctx, t, schema.PrivReferences); err != nil {
 			return nil, err
 		}
+		if err := notRewritten(t, "REFERENCES"); err != nil {
+			return nil, err
+		}
 		target = t.Clone()
 	}
 	fk := schema.ForeignKey{Name: c.Conname, Target: target.ID, MatchFull: c.FkMatchtype == "f",
