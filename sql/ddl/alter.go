@@ -94,6 +94,9 @@ func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
 		}
 		return err
 	}
+	if err := s.notRewritten(ctx, t, "ALTER TABLE"); err != nil && !allOwner(n) {
+		return err
+	}
 	if run, err := s.alterOnline(ctx, t, n); err != nil || run != nil {
 		if err == nil {
 			err = run(ctx)
@@ -669,10 +672,10 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 		return sqlerr.New(sqlerr.FeatureNotSupported, "cannot alter type of a column used by a generated column").
 			WithDetail("Column \"%s\" is used by generated column \"%s\".", col.Name, gs[0].Name)
 	}
-	if err := a.retypeable(ctx, col, to); err != nil {
-		return err
-	}
 	if d.RawDefault == nil && widens(from, to) && !a.inExpression(col.Name) {
+		if err := a.retypeable(ctx, col, to); err != nil {
+			return err
+		}
 		col.Type = schemaType(to)
 		before := len(a.foreign)
 		err := a.recheckTypes(ctx, col.ID)
@@ -691,6 +694,9 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 			}
 			return types.Cast(v, from, to, false, env)
 		}
+	}
+	if err := a.retypeable(ctx, col, to); err != nil {
+		return err
 	}
 	id := col.ID
 	col.Type = schemaType(to)

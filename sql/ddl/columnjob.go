@@ -239,7 +239,7 @@ func (s *stmt) fillOnline(ctx context.Context, t *schema.Table, cmd *pg.AlterTab
 		if tab == nil {
 			return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", t.Name)
 		}
-		if err := notRewritten(tab, "ALTER TABLE"); err != nil {
+		if err := s.notRewritten(ctx, tab, "ALTER TABLE"); err != nil {
 			return err
 		}
 		sub := *s

@@ -87,6 +87,8 @@ type stmt struct {
 	query string
 	// text is this statement's part of query.
 	text string
+	// others are the jobs that the statement waits for, nil in a transaction block.
+	others *jobs.Registry
 }
 
 // Handles reports whether Exec is for this statement.
@@ -119,6 +121,8 @@ func Exec(ctx context.Context, env Env, in parser.Stmt) (tag string, err error) 
 	}
 	if env.Explicit {
 		s.r.InBlock()
+	} else {
+		s.others = env.Jobs
 	}
 	if s.Bind.Snap, err = s.r.Snapshot(ctx); err != nil {
 		return "", err

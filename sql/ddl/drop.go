@@ -372,22 +372,25 @@ func (s *stmt) removeIndex(t *schema.Table, id schema.IndexID) {
 
 // holdTable takes a table out of use and returns a copy to change.
 func (s *stmt) holdTable(ctx context.Context, what string, id schema.DescID) (*schema.Table, error) {
-	hold := s.hold
-	if what == "TRUNCATE" { // needs a privilege, not ownership
-		hold = s.r.Hold
-	}
-	if err := hold(ctx, what, id); err != nil {
-		return nil, err
-	}
 	c, err := s.r.Contents(ctx)
 	if err != nil {
 		return nil, err
 	}
+	hold := s.hold
+	if what == "TRUNCATE" { // needs a privilege, not ownership
+		hold = s.r.Hold
+	} else if err := s.notRewritten(ctx, c.Table(id), what); err != nil {
+		return nil, err
+	}
+	if err := hold(ctx, what, id); err != nil {
+		return nil, err
+	}
+	if c, err = s.r.Contents(ctx); err != nil {
+		return nil, err
+	}
 	t := c.Table(id)
-	if what != "TRUNCATE" {
-		if err := notRewritten(t, what); err != nil {
-			return nil, err
-		}
+	if what != "TRUNCATE" && t.Rewriting != nil {
+		return nil, &schema.StaleError{Name: t.Name} // since a moment
 	}
 	return t.Clone(), nil
 }

@@ -108,7 +108,7 @@ func (s *stmt) buildOnline(ctx context.Context, t *schema.Table, what string,
 		if tab == nil {
 			return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", t.Name)
 		}
-		if err := notRewritten(tab, what); err != nil {
+		if err := s.notRewritten(ctx, tab, what); err != nil {
 			return err
 		}
 		sub := *s

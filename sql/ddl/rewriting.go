@@ -40,10 +40,21 @@ func mayRewrite(t *schema.Table, cmds []*pg.Node) bool {
 	return some
 }
 
-// notRewritten refuses a change of a table whose rows a job writes anew.
-func notRewritten(t *schema.Table, what string) error {
+// notRewritten waits until no job writes a table's rows anew: one change comes after
+// the other. Where the statement cannot wait, it is refused. What is to change must
+// not be held yet, for the job needs it.
+func (s *stmt) notRewritten(ctx context.Context, t *schema.Table, what string) error {
 	if t.Rewriting == nil {
 		return nil
+	}
+	if s.others != nil && s.Plan == nil {
+		rec, err := s.others.Wait(ctx, jobs.ID(t.Rewriting.Job))
+		if err != nil {
+			return err
+		}
+		if rec.State.Ended() {
+			return &schema.StaleError{Name: t.Name} // anew, with the table as it is now
+		}
 	}
 	return sqlerr.New(sqlerr.ObjectInUse, "cannot %s \"%s\" because it is being rewritten by job %d", what, t.Name, t.Rewriting.Job).
 		WithHint("Wait until SELECT * FROM cairn.jobs shows that the job has ended, or SELECT cairn.cancel_job(%d).", t.Rewriting.Job)
@@ -68,7 +79,7 @@ func (s *stmt) rewriteOnline(ctx context.Context, t *schema.Table, cmds []*pg.No
 		if tab == nil {
 			return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", t.Name)
 		}
-		if err := notRewritten(tab, "ALTER TABLE"); err != nil {
+		if err := s.notRewritten(ctx, tab, "ALTER TABLE"); err != nil {
 			return err
 		}
 		sub := *s
@@ -260,7 +271,7 @@ func (s *stmt) explainRewriting(ctx context.Context, t *schema.Table, cmds []*pg
 	s.plan("publish %s, of which writers only remove entries; %s is in use all the while", what, t.Name)
 	s.plan("when no transaction is older than that: publish it again, and all writers keep it up")
 	s.plan("when no transaction is older than that, job: read %s in chunks, convert and check each, and write it anew", s.rowsOf(ctx, t))
-	s.plan("publish the copy as the table: wait for the transactions that use it; who comes later waits for that")
-	s.plan("publish, if the job fails or is canceled, that there is no copy")
+	s.plan("wait for the transactions that use %s; who comes later waits until the copy is the table", t.Name)
+	s.plan("publish that it is; if the job fails or is canceled, that there is no copy")
 	return nil
 }
