@@ -50,7 +50,7 @@ const matrixTables = "create table p (id int primary key); insert into p select 
 	"create table t (id int primary key, k int, u int not null, s text, e int default 5); " +
 	"insert into t select g, g % 50, g, 'x' from generate_series(1, 1400) g; " +
 	"create index t_k on t (k desc) include (s); create unique index t_u on t (u); create index t_e2 on t ((u + 1)) where id > 10; " +
-	"create table h as select * from t; " +
+	"create table h as select * from t; create index h_id on h (id); " +
 	"create table m (id int primary key, k int, u int, s text); insert into m select id, k, u, s from t"
 
 // With CAIRN_TEST_SEEDS=n: n rounds of every change with every failure, else one round
@@ -123,13 +123,15 @@ func changeUnderLoad(t *testing.T, change string, f failure) int {
 		s, rng := gs.nodes[w%3].session(t), rand.New(rand.NewPCG(f.seed, uint64(w)))
 		wg.Go(func() {
 			for ctx.Err() == nil {
+				think := 20
 				switch {
 				case w >= 3:
+					think = 80
 					compareMirror(ctx, t, s, table, &read)
 				case writeBoth(ctx, t, s, rng, table):
 					written.Add(1)
 				}
-				time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+				time.Sleep(time.Duration(rng.IntN(think)) * time.Millisecond)
 			}
 		})
 	}
@@ -151,7 +153,7 @@ func changeUnderLoad(t *testing.T, change string, f failure) int {
 	if !compareMirror(t.Context(), t, b, table, &read) {
 		t.Error("the tables cannot be compared")
 	}
-	if written.Load() < 3 || read.Load() < 3 {
+	if written.Load() < 3 || read.Load() < 2 {
 		t.Error("there was no load")
 	}
 	return int(points.Load())
