@@ -54,11 +54,26 @@ func (t *Table) Clone() *Table {
 		mv.SearchPath, mv.DependsOn = slices.Clone(mv.SearchPath), slices.Clone(mv.DependsOn)
 		c.Matview = &mv
 	}
+	c.Rewriting = t.Rewriting.clone()
 	c.Policies = slices.Clone(t.Policies)
 	for i := range c.Policies {
 		p := &c.Policies[i]
 		p.Roles, p.Columns, p.SearchPath = slices.Clone(p.Roles), slices.Clone(p.Columns), slices.Clone(p.SearchPath)
 	}
+	return &c
+}
+
+func (rw *Rewriting) clone() *Rewriting {
+	if rw == nil {
+		return nil
+	}
+	c := *rw
+	c.Indexes = slices.Clone(rw.Indexes)
+	for i := range c.Indexes {
+		c.Indexes[i] = c.Indexes[i].clone()
+	}
+	c.Refused = rw.Refused.clone()
+	c.NotNull, c.Checks = slices.Clone(rw.NotNull), slices.Clone(rw.Checks)
 	return &c
 }
 

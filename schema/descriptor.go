@@ -151,6 +151,28 @@ type Table struct {
 	Policies         []Policy `wire:"25"`
 	RowSecurity      bool     `wire:"26"`
 	ForceRowSecurity bool     `wire:"27"`
+	// Rewriting is set while a job writes the rows anew.
+	Rewriting *Rewriting `wire:"28"`
+}
+
+// Rewriting is what a table is to become when a job has written its rows anew,
+// while it is in use (Table.Rewritten). Beside Indexes, a column that is to get
+// another type has a virtual one that gives it its values (Column.Replaces).
+type Rewriting struct {
+	Job DescID `wire:"1"`
+	// Indexes are those of the table to be that are written, each in the place of
+	// the one with its OID, if there is one. They are all in one state. The one
+	// with number Primary is to hold the rows.
+	Indexes []Index `wire:"2"`
+	Primary IndexID `wire:"3"`
+	// Unfit is the virtual column that is true for the rows that cannot be rows of
+	// the table to be. Those have no entries in Indexes, but one in Refused.
+	Unfit   ColumnID `wire:"4"`
+	Refused Index    `wire:"5"`
+	// NotNull are columns that are to have no NULL, Checks constraints to be
+	// fulfilled, which the rows might not do as they are.
+	NotNull []ColumnID `wire:"6"`
+	Checks  []DescID   `wire:"7"`
 }
 
 // Matview is the query that a materialized view keeps the rows of.
@@ -257,6 +279,10 @@ type Column struct {
 	// it is hidden, nobody can name it, and every write gives a row its value
 	// (doc.go, "Steps").
 	Filling bool `wire:"17"`
+	// Replaces is set for a virtual column of a Rewriting: the column whose type and
+	// values it has in the table to be. Default is computed from the row as it is;
+	// or, where a virtual column is replaced, from the row to be.
+	Replaces ColumnID `wire:"18"`
 }
 
 // IndexState says what statements do with an index. One that is built or taken

@@ -50,7 +50,8 @@
 // v. So whatever is written under one must be right under the other; an index
 // goes through the states of IndexState, each of which gets along with the next, and
 // a column whose values differ from row to row is filled before it shows
-// (Column.Filling).
+// (Column.Filling), and rows are written in another form beside the one they have
+// (Rewriting) before a publication changes over to it.
 //
 //	      step            step
 //	v ──────────▶ v+1 ──────────▶ v+2
@@ -98,11 +99,15 @@
 //	    its users and writes them anew (sql/ddl, holdType and putType).
 //	I10 An expression that an index is on, or its predicate, is a virtual column
 //	    of exactly one index and goes with it (Table.AddVirtual, RemoveIndex). So
-//	    rows in memory have its value, and an index is always one of columns.
+//	    rows in memory have its value, and an index is always one of columns. Those
+//	    of a Rewriting are of all its indexes, and go with it (EndRewriting).
 //	I11 Of one descriptor at most two adjacent versions are in use at a time:
 //	    v+2 commits only where the record that v may be in use is gone
 //	    (checkDrained; TestAtMostTwoVersionsAreInUse). Nobody commits with v
 //	    after that.
+//	I12 While a table has a Rewriting, nothing changes it that its rows to be depend
+//	    on: columns, indexes, constraints (sql/ddl, notRewritten). It may be renamed,
+//	    moved and emptied.
 //
 // Rejected: asking gossip who is alive. It may be late, and one forgotten node
 // is enough to lose a write; the record of I3 costs one write per node and

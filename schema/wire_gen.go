@@ -210,6 +210,9 @@ func (x *Column) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 17, 0)
 		}
 	}
+	if x.Replaces != 0 {
+		b = wire.AppendUint(b, 18, uint64(x.Replaces))
+	}
 	return b
 }
 
@@ -318,6 +321,12 @@ func (x *Column) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Filling = u != 0
+		case num == 18 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Replaces = ColumnID(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1521,6 +1530,106 @@ func (x *Policy) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *Rewriting) AppendWire(b []byte) []byte {
+	var at int
+	if x.Job != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.Job))
+	}
+	for i := range x.Indexes {
+		b, at = wire.Begin(b, 2)
+		b = x.Indexes[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	if x.Primary != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.Primary))
+	}
+	if x.Unfit != 0 {
+		b = wire.AppendUint(b, 4, uint64(x.Unfit))
+	}
+	b, at = wire.Begin(b, 5)
+	if b = x.Refused.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
+	for i := range x.NotNull {
+		b = wire.AppendUint(b, 6, uint64(x.NotNull[i]))
+	}
+	for i := range x.Checks {
+		b = wire.AppendUint(b, 7, uint64(x.Checks[i]))
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Rewriting) UnmarshalWire(b []byte) (err error) {
+	*x = Rewriting{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Job = DescID(u)
+		case num == 2 && typ == wire.Bytes:
+			x.Indexes = append(x.Indexes, *new(Index))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Indexes[len(x.Indexes)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Primary = IndexID(u)
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Unfit = ColumnID(u)
+		case num == 5 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Refused.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 6 && typ == wire.Varint:
+			x.NotNull = append(x.NotNull, *new(ColumnID))
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.NotNull[len(x.NotNull)-1] = ColumnID(u)
+		case num == 7 && typ == wire.Varint:
+			x.Checks = append(x.Checks, *new(DescID))
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Checks[len(x.Checks)-1] = DescID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Role) AppendWire(b []byte) []byte {
 	if x.OID != 0 {
 		b = wire.AppendUint(b, 1, uint64(x.OID))
@@ -1940,6 +2049,11 @@ func (x *Table) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 27, 0)
 		}
 	}
+	if x.Rewriting != nil {
+		b, at = wire.Begin(b, 28)
+		b = x.Rewriting.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -2073,6 +2187,15 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.ForceRowSecurity = u != 0
+		case num == 28 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Rewriting = new(Rewriting)
+			if err = x.Rewriting.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -10,7 +10,6 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/ddl"
-	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
@@ -79,16 +78,10 @@ func (s *Session) virtualColumns(ctx context.Context, t *schema.Table) (func(con
 	}
 	evals := map[int]ddl.Eval{}
 	for i := range t.Columns {
-		c := &t.Columns[i]
-		if !c.Virtual {
+		if !t.Columns[i].Virtual {
 			continue
 		}
-		stmts, err := parser.Parse("SELECT " + c.Default)
-		if err != nil {
-			return nil, err
-		}
-		n := stmts[0].Tree.GetSelectStmt().TargetList[0].GetResTarget().Val
-		e, err := bind.BindStored(s.bindEnv(snap), n, stmts[0].Query, t, bind.UseIndex, c)
+		e, err := bind.BindVirtual(s.bindEnv(snap), t, i)
 		if err != nil {
 			return nil, err
 		}

@@ -44,6 +44,7 @@ func (s *Server) workOnJob(ctx context.Context, h *jobs.Handle) error {
 	defer sess.close()
 	sess.ec.Ctx = ctx
 	env := sess.ddlEnv(snap)
+	env.JobFault = s.jobFault
 	return ddl.RunJob(ctx, env, h)
 }
 

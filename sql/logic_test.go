@@ -186,7 +186,7 @@ func (w *textWriter) Rewind(m Mark) bool {
 	if m < w.sent {
 		return false
 	}
-	s := w.out.String()[:m]
+	s := w.out.String()[:min(int(m), w.out.Len())]
 	w.out.Reset()
 	w.out.WriteString(s)
 	return true

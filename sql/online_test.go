@@ -155,6 +155,10 @@ func checkTable(t testing.TB, g *gateway, name string) int {
 			tab = x
 		}
 	}
+	if tab.Rewriting != nil {
+		t.Errorf("table %s is being rewritten: %+v", name, tab.Rewriting)
+		return 0
+	}
 	codec := tablekv.NewCodec(tab)
 	virtual := virtualColumns(t, g, tab)
 	at := make([]int, len(tab.Columns))
@@ -194,7 +198,7 @@ func checkTable(t testing.TB, g *gateway, name string) int {
 	}
 	for i := range tab.Columns {
 		c := &tab.Columns[i]
-		if c.Filling {
+		if c.Filling || c.Replaces != 0 {
 			t.Errorf("column %s is being filled", c.Name)
 		}
 		if c.NotNull && slices.ContainsFunc(rows, func(row types.Row) bool { return row[i].IsNull() }) {
@@ -499,7 +503,17 @@ func TestASchemaChangeIsExplained(t *testing.T) {
 				"  ->  publish it for readers; if the job fails or is canceled, take it back"},
 			{"alter table t add column n int default 1", "ALTER TABLE   ->  wait for the transactions that use t; who comes later waits until the next commit " +
 				"  ->  read and write no rows   ->  commit the new definitions"},
-			{"alter table t alter column u type text", "ALTER TABLE   ->  wait for the transactions that use t; who comes later waits until the next commit " +
+			{"alter table t alter column u type text", "ALTER TABLE   ->  publish a second copy of the rows, of which writers only remove entries; t is in use all the while " +
+				"  ->  when no transaction is older than that: publish it again, and all writers keep it up " +
+				"  ->  when no transaction is older than that, job: read all rows of t in chunks, convert and check each, and write it anew " +
+				"  ->  wait for the transactions that use t; who comes later waits until the copy is the table " +
+				"  ->  publish that it is; if the job fails or is canceled, that there is no copy"},
+			{"alter table t alter column u type timestamp using '2020-01-01'::timestamp + u * interval '1 s'", "ALTER TABLE   ->  publish a second copy of the rows, of which writers only remove entries; t is in use all the while " +
+				"  ->  when no transaction is older than that: publish it again, and all writers keep it up " +
+				"  ->  when no transaction is older than that, job: read all rows of t in chunks, convert and check each, and write it anew " +
+				"  ->  wait for the transactions that use t; who comes later waits until the copy is the table " +
+				"  ->  publish that it is; if the job fails or is canceled, that there is no copy"},
+			{"alter table t alter column u type text using now()", "ALTER TABLE   ->  wait for the transactions that use t; who comes later waits until the next commit " +
 				"  ->  read all rows of t: write them anew   ->  commit the new definitions"},
 			{"alter table t add foreign key (k) references p", "ALTER TABLE   ->  wait for the transactions that use t, p; who comes later waits until the next commit " +
 				"  ->  commit the constraint, NOT VALID: from here on all writers keep it, and the table is in use " +

@@ -67,6 +67,8 @@ type Server struct {
 	// whoseBudget bounds how often others are asked who was in the way.
 	whoseBudget budget
 	jobs        *jobs.Registry
+	// jobFault is ddl.Env.JobFault of this node's jobs.
+	jobFault func(*jobs.Record) error
 	// incarnation tells this run of the node from others, lastTemp numbers its sessions.
 	incarnation string
 	lastTemp    atomic.Uint64

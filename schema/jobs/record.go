@@ -22,12 +22,13 @@ func (id ID) String() string { return strconv.FormatUint(uint64(id), 10) }
 // Kind says what a job does.
 type Kind uint8
 
-// Kinds, all of package sql/ddl: to build an index, to prove a constraint, and to
-// give the rows the values of a new column.
+// Kinds, all of package sql/ddl: to build an index, to prove a constraint, to give
+// the rows the values of a new column, and to write the rows anew.
 const (
 	KindIndex Kind = iota + 1
 	KindConstraint
 	KindColumn
+	KindRewrite
 )
 
 // String prints the name that cairn.jobs shows.
@@ -39,6 +40,8 @@ func (k Kind) String() string {
 		return "VALIDATE CONSTRAINT"
 	case KindColumn:
 		return "ADD COLUMN"
+	case KindRewrite:
+		return "REWRITE TABLE"
 	}
 	return "unknown"
 }

@@ -55,6 +55,8 @@ func (f *formatter) text(e Expr) string {
 		return f.caseText(e)
 	case *Coalesce:
 		return "COALESCE(" + f.list(e.Args, ", ") + ")"
+	case *Attempt:
+		return "TRY(" + f.list(append([]Expr{e.E}, e.Also...), ", ") + ")"
 	case *MinMax:
 		return not(e.Least, "LEAST(", "GREATEST(") + f.list(e.Args, ", ") + ")"
 	case *NullIf:

@@ -75,6 +75,12 @@ func (b *binder) storedScope(t *schema.Table, base ColID, use StoredUse) *scope 
 // storedExpr binds a column's generation expression over the row at base.
 func (b *binder) storedExpr(t *schema.Table, ordinal int, base ColID) Expr {
 	c := &t.Columns[ordinal]
+	switch {
+	case c.Replaces != 0:
+		return &Attempt{E: b.replacing(t, c, base)}
+	case t.Rewriting != nil && c.ID == t.Rewriting.Unfit:
+		return b.unfit(t, base)
+	}
 	sc := b.storedScope(t, base, UseIndex)
 	return b.assign(b.textExpr(sc, c.Default), tablekv.TypeOf(c.Type), c.Name, -1)
 }

@@ -86,6 +86,12 @@ type Coalesce struct {
 	T    types.T
 }
 
+// Attempt is E, or NULL where E or one of Also cannot be computed from the data.
+type Attempt struct {
+	E    Expr
+	Also []Expr
+}
+
 // MinMax is GREATEST or LEAST.
 type MinMax struct {
 	Args  []Expr
@@ -224,6 +230,7 @@ func (*IsNull) Type() types.T      { return types.Bool }
 func (*BoolTest) Type() types.T    { return types.Bool }
 func (e *Case) Type() types.T      { return e.T }
 func (e *Coalesce) Type() types.T  { return e.T }
+func (e *Attempt) Type() types.T   { return e.E.Type() }
 func (e *MinMax) Type() types.T    { return e.T }
 func (e *NullIf) Type() types.T    { return e.TypeA }
 func (*Distinct) Type() types.T    { return types.Bool }

@@ -24,6 +24,8 @@ func Children(e Expr) []Expr {
 		return caseChildren(e)
 	case *Coalesce:
 		return e.Args
+	case *Attempt:
+		return append([]Expr{e.E}, e.Also...)
 	case *MinMax:
 		return e.Args
 	case *NullIf:

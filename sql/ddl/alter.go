@@ -24,6 +24,10 @@ type alterer struct {
 	// refer to; foreign those whose rows are to be looked at in the end.
 	pending []pendingConstraint
 	foreign []schema.DescID
+	// online: the table stays in use, and what its rows are to become is only noted
+	// (rewriting.go). texts are then the USING expressions of columns.
+	online bool
+	texts  map[schema.ColumnID]string
 }
 
 func (s *stmt) alter(n *pg.AlterTableStmt) runner {
@@ -89,6 +93,9 @@ func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
 		}
 		return err
 	}
+	if err := s.notRewritten(ctx, t, "ALTER TABLE"); err != nil && !allOwner(n) {
+		return err
+	}
 	if run, err := s.alterOnline(ctx, t, n); err != nil || run != nil {
 		if err == nil {
 			err = run(ctx)
@@ -110,13 +117,17 @@ func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
 	if m.t, err = s.holdTable(ctx, "ALTER TABLE", t.ID); err != nil {
 		return err
 	}
-	a := &alterer{tableMaker: m, w: s.newRewrite(m.t.Clone(), m.t)}
+	a := s.newAlterer(m)
 	for _, c := range n.Cmds {
 		if err := a.command(ctx, c.GetAlterTableCmd()); err != nil {
 			return err
 		}
 	}
 	return a.finish(ctx)
+}
+
+func (s *stmt) newAlterer(m *tableMaker) *alterer {
+	return &alterer{tableMaker: m, w: s.newRewrite(m.t.Clone(), m.t), texts: map[schema.ColumnID]string{}}
 }
 
 func allOwner(n *pg.AlterTableStmt) bool {
@@ -382,8 +393,10 @@ func (a *alterer) rebuild(ctx context.Context, ix *schema.Index) error {
 	if slices.Contains(a.w.build, ix.ID) {
 		return nil
 	}
-	if err := a.renumber(ctx, a.t, ix); err != nil {
-		return err
+	if !a.online {
+		if err := a.renumber(ctx, a.t, ix); err != nil {
+			return err
+		}
 	}
 	a.w.build = append(a.w.build, ix.ID)
 	return nil
@@ -497,8 +510,12 @@ func (a *alterer) addPrimaryKey(ctx context.Context, p pendingConstraint) error 
 	if err := a.primaryKey(ctx, a.t, p); err != nil {
 		return err
 	}
-	a.r.DropData(a.t.ID, oldID)
-	a.bindIndex(a.t, &a.t.Primary)
+	if !a.online {
+		a.r.DropData(a.t.ID, oldID)
+		a.bindIndex(a.t, &a.t.Primary)
+	}
+	// That of a hidden key which this statement has made will never be.
+	a.w.build = slices.DeleteFunc(a.w.build, func(id schema.IndexID) bool { return id == oldID })
 	a.w.build = append(a.w.build, a.t.Primary.ID)
 	for _, c := range a.t.Primary.Columns {
 		a.w.notNull = append(a.w.notNull, c.ID)
@@ -543,7 +560,9 @@ func (a *alterer) dropConstraint(ctx context.Context, c *pg.AlterTableCmd) error
 // dropPrimaryKey gives the rows a hidden key again.
 func (a *alterer) dropPrimaryKey(ctx context.Context) error {
 	a.r.Unbind(a.sc.ID, a.t.Primary.Name)
-	a.r.DropData(a.t.ID, a.t.Primary.ID)
+	if !a.online {
+		a.r.DropData(a.t.ID, a.t.Primary.ID)
+	}
 	if err := a.addRowID(ctx, a.t); err != nil {
 		return err
 	}
@@ -647,6 +666,9 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 			WithDetail("Column \"%s\" is used by generated column \"%s\".", col.Name, gs[0].Name)
 	}
 	if d.RawDefault == nil && widens(from, to) && !a.inExpression(col.Name) {
+		if err := a.retypeable(ctx, col, to); err != nil {
+			return err
+		}
 		col.Type = schemaType(to)
 		before := len(a.foreign)
 		err := a.recheckTypes(ctx, col.ID)
@@ -666,8 +688,19 @@ func (a *alterer) columnType(ctx context.Context, c *pg.AlterTableCmd) error {
 			return types.Cast(v, from, to, false, env)
 		}
 	}
+	if err := a.retypeable(ctx, col, to); err != nil {
+		return err
+	}
 	id := col.ID
 	col.Type = schemaType(to)
+	if col.NotNull {
+		a.w.notNull = append(a.w.notNull, id)
+	}
+	for _, ck := range a.t.Checks {
+		if slices.Contains(ck.Columns, id) && !ck.NotValid && !slices.ContainsFunc(a.w.checks, func(x schema.Check) bool { return x.OID == ck.OID }) {
+			a.w.checks = append(a.w.checks, ck)
+		}
+	}
 	if err := a.retypeVirtual(col.Name); err != nil {
 		return err
 	}
@@ -727,8 +760,66 @@ func (a *alterer) using(col *schema.Column, n *pg.Node, to types.T) error {
 	if e, err = a.bindFor(n, a.query, a.w.old, to); err != nil {
 		return err
 	}
+	if a.texts[col.ID], err = rowExprText(n); err != nil {
+		return err
+	}
 	a.w.using[col.ID], err = a.Engine.Compile(e)
 	return err
+}
+
+// retypeable refuses to give a column another type where something depends on the
+// one it has, and converts its default.
+func (a *alterer) retypeable(ctx context.Context, col *schema.Column, to types.T) error {
+	cat, err := a.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range dependentViews(cat, a.t) {
+		if viewUses(v, col.Name) {
+			return sqlerr.New(sqlerr.FeatureNotSupported, "cannot alter type of a column used by a view or rule").
+				WithDetail("rule _RETURN on %s %s depends on column \"%s\"", kindOf(v), v.Head().Name, col.Name)
+		}
+	}
+	for _, p := range a.t.Policies {
+		if slices.Contains(p.Columns, col.ID) {
+			return sqlerr.New(sqlerr.FeatureNotSupported, "cannot alter type of a column used in a policy definition").
+				WithDetail("policy %s on table %s depends on column \"%s\"", p.Name, a.t.Name, col.Name)
+		}
+	}
+	if col.Identity != schema.IdentityNone && to != types.Int2 && to != types.Int4 && to != types.Int8 {
+		return sqlerr.New(sqlerr.InvalidParameterValue, "identity column type must be smallint, integer, or bigint")
+	}
+	if col.Default == "" || col.Generated {
+		return nil
+	}
+	next := *col
+	next.Type = schemaType(to)
+	if _, err := bind.BindDefault(a.Bind, &next); sqlerr.HasCode(err, sqlerr.DatatypeMismatch) {
+		return sqlerr.New(sqlerr.DatatypeMismatch, "default for column \"%s\" cannot be cast automatically to type %s", col.Name, to)
+	}
+	return nil
+}
+
+// viewUses reports whether a view's query may use a column of a name: it names one
+// so, or all.
+func viewUses(v schema.Object, column string) bool {
+	var text string
+	switch v := v.(type) {
+	case *schema.View:
+		text = v.Query
+	case *schema.Table:
+		text = v.Matview.Query
+	}
+	q, err := parseOne(text)
+	if err != nil {
+		return true
+	}
+	found := false
+	walkColumnRefs(q.Tree, func(ref *pg.ColumnRef) {
+		last := ref.Fields[len(ref.Fields)-1]
+		found = found || last.GetAStar() != nil || last.GetString_().GetSval() == column
+	})
+	return found
 }
 
 func (a *alterer) checkIndexed(ix *schema.Index, col *schema.Column) error {

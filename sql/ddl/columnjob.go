@@ -239,6 +239,9 @@ func (s *stmt) fillOnline(ctx context.Context, t *schema.Table, cmd *pg.AlterTab
 		if tab == nil {
 			return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", t.Name)
 		}
+		if err := s.notRewritten(ctx, tab, "ALTER TABLE"); err != nil {
+			return err
+		}
 		sub := *s
 		sub.r, sub.Resolver, sub.Txn = r, r, tx.(Txn)
 		snap, err := r.Snapshot(ctx)

@@ -28,7 +28,10 @@ type Env struct {
 	CountRows func(context.Context, schema.DescID) int64
 	// BackfillShare is how much of its time, in percent, a job works; nil: all.
 	BackfillShare func() int
-	Database      *schema.Database
+	// JobFault, if set, is asked before each step of a job and after each of its
+	// chunks whether it goes wrong: for tests.
+	JobFault func(*jobs.Record) error
+	Database *schema.Database
 	// SearchPath are the schemas that exist, in order, without pg_catalog.
 	SearchPath []string
 	// Temp is the session's temporary schema, nil where there can be none.
@@ -84,6 +87,8 @@ type stmt struct {
 	query string
 	// text is this statement's part of query.
 	text string
+	// others are the jobs that the statement waits for, nil in a transaction block.
+	others *jobs.Registry
 }
 
 // Handles reports whether Exec is for this statement.
@@ -116,6 +121,8 @@ func Exec(ctx context.Context, env Env, in parser.Stmt) (tag string, err error) 
 	}
 	if env.Explicit {
 		s.r.InBlock()
+	} else {
+		s.others = env.Jobs
 	}
 	if s.Bind.Snap, err = s.r.Snapshot(ctx); err != nil {
 		return "", err

@@ -26,6 +26,10 @@
 // And a new column of which each row has a value of its own is hidden until a job
 // has given it to all rows (columnjob.go).
 //
+// Other types of columns and another primary key need all rows in another form: a
+// job makes a second copy of them, which all writers keep up meanwhile, and then has
+// it be the table (rewriting.go, rewritejob.go).
+//
 // What is atomic: everything. A statement's effect becomes visible with the
 // commit of the session's transaction and not before, alone or with the other
 // statements of a transaction block. What is refused in a block, rather than
@@ -56,13 +60,14 @@
 //	    sql, TestConstraintsHoldAfterLoadAndKills).
 //	I8  A column shows only when every row has its value, whoever wrote the row
 //	    meanwhile (columnJob; sql, TestColumnsAreFilledUnderLoadAndKills).
+//	I9  A copy that becomes the table has each of its rows, in the form that it is to
+//	    have, and nothing else (rewriteJob; sql, TestChangesUnderLoadWithFailures).
 //
 // What goes wrong: a gateway that dies during a rewrite leaves a held table,
 // which is freed when the marks expire, and index data, which is cleared some
 // hours later (schema.Resolver.Announce).
 //
-// Not here: changing the type of a column, or the primary key, while the table is
-// in use; what foreign keys do to rows (package sql, references.go).
+// Not here: what foreign keys do to rows (package sql, references.go).
 //
 // Read next: ddl.go, table.go, alter.go, rewrite.go, job.go; package schema.
 package ddl

@@ -372,18 +372,27 @@ func (s *stmt) removeIndex(t *schema.Table, id schema.IndexID) {
 
 // holdTable takes a table out of use and returns a copy to change.
 func (s *stmt) holdTable(ctx context.Context, what string, id schema.DescID) (*schema.Table, error) {
-	hold := s.hold
-	if what == "TRUNCATE" { // needs a privilege, not ownership
-		hold = s.r.Hold
-	}
-	if err := hold(ctx, what, id); err != nil {
-		return nil, err
-	}
 	c, err := s.r.Contents(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return c.Table(id).Clone(), nil
+	hold := s.hold
+	if what == "TRUNCATE" { // needs a privilege, not ownership
+		hold = s.r.Hold
+	} else if err := s.notRewritten(ctx, c.Table(id), what); err != nil {
+		return nil, err
+	}
+	if err := hold(ctx, what, id); err != nil {
+		return nil, err
+	}
+	if c, err = s.r.Contents(ctx); err != nil {
+		return nil, err
+	}
+	t := c.Table(id)
+	if what != "TRUNCATE" && t.Rewriting != nil {
+		return nil, &schema.StaleError{Name: t.Name} // since a moment
+	}
+	return t.Clone(), nil
 }
 
 // truncate gives every index of the tables a new number, so that no row is
@@ -468,6 +477,18 @@ func (s *stmt) renumberAll(ctx context.Context, t *schema.Table) error {
 		if err := s.renumber(ctx, t, ix); err != nil {
 			return err
 		}
+	}
+	for _, ix := range t.RewrittenIndexes() {
+		id, err := s.Catalog.NewID(ctx)
+		if err != nil {
+			return err
+		}
+		s.r.DropData(t.ID, ix.ID)
+		if ix.ID == t.Rewriting.Primary {
+			t.Rewriting.Primary = schema.IndexID(id)
+		}
+		ix.ID = schema.IndexID(id)
+		s.private(t.ID, ix.ID)
 	}
 	return nil
 }

@@ -32,6 +32,9 @@ func (m *tableMaker) holdTargets(ctx context.Context, what string, cs []*pg.Cons
 			continue
 		}
 		t, err := m.foreignTarget(ctx, c.Pktable)
+		if err == nil {
+			err = m.notRewritten(ctx, t, "refer to")
+		}
 		if err != nil {
 			return err
 		}
@@ -74,6 +77,9 @@ func (m *tableMaker) foreignKey(ctx context.Context, p pendingConstraint) (*sche
 		}
 		if err := m.may(ctx, t, schema.PrivReferences); err != nil {
 			return nil, err
+		}
+		if t.Rewriting != nil {
+			return nil, &schema.StaleError{Name: t.Name} // since a moment
 		}
 		target = t.Clone()
 	}

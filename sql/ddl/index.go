@@ -26,6 +26,9 @@ func (s *stmt) createIndex(ctx context.Context, n *pg.IndexStmt) error {
 	if err != nil {
 		return err
 	}
+	if err := s.notRewritten(ctx, t, "CREATE INDEX on"); err != nil {
+		return err
+	}
 	m, err := s.changer(ctx, t)
 	if err != nil {
 		return err

@@ -154,7 +154,7 @@ func (j *indexJob) makeEntries(ctx context.Context, t Txn, kvs []kvapi.KeyValue)
 	if err != nil {
 		return err
 	}
-	return j.w.fillEntries(ctx, t, rows)
+	return j.w.fillEntries(ctx, t, j.w.targets[0], rows)
 }
 
 func indexOf(t *schema.Table, oid schema.DescID) *schema.Index {
@@ -183,10 +183,9 @@ func (j *indexJob) prepareFor(ctx context.Context, r *schema.Resolver, tab *sche
 	return nil
 }
 
-// fillEntries writes the entries of rows into the one index that is built. An entry of
+// fillEntries writes the entries of rows into an index that is built. An entry of
 // a unique index that is there must be the row's own.
-func (w *rewrite) fillEntries(ctx context.Context, t Txn, rows []types.Row) error {
-	ic := w.targets[0]
+func (w *rewrite) fillEntries(ctx context.Context, t Txn, ic *tablekv.IndexCodec, rows []types.Row) error {
 	var unique []kvapi.Key
 	var of []types.Row
 	for _, row := range rows {
@@ -236,10 +235,14 @@ func (w *rewrite) sameRow(ic *tablekv.IndexCodec, key kvapi.Key, value []byte, r
 	if err := ic.NewDecoder(at).Decode(key, value, entry); err != nil {
 		return false, err
 	}
-	a, _, err := w.newCodec.Primary.Key(entry)
+	rows := &w.newCodec.Primary
+	if rw := w.new.Rewriting; rw != nil && ic.IsToBe() && ic.Index.ID != rw.Primary {
+		rows = w.newCodec.IndexByID(rw.Primary) // whose key the entry has
+	}
+	a, _, err := rows.Key(entry)
 	if err != nil {
 		return false, err
 	}
-	b, _, err := w.newCodec.Primary.Key(row)
+	b, _, err := rows.Key(row)
 	return a.Equal(b), err
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/cairndb/cairn/txn"
 )
 
-// Phases of jobs: what is done. An index is delete-only from the transaction on
+// Phases of jobs: what is done. Indexes are delete-only from the transaction on
 // that creates the job; jobs of constraints and columns begin with phaseWriteOnly.
 const (
 	phaseDeleteOnly uint8 = iota
@@ -52,6 +52,14 @@ type rowJob struct {
 	explain func(error) error
 }
 
+// fault is what a test has go wrong before the next step or chunk.
+func (j *rowJob) fault() error {
+	if j.JobFault == nil {
+		return nil
+	}
+	return j.JobFault(j.h.Record())
+}
+
 type chunkFunc func(ctx context.Context, t Txn, kvs []kvapi.KeyValue) error
 
 // stepper does the next step of a job of some kind.
@@ -71,6 +79,8 @@ func RunJob(ctx context.Context, env Env, h *jobs.Handle) error {
 		s = newConstraintJob(j)
 	case jobs.KindColumn:
 		s = newColumnJob(j)
+	case jobs.KindRewrite:
+		s = newRewriteJob(j)
 	default:
 		return errors.New("ddl: a job of an unknown kind")
 	}
@@ -89,7 +99,9 @@ func RunJob(ctx context.Context, env Env, h *jobs.Handle) error {
 		case rec.State == jobs.Running && rec.Request == jobs.RequestPause:
 			err = h.Pause(ctx)
 		default:
-			err = s.next(ctx, rec)
+			if err = j.fault(); err == nil {
+				err = s.next(ctx, rec)
+			}
 		}
 		if p := permanent(err); p != nil && rec.State != jobs.Reverting {
 			err = h.Revert(ctx, *p)
@@ -174,6 +186,9 @@ func (j *rowJob) backfill(ctx context.Context) error {
 	for !at.end {
 		began := time.Now()
 		if err := j.chunk(ctx, rec, &at); err != nil {
+			return err
+		}
+		if err := j.fault(); err != nil {
 			return err
 		}
 		if time.Since(saved) > checkpointInterval || at.end {
@@ -294,7 +309,7 @@ func (j *rowJob) read(ctx context.Context, r *schema.Resolver, t schema.Txn, rec
 
 // PhaseName says for people what a job is at; "" for nothing.
 func PhaseName(r *jobs.Record) string {
-	index, column := r.Kind == jobs.KindIndex, r.Kind == jobs.KindColumn
+	index, column, rewrite := r.Kind == jobs.KindIndex, r.Kind == jobs.KindColumn, r.Kind == jobs.KindRewrite
 	switch {
 	case r.State.Ended() || r.State == jobs.Paused:
 		return ""
@@ -302,8 +317,16 @@ func PhaseName(r *jobs.Record) string {
 		return "taking the index back"
 	case r.State == jobs.Reverting && column:
 		return "taking the column back"
+	case r.State == jobs.Reverting && rewrite:
+		return "taking the new rows back"
 	case r.State == jobs.Reverting:
 		return "taking the constraint back"
+	case r.Phase == phaseDeleteOnly && rewrite:
+		return "waiting until all nodes know of the new rows"
+	case r.Phase == phaseWriteOnly && rewrite:
+		return "waiting until all nodes write the new rows too"
+	case r.Phase == phaseBackfill && rewrite:
+		return "writing the new rows"
 	case r.Phase == phaseDeleteOnly:
 		return "waiting until all nodes know the index"
 	case r.Phase == phaseWriteOnly && index:

@@ -56,7 +56,8 @@ func (s *stmt) createIndexOnline(ctx context.Context, n *pg.IndexStmt, t *schema
 // alterOnline returns how to run an ALTER TABLE while the table is in use; nil if
 // it is to be taken out of use.
 func (s *stmt) alterOnline(ctx context.Context, t *schema.Table, n *pg.AlterTableStmt) (func(context.Context) error, error) {
-	if len(n.Cmds) != 1 || t.Matview != nil {
+	anew := mayRewrite(t, n.Cmds)
+	if len(n.Cmds) != 1 && !anew || t.Matview != nil {
 		return nil, nil
 	}
 	cmd := n.Cmds[0].GetAlterTableCmd()
@@ -64,12 +65,15 @@ func (s *stmt) alterOnline(ctx context.Context, t *schema.Table, n *pg.AlterTabl
 	unique := cmd.Subtype == pg.AlterTableType_AT_AddConstraint && c.Contype == pg.ConstrType_CONSTR_UNIQUE
 	light, rec := toProve(t, n)
 	fill := mayFill(t, cmd)
-	if !unique && light == nil && !fill {
+	if !unique && light == nil && !fill && !anew {
 		return nil, nil
 	}
 	online, err := s.isOnline(ctx, t, false)
 	if err != nil || !online {
 		return nil, err
+	}
+	if anew {
+		return func(ctx context.Context) error { return s.rewriteOnline(ctx, t, n.Cmds) }, nil
 	}
 	if fill {
 		return func(ctx context.Context) error { return s.fillOnline(ctx, t, cmd) }, nil
@@ -103,6 +107,9 @@ func (s *stmt) buildOnline(ctx context.Context, t *schema.Table, what string,
 	err = s.Catalog.Step(ctx, what, t.ID, func(ctx context.Context, r *schema.Resolver, tx schema.Txn, tab *schema.Table) error {
 		if tab == nil {
 			return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", t.Name)
+		}
+		if err := s.notRewritten(ctx, tab, what); err != nil {
+			return err
 		}
 		sub := *s
 		sub.r, sub.Resolver, sub.Txn = r, r, tx.(Txn)

@@ -144,7 +144,17 @@ func (w *rewrite) prepareGenerated() error {
 	w.computeAt = make([]Eval, len(w.new.Columns))
 	for i := range w.new.Columns {
 		c := &w.new.Columns[i]
-		if !w.compute[c.ID] && !c.Virtual {
+		if c.Virtual {
+			e, err := bind.BindVirtual(w.Bind, w.new, i)
+			if err == nil {
+				w.computeAt[i], err = w.Engine.Compile(e)
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if !w.compute[c.ID] {
 			continue
 		}
 		n, query, err := parseExpr(c.Default)

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -55,6 +56,8 @@ func (c *Compiler) Compile(e bind.Expr) (Eval, error) {
 		return c.caseOf(e)
 	case *bind.Coalesce:
 		return c.coalesce(e)
+	case *bind.Attempt:
+		return c.attempt(e)
 	case *bind.MinMax:
 		return c.minMax(e)
 	case *bind.NullIf:
@@ -346,6 +349,35 @@ func (c *Compiler) coalesce(e *bind.Coalesce) (Eval, error) {
 		}
 		return types.Null, nil
 	}, err
+}
+
+func (c *Compiler) attempt(e *bind.Attempt) (Eval, error) {
+	all, err := c.CompileAll(append(slices.Clone(e.Also), e.E))
+	return func(r *Run) (d types.Datum, err error) {
+		for _, f := range all {
+			if d, err = f(r); err != nil {
+				if isDataError(err) {
+					err = nil
+				}
+				return types.Null, err
+			}
+		}
+		return d, nil
+	}, err
+}
+
+// isDataError says that an error comes from the values alone: the same ones give it again, at any
+// time and on any node.
+func isDataError(err error) bool {
+	var e *sqlerr.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code[:2] {
+	case "40", "53", "57", "58", "08", "XX":
+		return false
+	}
+	return true
 }
 
 func (c *Compiler) minMax(e *bind.MinMax) (Eval, error) {

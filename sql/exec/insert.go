@@ -245,6 +245,9 @@ func (c *conflictState) arbiterKeys(row types.Row) ([]arbiter, error) {
 		if n.Codec.Indexes[i].Index.State == schema.IndexDeleteOnly {
 			continue // its entries are not kept up, and none is added
 		}
+		if n.Codec.Indexes[i].IsToBe() {
+			continue // of which nobody knows
+		}
 		if err := add(&n.Codec.Indexes[i]); err != nil {
 			return nil, err
 		}

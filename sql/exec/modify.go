@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -236,22 +237,70 @@ func (t *Target) entries(row types.Row, out []entry) ([]entry, error) {
 	return out, nil
 }
 
+// ownKey is a key of a row. The entry under it is the row's own only if it has the
+// value own; nil: it is.
+type ownKey struct {
+	key kvapi.Key
+	own []byte
+}
+
 // keysOf builds the keys of a stored row, of every index.
-func (t *Target) keysOf(row types.Row) ([]kvapi.Key, error) {
+func (t *Target) keysOf(row types.Row) ([]ownKey, error) {
 	k, _, err := t.Codec.Primary.Key(row)
 	if err != nil {
 		return nil, err
 	}
-	out := []kvapi.Key{k}
+	out := []ownKey{{key: k}}
 	for i := range t.Codec.Indexes {
-		if err := t.Codec.Indexes[i].EachKey(row, func(k kvapi.Key, _ bool) error {
-			out = append(out, k)
+		ic := &t.Codec.Indexes[i]
+		if err := ic.EachKey(row, func(k kvapi.Key, conflict bool) error {
+			out = append(out, ownKeyOf(ic, k, conflict, row))
 			return nil
 		}); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+func ownKeyOf(ic *tablekv.IndexCodec, key kvapi.Key, conflict bool, row types.Row) ownKey {
+	if ic.MayBeOthers(conflict) {
+		return ownKey{key, ic.Value(row)}
+	}
+	return ownKey{key: key}
+}
+
+// ownOnly says which of keys are the rows' own, and free where there is no entry.
+func (r *Run) ownOnly(keys []ownKey, free bool) ([]bool, error) {
+	ok := make([]bool, len(keys))
+	var ask []kvapi.Key
+	for i := range keys {
+		if ok[i] = keys[i].own == nil; !ok[i] {
+			ask = append(ask, keys[i].key)
+		}
+	}
+	if len(ask) == 0 {
+		return ok, nil
+	}
+	blind := r.Blind
+	r.Blind = false
+	defer func() { r.Blind = blind }()
+	vals, err := r.getMany(ask, locking)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for i := range keys {
+		if keys[i].own == nil {
+			continue
+		}
+		ok[i] = free
+		if vals[n].Exists {
+			ok[i] = bytes.Equal(vals[n].Data, keys[i].own)
+		}
+		n++
+	}
+	return ok, nil
 }
 
 // insertEntries checks that keys are free and writes. A table without a declared key has a key of
@@ -309,9 +358,16 @@ func (t *Target) checkFree(r *Run, es []entry, ownRowID bool) error {
 	return nil
 }
 
-func (t *Target) deleteKeys(r *Run, keys []kvapi.Key) error {
-	for _, k := range keys {
-		if err := r.KV.Delete(r.Ctx, k); err != nil {
+func (t *Target) deleteKeys(r *Run, keys []ownKey) error {
+	own, err := r.ownOnly(keys, false)
+	if err != nil {
+		return err
+	}
+	for i, k := range keys {
+		if !own[i] {
+			continue
+		}
+		if err := r.KV.Delete(r.Ctx, k.key); err != nil {
 			return err
 		}
 	}

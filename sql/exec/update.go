@@ -153,14 +153,14 @@ func (n *Update) changes(r *Run, rows []types.Row) ([]*change, error) {
 // the new keys are known to be free, what is new. So a statement may exchange keys among its rows.
 // nonKey says that no unique key of a row changes.
 func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
-	var gone []kvapi.Key
+	var gone, kept []ownKey
 	var puts, fresh []entry
 	for _, ch := range changes {
-		if err := t.diff(ch, &t.Codec.Primary, &gone, &puts, &fresh); err != nil {
+		if err := t.diff(ch, &t.Codec.Primary, &gone, &kept, &puts, &fresh); err != nil {
 			return err
 		}
 		for i := range t.Codec.Indexes {
-			if err := t.diff(ch, &t.Codec.Indexes[i], &gone, &puts, &fresh); err != nil {
+			if err := t.diff(ch, &t.Codec.Indexes[i], &gone, &kept, &puts, &fresh); err != nil {
 				return err
 			}
 		}
@@ -181,7 +181,14 @@ func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
 	if nonKey {
 		put = r.KV.PutNonKey
 	}
-	for _, e := range puts {
+	own, err := r.ownOnly(kept, true)
+	if err != nil {
+		return err
+	}
+	for i, e := range puts {
+		if !own[i] {
+			continue // what writes the index finds out
+		}
 		if err := put(r.Ctx, e.key, e.value); err != nil {
 			return err
 		}
@@ -190,21 +197,23 @@ func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
 }
 
 // diff compares a row's old and new entry in one index: gone is a key that goes, fresh an entry
-// under a new key, puts one under the key that it had, unless its value is the same.
-func (t *Target) diff(ch *change, ic *tablekv.IndexCodec, gone *[]kvapi.Key, puts, fresh *[]entry) error {
+// under a new key, puts one under the key that it had, unless its value is the same; kept are the
+// keys of puts, as they were.
+func (t *Target) diff(ch *change, ic *tablekv.IndexCodec, gone, kept *[]ownKey, puts, fresh *[]entry) error {
 	if ic.Index.Inverted != "" {
-		return diffInverted(ch, ic, gone, puts, fresh)
+		return diffInverted(ch, ic, gone, kept, puts, fresh)
 	}
 	var oldKey kvapi.Key
+	var oldConflict bool
 	var err error
 	if ic.Holds(ch.old) {
-		if oldKey, _, err = ic.Key(ch.old); err != nil {
+		if oldKey, oldConflict, err = ic.Key(ch.old); err != nil {
 			return err
 		}
 	}
 	if ic.Index.State == schema.IndexDeleteOnly || !ic.Holds(ch.new) {
 		if oldKey != nil {
-			*gone = append(*gone, oldKey)
+			*gone = append(*gone, ownKeyOf(ic, oldKey, oldConflict, ch.old))
 		}
 		return nil
 	}
@@ -216,17 +225,17 @@ func (t *Target) diff(ch *change, ic *tablekv.IndexCodec, gone *[]kvapi.Key, put
 	switch {
 	case !bytes.Equal(key, oldKey):
 		if oldKey != nil {
-			*gone = append(*gone, oldKey)
+			*gone = append(*gone, ownKeyOf(ic, oldKey, oldConflict, ch.old))
 		}
 		*fresh = append(*fresh, e)
 	case ic.IsPrimary() || !bytes.Equal(e.value, ic.Value(ch.old)):
-		*puts = append(*puts, e)
+		*puts, *kept = append(*puts, e), append(*kept, ownKeyOf(ic, oldKey, oldConflict, ch.old))
 	}
 	return nil
 }
 
 // diffInverted is diff for an index that has several entries of a row.
-func diffInverted(ch *change, ic *tablekv.IndexCodec, gone *[]kvapi.Key, puts, fresh *[]entry) error {
+func diffInverted(ch *change, ic *tablekv.IndexCodec, gone, kept *[]ownKey, puts, fresh *[]entry) error {
 	old := map[string]bool{}
 	if err := ic.EachKey(ch.old, func(k kvapi.Key, _ bool) error { old[string(k)] = true; return nil }); err != nil {
 		return err
@@ -239,7 +248,7 @@ func diffInverted(ch *change, ic *tablekv.IndexCodec, gone *[]kvapi.Key, puts, f
 			case !old[string(k)]:
 				*fresh = append(*fresh, entry{k, value, false})
 			case !same:
-				*puts = append(*puts, entry{k, value, false})
+				*puts, *kept = append(*puts, entry{k, value, false}), append(*kept, ownKey{key: k})
 			}
 			delete(old, string(k))
 			return nil
@@ -248,7 +257,7 @@ func diffInverted(ch *change, ic *tablekv.IndexCodec, gone *[]kvapi.Key, puts, f
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(old)) {
-		*gone = append(*gone, kvapi.Key(k))
+		*gone = append(*gone, ownKey{key: kvapi.Key(k)})
 	}
 	return nil
 }
@@ -287,10 +296,10 @@ func (n *Delete) Open(r *Run) (Cursor, error) {
 			return nil, err
 		}
 		if len(rows) > 1 {
-			if seen[string(keys[0])] {
+			if seen[string(keys[0].key)] {
 				continue
 			}
-			seen[string(keys[0])] = true
+			seen[string(keys[0].key)] = true
 		}
 		if err := n.deleteKeys(r, keys); err != nil {
 			return nil, err

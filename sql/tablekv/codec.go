@@ -1,6 +1,7 @@
 package tablekv
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -21,7 +22,8 @@ type Codec struct {
 	Table   *schema.Table
 	Types   []types.T // by column ordinal
 	Primary IndexCodec
-	// Indexes are those of Table.Indexes.
+	// Indexes are those of Table.Indexes, and then those that are written for a
+	// Rewriting.
 	Indexes []IndexCodec
 }
 
@@ -42,6 +44,10 @@ type IndexCodec struct {
 	Suffix []KeyCol
 
 	primary bool
+	// toBe: the index is one of the table that a Rewriting makes; unfit is then the
+	// ordinal of the column that is true for rows that it does not have.
+	toBe  bool
+	unfit int
 	// where is the ordinal of the column that says which rows the index has, -1 for all.
 	where int
 	// full: some column's absence from the value means another value than NULL.
@@ -72,7 +78,64 @@ func NewCodec(t *schema.Table) *Codec {
 	for i := range t.Indexes {
 		c.Indexes = append(c.Indexes, c.index(&t.Indexes[i], false))
 	}
+	if t.Rewriting != nil {
+		c.addRewritten()
+	}
 	return c
+}
+
+// addRewritten adds the indexes of the table to be: their entries are, to the
+// byte, what that table's codec makes of the row that a row becomes (I6). Only,
+// its primary index holds the present key too, in columns that the table to be does
+// not have: so it is known whose the entry is.
+func (c *Codec) addRewritten() {
+	rw := c.Table.Rewriting
+	next := NewCodec(c.Table.Rewritten())
+	at := make([]int, len(next.Types)) // where the columns to be are in a row
+	for i := range next.Table.Columns {
+		id := next.Table.Columns[i].ID
+		at[i] = c.Table.ColumnOrdinal(id)
+		if by := c.Table.ReplacedBy(id); by != nil {
+			at[i] = c.Table.ColumnOrdinal(by.ID)
+		}
+	}
+	for i := range rw.Indexes {
+		ic := *next.IndexByID(rw.Indexes[i].ID)
+		ic.Index, ic.toBe, ic.unfit = &rw.Indexes[i], true, c.Table.ColumnOrdinal(rw.Unfit)
+		ic.Keys, ic.Suffix, ic.vals = slices.Clone(ic.Keys), slices.Clone(ic.Suffix), slices.Clone(ic.vals)
+		for _, ks := range [][]KeyCol{ic.Keys, ic.Suffix} {
+			for j := range ks {
+				ks[j].Ordinal = at[ks[j].Ordinal]
+			}
+		}
+		for j := range ic.vals {
+			ic.vals[j].ordinal = at[ic.vals[j].ordinal]
+		}
+		if ic.where >= 0 {
+			ic.where = at[ic.where]
+		}
+		if ic.primary {
+			c.addPresentKey(&ic, next.Table)
+		}
+		c.Indexes = append(c.Indexes, ic)
+	}
+	c.Indexes = append(c.Indexes, c.index(&rw.Refused, false))
+}
+
+// addPresentKey adds the columns of the key to the value of the primary index to
+// be, unless that has them anyway.
+func (c *Codec) addPresentKey(ic *IndexCodec, next *schema.Table) {
+	for _, col := range c.Table.Primary.Columns {
+		id := col.ID
+		if by := c.Table.ReplacedBy(id); by != nil {
+			id = by.ID // the column's own number stands for the new value
+		} else if next.ColumnByID(id) != nil {
+			continue
+		}
+		ord := c.Table.ColumnOrdinal(col.ID)
+		ic.vals = append(ic.vals, valueCol{id: rowenc.ColumnID(id), ordinal: ord, t: c.Types[ord]})
+	}
+	sort.Slice(ic.vals, func(i, j int) bool { return ic.vals[i].id < ic.vals[j].id })
 }
 
 func (c *Codec) index(ix *schema.Index, primary bool) IndexCodec {
@@ -157,11 +220,20 @@ func lossy(t types.T) bool {
 
 // Holds says whether the index has an entry for a row.
 func (ic *IndexCodec) Holds(row types.Row) bool {
+	if ic.toBe && row[ic.unfit].Bool() {
+		return false
+	}
 	return ic.where < 0 || !row[ic.where].IsNull() && row[ic.where].Bool()
 }
 
 // KeyName is how a key column is called in messages: by its name, or its expression.
-func (c *Codec) KeyName(k KeyCol) string { return ColumnText(&c.Table.Columns[k.Ordinal]) }
+func (c *Codec) KeyName(k KeyCol) string {
+	col := &c.Table.Columns[k.Ordinal]
+	if col.Replaces != 0 {
+		col = c.Table.ColumnByID(col.Replaces)
+	}
+	return ColumnText(col)
+}
 
 // ColumnText is a column's name, or the expression of a virtual one.
 func ColumnText(c *schema.Column) string {
@@ -205,7 +277,14 @@ func IsCall(expr string) bool {
 }
 
 // IsPrimary says whether this is the index that holds the rows.
-func (ic *IndexCodec) IsPrimary() bool { return ic.primary }
+func (ic *IndexCodec) IsPrimary() bool { return ic.primary && !ic.toBe }
+
+// IsToBe says whether this is an index of the table that a Rewriting makes.
+func (ic *IndexCodec) IsToBe() bool { return ic.toBe }
+
+// MayBeOthers says whether the entry under a key of a row may be another row's: while a unique
+// index is written, two rows may have one key, and one of them no entry.
+func (ic *IndexCodec) MayBeOthers(conflict bool) bool { return conflict && !ic.Index.IsPublic() }
 
 // Covers says whether the entry holds a column.
 func (ic *IndexCodec) Covers(ordinal int) bool {

@@ -87,3 +87,72 @@ func TestRoundTrip(t *testing.T) {
 		}
 	})
 }
+
+// TestRewrittenEntries holds I6: what is written for a table to be is what its own codec makes of
+// the row to be.
+func TestRewrittenEntries(t *testing.T) {
+	tab := sample()
+	tab.NextColumnID = 6
+	tab.Columns[1].Missing = MissingValue(2, types.Numeric, types.NewDecimal(apd.New(7, 0)))
+	by := tab.ColumnByID(tab.AddVirtual("b", schema.Type{OID: uint32(types.Text.OID), Mod: -1}))
+	by.Replaces = 2
+	unfit := tab.AddVirtual("false", schema.Type{OID: uint32(types.Bool.OID), Mod: -1})
+	for i, oid := range []schema.DescID{21, 22, 23} {
+		tab.AllIndexes()[i].OID = oid
+	}
+	tab.Rewriting = &schema.Rewriting{Unfit: unfit, Primary: 11, NotNull: []schema.ColumnID{4}, Indexes: []schema.Index{
+		{ID: 11, OID: 31, Name: "new", Unique: true, Columns: []schema.IndexColumn{{ID: 4}, {ID: 2}}, State: schema.IndexWriteOnly},
+		{ID: 12, OID: 22, Unique: true, Columns: []schema.IndexColumn{{ID: 3}}, State: schema.IndexWriteOnly},
+		{ID: 13, OID: 23, Columns: []schema.IndexColumn{{ID: 4, Desc: true}, {ID: 3}}, Stored: []schema.ColumnID{5}, State: schema.IndexWriteOnly}},
+		Refused: schema.Index{ID: 14, OID: 34, Where: unfit, State: schema.IndexWriteOnly}}
+	c, next := NewCodec(tab), NewCodec(tab.Rewritten())
+	if got := next.Table.IndexByID(12).Name; got != "t_u" || next.Table.Primary.Name != "new" || len(next.Table.Columns) != 5 {
+		t.Fatalf("the table to be: %+v", next.Table)
+	}
+	all := []int{0, 1, 2, 3, 4}
+	own := []int{0, 1, 2, 3, 4, 5, 6}
+	rapid.Check(t, func(t *rapid.T) {
+		row := drawRow(t)
+		if row[3].IsNull() {
+			row[3] = types.NewFloat(3)
+		}
+		row = append(row, types.NewText(text(c, row, 1)), types.NewBool(false))
+		toBe := append(types.Row(nil), row[:5]...)
+		toBe[1] = row[5]
+		for _, id := range []schema.IndexID{11, 12, 13} {
+			a, b := c.IndexByID(id), next.IndexByID(id)
+			k, conflict, err := a.Key(row)
+			want, wantConflict, wantErr := b.Key(toBe)
+			if err != nil || wantErr != nil || !k.Equal(want) || conflict != wantConflict || !a.Holds(row) {
+				t.Fatalf("index %d: key %x, %v, %v; want %x, %v, %v", id, k, conflict, err, want, wantConflict, wantErr)
+			}
+			if v := a.Value(row); id != 11 && !bytes.Equal(v, b.Value(toBe)) {
+				t.Fatalf("index %d: value %x, want %x", id, v, b.Value(toBe))
+			}
+		}
+		// The row has the old key beside what it has in the table to be.
+		ic := c.IndexByID(11)
+		k, _, _ := ic.Key(row)
+		got, back := make(types.Row, 5), make(types.Row, 7)
+		if err := next.Primary.NewDecoder(all).Decode(k, ic.Value(row), got); err != nil {
+			t.Fatal(err)
+		}
+		if err := ic.NewDecoder(own).Decode(k, ic.Value(row), back); err != nil {
+			t.Fatal(err)
+		}
+		for i := range toBe {
+			if text(next, got, i) != text(next, toBe, i) {
+				t.Fatalf("column %d is %s, want %s", i, text(next, got, i), text(next, toBe, i))
+			}
+		}
+		a, _, _ := c.Primary.Key(back)
+		b, _, _ := c.Primary.Key(row)
+		if !a.Equal(b) {
+			t.Fatalf("the entry is of row %x, not %x", b, a)
+		}
+		row[6] = types.NewBool(true)
+		if refused := c.IndexByID(14); ic.Holds(row) || !refused.Holds(row) {
+			t.Fatal("a row that does not fit is not refused")
+		}
+	})
+}

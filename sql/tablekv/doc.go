@@ -20,6 +20,8 @@
 //	I4  a virtual column is never in the primary index: who decodes a row from there computes it
 //	I5  a row that does not hold a column that was added with a default has that default, not NULL;
 //	    so NULLs of such columns are written (TestMissingValues)
+//	I6  the entries of a table to be (schema.Rewriting) are those that its own codec makes, but for
+//	    columns that it does not know (TestRewrittenEntries)
 //
 // What goes wrong: keys above KeyBytesMax are refused, as their index pages would be in Postgres.
 //
