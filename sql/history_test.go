@@ -74,6 +74,36 @@ func TestATransactionThatHasShownResultsRunsAgain(t *testing.T) {
 	}
 }
 
+// A transaction without a record is taken for aborted after a fail-over of its
+// range, for nobody can tell whether it was. At every level it runs again, unseen.
+func TestAnAbortedTransactionRunsAgainAtEachLevel(t *testing.T) {
+	for _, level := range []string{"read committed", "repeatable read", "serializable"} {
+		t.Run(level, func(t *testing.T) {
+			env, srv := newTestServerEnv(t)
+			a := newTableSession(t, srv)
+			mustShow(t, a, "insert into t values (1, 1), (2, 2)", "INSERT 0 2")
+			mustShow(t, a, "begin isolation level "+level, "BEGIN")
+			mustShow(t, a, "select b from t where a = 1", "1 SELECT 1")
+			mustShow(t, a, "update t set b = b + 1 where a = 1 returning b", "2 UPDATE 1")
+			var aborted atomic.Int32
+			env.Cluster.SetOnSend(func(_ context.Context, _ kvapi.NodeID, ba *kvapi.BatchRequest) memkv.Fault {
+				if ba.EndTxnRequest() == nil || !ba.EndTxnRequest().Commit || aborted.Add(1) > 2 {
+					return memkv.Fault{}
+				}
+				err := kvapi.NewError(kvapi.ErrTxnAborted, "no record, and none can be made")
+				err.Txn = ba.Txn.Clone()
+				err.Txn.Status = kvapi.Aborted
+				return memkv.Fault{Before: err}
+			})
+			mustShow(t, a, "commit", "COMMIT")
+			if n := srv.contention.replays.Load(); n == 0 {
+				t.Error("it did not run again")
+			}
+			mustShow(t, a, "select b from t where a = 1", "2 SELECT 1")
+		})
+	}
+}
+
 // What a client was shown of a sequence is what is there after its transaction
 // ran again.
 func TestANumberThatWasShownIsKept(t *testing.T) {

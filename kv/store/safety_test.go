@@ -192,6 +192,7 @@ func TestLostProposalsEndWithTheTerm(t *testing.T) {
 			t.Fatalf("long lease: %d, %v", o, err)
 		}
 		c.isolate(id, true)
+		began := time.Now()
 		lost := c.askForLease(r, 2*time.Minute)
 		answer := make(chan *kvapi.Error, 1)
 		go func() {
@@ -199,7 +200,10 @@ func TestLostProposalsEndWithTheTerm(t *testing.T) {
 			_, err := c.nodes[id].store.Send(t.Context(), ba)
 			answer <- err
 		}()
-		c.eventually("another leads", 6*time.Second, func() error {
+		// Mostly within four seconds. A follower that stands before the other has
+		// missed the leader for ten ticks is refused, and may stand again only after
+		// as long once more.
+		c.eventually("another leads", 20*time.Second, func() error {
 			for _, n := range c.nodes {
 				if o := n.store.replicas.lookup(tkey("a")); n.id != id && o.isLeading() {
 					return nil
@@ -207,11 +211,13 @@ func TestLostProposalsEndWithTheTerm(t *testing.T) {
 			}
 			return errors.New("nobody does")
 		})
+		// By then its caller may have been told that nobody knows.
+		late := time.Since(began) > stuckTicks*DefaultTickInterval-2*time.Second
 		c.isolate(id, false)
 		time.Sleep(2 * time.Second)
 		select {
 		case err := <-answer:
-			if err == nil || err.Kind != kvapi.ErrNotLeaseholder {
+			if err == nil || err.Kind != kvapi.ErrNotLeaseholder && !(late && err.Kind == kvapi.ErrAmbiguous) {
 				t.Errorf("the lost write: %v", err)
 			}
 		default:
