@@ -29,6 +29,15 @@ func TestTypesAndKeysAreChangedByJobs(t *testing.T) {
 			mustShow(t, b, "select count(*) from t", "1500 SELECT 1")
 		}
 		mustShow(t, b, "select job_type, status, count(*) from cairn.jobs where job_type <> 'CREATE INDEX' group by 1, 2", "REWRITE TABLE|succeeded|5 SELECT 1")
+
+		// What depends on the session's time zone is computed by that of who changes the type.
+		mustRun(t, a, "alter table t add column at timestamp default '2026-01-02 03:00', add column d date default '2026-01-02'")
+		mustRun(t, a, "set time zone 'America/Denver'; alter table t alter column at type timestamptz, alter column d type timestamptz")
+		mustShow(t, b, "select distinct at at time zone 'UTC', d at time zone 'UTC' from t", "2026-01-02 10:00:00|2026-01-02 07:00:00 SELECT 1")
+		mustRun(t, a, "alter table t alter column at type timestamp, alter column d type date")
+		mustShow(t, b, "select distinct at, d from t", "2026-01-02 03:00:00|2026-01-02 SELECT 1")
+		mustShow(t, b, "select count(*) from cairn.jobs where job_type = 'REWRITE TABLE'", "7 SELECT 1")
+		mustRun(t, a, "alter table t drop column at, drop column d")
 		mustShow(t, b, "select indexname from pg_indexes where tablename = 't' order by 1", "t_e t_k t_pkey t_u SELECT 4")
 		for stmt, code := range map[string]sqlerr.Code{
 			"alter table t alter column s type int using s::int":                         sqlerr.InvalidTextRepresentation,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -210,7 +211,7 @@ func (s *stmt) replace(t *schema.Table, a *alterer, c *schema.Column) error {
 	case a.converts(c.ID):
 		text = a.texts[c.ID]
 		if text == "" {
-			text = quoteIdent(old.Name)
+			text = s.castText(old.Name, typeOf(old), typeOf(c))
 		}
 	case !c.Virtual || !slices.ContainsFunc(t.Columns, func(x schema.Column) bool { return a.converts(x.ID) && uses(c, x.Name) }):
 		return nil
@@ -234,6 +235,28 @@ func (s *stmt) replace(t *schema.Table, a *alterer, c *schema.Column) error {
 		}
 	}
 	return nil
+}
+
+// castText is a column as it is assigned to another type, in this session: between
+// clock readings and instants by its time zone, in whichever session a row is written.
+func (s *stmt) castText(column string, from, to types.T) string {
+	name, zone := quoteIdent(column), "UTC"
+	if s.Bind.Types != nil && s.Bind.Types.Loc != nil {
+		zone = s.Bind.Types.Loc.String()
+	}
+	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
+		return name // it has no name to be known by
+	}
+	local := func(of string) string { return "timezone(" + quoteLiteral(zone) + ", " + of + ")" }
+	switch {
+	case from.OID == types.OIDTimestamp && to.OID == types.OIDTimestampTZ, from.OID == types.OIDTimestampTZ && to.OID == types.OIDTimestamp:
+		return local(name)
+	case from.OID == types.OIDDate && to.OID == types.OIDTimestampTZ:
+		return local(name + "::timestamp")
+	case from.OID == types.OIDTimestampTZ && to.OID == types.OIDDate:
+		return local(name) + "::date"
+	}
+	return name
 }
 
 // castsToOwn reports whether an expression names a type that somebody made, which is
