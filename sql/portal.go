@@ -260,8 +260,8 @@ func (s *Session) runPlanned(ctx context.Context, p *prepared, w ResultWriter, o
 		}
 	}
 	if _, err := s.fetch(po, w, 0); err != nil {
-		if o.describe && po.rows == 0 {
-			w.Rewind(before) // a result that never began
+		if sel := p.stmt.Tree.GetSelectStmt(); o.describe && po.rows == 0 && sel != nil && len(sel.FromClause) == 0 {
+			w.Rewind(before) // Postgres computes what reads nothing before its result begins
 		}
 		return err
 	}

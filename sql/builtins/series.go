@@ -55,6 +55,7 @@ func seriesFuncs() []Overload {
 		srf("generate_series", []types.T{types.Timestamp, types.Timestamp, types.Interval}, types.Timestamp, "times from start to stop", stampSeries),
 		srf("generate_series", []types.T{types.TimestampTZ, types.TimestampTZ, types.Interval}, types.TimestampTZ, "times from start to stop", stampSeries).stable(),
 		srf("unnest", []types.T{types.AnyArray}, types.AnyElement, "elements of an array", func(_ ectx, a []datum) (Rows, error) { return single(a[0].Array().Elems), nil }),
+		vectorSubscripts(types.OIDInt2Vector), vectorSubscripts(types.OIDOidVector),
 		srf("generate_subscripts", []types.T{types.AnyArray, types.Int4}, types.Int4, "subscripts of an array", func(ec ectx, a []datum) (Rows, error) {
 			shape, n := a[0].Array().Shape(), a[1].Int()
 			if n < 1 || n > int64(len(shape)) {
@@ -117,6 +118,14 @@ func intSeries(t types.T) Overload {
 		}
 		return intRows(a[0].Int(), a[1].Int(), step), nil
 	}).defaults(1)
+}
+
+// vectorSubscripts is generate_subscripts of an array that begins at 0.
+func vectorSubscripts(vector types.OID) Overload {
+	return srf("generate_subscripts", []types.T{{OID: vector, Mod: -1}, types.Int4}, types.Int4, "subscripts of an array",
+		func(_ ectx, a []datum) (Rows, error) {
+			return intRows(0, int64(len(a[0].Array().Elems))*int64(boolInt(a[1].Int() == 1))-1, 1), nil
+		})
 }
 
 func intRows(at, stop, step int64) Rows {

@@ -87,12 +87,16 @@ func (c *Compiler) subscript(e *bind.Subscript) (Eval, error) {
 		return nil, err
 	}
 	slice := e.Slice()
+	shift := int32(1 - e.E.Type().FirstSubscript())
 	return func(r *Run) (types.Datum, error) {
 		a, err := base(r)
 		if err != nil || a.IsNull() {
 			return types.Null, err
 		}
 		at, null, err := places(r, subs)
+		for i := range at {
+			at[i].Lo, at[i].Hi = at[i].Lo+shift, at[i].Hi+shift
+		}
 		switch {
 		case err != nil || null:
 			return types.Null, err

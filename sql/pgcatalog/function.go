@@ -183,6 +183,9 @@ func (n Names) FunctionByName(name string) (types.OID, error) {
 		for _, o := range builtins.Lookup(last) {
 			found = append(found, types.OID(madeOID(o)))
 		}
+		if oid := ioByName(last); oid != 0 && len(found) == 0 {
+			found = append(found, oid)
+		}
 	}
 	path := n.Env.SearchPath
 	if len(parts) > 1 {

@@ -95,6 +95,7 @@ func fillType(_ context.Context, env *Env, w *writer) error {
 			"typbyval": t.ByVal(), "typtype": kind, "typcategory": string(rune(t.Category())), "typispreferred": t.Preferred(),
 			"typisdefined": true, "typdelim": ",", "typalign": align(t), "typstorage": storage(t), "typtypmod": -1,
 			"typcollation": collation(t)}
+		ioOf(t).fill(c)
 		if elem, ok := t.Elem(); ok {
 			c["typelem"] = elem.OID
 		}
@@ -115,9 +116,11 @@ func fillType(_ context.Context, env *Env, w *writer) error {
 func addUserType(env *Env, ut *schema.UserType, w *writer) {
 	t := types.OfUser(&ut.Def)
 	base := func(t types.T) cells {
-		return cells{"oid": t.OID, "typname": t.TypeName(), "typnamespace": ut.SchemaID, "typowner": ownerOID(env, ut.Owner),
+		c := cells{"oid": t.OID, "typname": t.TypeName(), "typnamespace": ut.SchemaID, "typowner": ownerOID(env, ut.Owner),
 			"typlen": t.Len(), "typbyval": t.ByVal(), "typtype": "b", "typcategory": string(rune(t.Category())), "typisdefined": true, "typacl": aclOf(ut),
 			"typdelim": ",", "typalign": align(t), "typstorage": storage(t), "typtypmod": -1, "typcollation": collation(t.Plain())}
+		ioOf(t).fill(c)
+		return c
 	}
 	c := base(t)
 	switch {
@@ -176,6 +179,11 @@ func fillProc(_ context.Context, env *Env, w *writer) error {
 			"proisstrict": o.Strict, "proretset": o.Class == builtins.SetReturning, "provolatile": string(rune(o.Vol)),
 			"proparallel": "u", "pronargs": len(o.Args), "pronargdefaults": o.Defaults, "prorettype": o.Ret.OID,
 			"proargtypes": argTypes(o), "prosrc": o.Name})
+	}
+	for _, f := range allIO() {
+		w.add(cells{"oid": f.oid, "proname": f.name, "pronamespace": oidPgCatalog, "proowner": 10, "prolang": 12, "prokind": "f",
+			"proisstrict": true, "provolatile": "s", "proparallel": "s", "pronargs": 1, "prorettype": types.OIDAny,
+			"proargtypes": []int64{int64(types.OIDAny)}, "prosrc": f.name})
 	}
 	return nil
 }

@@ -187,6 +187,15 @@ func (t T) Elem() (elem T, ok bool) {
 	return T{OID: oid, Mod: t.Mod}, ok
 }
 
+// FirstSubscript is that of the first element of arrays of the type: the vectors of the system catalogs
+// begin at 0.
+func (t T) FirstSubscript() int64 {
+	if t.OID == OIDInt2Vector || t.OID == OIDOidVector {
+		return 0
+	}
+	return 1
+}
+
 // Array is the type of arrays of t; ok is false where there is none (unknown, void, arrays).
 func (t T) Array() (array T, ok bool) {
 	in := t.info()
