@@ -151,6 +151,9 @@ type Table struct {
 	Policies         []Policy `wire:"25"`
 	RowSecurity      bool     `wire:"26"`
 	ForceRowSecurity bool     `wire:"27"`
+	// OwnRange says that the table was made to start a range of its own; one that
+	// was not may be joined again to the table before it (Resolver.ShareRanges).
+	OwnRange bool `wire:"40"`
 }
 
 // Matview is the query that a materialized view keeps the rows of.

@@ -1940,6 +1940,13 @@ func (x *Table) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 27, 0)
 		}
 	}
+	if x.OwnRange {
+		if x.OwnRange {
+			b = wire.AppendUint(b, 40, 1)
+		} else {
+			b = wire.AppendUint(b, 40, 0)
+		}
+	}
 	return b
 }
 
@@ -2073,6 +2080,12 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.ForceRowSecurity = u != 0
+		case num == 40 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.OwnRange = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -66,7 +66,8 @@ ID and INDEX are what Postgres calls oids:
   SELECT 'accounts'::regclass::oid, 'accounts_pkey'::regclass::oid
 
 The split stays until "cairn range merge" undoes it, or, with --for, may be undone
-after that time by the cluster, which merges small ranges that nobody uses.`,
+after that time by the cluster, which merges small ranges that nobody uses. If a
+range begins at KEY already it is kept in the same way.`,
 		Example: "  cairn range split /table/16384/16385/=500000",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -95,8 +96,8 @@ func newRangeMerge() *cobra.Command {
 		Use:   "merge KEY",
 		Short: "Join the range that begins at a key to its left neighbour",
 		Long: `Join the range that begins at KEY to its left neighbour: what "cairn range split
-KEY" did is undone. KEY is written as there. Both ranges must have replicas on
-the same nodes, all of them up and up to date.`,
+KEY" did is undone. KEY is written as there. Replicas of the right range that are
+on other nodes are moved first; all must be up and up to date.`,
 		Example: "  cairn range merge /table/16384/16385/=500000",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

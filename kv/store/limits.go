@@ -141,6 +141,8 @@ const (
 	LoadSplitRateDefault = 5000
 	// loadMemory is how long the rate of a range remembers.
 	loadMemory = 10 * time.Second
+	// rateMin is a rate that counts as none.
+	rateMin = 0.01
 	// sampleEvery is which part of a busy range's batches is sampled;
 	// candidatesMax, samplesMin and sampleFor are how many keys are compared,
 	// and how many samples, over which time, make a verdict.
@@ -162,14 +164,29 @@ const (
 	// loadSplitSticky keeps what load has split from being merged as soon as the
 	// load pauses.
 	loadSplitSticky = 10 * time.Minute
-	// mergeScanEvery, mergeScans: see merge_queue.go; two minutes in all.
-	mergeScanEvery = time.Minute
-	mergeScans     = 2
-	mergesPerScan  = 4
-	// mergeFraction of RangeBytesMax, and mergeRateMax batches a second, are what
-	// small and quiet means.
-	mergeFraction = 4
-	mergeRateMax  = 50.0
+	// MergeAfterDefault is how long two small neighbours are quiet before they are
+	// merged: longer than most pauses of work that comes in waves. Each
+	// mergeLooks-th of that time the ranges are looked at, and mergesPerLook are
+	// merged at most: a long table that was emptied is no emergency.
+	MergeAfterDefault = 5 * time.Minute
+	mergeLooks        = 5
+	mergesPerLook     = 16
+	// mergeFraction of RangeBytesMax, and mergeRateMax batches a second, but no
+	// more than a mergeRateFraction of LoadSplitRate, are what small and quiet
+	// means.
+	mergeFraction     = 4
+	mergeRateMax      = 50.0
+	mergeRateFraction = 10
+	// mergeAgainLooks is how many looks a boundary is left alone at which a merge
+	// failed.
+	mergeAgainLooks = 10
+	// stickyTrust is how long a boundary that somebody keeps is not asked about.
+	stickyTrust = 10 * time.Minute
+	// bringStepsMax bounds the changes of replicas that bring two ranges together:
+	// two for each of five voters.
+	bringStepsMax = 10
+	// bringTimeout bounds them in all: the ranges are small.
+	bringTimeout = time.Minute
 	// rangeLogKept is how long entries of the range log are kept;
 	// rangeLogTrimEvery how often older ones are removed, rangeLogTrimMax how
 	// many at a time.
@@ -204,9 +221,10 @@ const (
 	splitScanEvery = 2 * time.Second
 	// doubtEvery and doubtVoterEvery are how often a replica that hears nothing
 	// asks whether it still is one (collect.go). Nothing is lost by coming late
-	// but the room it takes.
+	// but the room it takes; the second is longer than a stream of closed
+	// timestamps takes to name the ranges of a full node.
 	doubtEvery      = 30 * time.Second
-	doubtVoterEvery = 10 * time.Minute
+	doubtVoterEvery = time.Minute
 	// collectTimeout bounds one such question.
 	collectTimeout = 10 * time.Second
 	// replicateWorkers is how many ranges are changed at a time: as many as

@@ -174,6 +174,9 @@ func (s *Store) setDefaults() {
 	if c.RangeBytesMax == 0 {
 		c.RangeBytesMax = RangeBytesMaxDefault
 	}
+	if c.MergeAfter == 0 {
+		c.MergeAfter = MergeAfterDefault
+	}
 	if c.GCTTL == 0 {
 		c.GCTTL = gc.DefaultTTL
 	}
@@ -254,7 +257,7 @@ func (s *Store) Start() {
 	}
 	if s.cfg.Txns != nil {
 		s.background.Go(s.splitLoop)
-		if s.cfg.MergeQuiet {
+		if s.cfg.MergeAfter > 0 && !s.cfg.Knobs.DisableMergeLoop {
 			s.background.Go(s.mergeLoop)
 		}
 	}
