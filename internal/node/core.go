@@ -272,6 +272,7 @@ func (c *Core) background() {
 		c.fatalUnlessStopping(c.bound.WatchJumps(c.ctx), "clock")
 	})
 	c.wg.Go(c.tend)
+	c.watchSystem()
 	c.wg.Go(c.tendMembers)
 }
 
