@@ -355,15 +355,8 @@ func (c *Core) describe() gossip.NodeDescriptor {
 	d := c.cfg.Describe()
 	d.NodeID = c.Ident.NodeID
 	if c.Store != nil {
-		qps := 0.0
-		for _, r := range c.Store.RangeInfos() {
-			d.Capacity.Ranges++
-			if r.LeaseValid {
-				d.Capacity.Leases++
-				qps += r.QPS
-			}
-		}
-		d.Capacity.BatchesPerSecond = int64(qps)
+		has := c.Store.Counts()
+		d.Capacity.Ranges, d.Capacity.Leases, d.Capacity.BatchesPerSecond = has.Ranges, has.Leases, int64(has.QPS)
 	}
 	if disk, err := c.cfg.Engine.Capacity(); err == nil {
 		d.Capacity.DiskUsedBytes, d.Capacity.DiskAvailableBytes = disk.UsedBytes, disk.AvailBytes
