@@ -106,32 +106,41 @@ func (s *Store) collectPass(ctx context.Context) {
 		if s.isStopping() {
 			return
 		}
-		if r.leaseStatus(noTimestamp).IsValid() {
-			continue
+		if r.hasDoubt() {
+			cctx, cancel := context.WithTimeout(ctx, collectTimeout)
+			if err := r.maybeCollect(cctx); err != nil && !s.isStopping() {
+				s.cfg.Log.Debug("collect", "range", r.rangeID, "err", err)
+			}
+			cancel()
 		}
-		cctx, cancel := context.WithTimeout(ctx, collectTimeout)
-		if err := r.maybeCollect(cctx); err != nil && !s.isStopping() {
-			s.cfg.Log.Debug("collect", "range", r.rangeID, "err", err)
-		}
-		cancel()
 		r.maybeAskToBeReplaced()
 	}
 }
 
-// maybeCollect removes a replica that its range has forgotten.
-func (r *Replica) maybeCollect(ctx context.Context) error {
+// hasDoubt reports whether a replica should look whether it still is one. It is
+// asked of every replica at every pass, and cheap.
+func (r *Replica) hasDoubt() bool {
 	r.mu.RLock()
-	desc, leaderless := r.mu.desc, r.mu.leader == 0
+	desc, leader, leads := r.mu.desc, r.mu.leader, r.mu.leads
 	r.mu.RUnlock()
+	if leads && r.leaseStatus(noTimestamp).IsValid() {
+		return false
+	}
 	switch voter := r.own(desc).Type == kvapi.Voter && desc.IsInitialized(); {
-	case voter && leaderless:
+	case voter && leader == 0:
+		return true
 	case voter && r.isNamed():
 		r.doubt.note(nil)
-		return nil
-	case voter && r.doubt.isDue(doubtVoterEvery), !voter && r.doubt.isDue(doubtEvery):
-	default:
-		return nil
+		return false
+	case voter:
+		return r.doubt.isDue(doubtVoterEvery)
 	}
+	return r.doubt.isDue(doubtEvery)
+}
+
+// maybeCollect removes a replica that its range has forgotten.
+func (r *Replica) maybeCollect(ctx context.Context) error {
+	desc := r.Desc()
 	start := r.doubt.startKey(desc)
 	if start == nil {
 		return nil

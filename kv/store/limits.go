@@ -219,6 +219,8 @@ const (
 	splitRetryMax = 30 * time.Second
 	// splitScanEvery is how often all ranges are looked at.
 	splitScanEvery = 2 * time.Second
+	// sizeScans is at which of these looks their sizes are looked at.
+	sizeScans = 3
 	// doubtEvery and doubtVoterEvery are how often a replica that hears nothing
 	// asks whether it still is one (collect.go). Nothing is lost by coming late
 	// but the room it takes; the second is longer than a stream of closed
@@ -234,6 +236,12 @@ const (
 	// things out: no more than gossip can follow.
 	movesMax     = 4
 	transfersMax = 8
+	// transfersShare is one more transfer for each so many ranges that are led here:
+	// a node that leads all of very many is to be rid of most in minutes, and
+	// counts what it did by itself.
+	transfersShare = 100
+	// looksMax is how many ranges that need nothing are looked at in a pass.
+	looksMax = 2000
 	// toldAfter is when what a node did is surely in what is heard of it, and
 	// recentFor when it is so whatever happened to gossip.
 	toldAfter = 6 * time.Second
@@ -262,6 +270,11 @@ const (
 	// are told of: a look at each, and a message to each node.
 	ClosedLagDefault      = 3 * time.Second
 	ClosedIntervalDefault = time.Second
+	// closedEach is how much less often for each of the ranges that are led here,
+	// beyond 3,000 or so: a look takes a microsecond. closedPauseMax is the longest
+	// pause that comes of it.
+	closedEach     = time.Second / 3000
+	closedPauseMax = 5 * time.Second
 	// FollowerReadLag is how old a timestamp is that is closed on all replicas of
 	// a range, if all is well: what is closed, the time until idle ranges say so,
 	// and a second for messages, for uncertainty and for followers that apply a

@@ -60,6 +60,12 @@ type Store struct {
 	// protected is protectedAsOf; nil for none.
 	protected atomic.Pointer[hlc.Timestamp]
 
+	// counted is what a loop found when it last looked at all ranges: those that
+	// are led here and idle.
+	counted struct{ leases atomic.Int64 }
+	// scans counts the looks of the replicate queue.
+	scans atomic.Int64
+
 	checks checks
 	// closedIn is what other nodes have closed, closedMissed who has missed what
 	// this one has (closed.go).

@@ -30,6 +30,7 @@ var (
 	counts = flag.String("ranges", "1000,10000,30000", "how many ranges, each more than the one before")
 	window = flag.Duration("for", 30*time.Second, "how long idle CPU is measured")
 	settle = flag.Duration("settle", 20*time.Second, "how long after the splits the measurement begins, at least")
+	keep   = flag.String("profiles", "", "keep profiles of the first node's CPU, while idle, and heap in this folder")
 	args   = flag.String("args", "", "further arguments of cairn start")
 )
 
@@ -138,6 +139,10 @@ func measure(c *cluster.Cluster, splits time.Duration, ranges int) (row string, 
 		return "", err
 	}
 	idle := cpu(c.Nodes, *window)
+	if *keep != "" {
+		profile(c.Nodes[0], "profile?seconds=20", fmt.Sprintf("cpu-%d", ranges))
+		profile(c.Nodes[0], "heap", fmt.Sprintf("heap-%d", ranges))
+	}
 	var rss []string
 	for _, n := range c.Nodes {
 		b, err := gauge(n, "process_resident_memory_bytes")

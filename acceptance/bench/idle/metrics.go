@@ -3,7 +3,11 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -54,4 +58,19 @@ func busiest(c *cluster.Cluster) (n *cluster.Node, others []*cluster.Node, err e
 		}
 	}
 	return n, c.Others(n), nil
+}
+
+// profile keeps a profile of a node.
+func profile(n *cluster.Node, path, name string) {
+	resp, err := http.Get("http://" + n.HTTP + "/debug/pprof/" + path)
+	if err == nil {
+		defer resp.Body.Close()
+		var b []byte
+		if b, err = io.ReadAll(resp.Body); err == nil {
+			err = os.WriteFile(filepath.Join(*keep, name), b, 0o600)
+		}
+	}
+	if err != nil {
+		log.Print(err)
+	}
 }
