@@ -199,6 +199,23 @@ func running(us []*use) []*use {
 	return out
 }
 
+// VersionSpan is where the catalog's version is: whoever watches it learns of each
+// change when it commits, and passes it to OnVersion.
+func VersionSpan() kvapi.Span { return kvapi.Span{Key: versionKey, EndKey: versionKey.Next()} }
+
+// OnVersion takes a value of the catalog's version: the catalog is read anew
+// before the next statement uses it.
+func (c *Catalog) OnVersion(value []byte) error {
+	v, err := decodeVersion(value)
+	if err == nil {
+		c.hear(v)
+	}
+	return err
+}
+
+// Heard returns the newest version this node has heard of.
+func (c *Catalog) Heard() CatalogVersion { return CatalogVersion(c.wantVersion.Load()) }
+
 // hear raises the version that new statements must see.
 func (c *Catalog) hear(v CatalogVersion) {
 	for {

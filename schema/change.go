@@ -145,8 +145,11 @@ func (r *Resolver) Put(o Object) {
 	} else {
 		h.Version = 1
 	}
-	if t, ok := o.(*Table); ok && (old == nil && !r.shareRanges || keepsItsTime(t, old)) {
-		d.apart = append(d.apart, t.ID)
+	if t, ok := o.(*Table); ok {
+		t.OwnRange = t.OwnRange || old == nil && !r.shareRanges
+		if old == nil && t.OwnRange || keepsItsTime(t, old) {
+			d.apart = append(d.apart, t.ID)
+		}
 	}
 	d.view.objects[h.ID] = &entry{object: o, use: newUse()}
 	d.count++

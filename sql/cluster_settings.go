@@ -22,11 +22,12 @@ import (
 //	ALTER SYSTEM SET p = v ──▶ keys.SettingPrefix + p
 //	        │                        │
 //	        └─ peers: read again ──▶ copy of each node ──▶ sessions, at their next transaction
-//	                                 (also every settingsInterval)
+//	                                 (also when a feed of the rows tells of a change,
+//	                                 and every settingsInterval)
 //
 // What counts is, in this order: SET, what the connection asked for, the cluster's setting, the
 // default. Unlike in Postgres there is no pg_reload_conf: when ALTER SYSTEM returns, the nodes that
-// answered know; one that did not learns within settingsInterval. A node that cannot read the settings
+// answered know; one that did not learns when the change has applied (internal/node, watch.go). A node that cannot read the settings
 // does not begin to serve, so that it never serves by weaker ones.
 type clusterSettings struct {
 	view atomic.Pointer[settingsView]

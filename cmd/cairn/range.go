@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"github.com/cairndb/cairn/internal/rpc/rpcpb"
@@ -56,9 +59,10 @@ func newRangeSplit() *cobra.Command {
 	f := &adminFlags{}
 	var sticky time.Duration
 	cmd := &cobra.Command{
-		Use:   "split KEY",
-		Short: "Make a key the start of a range",
-		Long: `Make a key the start of a range. KEY is written as "cairn range ls" prints it:
+		Use:   "split KEY... | -",
+		Short: "Make keys the starts of ranges",
+		Long: `Make each KEY the start of a range; with - they are read from standard input, one
+a line, and the splits made four at a time. KEY is written as "cairn range ls" prints it:
 /table/ID, /table/ID/INDEX or /table/ID/INDEX/HEX; /table/ID/INDEX/=N stands for
 the row whose first key column is the integer N.
 
@@ -66,27 +70,93 @@ ID and INDEX are what Postgres calls oids:
   SELECT 'accounts'::regclass::oid, 'accounts_pkey'::regclass::oid
 
 The split stays until "cairn range merge" undoes it, or, with --for, may be undone
-after that time by the cluster, which merges small ranges that nobody uses.`,
+after that time by the cluster, which merges small ranges that nobody uses. If a
+range begins at KEY already it is kept in the same way.`,
 		Example: "  cairn range split /table/16384/16385/=500000",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := parseTableKey(args[0])
-			if err != nil {
-				return err
+			if len(args) == 1 && args[0] == "-" {
+				return splitAll(cmd, f, sticky)
 			}
-			return f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
-				resp, err := rpcpb.NewAdminClient(conn).SplitRange(ctx, &rpcpb.SplitRangeRequest{Key: key, StickyNanos: int64(sticky)})
+			for _, arg := range args {
+				key, err := parseTableKey(arg)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "range %d now ends and range %d begins at %s\n", resp.LeftRangeId, resp.RightRangeId, args[0])
-				return nil
-			})
+				err = f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
+					resp, err := rpcpb.NewAdminClient(conn).SplitRange(ctx, &rpcpb.SplitRangeRequest{Key: key, StickyNanos: int64(sticky)})
+					if err != nil {
+						return err
+					}
+					tellSplit(cmd.OutOrStdout(), resp, arg)
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	f.register(cmd)
 	cmd.Flags().DurationVar(&sticky, "for", 0, "how long the split is kept; 0 until it is merged by hand")
 	return cmd
+}
+
+func tellSplit(w io.Writer, resp *rpcpb.SplitRangeResponse, at string) {
+	if resp.LeftRangeId == 0 {
+		fmt.Fprintf(w, "range %d began at %s already\n", resp.RightRangeId, at)
+		return
+	}
+	fmt.Fprintf(w, "range %d now ends and range %d begins at %s\n", resp.LeftRangeId, resp.RightRangeId, at)
+}
+
+// splitsAtOnce is how many splits of a list are under way, splitAllMax how long all
+// of them may take.
+const (
+	splitsAtOnce = 4
+	splitAllMax  = 24 * time.Hour
+)
+
+// splitAll splits at the keys of standard input, over one connection. A split
+// that fails is tried again: a range cannot be split twice at the same time.
+func splitAll(cmd *cobra.Command, f *adminFlags, sticky time.Duration) error {
+	var keys [][]byte
+	in := bufio.NewScanner(cmd.InOrStdin())
+	for in.Scan() {
+		if in.Text() == "" {
+			continue
+		}
+		key, err := parseTableKey(in.Text())
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
+	}
+	if err := in.Err(); err != nil {
+		return err
+	}
+	return f.callFor(cmd.Context(), splitAllMax, func(ctx context.Context, conn *grpc.ClientConn) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(splitsAtOnce)
+		for i, key := range keys {
+			g.Go(func() error {
+				req := &rpcpb.SplitRangeRequest{Key: key, StickyNanos: int64(sticky)}
+				var err error
+				for tries := 0; tries < 3 && ctx.Err() == nil; tries++ {
+					if _, err = rpcpb.NewAdminClient(conn).SplitRange(ctx, req); err == nil {
+						return nil
+					}
+				}
+				return fmt.Errorf("key %d of %d: %w", i+1, len(keys), err)
+			})
+		}
+		err := g.Wait()
+		if err == nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "ranges begin at %d keys\n", len(keys))
+		}
+		return err
+	})
 }
 
 func newRangeMerge() *cobra.Command {
@@ -95,8 +165,8 @@ func newRangeMerge() *cobra.Command {
 		Use:   "merge KEY",
 		Short: "Join the range that begins at a key to its left neighbour",
 		Long: `Join the range that begins at KEY to its left neighbour: what "cairn range split
-KEY" did is undone. KEY is written as there. Both ranges must have replicas on
-the same nodes, all of them up and up to date.`,
+KEY" did is undone. KEY is written as there. Replicas of the right range that are
+on other nodes are moved first; all must be up and up to date.`,
 		Example: "  cairn range merge /table/16384/16385/=500000",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -66,7 +66,10 @@ type CoreConfig struct {
 	// CheckInterval is how often the replicas of a range are compared; 0 means
 	// store.CheckIntervalDefault.
 	CheckInterval time.Duration
-	Knobs         store.TestingKnobs
+	// MergeAfter is how long small neighbours must have been quiet to be merged: see
+	// store.Config.
+	MergeAfter time.Duration
+	Knobs      store.TestingKnobs
 	// TempDir and SQLMemoryBytes: see sql.Config.
 	TempDir        string
 	SQLMemoryBytes int64
@@ -165,7 +168,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
 		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart, KeepBoundary: c.keepBoundary,
 		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs, Programs: &pushdown.Programs{},
-		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval, CheckInterval: c.cfg.CheckInterval,
+		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval, CheckInterval: c.cfg.CheckInterval, MergeAfter: c.cfg.MergeAfter,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
@@ -184,7 +187,9 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	return nil
 }
 
-// keepBoundary reports whether a key is the start of a table that exists
+// keepBoundary reports whether a key is the start of a table that is to have a
+// range of its own, or the end of one that keeps its old versions for a time of
+// its own, which would count for whatever comes behind it in the range
 // (store.Config.KeepBoundary). When in doubt it is.
 func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
 	id, ok := tablekv.TableOf(k)
@@ -192,7 +197,11 @@ func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
 		return false
 	}
 	snap, err := c.Catalog.Snapshot(ctx)
-	return err != nil || snap.Table(id) != nil
+	if err != nil {
+		return true
+	}
+	before, t := snap.Table(id-1), snap.Table(id)
+	return t != nil && (t.OwnRange || t.GCTTL != 0) || before != nil && before.GCTTL != 0
 }
 
 // replicateToNewNodes makes the store look for missing replicas as soon as a
@@ -263,6 +272,7 @@ func (c *Core) background() {
 		c.fatalUnlessStopping(c.bound.WatchJumps(c.ctx), "clock")
 	})
 	c.wg.Go(c.tend)
+	c.watchSystem()
 	c.wg.Go(c.tendMembers)
 }
 
@@ -345,15 +355,8 @@ func (c *Core) describe() gossip.NodeDescriptor {
 	d := c.cfg.Describe()
 	d.NodeID = c.Ident.NodeID
 	if c.Store != nil {
-		qps := 0.0
-		for _, r := range c.Store.RangeInfos() {
-			d.Capacity.Ranges++
-			if r.LeaseValid {
-				d.Capacity.Leases++
-				qps += r.QPS
-			}
-		}
-		d.Capacity.BatchesPerSecond = int64(qps)
+		has := c.Store.Counts()
+		d.Capacity.Ranges, d.Capacity.Leases, d.Capacity.BatchesPerSecond = has.Ranges, has.Leases, int64(has.QPS)
 	}
 	if disk, err := c.cfg.Engine.Capacity(); err == nil {
 		d.Capacity.DiskUsedBytes, d.Capacity.DiskAvailableBytes = disk.UsedBytes, disk.AvailBytes

@@ -131,6 +131,8 @@ func (s consoleSource) Counters() []console.Counter {
 			return float64(c.Store.Engine().Syncs())
 		}},
 		counter("lease_requests_total", "Lease commands, renewals included.", &m.LeaseRequests),
+		{Name: "ranges", Help: "Ranges with a replica here.", Gauge: true, Value: func() float64 { return float64(c.Store.Counts().Ranges) }},
+		{Name: "leases", Help: "Ranges led here.", Gauge: true, Value: func() float64 { return float64(c.Store.Counts().Leases) }},
 		counter("range_splits_total", "Splits applied.", &m.Splits),
 		counter("range_size_splits_total", "Ranges that were split here because they were too large.", &m.SizeSplits),
 		counter("range_crowded_waits_total", "Batches that waited for the split of a range that was far too large.", &m.CrowdedWaits),

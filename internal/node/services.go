@@ -166,23 +166,21 @@ func (s adminService) SplitRange(ctx context.Context, req *rpcpb.SplitRangeReque
 		until = c.Clock.Now().Timestamp().AddNanos(req.StickyNanos)
 	}
 	ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.AdminSplit, Key: at, StickyUntil: until})
-	if _, err := c.DB.Send(ctx, ba); err != nil {
+	br, err := c.DB.Send(ctx, ba)
+	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
+	// If a range began there already it was that one that answered, and there is no
+	// left one to tell of.
 	resp := &rpcpb.SplitRangeResponse{}
-	ranges, err := c.ClusterRanges(ctx)
-	if err != nil {
-		return resp, nil // the split was made; only its description is missing
+	if i := br.Responses[0].Info; i != nil && i.Desc.EndKey.Equal(at) {
+		resp.LeftRangeId = uint64(i.Desc.RangeID)
 	}
-	for _, r := range ranges {
-		if r.Desc.EndKey.Equal(at) {
-			resp.LeftRangeId = uint64(r.Desc.RangeID)
-		}
-		if r.Desc.StartKey.Equal(at) {
-			resp.RightRangeId = uint64(r.Desc.RangeID)
-		}
+	br, err = c.DB.Send(ctx, (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.LeaseInfo, Key: at}))
+	if err == nil && br.Responses[0].Info != nil {
+		resp.RightRangeId = uint64(br.Responses[0].Info.Desc.RangeID)
 	}
-	return resp, nil
+	return resp, nil // without them the split was made; only its description is missing
 }
 
 // MergeRanges implements rpcpb.AdminServer.

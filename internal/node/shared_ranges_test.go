@@ -1,6 +1,10 @@
 package node
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/cairndb/cairn/kv/keys"
+)
 
 // Tables that share a range are written by one-phase commits, tables with
 // ranges of their own are not.
@@ -47,4 +51,48 @@ func TestATransactionOverTablesOfOneRangeCommitsInOnePhase(t *testing.T) {
 	s.exec("DROP TABLE a_on")
 	s.exec("SELECT id FROM b_on WHERE id = 1")
 	s.fails("22023", "SET cairn.shared_ranges = maybe")
+}
+
+// Merges keep the start of a table that was to have a range of its own, and both
+// ends of one with a gc_ttl; not that of a table which shared a range until size or
+// load divided it, nor one of a table that is gone.
+func TestWhichBoundariesStay(t *testing.T) {
+	c := startCluster(t, 1)
+	s := c.client(0)
+	for _, q := range []string{
+		"SET cairn.shared_ranges = off", "CREATE TABLE own (id int PRIMARY KEY)", "CREATE TABLE gone (id int PRIMARY KEY)",
+		"SET cairn.shared_ranges = on", "CREATE TABLE shares (id int PRIMARY KEY)",
+		"CREATE TABLE timed (id int PRIMARY KEY) WITH (gc_ttl = '2 h')",
+		"ALTER TABLE own ADD n int", // a new descriptor, the same range
+	} {
+		s.exec(q)
+	}
+	oid := map[string]uint32{}
+	for _, name := range []string{"own", "gone", "shares", "timed"} {
+		var id uint32
+		if err := s.conn.QueryRow(t.Context(), "SELECT $1::regclass::oid", name).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		oid[name] = id
+	}
+	s.exec("DROP TABLE gone")
+	core := c.nodes[0].Core()
+	for _, b := range []struct {
+		what string
+		id   uint32
+		kept bool
+	}{
+		{"a table of its own", oid["own"], true},
+		{"a table that is gone", oid["gone"], false},
+		{"a table that shares", oid["shares"], false},
+		{"a table with a gc_ttl", oid["timed"], true},
+		{"what is behind it", oid["timed"] + 1, true},
+	} {
+		if got := core.keepBoundary(t.Context(), keys.Table(b.id)); got != b.kept {
+			t.Errorf("the start of %s is kept: %t", b.what, got)
+		}
+	}
+	if core.keepBoundary(t.Context(), append(keys.Table(oid["own"]), 1)) {
+		t.Error("a boundary within a table is kept")
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
@@ -38,6 +39,10 @@ type Cluster struct {
 	gcTTL    time.Duration
 	removed  removedVersions
 	promises promises
+	// mergeAfter is how long neighbours are quiet before they are merged; 0 is the
+	// default, which few runs are long enough for. settled ends such merges.
+	mergeAfter time.Duration
+	settled    atomic.Bool
 	// checkInterval is how often nodes compare the replicas of their ranges.
 	checkInterval time.Duration
 
@@ -67,9 +72,13 @@ func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, g
 	c := &Cluster{net: memnet.New(uint64(seed)), leases: leases, knobs: knobs, log: log, began: time.Now(), crashes: seed.source("crashes"), deadAfter: deadAfter(seed), gcTTL: gcTTL, done: make(chan struct{})}
 	c.knobs.Removed = c.removed.add
 	c.knobs.Checked = c.onChecked
+	c.knobs.MayMerge = func() bool { return !c.settled.Load() }
 	c.knobs.Closed, c.knobs.Wrote = c.onClosed, c.onWrote
 	if seed.source("checks").IntN(2) == 0 {
 		c.checkInterval = checkInterval
+	}
+	if seed.source("merges").IntN(4) > 0 {
+		c.mergeAfter = mergeAfter
 	}
 	if seed.source("range size").IntN(2) == 0 {
 		c.rangeBytesMax = smallRanges

@@ -19,10 +19,28 @@ func (c *Cluster) checkReplicas(ctx context.Context) error {
 	if err := c.eventually(ctx, "ranges cover the keyspace", func() error { return c.coverage(ctx) }); err != nil {
 		return err
 	}
-	ranges, err := c.ranges(ctx)
-	if err != nil {
-		return err
+	for {
+		before, err := c.ranges(ctx)
+		if err == nil {
+			err = c.compareAll(ctx, before)
+		}
+		if err != nil {
+			return err
+		}
+		// A merge that was under way may have ended only now.
+		if after, err := c.ranges(ctx); err != nil || sameRanges(before, after) {
+			return err
+		}
 	}
+}
+
+// sameRanges reports whether no range came, went or changed.
+func sameRanges(a, b map[kvapi.RangeID]store.RangeReport) bool {
+	return maps.EqualFunc(a, b, func(x, y store.RangeReport) bool { return x.Desc.Generation == y.Desc.Generation })
+}
+
+// compareAll compares the replicas of each range that is still there.
+func (c *Cluster) compareAll(ctx context.Context, ranges map[kvapi.RangeID]store.RangeReport) error {
 	for _, id := range slices.Sorted(maps.Keys(ranges)) {
 		var wrong error
 		err := c.eventually(ctx, fmt.Sprintf("the replicas of %s agree", id), func() (err error) {
@@ -95,6 +113,11 @@ func (c *Cluster) compare(id kvapi.RangeID) (wrong, err error) {
 			return nil, fmt.Errorf("%s is at %d, %s at %d", firstNode, first.Applied, n, in.Applied)
 		case in.Checksum != first.Checksum:
 			return fmt.Errorf("%s: %s and %s differ at index %d:\n%s", id, firstNode, n, in.Applied, c.difference(id, firstNode, n)), nil
+		}
+	}
+	if now, err := c.ranges(context.Background()); err == nil && seen == 0 {
+		if _, still := now[id]; !still {
+			return nil, nil // merged
 		}
 	}
 	if seen < min(3, len(c.nodes)) {

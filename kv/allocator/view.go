@@ -249,3 +249,16 @@ func ordinal(n int) string {
 	}
 	return fmt.Sprintf("%dth", n)
 }
+
+// IsSettled reports whether a range has as many voters as it should, and nothing
+// else, all on nodes that are live and stay: what Decide could still do for it is
+// a matter of taste.
+func (v *View) IsSettled(d *kvapi.RangeDescriptor) bool {
+	for i := range d.Replicas {
+		n := v.nodes[d.Replicas[i].NodeID]
+		if d.Replicas[i].Type != kvapi.Voter || n == nil || n.Liveness != Live || !n.stays() || n.Draining || n.DiskFull {
+			return false
+		}
+	}
+	return len(d.Replicas) == v.Voters
+}

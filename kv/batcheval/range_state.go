@@ -4,7 +4,7 @@ import "github.com/cairndb/cairn/kv/kvapi"
 
 func evalRangeStats(ev *evaluator, _ *kvapi.Request, resp *kvapi.Response) error {
 	stats := ev.ec.Stats
-	resp.Stats, resp.Rate = &stats, ev.ec.Rate
+	resp.Stats, resp.Rate, resp.QuietFor = &stats, ev.ec.Rate, ev.ec.QuietFor
 	resp.Info = &kvapi.RangeInfo{Desc: *ev.ec.Desc, Lease: ev.ec.Lease}
 	return nil
 }

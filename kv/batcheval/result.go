@@ -1,6 +1,8 @@
 package batcheval
 
 import (
+	"time"
+
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/mvcc"
@@ -44,6 +46,8 @@ type EvalContext struct {
 	Records TxnRecords
 	// Rate is how many batches a second the range gets.
 	Rate float64
+	// QuietFor is for how long it has got few.
+	QuietFor time.Duration
 	// Locks may be nil if no request of the batch skips locked keys.
 	Locks HeldLocks
 	// Finished is what the store knows of transactions that have ended; nil

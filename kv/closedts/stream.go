@@ -1,6 +1,7 @@
 package closedts
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/cairndb/cairn/hlc"
@@ -37,6 +38,8 @@ type Range struct {
 type Outbound struct {
 	stream, seq uint64
 	told        map[kvapi.RangeID]told
+	// last are the ranges of the last update, if it spoke for all that were given.
+	last []Range
 }
 
 type told struct {
@@ -56,6 +59,10 @@ func (o *Outbound) Next(closed hlc.Timestamp, ranges []Range, newID uint64) *Upd
 	}
 	o.seq++
 	u := &Update{Stream: o.stream, Seq: o.seq, Closed: closed}
+	if len(ranges) > 0 && slices.Equal(o.last, ranges) {
+		return u // all are idle, as nearly always
+	}
+	o.last = o.last[:0]
 	same := 0
 	for _, r := range ranges {
 		t, ok := o.told[r.ID]
@@ -76,6 +83,9 @@ func (o *Outbound) Next(closed hlc.Timestamp, ranges []Range, newID uint64) *Upd
 		o.Reset(newID)
 		return o.Next(closed, ranges, newID)
 	}
+	if same+len(u.Added) == len(ranges) {
+		o.last = append(o.last, ranges...)
+	}
 	return u
 }
 
@@ -91,7 +101,7 @@ func (o *Outbound) sweep(u *Update) {
 
 // Reset starts the stream anew: the other side has missed something.
 func (o *Outbound) Reset(newID uint64) {
-	o.stream, o.seq, o.told = newID, 0, map[kvapi.RangeID]told{}
+	o.stream, o.seq, o.told, o.last = newID, 0, map[kvapi.RangeID]told{}, nil
 }
 
 // Inbound is what nodes have told this one. It is safe for concurrent use; the

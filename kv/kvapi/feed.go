@@ -1,6 +1,10 @@
 package kvapi
 
-import "github.com/cairndb/cairn/hlc"
+import (
+	"time"
+
+	"github.com/cairndb/cairn/hlc"
+)
 
 // FeedArgs ask for a page of a feed: what is committed in the request's span
 // above After. Pages are asked for in order, each again until it is there; asking
@@ -10,6 +14,9 @@ type FeedArgs struct {
 	ID    uint64        `wire:"1"`
 	Page  uint64        `wire:"2"`
 	After hlc.Timestamp `wire:"3"`
+	// PushAge is how long an intent may keep changes from being told; 0 leaves that
+	// to the store.
+	PushAge time.Duration `wire:"4"`
 }
 
 // FeedEvent is a version that was committed.

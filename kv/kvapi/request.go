@@ -65,7 +65,7 @@ const (
 	AdminTransferLease
 	// AdminChangeReplicas: Change.
 	AdminChangeReplicas
-	// RangeStats: → Info, Stats, Rate of the range that holds Key.
+	// RangeStats: → Info, Stats, Rate, QuietFor of the range that holds Key.
 	RangeStats
 	// RequestLease is internal to the replica.
 	RequestLease
@@ -513,6 +513,8 @@ type Response struct {
 	Replaced TxnSeq `wire:"15"`
 	// Rate is how many batches a second the range has been sent lately.
 	Rate float64 `wire:"20"`
+	// QuietFor is for how long it has been asked for little, as its leaseholder knows.
+	QuietFor time.Duration `wire:"30"`
 	// Provisional are the values of intents in the span of an inconsistent
 	// scan, in key order; deletions are left out, and so is what is beyond
 	// ProvisionalMax.

@@ -615,6 +615,9 @@ func (x *FeedArgs) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	if x.PushAge != 0 {
+		b = wire.AppendInt(b, 4, int64(x.PushAge))
+	}
 	return b
 }
 
@@ -648,6 +651,12 @@ func (x *FeedArgs) UnmarshalWire(b []byte) (err error) {
 			if err = x.After.UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 4 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.PushAge = time.Duration(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2993,6 +3002,9 @@ func (x *Response) AppendWire(b []byte) []byte {
 		b = x.Partials[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
+	if x.QuietFor != 0 {
+		b = wire.AppendInt(b, 30, int64(x.QuietFor))
+	}
 	return b
 }
 
@@ -3166,6 +3178,12 @@ func (x *Response) UnmarshalWire(b []byte) (err error) {
 			if err = x.Partials[len(x.Partials)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 30 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.QuietFor = time.Duration(n)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -258,8 +258,10 @@ func (r *Replica) changeDescriptor(ctx context.Context, why string, change func(
 	if err := change(&next); err != nil {
 		return err
 	}
-	if _, err := confChangeBetween(old, &next); err != nil {
-		return err
+	if !sameMembers(old, &next) {
+		if _, err := confChangeBetween(old, &next); err != nil {
+			return err
+		}
 	}
 	err = r.store.cfg.Txns.RunTxn(ctx, "change replicas", func(ctx context.Context, txn Txn) error {
 		if err := checkDescriptor(ctx, txn, old); err != nil {
@@ -305,7 +307,7 @@ func (r *Replica) tellRemoved(old, next *kvapi.RangeDescriptor) {
 // and that the demoted replica goes then needs no saying.
 func eventOf(old, next *kvapi.RangeDescriptor) (kind kvapi.RangeEventKind, ok bool) {
 	switch {
-	case next.IsJoint(), len(next.Replicas) < len(old.Replicas):
+	case sameMembers(old, next), next.IsJoint(), len(next.Replicas) < len(old.Replicas):
 		return "", false
 	case len(next.Replicas) > len(old.Replicas):
 		return kvapi.EventLearner, true

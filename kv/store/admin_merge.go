@@ -15,6 +15,7 @@ import (
 // A merge joins a range to its right neighbour. The left range's leaseholder
 // drives it:
 //
+//	0 the right range's replicas are brought to the left one's nodes (together.go)
 //	1 both have voters on the same nodes, all of them up to date; the right
 //	  range's lease is brought here
 //	2 transaction: new left descriptor, the right one deleted, their addressing
@@ -53,9 +54,15 @@ var errReplicasDiffer = errors.New("the two ranges' replicas are not on the same
 // errMergeAgain says that the merge's transaction lost a conflict.
 var errMergeAgain = errors.New("another transaction was in the way of the merge")
 
-// mergeByHand merges at a boundary, again if something was in the way.
+// mergeByHand merges at a boundary, again if something was in the way. If the ranges
+// are on different nodes the right one's replicas are moved first.
 func (r *Replica) mergeByHand(ctx context.Context, boundary kvapi.Key) (err error) {
 	for range mergeAttemptsMax {
+		if left := r.Desc(); mayMergeAt(left, boundary) == nil {
+			if err = r.store.bringTogether(ctx, left); err != nil {
+				return err
+			}
+		}
 		if err = r.adminMerge(ctx, boundary, "asked for"); !errors.Is(err, errMergeAgain) && !errors.Is(err, errDescriptorChanged) {
 			return err
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/keys"
@@ -28,11 +29,15 @@ func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key, reason splitRea
 	if err != nil {
 		return err
 	}
+	unlock = sync.OnceFunc(unlock)
 	defer unlock()
 	old := r.Desc()
 	switch {
-	case key.Equal(old.StartKey):
+	case key.Equal(old.StartKey) && !old.StickyUntil.Less(reason.stickyUntil):
 		return nil // it is split there already
+	case key.Equal(old.StartKey):
+		unlock()
+		return r.stick(ctx, reason.stickyUntil)
 	case !keys.IsLocal(key) && !old.ContainsKey(key):
 		// It was split while this request waited: the sender looks again.
 		return r.mismatch(kvapi.Span{Key: key})
@@ -70,4 +75,13 @@ func (r *Replica) adminSplit(ctx context.Context, key kvapi.Key, reason splitRea
 		return fmt.Errorf("split %s at %s: %w", old, key, err)
 	}
 	return nil
+}
+
+// stick keeps a boundary that is there already for longer than whoever made it
+// asked for.
+func (r *Replica) stick(ctx context.Context, until hlc.Timestamp) error {
+	return r.changeDescriptor(ctx, "kept", func(d *kvapi.RangeDescriptor) error {
+		d.StickyUntil.Forward(until)
+		return nil
+	})
 }

@@ -313,6 +313,7 @@ func (a *applier) applyLease(l kvapi.Lease, reads *handedOver) error {
 	if !renewed {
 		// Before the lease shows, so that no lock is taken under it and lost.
 		r.mgr.OnLeaseChanged(holder, l.Sequence)
+		r.load.quietFromNow() // what the range was asked for elsewhere is not known
 	}
 	var dead []*proposal
 	err := a.flush(func() {

@@ -17,13 +17,13 @@ func (a *applier) applyChange(desc *kvapi.RangeDescriptor, change *raftgroup.Con
 	r := a.r
 	old := r.Desc()
 	if desc.RangeID != old.RangeID || desc.Generation <= old.Generation || !desc.StartKey.Equal(old.StartKey) ||
-		!desc.EndKey.Equal(old.EndKey) || change == nil {
+		!desc.EndKey.Equal(old.EndKey) || (change == nil) != sameMembers(old, desc) {
 		return fmt.Errorf("replica change from %s to %s", old, desc)
 	}
 	if err := storage.PutUnversioned(a.batch, descriptorKey(desc.RangeID), desc.AppendWire(nil)); err != nil {
 		return err
 	}
-	if err := a.flush(func() { r.mu.desc = desc }); err != nil {
+	if err := a.flush(func() { r.mu.desc = desc }); err != nil || change == nil {
 		return err
 	}
 	cs := r.raftMu.group.ApplyConfChange(*change)
@@ -35,6 +35,10 @@ func (a *applier) applyChange(desc *kvapi.RangeDescriptor, change *raftgroup.Con
 	}
 	return nil
 }
+
+// sameMembers reports whether two descriptors have the same replicas: the change
+// from one to the other then is no change of Raft's.
+func sameMembers(a, b *kvapi.RangeDescriptor) bool { return slices.Equal(a.Replicas, b.Replicas) }
 
 // sameConfig compares configurations; neither is in any order.
 func sameConfig(a, b raftgroup.ConfState) bool {

@@ -100,13 +100,22 @@ func (s *Store) closedLoop() {
 	t := time.NewTicker(s.cfg.ClosedInterval)
 	defer t.Stop()
 	out := map[kvapi.NodeID]*closedts.Outbound{}
+	var told time.Time
 	for n := 0; ; n++ {
 		select {
 		case <-t.C:
-			s.tellClosed(out)
 			if n%expireFeedsEvery == 0 {
 				s.expireFeeds()
 			}
+			// A store that leads very many ranges tells of them less often, so that
+			// they cost no more: followers then know later what is closed, and reads
+			// of the recent past go to leaders.
+			pause := min(time.Duration(s.counted.leases.Load())*closedEach, closedPauseMax)
+			if n > 0 && time.Since(told)+s.cfg.ClosedInterval/2 < pause {
+				continue
+			}
+			told = time.Now()
+			s.tellClosed(out)
 		case <-s.stopping:
 			return
 		}
@@ -125,17 +134,20 @@ func (s *Store) tellClosed(out map[kvapi.NodeID]*closedts.Outbound) {
 	for n := range out {
 		idle[n] = nil
 	}
+	leases := int64(0)
 	for _, r := range s.replicas.all() {
 		index, desc, ok := r.closeIdle(target)
 		if !ok {
 			continue
 		}
+		leases++
 		for i := range desc.Replicas {
 			if n := desc.Replicas[i].NodeID; n != s.ident.NodeID {
 				idle[n] = append(idle[n], closedts.Range{ID: r.rangeID, Index: index})
 			}
 		}
 	}
+	s.counted.leases.Store(leases)
 	for n, ranges := range idle {
 		o := out[n]
 		if o == nil {

@@ -19,12 +19,19 @@ import (
 //	a voter without a leader                 on each turn of the replicate loop
 //	a learner, or one without data, that     every doubtEvery: Raft's learners
 //	has heard nothing since the last look    keep their leader for ever
-//	a voter that has heard nothing           every doubtVoterEvery: idle groups
-//	since the last look                      are silent when all is well
+//	a voter that has heard nothing, and      every doubtVoterEvery
+//	that its leader closes no time for
+//
+// Idle groups are silent when all is well; but each node tells every other which of
+// the ranges that it leads it closes timestamps for there (closed.go), and names
+// those to the nodes in their descriptors only. So a voter that is named is in no
+// doubt, for two look-ups a pass, and one that was removed, and missed both the
+// entry and the notice (tellRemoved), is named no more.
 type doubt struct {
 	mu    sync.Mutex
 	heard bool
-	next  time.Time
+	// since is when something was heard, or asked, last.
+	since time.Time
 	// start is a key of the range, as peers have told; for one without data.
 	start kvapi.Key
 }
@@ -44,15 +51,25 @@ func (d *doubt) isDue(every time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if d.heard || d.next.IsZero() {
-		d.heard, d.next = false, now.Add(every)
+	if d.heard || d.since.IsZero() {
+		d.heard, d.since = false, now
 		return false
 	}
-	if now.Before(d.next) {
+	if now.Sub(d.since) < every {
 		return false
 	}
-	d.next = now.Add(every)
+	d.since = now
 	return true
+}
+
+// isNamed reports whether the leaseholder's node closes timestamps for this
+// replica.
+func (r *Replica) isNamed() bool {
+	r.mu.RLock()
+	holder := r.mu.lease.Holder.NodeID
+	r.mu.RUnlock()
+	_, _, named := r.store.closedIn.Closed(holder, r.rangeID)
+	return named
 }
 
 // startKey is a key of the range.
@@ -89,29 +106,41 @@ func (s *Store) collectPass(ctx context.Context) {
 		if s.isStopping() {
 			return
 		}
-		if r.leaseStatus(noTimestamp).IsValid() {
-			continue
+		if r.hasDoubt() {
+			cctx, cancel := context.WithTimeout(ctx, collectTimeout)
+			if err := r.maybeCollect(cctx); err != nil && !s.isStopping() {
+				s.cfg.Log.Debug("collect", "range", r.rangeID, "err", err)
+			}
+			cancel()
 		}
-		cctx, cancel := context.WithTimeout(ctx, collectTimeout)
-		if err := r.maybeCollect(cctx); err != nil && !s.isStopping() {
-			s.cfg.Log.Debug("collect", "range", r.rangeID, "err", err)
-		}
-		cancel()
 		r.maybeAskToBeReplaced()
 	}
 }
 
+// hasDoubt reports whether a replica should look whether it still is one. It is
+// asked of every replica at every pass, and cheap.
+func (r *Replica) hasDoubt() bool {
+	r.mu.RLock()
+	desc, leader, leads := r.mu.desc, r.mu.leader, r.mu.leads
+	r.mu.RUnlock()
+	if leads && r.leaseStatus(noTimestamp).IsValid() {
+		return false
+	}
+	switch voter := r.own(desc).Type == kvapi.Voter && desc.IsInitialized(); {
+	case voter && leader == 0:
+		return true
+	case voter && r.isNamed():
+		r.doubt.note(nil)
+		return false
+	case voter:
+		return r.doubt.isDue(doubtVoterEvery)
+	}
+	return r.doubt.isDue(doubtEvery)
+}
+
 // maybeCollect removes a replica that its range has forgotten.
 func (r *Replica) maybeCollect(ctx context.Context) error {
-	r.mu.RLock()
-	desc, leaderless := r.mu.desc, r.mu.leader == 0
-	r.mu.RUnlock()
-	switch voter := r.own(desc).Type == kvapi.Voter && desc.IsInitialized(); {
-	case voter && leaderless:
-	case voter && r.doubt.isDue(doubtVoterEvery), !voter && r.doubt.isDue(doubtEvery):
-	default:
-		return nil
-	}
+	desc := r.Desc()
 	start := r.doubt.startKey(desc)
 	if start == nil {
 		return nil

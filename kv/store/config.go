@@ -94,8 +94,9 @@ type Config struct {
 	// ReplicationFactor is how many voters the replicate loop gives every
 	// range if there are as many live nodes; 0 means 3, 1 turns it off.
 	ReplicationFactor int
-	// MergeQuiet has small neighbours that nobody uses merged without being asked.
-	MergeQuiet bool
+	// MergeAfter is how long small neighbours must have been quiet to be merged
+	// without being asked; 0 means MergeAfterDefault, a negative one never.
+	MergeAfter time.Duration
 	// RangeBytesMax is the size beyond which a range splits; 0 means
 	// RangeBytesMaxDefault.
 	RangeBytesMax int64

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -46,6 +47,7 @@ type feed struct {
 	rest        *kvapi.Span
 	provisional map[string]hlc.Timestamp
 	pushedAt    time.Time
+	pushAge     time.Duration
 
 	mu struct {
 		sync.Mutex
@@ -175,7 +177,7 @@ func (r *Replica) beginFeed(span kvapi.Span, q *kvapi.FeedArgs) (*feed, *kvapi.E
 	if gc := r.gcThreshold(); q.After.Less(gc) {
 		return nil, kvapi.NewError(kvapi.ErrBelowGCThreshold, "a feed from %s on would lack versions up to %s", q.After, gc)
 	}
-	x := &feed{id: q.ID, span: kvapi.Span{Key: span.Key.Clone(), EndKey: span.EndKey.Clone()}, after: q.After, reading: make(chan struct{}, 1)}
+	x := &feed{id: q.ID, span: kvapi.Span{Key: span.Key.Clone(), EndKey: span.EndKey.Clone()}, after: q.After, pushAge: cmp.Or(q.PushAge, feedPushAge), reading: make(chan struct{}, 1)}
 	x.snap, x.rest = r.store.cfg.Engine.NewSnapshot(), &x.span
 	x.mu.woken, x.mu.askedAt = make(chan struct{}), time.Now()
 	var err error
@@ -322,7 +324,7 @@ func eventBytes(e *kvapi.FeedEvent) int { return len(e.Key) + len(e.Value) + 64 
 func (r *Replica) maybePush(x *feed, key kvapi.Key, txn *kvapi.TxnMeta) {
 	s := r.store
 	age := time.Duration(s.cfg.Clock.PhysicalNow() - txn.WriteTimestamp.WallTime)
-	if s.cfg.Sender == nil || age < feedPushAge || time.Since(x.pushedAt) < feedPushAge {
+	if s.cfg.Sender == nil || age < x.pushAge || time.Since(x.pushedAt) < x.pushAge {
 		return
 	}
 	x.pushedAt = time.Now()

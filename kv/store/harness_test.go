@@ -160,6 +160,7 @@ func (n *testNode) start() {
 	cfg := Config{
 		Engine: n.engine, Clock: n.clock, Transport: testTransport{n}, Txns: testTxns{n.c}, Sender: n.c, Peers: n.c,
 		Nodes: n.c, Knobs: n.c.knobs, Leases: *testLeases,
+		MergeAfter: -1, // tests that merge say so
 		Fatal: func(err error) {
 			if !n.isDown() {
 				panic(err)

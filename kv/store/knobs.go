@@ -53,6 +53,10 @@ type TestingKnobs struct {
 	// DisableReplicateLoop leaves changes of replicas, and leases that follow
 	// requests, to the test.
 	DisableReplicateLoop bool
+	// DisableMergeLoop leaves merges that nobody asked for to the test
+	// (Store.MergeOnce), and MayMerge, if set, is asked before each.
+	DisableMergeLoop bool
+	MayMerge         func() bool
 	// DisableGCLoop leaves the collection of old versions to the test
 	// (Store.CollectGarbage), and Removed is told what it removes.
 	DisableGCLoop bool

@@ -141,6 +141,8 @@ const (
 	LoadSplitRateDefault = 5000
 	// loadMemory is how long the rate of a range remembers.
 	loadMemory = 10 * time.Second
+	// rateMin is a rate that counts as none.
+	rateMin = 0.01
 	// sampleEvery is which part of a busy range's batches is sampled;
 	// candidatesMax, samplesMin and sampleFor are how many keys are compared,
 	// and how many samples, over which time, make a verdict.
@@ -162,14 +164,29 @@ const (
 	// loadSplitSticky keeps what load has split from being merged as soon as the
 	// load pauses.
 	loadSplitSticky = 10 * time.Minute
-	// mergeScanEvery, mergeScans: see merge_queue.go; two minutes in all.
-	mergeScanEvery = time.Minute
-	mergeScans     = 2
-	mergesPerScan  = 4
-	// mergeFraction of RangeBytesMax, and mergeRateMax batches a second, are what
-	// small and quiet means.
-	mergeFraction = 4
-	mergeRateMax  = 50.0
+	// MergeAfterDefault is how long two small neighbours are quiet before they are
+	// merged: longer than most pauses of work that comes in waves. Each
+	// mergeLooks-th of that time the ranges are looked at, and mergesPerLook are
+	// merged at most: a long table that was emptied is no emergency.
+	MergeAfterDefault = 5 * time.Minute
+	mergeLooks        = 5
+	mergesPerLook     = 16
+	// mergeFraction of RangeBytesMax, and mergeRateMax batches a second, but no
+	// more than a mergeRateFraction of LoadSplitRate, are what small and quiet
+	// means.
+	mergeFraction     = 4
+	mergeRateMax      = 50.0
+	mergeRateFraction = 10
+	// mergeAgainLooks is how many looks a boundary is left alone at which a merge
+	// failed.
+	mergeAgainLooks = 10
+	// stickyTrust is how long a boundary that somebody keeps is not asked about.
+	stickyTrust = 10 * time.Minute
+	// bringStepsMax bounds the changes of replicas that bring two ranges together:
+	// two for each of five voters.
+	bringStepsMax = 10
+	// bringTimeout bounds them in all: the ranges are small.
+	bringTimeout = time.Minute
 	// rangeLogKept is how long entries of the range log are kept;
 	// rangeLogTrimEvery how often older ones are removed, rangeLogTrimMax how
 	// many at a time.
@@ -202,11 +219,14 @@ const (
 	splitRetryMax = 30 * time.Second
 	// splitScanEvery is how often all ranges are looked at.
 	splitScanEvery = 2 * time.Second
+	// sizeScans is at which of these looks their sizes are looked at.
+	sizeScans = 3
 	// doubtEvery and doubtVoterEvery are how often a replica that hears nothing
 	// asks whether it still is one (collect.go). Nothing is lost by coming late
-	// but the room it takes.
+	// but the room it takes; the second is longer than a stream of closed
+	// timestamps takes to name the ranges of a full node.
 	doubtEvery      = 30 * time.Second
-	doubtVoterEvery = 10 * time.Minute
+	doubtVoterEvery = time.Minute
 	// collectTimeout bounds one such question.
 	collectTimeout = 10 * time.Second
 	// replicateWorkers is how many ranges are changed at a time: as many as
@@ -216,6 +236,12 @@ const (
 	// things out: no more than gossip can follow.
 	movesMax     = 4
 	transfersMax = 8
+	// transfersShare is one more transfer for each so many ranges that are led here:
+	// a node that leads all of very many is to be rid of most in minutes, and
+	// counts what it did by itself.
+	transfersShare = 100
+	// looksMax is how many ranges that need nothing are looked at in a pass.
+	looksMax = 2000
 	// toldAfter is when what a node did is surely in what is heard of it, and
 	// recentFor when it is so whatever happened to gossip.
 	toldAfter = 6 * time.Second
@@ -244,6 +270,11 @@ const (
 	// are told of: a look at each, and a message to each node.
 	ClosedLagDefault      = 3 * time.Second
 	ClosedIntervalDefault = time.Second
+	// closedEach is how much less often for each of the ranges that are led here,
+	// beyond 3,000 or so: a look takes a microsecond. closedPauseMax is the longest
+	// pause that comes of it.
+	closedEach     = time.Second / 3000
+	closedPauseMax = 5 * time.Second
 	// FollowerReadLag is how old a timestamp is that is closed on all replicas of
 	// a range, if all is well: what is closed, the time until idle ranges say so,
 	// and a second for messages, for uncertainty and for followers that apply a

@@ -21,11 +21,27 @@ type load struct {
 	batches atomic.Int64
 	// rateBits is the rate, batches a second, as a float64.
 	rateBits atomic.Uint64
-	sampler  atomic.Pointer[sampler]
+	// quietSince is since when the rate is low, in nanoseconds of time.Now; 0
+	// while it is not.
+	quietSince atomic.Int64
+	sampler    atomic.Pointer[sampler]
 }
 
 // rate returns batches a second, of the last ten seconds or so.
 func (l *load) rate() float64 { return math.Float64frombits(l.rateBits.Load()) }
+
+// quietFor is for how long the rate has been low, as far as is known here.
+func (l *load) quietFor() time.Duration {
+	since := l.quietSince.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, since))
+}
+
+// quietFromNow forgets how long the rate has been low: what came before somebody
+// else knows.
+func (l *load) quietFromNow() { l.quietSince.Store(time.Now().UnixNano()) }
 
 // note counts a batch.
 func (l *load) note(ba *kvapi.BatchRequest) {
@@ -38,12 +54,27 @@ func (l *load) note(ba *kvapi.BatchRequest) {
 }
 
 // look takes in what was counted since the last look, and begins or ends
-// sampling. There is one that looks.
-func (l *load) look(elapsed time.Duration, hot float64) {
-	now := float64(l.batches.Swap(0)) / elapsed.Seconds()
-	r := l.rate()
+// sampling. There is one that looks. Most ranges are asked for nothing: they cost
+// two loads.
+func (l *load) look(elapsed time.Duration, hot, quiet float64) {
+	counted, r := int64(0), l.rate()
+	if l.batches.Load() != 0 {
+		counted = l.batches.Swap(0)
+	} else if r == 0 {
+		return
+	}
+	now := float64(counted) / elapsed.Seconds()
 	r += (now - r) * (1 - math.Exp(-elapsed.Seconds()/loadMemory.Seconds()))
+	if r < rateMin {
+		r = 0
+	}
 	l.rateBits.Store(math.Float64bits(r))
+	switch {
+	case r > quiet:
+		l.quietSince.Store(0)
+	case l.quietSince.Load() == 0:
+		l.quietFromNow()
+	}
 	switch s := l.sampler.Load(); {
 	case hot > 0 && r > hot && s == nil:
 		l.sampler.Store(newSampler())

@@ -13,12 +13,12 @@ import (
 // divides the load. A half may then be led by another node; on a node that is
 // alone a split would gain nothing.
 func (s *Store) lookAtLoads(elapsed time.Duration) {
-	hot := s.cfg.LoadSplitRate
+	hot, quiet := s.cfg.LoadSplitRate, s.quietRate()
 	if s.cfg.Nodes == nil || len(s.cfg.Nodes.LiveNodes()) < 2 {
 		hot = 0
 	}
 	for _, r := range s.replicas.all() {
-		r.load.look(elapsed, hot)
+		r.load.look(elapsed, hot, quiet)
 		if sm := r.load.sampler.Load(); sm != nil && r.load.rate() > hot && holdsTables(r.Desc()) && r.leaseStatus(noTimestamp).IsValid() {
 			s.judgeLoad(r, sm)
 		}

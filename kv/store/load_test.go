@@ -140,8 +140,10 @@ func (c *cluster) mergeScan() {
 func TestSmallNeighboursMerge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := tkey("")
-		c := newClusterWith(t, 3, quiet, func(cfg *Config) {
-			cfg.RangeBytesMax = testRangeBytes
+		knobs := quiet
+		knobs.DisableMergeLoop = true
+		c := newClusterWith(t, 3, knobs, func(cfg *Config) {
+			cfg.RangeBytesMax, cfg.MergeAfter = testRangeBytes, 30*time.Second
 			cfg.KeepBoundary = func(_ context.Context, k kvapi.Key) bool { return k.Equal(kept) }
 		})
 		c.replicateEverywhere()
@@ -150,7 +152,7 @@ func TestSmallNeighboursMerge(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		sticky := kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("k"), StickyUntil: c.clockNow().AddNanos(int64(2 * time.Minute))}
+		sticky := kvapi.Request{Kind: kvapi.AdminSplit, Key: tkey("k"), StickyUntil: c.clockNow().AddNanos(int64(10 * time.Minute))}
 		if err := c.admin(sticky); err != nil {
 			t.Fatal(err)
 		}
@@ -163,18 +165,18 @@ func TestSmallNeighboursMerge(t *testing.T) {
 			}
 			return out
 		}
-		time.Sleep(30 * time.Second) // until nothing of this counts as load
 		c.mergeScan()
 		if got := starts(); len(got) != 5 {
-			t.Errorf("after one look: %q", got)
+			t.Errorf("before they were quiet for long: %q", got)
 		}
+		time.Sleep(time.Minute)
 		for range 10 {
 			c.mergeScan()
 		}
 		if got := fmt.Sprintf("%q", starts()); got != `["" "e" "g" "k"]` {
 			t.Errorf("ranges begin at %s", got)
 		}
-		time.Sleep(2 * time.Minute)
+		time.Sleep(10 * time.Minute)
 		for range 10 {
 			c.mergeScan()
 		}

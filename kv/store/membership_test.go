@@ -12,6 +12,7 @@ import (
 
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/raftgroup"
 	"github.com/cairndb/cairn/kv/storage"
 )
 
@@ -366,6 +367,51 @@ func TestReplicaIDsAreNeverReused(t *testing.T) {
 			seen[rep.ReplicaID] = to
 		}
 		c.mustGet("a", "1")
+		c.checkConsistency()
+	})
+}
+
+// A voter that slept while it was removed, and heard neither of the change nor the
+// notice, finds out all the same: its leader closes no timestamps for it any more.
+// One that is a member is named, however long it sleeps, and in no doubt.
+func TestAVoterThatSleptThroughItsRemovalFindsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClusterWith(t, 4, quiet, func(cfg *Config) { cfg.Leases = LeaderLeases })
+		c.hideNode(4, true)
+		c.replicate()
+		c.hideNode(4, false)
+		c.mustPut("a", "1")
+		var removed kvapi.NodeID
+		for id := kvapi.NodeID(1); id <= 3; id++ {
+			if id != c.leader(tkey("a")) {
+				removed = id
+			}
+		}
+		passes := func(d time.Duration) {
+			for began := time.Now(); time.Since(began) < d; time.Sleep(replicateEvery) {
+				for id := range c.nodes {
+					c.nodes[id].store.collectPass(context.Background())
+				}
+			}
+		}
+		passes(5 * time.Minute)
+		r := c.nodes[removed].store.replicas.lookup(tkey("a"))
+		if r.awake.Load() || !r.isNamed() {
+			t.Fatalf("a member: awake %t, named %t", r.awake.Load(), r.isNamed())
+		}
+		c.lose = func(e raftgroup.Envelope) bool { return e.To.NodeID == removed && e.RangeID == r.rangeID }
+		err := c.admin(kvapi.Request{Kind: kvapi.AdminChangeReplicas, Key: tkey("a"),
+			Change: &kvapi.ReplicaChange{Add: []kvapi.NodeID{4}, Remove: []kvapi.NodeID{removed}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.nodes[removed].store.replicas.get(r.rangeID) == nil {
+			t.Fatal("it heard of it")
+		}
+		passes(2 * doubtVoterEvery)
+		if c.nodes[removed].store.replicas.get(r.rangeID) != nil {
+			t.Errorf("it is still there after %s", 2*doubtVoterEvery)
+		}
 		c.checkConsistency()
 	})
 }

@@ -71,8 +71,8 @@ type Replica struct {
 	// queue, is when its hot key was last reported.
 	load    load
 	saidHot time.Time
-	// mergeSeen counts looks of the merge queue that would merge the range.
-	mergeSeen int
+	// merge is what the merge queue remembers of the range.
+	merge mergeMemory
 	// settling is true while somebody finds out how a merge ended.
 	settling atomic.Bool
 	// changing is held by whoever changes the descriptor by an admin request,
@@ -180,6 +180,7 @@ func newReplica(s *Store, st rangeState, id kvapi.ReplicaID) *Replica {
 	r.mu.leaseChanged = make(chan struct{})
 	r.mu.pending = map[commandID]*proposal{}
 	r.heard.peers = map[kvapi.ReplicaID]kvapi.ReplicaDescriptor{}
+	r.load.quietFromNow()
 	return r
 }
 

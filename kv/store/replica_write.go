@@ -155,7 +155,7 @@ func (r *Replica) makeCommand(ev *evaluated, a admission, batch *storage.Batch) 
 		}
 		h.Merge = m
 	}
-	if rep.ChangeReplicas != nil {
+	if rep.ChangeReplicas != nil && !sameMembers(a.desc, &rep.ChangeReplicas.Desc) {
 		c, err := confChangeBetween(a.desc, &rep.ChangeReplicas.Desc)
 		if err != nil {
 			return kvapi.NewError(kvapi.ErrInternal, "%v", err)

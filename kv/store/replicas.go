@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 )
@@ -18,6 +21,8 @@ type replicaSet struct {
 		// under the lock of the set.
 		byKey []keyedReplica
 	}
+	// sorted is what all returns, nil after a change.
+	sorted atomic.Pointer[[]*Replica]
 }
 
 // keyedReplica is an initialized replica with the span it is known by.
@@ -54,15 +59,22 @@ func (s *replicaSet) searchLocked(k kvapi.Key) int {
 	return sort.Search(len(s.mu.byKey), func(i int) bool { return k.Less(s.mu.byKey[i].span.Key) }) - 1
 }
 
-// all returns every replica, in order of range id.
+// all returns every replica, in order of range id. The slice is shared, and is not
+// to be changed: with tens of thousands of replicas, of which every loop of the
+// store looks at all, sorting them each time costs more than looking.
 func (s *replicaSet) all() []*Replica {
+	if out := s.sorted.Load(); out != nil {
+		return *out
+	}
 	s.mu.RLock()
+	defer s.mu.RUnlock()
 	out := make([]*Replica, 0, len(s.mu.byID))
 	for _, r := range s.mu.byID {
 		out = append(out, r)
 	}
-	s.mu.RUnlock()
-	sort.Slice(out, func(i, j int) bool { return out[i].rangeID < out[j].rangeID })
+	slices.SortFunc(out, func(a, b *Replica) int { return cmp.Compare(a.rangeID, b.rangeID) })
+	// Under the lock, so that no change comes between.
+	s.sorted.Store(&out)
 	return out
 }
 
@@ -99,6 +111,7 @@ func (s *replicaSet) add(r *Replica, span kvapi.Span, initialized bool) {
 		panic(fmt.Sprintf("store: a second replica of %s", r.rangeID))
 	}
 	s.mu.byID[r.rangeID] = r
+	s.sorted.Store(nil)
 	if initialized {
 		s.insertLocked(r, span)
 	}
@@ -134,6 +147,7 @@ func (s *replicaSet) remove(r *Replica) {
 	defer s.mu.Unlock()
 	if s.mu.byID[r.rangeID] == r {
 		delete(s.mu.byID, r.rangeID)
+		s.sorted.Store(nil)
 	}
 	s.dropSpanLocked(r)
 }
@@ -147,6 +161,7 @@ func (s *replicaSet) split(left, right *Replica, leftSpan, rightSpan kvapi.Span,
 	s.insertLocked(left, leftSpan)
 	if right != nil {
 		s.mu.byID[right.rangeID] = right
+		s.sorted.Store(nil)
 		s.insertLocked(right, rightSpan)
 	}
 	publish()
@@ -160,6 +175,7 @@ func (s *replicaSet) subsume(left *Replica, gone []*Replica, span kvapi.Span, pu
 	for _, r := range gone {
 		if s.mu.byID[r.rangeID] == r {
 			delete(s.mu.byID, r.rangeID)
+			s.sorted.Store(nil)
 		}
 		s.dropSpanLocked(r)
 	}

@@ -75,6 +75,8 @@ type due struct {
 // pass is one turn of the queue.
 type pass struct {
 	s *Store
+	// led are the ranges that are led here.
+	led int
 	// urgent and beauty are done in this order.
 	mu struct {
 		sync.Mutex
@@ -100,6 +102,7 @@ func (s *Store) replicatePass(ctx context.Context) (ok bool) {
 	p.mu.view = s.view()
 	p.mu.moves, p.mu.transfers = movesMax, transfersMax
 	work := p.scan()
+	p.mu.transfers += p.led / transfersShare
 	queue := make(chan due)
 	var workers sync.WaitGroup
 	for range min(replicateWorkers, len(work)) {
@@ -122,12 +125,21 @@ func (s *Store) replicatePass(ctx context.Context) (ok bool) {
 
 // scan decides for every range. Those with something to do come out, the most
 // urgent first.
+//
+// Ranges that need nothing but perhaps beauty take turns, looksMax a pass: what
+// could be evened out does not change so fast that each should be looked at anew.
 func (p *pass) scan() (work []due) {
-	for _, r := range p.s.replicas.all() {
+	turn := int(p.s.scans.Add(1)) % (1 + len(p.s.replicas.all())/looksMax)
+	for i, r := range p.s.replicas.all() {
 		if p.s.isStopping() {
 			return nil
 		}
 		if !r.leaseStatus(noTimestamp).IsValid() {
+			p.s.setBlocked(r.rangeID, "")
+			continue
+		}
+		p.led++
+		if i/looksMax != turn && p.mu.view.IsSettled(r.Desc()) {
 			p.s.setBlocked(r.rangeID, "")
 			continue
 		}

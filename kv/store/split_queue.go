@@ -102,7 +102,7 @@ func (s *Store) splitLoop() {
 	retry, scan := time.NewTicker(splitRetryMin), time.NewTicker(splitScanEvery)
 	defer retry.Stop()
 	defer scan.Stop()
-	looked, trimmed := time.Now(), time.Now()
+	looked, trimmed, scans := time.Now(), time.Now(), 0
 	for {
 		select {
 		case <-s.stopping:
@@ -112,9 +112,15 @@ func (s *Store) splitLoop() {
 		case <-scan.C:
 			s.lookAtLoads(time.Since(looked))
 			looked = time.Now()
+			// Whatever applies looks at its size; here only a lease counts that came
+			// since.
+			sizes := scans%sizeScans == 0
+			scans++
 			for _, r := range s.replicas.all() {
-				r.size.queued.Store(false)
-				r.noteSize()
+				if sizes {
+					r.size.queued.Store(false)
+					r.noteSize()
+				}
 				r.maybeSettleFreeze()
 			}
 			s.maybeTrimRangeLog(&trimmed)

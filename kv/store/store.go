@@ -60,6 +60,12 @@ type Store struct {
 	// protected is protectedAsOf; nil for none.
 	protected atomic.Pointer[hlc.Timestamp]
 
+	// counted is what a loop found when it last looked at all ranges: those that
+	// are led here and idle.
+	counted struct{ leases atomic.Int64 }
+	// scans counts the looks of the replicate queue.
+	scans atomic.Int64
+
 	checks checks
 	// closedIn is what other nodes have closed, closedMissed who has missed what
 	// this one has (closed.go).
@@ -174,6 +180,9 @@ func (s *Store) setDefaults() {
 	if c.RangeBytesMax == 0 {
 		c.RangeBytesMax = RangeBytesMaxDefault
 	}
+	if c.MergeAfter == 0 {
+		c.MergeAfter = MergeAfterDefault
+	}
 	if c.GCTTL == 0 {
 		c.GCTTL = gc.DefaultTTL
 	}
@@ -254,7 +263,7 @@ func (s *Store) Start() {
 	}
 	if s.cfg.Txns != nil {
 		s.background.Go(s.splitLoop)
-		if s.cfg.MergeQuiet {
+		if s.cfg.MergeAfter > 0 && !s.cfg.Knobs.DisableMergeLoop {
 			s.background.Go(s.mergeLoop)
 		}
 	}

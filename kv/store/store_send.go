@@ -188,6 +188,26 @@ func (s *Store) RangeInfos() []RangeReport {
 	return out
 }
 
+// Counts is what a store has to do.
+type Counts struct {
+	Ranges, Leases int64
+	// QPS is how many batches a second the ranges that are led here are sent.
+	QPS float64
+}
+
+// Counts counts. It costs a look at every replica.
+func (s *Store) Counts() (c Counts) {
+	for _, r := range s.replicas.all() {
+		c.Ranges++
+		if r.leaseStatus(noTimestamp).IsValid() {
+			qps, _ := r.gateways.load()
+			c.Leases++
+			c.QPS += qps
+		}
+	}
+	return c
+}
+
 // FirstRange returns the first range's descriptor, if this store has it: gossip
 // carries it to everybody, for all other look-ups begin there.
 func (s *Store) FirstRange() (kvapi.RangeInfo, bool) {

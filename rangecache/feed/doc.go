@@ -19,6 +19,7 @@
 //	    timestamp, each exactly once: a transaction's changes are together.
 //	I2  After Resolved(t) no change at or below t is told; and all that committed
 //	    there above the feed's beginning was told before.
+//	    Watch promises neither; it tells what arrives.
 //	I3  What a range tells is dropped above what it had resolved when it has to be
 //	    asked anew, and comes again.
 //

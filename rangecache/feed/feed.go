@@ -29,6 +29,9 @@ const (
 	// retryMin and retryMax bound the pause before a range is asked anew.
 	retryMin = 20 * time.Millisecond
 	retryMax = time.Second
+	// watchPushAge is how long an intent may keep a watcher from learning what
+	// became of it: some times what cleaning up after a commit takes.
+	watchPushAge = 300 * time.Millisecond
 	// eventOverhead is about what an event takes beside key and value.
 	eventOverhead = 100
 )
@@ -42,6 +45,24 @@ func Run(ctx context.Context, s kvapi.Sender, span kvapi.Span, after hlc.Timesta
 	f.add(ctx, &part{span: span, resolved: after})
 	defer f.working.Wait()
 	defer cancel(nil)
+	return f.run(ctx, sink)
+}
+
+// Watch tells arrived of each change in a span above a timestamp as soon as a
+// range tells of it, without waiting for others or for what is resolved: in any
+// order, some changes twice, and from several goroutines. It is for those who want
+// to know that they should look. It returns as Run does.
+func Watch(ctx context.Context, s kvapi.Sender, span kvapi.Span, after hlc.Timestamp, arrived func(kvapi.FeedEvent)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	f := &follower{sender: s, fail: cancel, arrived: arrived, changed: make(chan struct{}, 1)}
+	f.add(ctx, &part{span: span, resolved: after})
+	defer f.working.Wait()
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func (f *follower) run(ctx context.Context, sink Sink) error {
 	for {
 		select {
 		case <-f.changed:
@@ -57,6 +78,8 @@ type follower struct {
 	sender  kvapi.Sender
 	fail    context.CancelCauseFunc
 	working sync.WaitGroup
+	// arrived, if set, is told of changes at once, and no others are kept.
+	arrived func(kvapi.FeedEvent)
 	// changed says that a part has more, or has resolved more.
 	changed chan struct{}
 	// told is what was told to be resolved; of Run alone.
@@ -158,11 +181,20 @@ func size(e *kvapi.FeedEvent) int { return len(e.Key) + len(e.Value) + eventOver
 
 // pages asks a replica for page after page, until it cannot go on.
 func (f *follower) pages(ctx context.Context, p *part) error {
-	id := rand.Uint64()
+	id, age := rand.Uint64(), time.Duration(0)
+	if f.arrived != nil {
+		age = watchPushAge
+	}
 	for page := uint64(1); ; page++ {
-		got, err := f.page(ctx, p, &kvapi.FeedArgs{ID: id, Page: page, After: p.resolved})
+		got, err := f.page(ctx, p, &kvapi.FeedArgs{ID: id, Page: page, After: p.resolved, PushAge: age})
 		if err != nil {
 			return err
+		}
+		if f.arrived != nil {
+			for _, e := range got.Events {
+				f.arrived(e)
+			}
+			got.Events = nil
 		}
 		f.mu.Lock()
 		for i := range got.Events {
