@@ -134,6 +134,8 @@ type evaluator struct {
 	index               int
 	// replaced is what the write in work replaced.
 	replaced kvapi.TxnSeq
+	// vacancy knows which of the keys of a large batch have no locks.
+	vacancy *mvcc.Vacancy
 }
 
 func newEvaluator(ctx context.Context, rw storage.ReadWriter, ec *EvalContext, ba *kvapi.BatchRequest, at timestamps) *evaluator {
@@ -171,6 +173,10 @@ func (ev *evaluator) run() (*kvapi.BatchResponse, *kvapi.Error) {
 			return nil, err
 		}
 	}
+	if err := ev.openVacancy(); err != nil {
+		return nil, asKVError(err)
+	}
+	defer ev.vacancy.Close()
 	br := &kvapi.BatchResponse{Responses: make([]kvapi.Response, len(ev.ba.Requests)), Now: ev.ec.Now}
 	for i := range ev.ba.Requests {
 		ev.index = i
@@ -299,6 +305,25 @@ var commands = [...]command{
 	kvapi.CheckProtection:    evalCheckProtection,
 }
 
+// openVacancy looks for locks ahead where the batch is many writes in the order
+// of their keys.
+func (ev *evaluator) openVacancy() (err error) {
+	reqs := ev.ba.Requests
+	if n := len(reqs) - 1; n >= 0 && reqs[n].Kind == kvapi.EndTxn {
+		reqs = reqs[:n]
+	}
+	if len(reqs) < vacancyMin || ev.noIntents() && ev.noLocks() && ev.onePhase {
+		return nil
+	}
+	for i := range reqs {
+		if k := reqs[i].Kind; !k.IsIntentWrite() || k.IsRange() || i > 0 && !reqs[i-1].Key.Less(reqs[i].Key) {
+			return nil
+		}
+	}
+	ev.vacancy, err = mvcc.NewVacancy(ev.rw, len(reqs), func(i int) kvapi.Key { return reqs[i].Key })
+	return err
+}
+
 // writeOptions are the options of a write of this batch: an intent in a
 // transaction, unless it commits in one phase.
 func (ev *evaluator) writeOptions(r *kvapi.Request) mvcc.WriteOptions {
@@ -311,6 +336,16 @@ func (ev *evaluator) writeOptions(r *kvapi.Request) mvcc.WriteOptions {
 		o.Sign = mvcc.SignatureOf(ev.txn.ID)
 	}
 	return o
+}
+
+// pointOptions are writeOptions of a write of one key.
+func (ev *evaluator) pointOptions(r *kvapi.Request) (mvcc.WriteOptions, error) {
+	o := ev.writeOptions(r)
+	free, err := ev.vacancy.IsFree(ev.index)
+	if free {
+		o.NoIntents, o.NoLocks = true, true
+	}
+	return o, err
 }
 
 // noLocks reports whether the range had no durable lock when the batch got its

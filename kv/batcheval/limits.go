@@ -20,4 +20,7 @@ const (
 	// forwardsMax is how often one evaluation starts over at a higher
 	// timestamp before the client is asked to.
 	forwardsMax = 5
+	// vacancyMin writes make it worth to look for locks with an iterator, which
+	// costs about as much as ten look-ups to open.
+	vacancyMin = 32
 )

@@ -20,7 +20,10 @@ func evalPut(ev *evaluator, r *kvapi.Request, _ *kvapi.Response) error {
 // intent is in place. Not so in one phase, where the timestamp is the
 // commit's, nor in a second attempt, which must not move.
 func (ev *evaluator) blindWrite(r *kvapi.Request, write func(hlc.Timestamp, mvcc.WriteOptions) (hlc.Timestamp, error)) error {
-	o := ev.writeOptions(r)
+	o, err := ev.pointOptions(r)
+	if err != nil {
+		return err
+	}
 	at, err := write(ev.at.write, o)
 	var e *kvapi.Error
 	if errors.As(err, &e) && e.Kind == kvapi.ErrWriteTooOld && o.Txn != nil && !ev.ba.AmbiguousReplay {

@@ -14,7 +14,8 @@
 //	                {C, ranges that joined with their log index, ranges that left}
 //
 // Targets lie some seconds in the past (store.ClosedLagDefault), so that few
-// writers notice; those that are slower are moved up, like above a read.
+// writers notice; those that are slower are moved up, like above a read. For one
+// that writes much the targets wait a while (kv/store, longWrites).
 //
 // Invariants
 //

@@ -8,8 +8,9 @@ const (
 	batchMax = 100
 	// parallelMax bounds the batches of one call in flight.
 	parallelMax = 4
-	// rangeKeysMax bounds the keys that one command resolves in a span.
-	rangeKeysMax = 1000
+	// rangeKeysMax bounds the keys that one command resolves in a span: as many as
+	// a batch of a flush writes. Mostly they are one deletion.
+	rangeKeysMax = 4096
 	// queueMax bounds the updates waiting for background resolution.
 	queueMax = 20000
 	// workersMax bounds the goroutines that resolve in the background. Most of

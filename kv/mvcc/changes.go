@@ -35,6 +35,8 @@ type Change struct {
 //	a record of another transaction           the same for the old one, whose
 //	                                          fate the writer knew; then remembered
 //	a version that goes, and no record        collected garbage
+//	a range of records that goes              the records, each (releaseRun); but
+//	                                          with their versions: a dropped table
 //
 // The alternative, to have evaluation add what commits to each command, costs
 // every command bytes for feeds that few ranges have. Changes is not safe for
@@ -132,13 +134,12 @@ func (c *Changes) Apply(repr []byte, emit func(Change)) error {
 		return t
 	}
 	err := storage.EachOp(repr, func(op storage.Op) error {
-		if op.End != nil {
-			c.clear(op)
-			return nil
-		}
 		raw, _, err := storage.SplitKey(op.Key)
 		if err != nil {
 			return err
+		}
+		if op.End != nil {
+			return c.clear(op, raw, of, keysTouched)
 		}
 		if isLockTable(raw) {
 			return c.touchRecord(op, of)
@@ -193,15 +194,38 @@ func (c *Changes) touchRecord(op storage.Op, of func(kvapi.Key) *touched) error 
 	return nil
 }
 
-// clear forgets the intents whose records a range deletion removes: of a dropped
-// table.
-func (c *Changes) clear(op storage.Op) {
-	for k := range c.intents {
-		ek := appendIntentKey(nil, kvapi.Key(k))
-		if bytes.Compare(op.Key, ek) <= 0 && bytes.Compare(ek, op.End) < 0 {
+// clear notes what a range deletion removes: records, or all versions of the keys
+// of a dropped table, after their records. Removed garbage is of no interest.
+func (c *Changes) clear(op storage.Op, raw kvapi.Key, of func(kvapi.Key) *touched, keysTouched map[string]*touched) error {
+	end, _, err := storage.SplitKey(op.End)
+	if err != nil {
+		return err
+	}
+	if isLockTable(raw) {
+		if raw, err = keys.DecodeLockTable(raw); err != nil {
+			return err
+		}
+		if end, err = keys.DecodeLockTable(end); err != nil {
+			return err
+		}
+		for k := range c.intents {
+			if string(raw) <= k && k < string(end) {
+				t := of(kvapi.Key(k))
+				t.hasRecord, t.record = true, nil
+			}
+		}
+		return nil
+	}
+	if !bytes.Equal(op.Key, storage.EncodeKey(nil, raw)) {
+		return nil
+	}
+	for k := range keysTouched {
+		if string(raw) <= k && k < string(end) {
+			delete(keysTouched, k)
 			c.forget(k)
 		}
 	}
+	return nil
 }
 
 // settle says what of a key is committed by a batch.

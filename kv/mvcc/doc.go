@@ -48,7 +48,7 @@
 // without a version: durable.go.
 //
 // A released lock leaves a tombstone, or on a hot key an empty record, see
-// lockRecord.hot.
+// lockRecord.hot; the locks of a large transaction leave one for many (releaseRun).
 //
 // A transaction may write a key again before it commits; the second write
 // replaces the first. There is no history of an intent's values: rolling back

@@ -11,7 +11,8 @@ const (
 	// until the memtable is flushed, so a key colder than this gathers few.
 	hotWindow     = 10 * time.Second
 	coolingWindow = 10 * time.Minute
-	// rangeDeleteMin versions of a key and more are removed by one range deletion:
+	// rangeDeleteMin versions of a key, or records of neighbours' locks, and more
+	// are removed by one range deletion:
 	// every later read near it has to look at that, and with fewer the deletions
 	// one by one are less.
 	rangeDeleteMin = 64
@@ -27,4 +28,10 @@ const (
 	// into; they grow so that a large scan allocates seldom.
 	arenaChunkMin = 1 << 10
 	arenaChunkMax = 64 << 10
+	// A Vacancy gives up when it has walked over more than stepsPerKeyMax records
+	// for each key, or when more than a quarter of the keys have locks: look-ups
+	// cost about as much. The first stepsFreeMax and foundFreeMax do not count.
+	stepsPerKeyMax = 8
+	stepsFreeMax   = 64
+	foundFreeMax   = 16
 )

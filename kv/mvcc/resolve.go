@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/storage"
 )
@@ -119,36 +120,89 @@ func moveVersion(rw storage.ReadWriter, key kvapi.Key, l *lockRecord, to hlc.Tim
 
 // ResolveIntentRange does so for all keys of u.Span, at most maxKeys (0: all).
 // Durable locks go if the transaction has finished; they count like intents.
+//
+// What commits where it stands leaves its record alone to be removed: a run of
+// those, with no other lock between them, is one range deletion. Key by key the
+// records of a large transaction would go through the log and the engines of all
+// replicas once more.
 func ResolveIntentRange(rw storage.ReadWriter, u *kvapi.LockUpdate, maxKeys int64, now hlc.ClockTimestamp, stats *kvapi.RangeStatistics) (n int64, resume *kvapi.Span, err error) {
-	type found struct {
-		key  kvapi.Key
-		lock lockRecord
-	}
-	var todo []found
+	var todo []foundLock
+	others := 0
 	err = scanLocks(rw, u.Span, func(key kvapi.Key, l lockRecord) bool {
 		if l.txn.ID != u.Txn.ID || !l.isIntent() && !u.Status.IsFinal() {
+			others++
 			return true
 		}
 		if maxKeys > 0 && int64(len(todo)) == maxKeys {
 			resume = &kvapi.Span{Key: key, EndKey: u.Span.End()}
 			return false
 		}
-		todo = append(todo, found{key, l})
+		todo = append(todo, foundLock{key, l, others})
 		return true
 	})
 	if err != nil {
 		return 0, nil, err
 	}
-	for i := range todo {
-		if !todo[i].lock.isIntent() {
-			if err := releaseDurable(rw, todo[i].key, &todo[i].lock, now, stats); err != nil {
-				return 0, nil, err
-			}
-			continue
+	for rest := todo; len(rest) > 0; {
+		n := runOf(rest, u)
+		if n >= rangeDeleteMin {
+			err = releaseRun(rw, rest[:n], stats)
+		} else {
+			n = max(n, 1)
+			err = resolveEach(rw, rest[:n], u, now, stats)
 		}
-		if err := resolve(rw, todo[i].key, &todo[i].lock, u, stats); err != nil {
+		if err != nil {
 			return 0, nil, err
 		}
+		rest = rest[n:]
 	}
 	return int64(len(todo)), resume, nil
+}
+
+// foundLock is a lock that is to be resolved.
+type foundLock struct {
+	key  kvapi.Key
+	lock lockRecord
+	// others is how many locks that stay have been met before it.
+	others int
+}
+
+func resolveEach(rw storage.ReadWriter, found []foundLock, u *kvapi.LockUpdate, now hlc.ClockTimestamp, stats *kvapi.RangeStatistics) (err error) {
+	for i := range found {
+		if f := &found[i]; f.lock.isIntent() {
+			err = resolve(rw, f.key, &f.lock, u, stats)
+		} else {
+			err = releaseDurable(rw, f.key, &f.lock, now, stats)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runOf returns how many of the first locks are intents that u commits where they
+// stand, with nothing between them that stays. The record of a hot key is
+// emptied (lockRecord.hot).
+func runOf(found []foundLock, u *kvapi.LockUpdate) int {
+	for i := range found {
+		l := &found[i].lock
+		if !l.isIntent() || l.hot || l.at() != u.Txn.WriteTimestamp || found[i].others != found[0].others {
+			return i
+		}
+		if f, err := decideFate(l, u); err != nil || f != commit {
+			return i
+		}
+	}
+	return len(found)
+}
+
+// releaseRun takes the records of a run away. A record is the last that its key
+// can have in the lock table.
+func releaseRun(w storage.Writer, run []foundLock, stats *kvapi.RangeStatistics) error {
+	for i := range run {
+		countIntent(stats, run[i].lock.valueLen, -1)
+	}
+	end := storage.EncodeKey(nil, keys.LockTable(run[len(run)-1].key.Next()))
+	return w.DeleteRangeRaw(appendIntentKey(nil, run[0].key), end)
 }

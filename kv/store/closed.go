@@ -17,7 +17,7 @@ import (
 
 // bumpAboveClosed moves the batch's writes above what is closed, and keeps it
 // from closing on them until the token ends.
-func (r *Replica) bumpAboveClosed(ba *kvapi.BatchRequest) (*kvapi.BatchRequest, closedts.Token, *kvapi.Error) {
+func (r *Replica) bumpAboveClosed(ba *kvapi.BatchRequest, now hlc.ClockTimestamp) (*kvapi.BatchRequest, closedts.Token, *kvapi.Error) {
 	if !writesVersions(ba) {
 		return ba, 0, nil
 	}
@@ -25,6 +25,7 @@ func (r *Replica) bumpAboveClosed(ba *kvapi.BatchRequest) (*kvapi.BatchRequest, 
 	floor := r.mu.applied.Closed
 	r.mu.RUnlock()
 	at := batcheval.WriteTimestamp(ba)
+	r.long.note(ba.Txn, now)
 	to, tok := r.closing.Begin(at, floor)
 	moved, err := r.moveWrites(ba, at, to)
 	if err != nil {
@@ -44,7 +45,8 @@ func writesVersions(ba *kvapi.BatchRequest) bool {
 }
 
 // closeTo is up to where this replica may close at a reading of its clock: it
-// lags by ClosedLag, and by I2 of kv/closedts stays below the end of the lease.
+// lags by ClosedLag, and more while a transaction writes much (longWrites), and by
+// I2 of kv/closedts stays below the end of the lease.
 // What other nodes' clocks may have moved ours up by does not count. ok is false
 // if it may not close at all.
 func (r *Replica) closeToLocked(now hlc.ClockTimestamp) (target hlc.Timestamp, ok bool) {
@@ -56,7 +58,7 @@ func (r *Replica) closeToLocked(now hlc.ClockTimestamp) (target hlc.Timestamp, o
 		return target, false
 	}
 	target = hlc.Timestamp{WallTime: min(now.WallTime, r.store.cfg.Clock.PhysicalNow())}.AddNanos(-int64(r.store.cfg.ClosedLag))
-	return target.Min(st.End.Prev()), true
+	return r.long.below(target.Min(st.End.Prev()), now), true
 }
 
 // closeForCommands returns what the commands that go into the log now carry; the

@@ -276,10 +276,15 @@ const (
 	closedEach     = time.Second / 3000
 	closedPauseMax = 5 * time.Second
 	// FollowerReadLag is how old a timestamp is that is closed on all replicas of
-	// a range, if all is well: what is closed, the time until idle ranges say so,
+	// a range, if all is well and no transaction writes much there: what is closed, the time until idle ranges say so,
 	// and a second for messages, for uncertainty and for followers that apply a
 	// little later.
 	FollowerReadLag = ClosedLagDefault + ClosedIntervalDefault + time.Second
+	// longWritePause is how long a transaction may pause between two flushes
+	// before its range closes timestamps above it, and longWriteMax how long it may
+	// take in all (longWrites).
+	longWritePause = 2 * time.Second
+	longWriteMax   = time.Minute
 	// feedWait is how long a page of a feed waits for something to tell,
 	// feedPageBytes what is in one. feedBufferMax bounds what waits for a reader,
 	// open intents included, feedsMax the feeds of a range, and feedIdleMax how

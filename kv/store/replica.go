@@ -37,6 +37,7 @@ type Replica struct {
 	cleanUps, commits deferral
 	// closing is what this replica has closed as a leaseholder (closed.go).
 	closing closedts.Tracker
+	long    longWrites
 	// feeds are who is told what commits here (feed.go).
 	feeds feeds
 	// gateways counts requests by the node they come from (follow.go).

@@ -87,7 +87,7 @@ func (r *Replica) evaluate(ctx context.Context, ba *kvapi.BatchRequest, g *concu
 	if ba, err = r.bumpAboveReads(ba); err != nil {
 		return nil, err
 	}
-	ba, writing, err := r.bumpAboveClosed(ba)
+	ba, writing, err := r.bumpAboveClosed(ba, a.now)
 	if err != nil {
 		return nil, err
 	}
