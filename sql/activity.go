@@ -22,6 +22,8 @@ type activity struct {
 	// statement is what runs, or ran last, and since when.
 	statement string
 	since     time.Time
+	// awaits: the statement waits for a job.
+	awaits bool
 }
 
 // statementBytesMax bounds the text that is kept of a statement.
@@ -62,6 +64,13 @@ func (s *Session) noteLocker(l *txn.Locker) {
 	s.act.Lock()
 	defer s.act.Unlock()
 	s.act.locker = l
+}
+
+// noteAwaits tells that the statement waits for a job, or no longer does.
+func (s *Session) noteAwaits(yes bool) {
+	s.act.Lock()
+	defer s.act.Unlock()
+	s.act.awaits = yes
 }
 
 // noteEnd says that no transaction is open.

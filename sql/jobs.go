@@ -3,8 +3,10 @@ package sql
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/schema/jobs"
@@ -52,6 +54,7 @@ func (s *Server) workOnJob(ctx context.Context, h *jobs.Handle) error {
 func (s *Session) ddlEnv(snap *schema.Snapshot) ddl.Env {
 	env := s.bindEnv(snap)
 	return ddl.Env{Catalog: s.srv.cfg.Catalog, Store: s.srv.store, Jobs: s.srv.jobs, CountRows: s.srv.countRows, BackfillShare: s.srv.backfillShare,
+		Awaits:   s.noteAwaits,
 		Database: s.db, SearchPath: s.searchPath(snap.Contents), Temp: &s.temp, User: s.user(), Bind: env, Engine: engine{s},
 		UncheckedBodies: s.vars.get("check_function_bodies") == "off"}
 }
@@ -76,14 +79,55 @@ func applyBackfillShare(_ *Session, v string) (string, error) {
 	return strconv.Itoa(n), nil
 }
 
-// backfillShare reads the setting.
-func (s *Server) backfillShare() int {
+// backfillShare is all of a job's time while nobody is at work whom it could
+// disturb; else what the setting says.
+func (s *Server) backfillShare(ctx context.Context) int {
+	if !s.othersAtWork(ctx) {
+		return 100
+	}
 	if v, ok := s.settings.view.Load().get(backfillShare); ok {
 		if n, ok := parseShare(v); ok {
 			return n
 		}
 	}
 	return backfillShareDefault
+}
+
+// quietAfter is how long nobody must have begun a statement for the cluster to
+// be quiet; it is looked at as often.
+const quietAfter = time.Second
+
+// othersAtWork says whether statements run in the cluster, or did so just now,
+// but for those that wait for jobs. Of a node that does not answer, they do.
+func (s *Server) othersAtWork(ctx context.Context) bool {
+	s.quiet.Lock()
+	defer s.quiet.Unlock()
+	if time.Since(s.quiet.looked) < quietAfter {
+		return s.quiet.busy
+	}
+	ctx, cancel := context.WithTimeout(ctx, quietAfter)
+	defer cancel()
+	s.quiet.busy = s.anyAtWork(ctx)
+	s.quiet.looked = time.Now()
+	return s.quiet.busy
+}
+
+func (s *Server) anyAtWork(ctx context.Context) bool {
+	if s.cfg.Peers == nil {
+		return s.Sessions(&SessionQuery{}).atWork()
+	}
+	for _, n := range s.cfg.Peers.Nodes() {
+		if l, err := s.cfg.Peers.Sessions(ctx, n, &SessionQuery{}); err != nil || l.atWork() {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *SessionList) atWork() bool {
+	return slices.ContainsFunc(l.Sessions, func(x SessionState) bool {
+		return !x.Awaits && (x.Running || x.NowNanos-x.SinceNanos < int64(quietAfter))
+	})
 }
 
 // countRows guesses how many rows a table has: by its statistics, or by the keys

@@ -67,6 +67,8 @@ type SessionState struct {
 	Running  bool  `wire:"15"`
 	// Failed transactions wait for their end.
 	Failed bool `wire:"16"`
+	// Awaits says that its statement waits for a job.
+	Awaits bool `wire:"17"`
 }
 
 // Sessions answers what a peer asks.
@@ -100,7 +102,7 @@ func (s *Session) state(now time.Time) SessionState {
 	s.act.Lock()
 	defer s.act.Unlock()
 	st := SessionState{PID: int64(s.args.BackendPID), Application: s.act.app, Statement: s.act.statement, NowNanos: now.UnixNano(),
-		User: s.args.User, Database: s.args.Database, StartNanos: s.started.UnixNano(), Running: running, Failed: s.act.failed}
+		User: s.args.User, Database: s.args.Database, StartNanos: s.started.UnixNano(), Running: running, Failed: s.act.failed, Awaits: s.act.awaits}
 	if a, ok := s.args.Remote.(*net.TCPAddr); ok {
 		st.ClientAddr, st.ClientPort = a.IP.String(), int64(a.Port)
 	}

@@ -47,6 +47,12 @@ type Config struct {
 
 // Server holds what all sessions of a node share.
 type Server struct {
+	// quiet is what othersAtWork saw last.
+	quiet struct {
+		sync.Mutex
+		looked time.Time
+		busy   bool
+	}
 	cfg   Config
 	store schema.Store
 	log   *slog.Logger

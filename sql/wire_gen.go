@@ -271,6 +271,13 @@ func (x *SessionState) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 16, 0)
 		}
 	}
+	if x.Awaits {
+		if x.Awaits {
+			b = wire.AppendUint(b, 17, 1)
+		} else {
+			b = wire.AppendUint(b, 17, 0)
+		}
+	}
 	return b
 }
 
@@ -380,6 +387,12 @@ func (x *SessionState) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Failed = u != 0
+		case num == 17 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Awaits = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -26,8 +26,12 @@ type Env struct {
 	Jobs *jobs.Registry
 	// CountRows estimates how many rows a table has, 0 for unknown; may be nil.
 	CountRows func(context.Context, schema.DescID) int64
-	// BackfillShare is how much of its time, in percent, a job works; nil: all.
-	BackfillShare func() int
+	// BackfillShare is how much of its time, in percent, a job works, all of it
+	// where it disturbs nobody; nil: all.
+	BackfillShare func(context.Context) int
+	// Awaits is told when the statement begins to wait for a job, and when that
+	// is over; may be nil.
+	Awaits func(bool)
 	// JobFault, if set, is asked before each step of a job and after each of its
 	// chunks whether it goes wrong: for tests.
 	JobFault func(*jobs.Record) error

@@ -27,6 +27,8 @@ const (
 	backfillRowsMax = 200
 	backfillRowsMin = 10
 	backfillBytes   = 64 << 10
+	// aloneFactor is how many times larger they are while nobody else is at work.
+	aloneFactor = 16
 	// backfillRestMax bounds the rest after a chunk.
 	backfillRestMax = time.Second
 	// checkpointInterval is how often a backfill puts on record how far it is;
@@ -42,6 +44,8 @@ type rowJob struct {
 	h *jobs.Handle
 	// rows is how many of them a chunk reads.
 	rows int64
+	// alone: nobody was at work when the last chunk was done.
+	alone bool
 	// visit prepares for a version of the table (nil: it is gone) and returns what
 	// to do with a chunk, and the number of the index that is written, if any; or
 	// nil if there is nothing to be done.
@@ -207,12 +211,28 @@ func (j *rowJob) backfill(ctx context.Context) error {
 	return nil
 }
 
+// rowsMax bounds the rows of a chunk.
+func (j *rowJob) rowsMax() int64 {
+	if j.alone {
+		return backfillRowsMax * aloneFactor
+	}
+	return backfillRowsMax
+}
+
+func (j *rowJob) bytesMax() int64 {
+	if j.alone {
+		return backfillBytes * aloneFactor
+	}
+	return backfillBytes
+}
+
 // rest lets others work after a chunk, in proportion to the time that it took: the
 // busier the ranges are, the longer.
 func (j *rowJob) rest(ctx context.Context, worked time.Duration) {
 	share := 100
 	if j.BackfillShare != nil {
-		share = j.BackfillShare()
+		share = j.BackfillShare(ctx)
+		j.alone = share == 100
 	}
 	t := time.NewTimer(min(worked*time.Duration(100-share)/time.Duration(share), backfillRestMax))
 	defer t.Stop()
@@ -263,8 +283,9 @@ func (j *rowJob) chunk(ctx context.Context, rec *jobs.Record, at *position) erro
 		return err
 	}
 	if tries == 1 {
-		j.rows = min(j.rows+j.rows/8+1, backfillRowsMax)
+		j.rows += j.rows/8 + 1
 	}
+	j.rows = min(j.rows, j.rowsMax())
 	*at = after
 	return nil
 }
@@ -293,7 +314,7 @@ func (j *rowJob) read(ctx context.Context, r *schema.Resolver, t schema.Txn, rec
 	if len(at.next) > 0 {
 		rows.Key = at.next
 	}
-	kvs, resume, err := t.Scan(ctx, rows, txn.ScanOptions{MaxKeys: j.rows, TargetBytes: backfillBytes, Lock: j.lock})
+	kvs, resume, err := t.Scan(ctx, rows, txn.ScanOptions{MaxKeys: j.rows, TargetBytes: j.bytesMax(), Lock: j.lock})
 	if err != nil {
 		return at, err
 	}

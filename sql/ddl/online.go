@@ -146,6 +146,10 @@ func (s *stmt) awaitJob(ctx context.Context, id jobs.ID) error {
 	if err := s.Jobs.Start(ctx, id); err != nil {
 		return err
 	}
+	if s.Awaits != nil {
+		s.Awaits(true)
+		defer s.Awaits(false)
+	}
 	rec, err := s.waitJob(ctx, id)
 	if err != nil {
 		var why *sqlerr.Error
