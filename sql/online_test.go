@@ -294,7 +294,7 @@ func TestALargeTableIsIndexedByAJob(t *testing.T) {
 		mustShow(t, a, "select count(*) from t where k = 7", "60 SELECT 1")
 		wantError(t, a, "alter system set cairn.backfill_share = 0", sqlerr.InvalidParameterValue)
 		mustShow(t, a, "alter system set cairn.backfill_share = '100%'", "ALTER SYSTEM")
-		if n := gs.nodes[0].srv.backfillShare(); n != 100 {
+		if n := gs.nodes[0].srv.backfillShare(t.Context()); n != 100 {
 			t.Errorf("the share is %d", n)
 		}
 	})
