@@ -37,7 +37,7 @@ type Bound struct {
 // the store, which takes at most boundAhead after a crash unless the wall
 // clock was set back, and writes the first bound of this run.
 func StartBound(ctx context.Context, clock *Clock, store BoundStore) (*Bound, error) {
-	b := &Bound{clock: clock, store: store, jumps: NewJumpMonitor(clock.wall, clock.maxOffset)}
+	b := &Bound{clock: clock, store: store}
 	last, err := store.ReadClockBound()
 	if err != nil {
 		return nil, fmt.Errorf("read clock bound: %w", err)
@@ -45,6 +45,8 @@ func StartBound(ctx context.Context, clock *Clock, store BoundStore) (*Bound, er
 	for {
 		wait := time.Duration(last - clock.PhysicalNow())
 		if wait < 0 {
+			// Nothing was used before: what the clock did meanwhile is no jump.
+			b.jumps = NewJumpMonitor(clock.wall, clock.maxOffset)
 			return b, b.raise()
 		}
 		if wait > clock.MaxOffset()+boundAhead {

@@ -161,6 +161,19 @@ func TestTheBoundDoesNotFollowAJump(t *testing.T) {
 	})
 }
 
+// TestAClockIsTurnedWhileANodeStarts: a clock that is set right before the node
+// has used it does no harm.
+func TestAClockIsTurnedWhileANodeStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wall := &SkewedClock{Base: bubbleClock{}}
+		store := &memBound{v: wall.WallNanos() + int64(2*time.Second)}
+		time.AfterFunc(time.Second, func() { wall.SetOffset(200 * time.Millisecond) })
+		if _, err := StartBound(t.Context(), NewClock(wall, 250*time.Millisecond), store); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestNowBlocksAtTheBound stalls the disk that holds the bound.
 func TestNowBlocksAtTheBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -106,7 +106,7 @@ func CanCast(from, to T) CastContext {
 	if c, ok := casts[castPair{from.OID, to.OID}]; ok {
 		return c
 	}
-	if fe, ok := from.Elem(); ok {
+	if fe, ok := from.Elem(); ok && to.OID != OIDInt2Vector && to.OID != OIDOidVector {
 		if te, ok := to.Elem(); ok {
 			return CanCast(fe, te)
 		}
