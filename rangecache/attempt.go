@@ -194,9 +194,9 @@ func (s *Sender) attempt(ctx context.Context, e *entry, node kvapi.NodeID, ba *k
 	if s.cfg.Clock != nil {
 		out.Now = s.cfg.Clock.Now()
 	}
-	actx, w := s.watch(ctx, e, node)
-	br, err := s.cfg.Transport.Send(actx, node, &out)
-	if w.stop() && err != nil && ctx.Err() == nil {
+	w := s.watch(ctx, e, node)
+	br, err := s.cfg.Transport.Send(w, node, &out)
+	if s.stop(w) && err != nil && ctx.Err() == nil {
 		// The watch gave the attempt up. It may have been evaluated.
 		err = kvapi.NewError(kvapi.ErrNodeUnreachable, "%s hangs: %v", node, err)
 		err.MaybeApplied = true

@@ -27,6 +27,11 @@ const (
 	// how long a replica has to say who leads.
 	slowAttempt = 2 * time.Second
 	probeWait   = 1500 * time.Millisecond
+	// watchInterval is how often attempts under way are looked at. The first
+	// look may come at once, so one that was seen watchesSeen times has taken
+	// slowAttempt, and at most watchInterval more.
+	watchInterval = slowAttempt / 4
+	watchesSeen   = int(slowAttempt/watchInterval) + 1
 	// suspectFor is how long a node that gave no answer is asked last: the
 	// time that others need to take over what it led.
 	suspectFor = 5 * time.Second

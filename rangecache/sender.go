@@ -62,6 +62,7 @@ type Sender struct {
 	flights  flights
 	metrics  Metrics
 	suspects suspects
+	watches  watches
 	// slots bounds the goroutines that send parts.
 	slots chan struct{}
 }
