@@ -77,10 +77,10 @@ func leadSupportUntil(desc *kvapi.RangeDescriptor, holdsUp func(*kvapi.ReplicaDe
 		}
 		until := holdsUp(rep)
 		if rep.Type == kvapi.Voter || rep.Type == kvapi.VoterIncoming {
-			incoming.add(until)
+			incoming = incoming.with(until)
 		}
 		if rep.Type != kvapi.VoterIncoming {
-			outgoing.add(until)
+			outgoing = outgoing.with(until)
 		}
 		joint = joint || rep.Type != kvapi.Voter
 	}
@@ -94,12 +94,13 @@ func leadSupportUntil(desc *kvapi.RangeDescriptor, holdsUp func(*kvapi.ReplicaDe
 // supports are times of voters, latest first.
 type supports []hlc.Timestamp
 
-func (s *supports) add(t hlc.Timestamp) {
-	l := append(*s, t)
-	for i := len(l) - 1; i > 0 && l[i-1].Less(l[i]); i-- {
-		l[i-1], l[i] = l[i], l[i-1]
+// with is append, in order; returning the slice keeps room off the heap.
+func (s supports) with(t hlc.Timestamp) supports {
+	s = append(s, t)
+	for i := len(s) - 1; i > 0 && s[i-1].Less(s[i]); i-- {
+		s[i-1], s[i] = s[i], s[i-1]
 	}
-	*s = l
+	return s
 }
 
 // ofQuorum is the time that a majority reaches.
