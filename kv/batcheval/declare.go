@@ -263,16 +263,17 @@ func ascending(ba *kvapi.BatchRequest) bool {
 // Uncertainty computes the uncertainty interval of a batch. The limit of a
 // transaction is narrowed by the clock that the leaseholder's node showed at
 // its first visit, which bounds what was written there since; but not below
-// the lease's start, since what came before was written under other clocks. A
-// batch without a transaction may have taken its timestamp from any node.
-func Uncertainty(ba *kvapi.BatchRequest, lease kvapi.Lease, maxOffset time.Duration) mvcc.Uncertainty {
+// the lease's start, nor below foreignUntil, since what came before was written
+// under other clocks. A batch without a transaction may have taken its timestamp
+// from any node.
+func Uncertainty(ba *kvapi.BatchRequest, lease kvapi.Lease, foreignUntil hlc.Timestamp, maxOffset time.Duration) mvcc.Uncertainty {
 	if ba.Txn == nil {
 		limit := ba.Timestamp.AddNanos(int64(maxOffset))
 		return mvcc.Uncertainty{Global: limit, Local: limit}
 	}
 	u := mvcc.Uncertainty{Global: ba.Txn.GlobalUncertaintyLimit, Local: ba.Txn.GlobalUncertaintyLimit}
 	if seen, ok := ba.Txn.Observed(lease.Holder.NodeID); ok {
-		u.Local = u.Global.Min(seen.Timestamp().Max(lease.Start))
+		u.Local = u.Global.Min(seen.Timestamp().Max(lease.Start).Max(foreignUntil))
 	}
 	return u
 }

@@ -90,7 +90,7 @@ func (s *sim) send(ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) 
 	ec := &EvalContext{Programs: s.programs, Desc: &s.desc, Stats: s.stats, NodeID: 1, Now: hlc.ClockTimestamp(ts(s.now)), Records: s, Finished: s.known,
 		GCThreshold: s.threshold, ProtectedAsOf: s.protected, Lease: kvapi.Lease{Start: ts(1)}}
 	if ba.Txn != nil {
-		ec.Uncertainty = Uncertainty(ba, kvapi.Lease{}, 0)
+		ec.Uncertainty = Uncertainty(ba, kvapi.Lease{}, hlc.Timestamp{}, 0)
 	}
 	br, res, err := Evaluate(s.t.Context(), &declared{b, s.t, DeclareSpans(ba, &s.desc)}, ec, ba)
 	s.res = res

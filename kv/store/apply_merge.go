@@ -66,7 +66,8 @@ func checkMerge(old *kvapi.RangeDescriptor, t *kvapi.MergeTrigger) error {
 // timestamp may have been confirmed there until then, too. And nothing above
 // ReadsUntil was closed there but by commands before the freeze, which RightClosed
 // tells: so this range, which has closed what it has, writes above that, too
-// (CockroachDB #60929).
+// (CockroachDB #60929). What is there was written below ReadsUntil as well, under
+// the clocks of other leaseholders (I19).
 func (a *applier) applyMerge(m *mergeResult) error {
 	r, st := a.r, a.r.store
 	t := &m.Trigger
@@ -103,6 +104,7 @@ func (a *applier) applyMerge(m *mergeResult) error {
 		err = a.flush(func() {
 			r.mu.desc = &merged
 			r.mu.gcThreshold.Forward(m.RightGCThreshold)
+			r.mu.foreignUntil.Forward(t.ReadsUntil)
 		})
 	})
 	if err != nil {

@@ -117,6 +117,7 @@ func (a *applier) stageRight(s *splitResult) (rhs *Replica, release func(), err 
 	if a.r.knowsReadsLocked() {
 		rhs.mu.knowsUnder = state.lease.Sequence
 	}
+	rhs.mu.foreignUntil = a.r.mu.foreignUntil
 	a.r.mu.RUnlock()
 	rhs.mgr.OnLeaseChanged(holder, state.lease.Sequence)
 	a.r.mgr.OnSplit(right.StartKey, rhs.mgr)

@@ -77,6 +77,11 @@
 //	    answered under the lease that it gives up. It is learnt by the holder of
 //	    the very next lease, or by nobody (handover.go, transferAway, learnReads;
 //	    TestReadsAreHandedOver).
+//	I19 A reading of the leaseholder's clock vouches only for what was written
+//	    under that clock: a read is uncertain of all that the range's former
+//	    holders may have written, and those of what it has swallowed, whatever the
+//	    reading (batcheval.Uncertainty, foreignUntil;
+//	    TestAMergeBringsWhatWasWrittenUnderAnotherClock).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try

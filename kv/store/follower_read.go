@@ -31,7 +31,8 @@ func (r *Replica) readFromFollower(ctx context.Context, ba *kvapi.BatchRequest) 
 		return nil, false // most reads end here: no clock can have closed that
 	}
 	r.mu.RLock()
-	a := admission{desc: r.mu.desc, lease: r.mu.lease, epoch: r.mu.dataEpoch, now: now, stats: r.mu.applied.Stats, gc: r.mu.gcThreshold}
+	a := admission{desc: r.mu.desc, lease: r.mu.lease, epoch: r.mu.dataEpoch, now: now, stats: r.mu.applied.Stats, gc: r.mu.gcThreshold,
+		foreignUntil: r.mu.foreignUntil}
 	serves := r.mu.leads && r.leaseStatusLocked(now, noTimestamp).IsValid()
 	closed := r.closedHereLocked()
 	r.mu.RUnlock()

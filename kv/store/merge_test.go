@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -143,5 +144,45 @@ func TestMergeWhatCannotBe(t *testing.T) {
 		if err := c.merge("q"); err != nil {
 			t.Errorf("no range begins at q: %v", err)
 		}
+	})
+}
+
+// A merged range has what others wrote under other clocks, though its lease is
+// older than that: what a transaction has seen of the leaseholder's clock says
+// nothing of it, also when the range is split again (I19).
+func TestAMergeBringsWhatWasWrittenUnderAnotherClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		left := c.leader(tkey("a"))
+		if err := c.admin(kvapi.Request{Kind: kvapi.AdminTransferLease, Key: tkey("n"), Target: c.followerOf(tkey("n"))}); err != nil {
+			t.Fatal(err)
+		}
+		began := c.now()
+		time.Sleep(time.Millisecond)
+		c.mustPut("n", "1")
+		read := func(when string) {
+			t.Helper()
+			x := &kvapi.Transaction{TxnMeta: kvapi.TxnMeta{ID: kvapi.TxnID{1}, WriteTimestamp: began}, ReadTimestamp: began,
+				GlobalUncertaintyLimit: began.AddNanos(int64(testMaxOffset)),
+				ObservedTimestamps:     []kvapi.ObservedTimestamp{{NodeID: left, Timestamp: hlc.ClockTimestamp(began)}}}
+			ba := (&kvapi.BatchRequest{Header: kvapi.Header{Txn: x}}).Add(kvapi.Request{Kind: kvapi.Get, Key: tkey("n")})
+			br, err := c.Send(context.Background(), ba)
+			if err == nil || err.Kind != kvapi.ErrUncertain {
+				t.Errorf("%s: %v, %v", when, br, err)
+			}
+		}
+		read("before the merge")
+		c.mergeSoon("m")
+		if got := c.leader(tkey("n")); got != left {
+			t.Fatalf("%s leads, and it was %s", got, left)
+		}
+		read("after the merge")
+		if err := c.split("k"); err != nil {
+			t.Fatal(err)
+		}
+		read("after another split")
 	})
 }

@@ -143,6 +143,9 @@ type Replica struct {
 		// the last lease of this replica; both as of this process (handover.go).
 		handed     *handedOver
 		knowsUnder kvapi.LeaseSequence
+		// foreignUntil is up to where, besides the lease's start, local timestamps of
+		// what is in the range may come from other clocks than the leaseholder's (I19).
+		foreignUntil hlc.Timestamp
 		// transferUntil is a wall time until which we do not ask for a lease,
 		// having named a successor.
 		transferUntil int64

@@ -38,6 +38,8 @@ type admission struct {
 	now      hlc.ClockTimestamp
 	stats    kvapi.RangeStatistics
 	gc       hlc.Timestamp
+	// foreignUntil is Replica.mu's.
+	foreignUntil hlc.Timestamp
 }
 
 // admit checks under the latches, with a fresh reading of the clock, that the
@@ -51,7 +53,7 @@ func (r *Replica) admit(ctx context.Context, ba *kvapi.BatchRequest, ts hlc.Time
 	r.mu.RLock()
 	st := r.leaseStatusLocked(now, ts)
 	a := admission{desc: r.mu.desc, lease: r.mu.lease, leaseEnd: st.End, term: r.mu.term, epoch: r.mu.dataEpoch, now: now,
-		stats: r.mu.applied.Stats, gc: r.mu.gcThreshold}
+		stats: r.mu.applied.Stats, gc: r.mu.gcThreshold, foreignUntil: r.mu.foreignUntil}
 	frozen := r.mu.freeze.stops(ba)
 	removed, transferring := r.mu.removed, r.mu.transferUntil > now.WallTime
 	r.mu.RUnlock()
@@ -140,7 +142,7 @@ func (r *Replica) checkStill(a *admission, ba *kvapi.BatchRequest) *kvapi.Error 
 }
 
 func (r *Replica) evalContext(ba *kvapi.BatchRequest, a admission, g *concurrency.Guard) *batcheval.EvalContext {
-	u := batcheval.Uncertainty(ba, a.lease, r.store.cfg.Clock.MaxOffset())
+	u := batcheval.Uncertainty(ba, a.lease, a.foreignUntil, r.store.cfg.Clock.MaxOffset())
 	u.IgnoreLocal = r.store.cfg.Knobs.IgnoreLocalTimestamps
 	if r.store.cfg.Knobs.ForgetThreshold && ba.IsReadOnly() {
 		a.gc = hlc.Timestamp{}
