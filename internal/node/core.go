@@ -101,6 +101,10 @@ type Core struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 	wg        sync.WaitGroup
+	// stopBound ends the raising of the clock's bound, boundWG waits for that: it
+	// outlives all else, for who wants a timestamp may wait for it.
+	stopBound context.CancelFunc
+	boundWG   sync.WaitGroup
 	stopOnce  sync.Once
 	draining  sync.Once
 	drained   chan struct{}
@@ -121,12 +125,14 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	if c.bound, err = hlc.StartBound(ctx, cfg.Clock, boundStore{cfg.Engine}); err != nil {
 		return nil, err
 	}
+	c.raiseBound()
 	mux := &rpc.Mux{}
 	c.startGossip(mux)
 	if err := c.startStore(ctx, mux); err != nil {
 		c.cancel()
 		c.Transport.Close()
 		c.workers.Close()
+		c.endBound()
 		return nil, err
 	}
 	c.background()
@@ -267,13 +273,29 @@ const (
 func (c *Core) background() {
 	c.wg.Go(func() { c.Gossip.Run(c.ctx) })
 	c.wg.Go(func() { _ = c.Catalog.Run(c.ctx) })
-	c.wg.Go(func() { c.fatalUnlessStopping(c.bound.Run(c.ctx), "clock bound") })
 	c.wg.Go(func() {
 		c.fatalUnlessStopping(c.bound.WatchJumps(c.ctx), "clock")
 	})
 	c.wg.Go(c.tend)
 	c.watchSystem()
 	c.wg.Go(c.tendMembers)
+}
+
+// raiseBound raises the clock's bound until endBound. Where that fails nobody gets a
+// timestamp any more, so the node ends, even if it was about to.
+func (c *Core) raiseBound() {
+	ctx, stop := context.WithCancel(context.Background())
+	c.stopBound = stop
+	c.boundWG.Go(func() {
+		if err := c.bound.Run(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Fatal(fmt.Errorf("clock bound: %w", err))
+		}
+	})
+}
+
+func (c *Core) endBound() {
+	c.stopBound()
+	c.boundWG.Wait()
 }
 
 func (c *Core) fatalUnlessStopping(err error, what string) {
@@ -411,10 +433,19 @@ func (c *Core) Stop(ctx context.Context) {
 		c.Transport.Close()
 		c.workers.Close()
 		c.wg.Wait()
+		c.endBound()
 		if err := c.bound.Release(); err != nil {
 			c.cfg.Log.Warn("the clock's bound was not released", "err", err)
 		}
+		c.unbindClock()
 	})
+}
+
+// unbindClock is for what still wants a timestamp when nobody raises the bound any
+// more, such as a look-up of a range that nobody waits for: it gets one that nobody
+// will see, rather than wait for ever.
+func (c *Core) unbindClock() {
+	c.fatalUnlessStopping(c.Clock.SetBound(math.MaxInt64), "clock bound")
 }
 
 // Crash ends the node as a power cut does: nothing is handed over, nothing is
@@ -422,9 +453,8 @@ func (c *Core) Stop(ctx context.Context) {
 func (c *Core) Crash() {
 	c.stopOnce.Do(func() {
 		c.cancel()
-		// Nobody raises the bound any more; what still wants a timestamp gets
-		// one that nobody will see, rather than wait for ever.
-		c.fatalUnlessStopping(c.Clock.SetBound(math.MaxInt64), "clock bound")
+		c.endBound()
+		c.unbindClock()
 		c.Transport.Close()
 		c.snapshots.close()
 		c.Store.Stop()
