@@ -193,12 +193,17 @@ func needsOrder(ba *kvapi.BatchRequest, parts []*part) bool {
 	return slices.ContainsFunc(others(parts, end), (*part).hasWrite)
 }
 
-// sendAll sends parts side by side as far as there are slots, the last on the
-// caller's goroutine, and returns when all have an answer.
+// sendAll sends parts side by side and returns when all have an answer.
 func (s *Sender) sendAll(ctx context.Context, h kvapi.Header, parts []*part, f fate) {
+	s.sideBySide(parts, func(p *part) { p.br, p.err = s.sendPart(ctx, p.e, p.batch(h), p.fate(f)) })
+}
+
+// sideBySide runs send for each part, side by side as far as there are slots, the
+// last on the caller's goroutine.
+func (s *Sender) sideBySide(parts []*part, send func(*part)) {
 	var wg sync.WaitGroup
 	for i, p := range parts {
-		run := func() { p.br, p.err = s.sendPart(ctx, p.e, p.batch(h), p.fate(f)) }
+		run := func() { send(p) }
 		if i == len(parts)-1 {
 			run()
 			break

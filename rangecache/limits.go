@@ -11,6 +11,9 @@ const (
 	// parallelMax bounds the goroutines of one Sender that send parts. When
 	// they are used up a caller sends its parts one after the other.
 	parallelMax = 256
+	// programWindow is how many ranges of a scan with a program are asked at a
+	// time; each may answer with as much as the scan's limit is.
+	programWindow = 4
 	// leaseHintsMax bounds how often one attempt round follows "not I, he":
 	// during a transfer two replicas may name each other.
 	leaseHintsMax = 10

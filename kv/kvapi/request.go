@@ -527,6 +527,15 @@ type Response struct {
 	Partials []Partial `wire:"25"`
 }
 
+// Bytes is what of TargetBytes the answer takes: its values and rows.
+func (r *Response) Bytes() int64 {
+	n := int64(len(r.Value))
+	for i := range r.Rows {
+		n += int64(len(r.Rows[i].Key) + len(r.Rows[i].Value))
+	}
+	return n
+}
+
 // ProvisionalMax is how many provisional values a scan tells at most.
 const ProvisionalMax = 16
 

@@ -26,7 +26,7 @@
 // that has written rows of the span reads them all (txn.ScanOptions). Errors of expressions are met again at
 // the gateway, which has the session to tell.
 //
-// Not here: sorting, joins, limits; ranges are asked one after the other.
+// Not here: sorting, joins, limits; and how many ranges are asked at a time (rangecache, ordered.go).
 //
 // Read next: scan.go, expr.go, programs.go.
 package pushdown
