@@ -1,13 +1,19 @@
 package acceptance
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/cairndb/cairn/acceptance/cluster"
 )
 
 // An index is built on a table that pgbench works on through two nodes; the node
@@ -84,4 +90,125 @@ func explain(t *testing.T, conn *pgx.Conn, query string) string {
 		t.Fatal(err)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// rewrites are changes of mirrored for which every row is written anew.
+var rewrites = []string{
+	"ALTER TABLE t ALTER COLUMN a TYPE numeric, DROP CONSTRAINT t_pkey",
+	"ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (u)",
+	"ALTER TABLE t ALTER COLUMN a TYPE text USING 'a' || a::text",
+	"ALTER TABLE t ADD COLUMN n bigserial",
+	"CREATE UNIQUE INDEX t_u2 ON t (u, a)",
+}
+
+const mirrored = `CREATE TABLE t (id int PRIMARY KEY, u int NOT NULL UNIQUE, a int);
+	INSERT INTO t SELECT g, g, 0 FROM generate_series(1, 10000) g; CREATE INDEX t_a ON t (a) INCLUDE (u);
+	CREATE TABLE m (id int PRIMARY KEY, u int UNIQUE, a int); INSERT INTO m TABLE t`
+
+// The rows of a table are written anew while two nodes write and read it. The node that does
+// the work is stopped for longer than its claim, so that another takes over, and then goes on
+// where it was: in the end the table has the rows of its mirror, and every index has them too.
+// At length: each change, and nodes that die as well.
+func TestARewriteGoesOnThoughItsNodeIsPaused(t *testing.T) {
+	c := start(t, 3)
+	if !*long {
+		rewriteUnderFaults(t, c, rewrites[0], false)
+		return
+	}
+	for _, change := range rewrites {
+		for _, dies := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", change, dies), func(t *testing.T) { rewriteUnderFaults(t, c, change, dies) })
+		}
+	}
+}
+
+func rewriteUnderFaults(t *testing.T, c *cluster.Cluster, change string, dies bool) {
+	builder, others := c.Nodes[0], c.Nodes[1:]
+	conn, watch := connect(t, builder.URL()), connect(t, others[0].URL())
+	mustExec(t, conn, "DROP TABLE IF EXISTS t, m")
+	mustExec(t, conn, mirrored)
+	mustExec(t, conn, "ALTER SYSTEM SET cairn.backfill_share = 10")
+	replicated(t, c)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var wrote atomic.Int64
+	for i := range 4 {
+		w := connect(t, others[i%2].URL())
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if writeMirrored(ctx, w) == nil {
+					wrote.Add(1)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	go func() { _, _ = conn.Exec(t.Context(), change) }()
+	job := func() (status string, done, again int64, err error) {
+		err = watch.QueryRow(t.Context(), "SELECT status, rows_done, resumed FROM cairn.jobs ORDER BY job_id DESC LIMIT 1").Scan(&status, &done, &again)
+		return status, done, again, err
+	}
+	eventually(t, 30*time.Second, "rows have been written anew", func() error {
+		if _, done, _, err := job(); err != nil || done == 0 {
+			return fmt.Errorf("%d, %w", done, err)
+		}
+		return nil
+	})
+	if builder.Pause(); dies {
+		builder.Kill9()
+	}
+	stopped := time.Now()
+	mustExec(t, watch, "ALTER SYSTEM SET cairn.backfill_share = 100")
+	eventually(t, 2*time.Minute, "another node has done it", func() error {
+		status, done, again, err := job()
+		if err == nil && (status != "succeeded" || again == 0) {
+			err = fmt.Errorf("%s at %d, taken over %d times", status, done, again)
+		}
+		return err
+	})
+	t.Logf("another node had done it %v after the first was stopped", time.Since(stopped).Round(time.Millisecond))
+	if dies {
+		builder.Launch()
+		builder.WaitReady()
+	} else {
+		builder.Resume()
+	}
+	again := connect(t, builder.URL())
+	for _, conn := range []*pgx.Conn{again, watch} { // one that was stopped knows what has become of the table
+		const differ = "SELECT count(*) FROM t FULL JOIN m USING (id) WHERE t.u IS DISTINCT FROM m.u OR ltrim(t.a::text, 'a') IS DISTINCT FROM m.a::text"
+		if n := one[int](t, conn, differ); n != 0 {
+			t.Errorf("%d rows differ from their mirror", n)
+		}
+	}
+	time.Sleep(time.Second) // more is written, also by what the stopped node has left
+	stop()
+	wg.Wait()
+	if out := one[string](t, again, "SELECT cairn.check_table('t')"); !strings.HasPrefix(out, "good:") {
+		t.Error(out)
+	}
+	t.Logf("%d transactions wrote", wrote.Load())
+	if wrote.Load() < 50 {
+		t.Error("there was no load")
+	}
+}
+
+// writeMirrored changes a row in both tables.
+func writeMirrored(ctx context.Context, conn *pgx.Conn) error {
+	id := 1 + rand.IntN(11000)
+	if rand.IntN(3) == 0 {
+		id = 1 + rand.IntN(20)
+	}
+	n := rand.IntN(100)
+	q := []string{
+		fmt.Sprintf("UPDATE %%[1]s SET a = '%d' WHERE u = %d", n, id),
+		fmt.Sprintf("DELETE FROM %%[1]s WHERE u = %d", id),
+		fmt.Sprintf("INSERT INTO %%[1]s (id, u, a) SELECT %d, %[1]d, '%d' WHERE NOT EXISTS (SELECT FROM m WHERE u = %[1]d OR id = %[1]d)", id, n),
+		fmt.Sprintf("UPDATE %%[1]s SET id = %d WHERE u = %d", -id, id),
+		fmt.Sprintf("UPDATE %%[1]s SET id = %d WHERE u = %d", id, id),
+	}[rand.IntN(5)]
+	_, err := conn.Exec(ctx, "BEGIN; "+fmt.Sprintf(q, "t")+"; "+fmt.Sprintf(q, "m")+"; COMMIT")
+	if err != nil {
+		_, _ = conn.Exec(ctx, "ROLLBACK")
+	}
+	return err
 }

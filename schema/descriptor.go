@@ -176,6 +176,28 @@ type Rewriting struct {
 	// fulfilled, which the rows might not do as they are.
 	NotNull []ColumnID `wire:"6"`
 	Checks  []DescID   `wire:"7"`
+	// RowID is the hidden key that the table is to have instead of the one that it
+	// declares, 0 for none; the rows are given it first (Column.Filling).
+	RowID ColumnID `wire:"8"`
+	// Settings are those under which new values are computed, whoever writes a row.
+	// They are never changed.
+	Settings *Settings `wire:"9"`
+}
+
+// Settings are what values may depend on beside a row: those of the session that
+// asked for a change.
+type Settings struct {
+	// Zone is the time zone's name; if it is empty, the zone is OffsetSec seconds
+	// east.
+	Zone      string `wire:"1"`
+	OffsetSec int32  `wire:"2"`
+	// DateOrder, ByteaEscape and FloatDigits are as in types.Env.
+	DateOrder   uint8 `wire:"3"`
+	ByteaEscape bool  `wire:"4"`
+	FloatDigits int32 `wire:"5"`
+	// NowNanos is the time of the transaction, in ns since 1970.
+	NowNanos   int64    `wire:"6"`
+	SearchPath []string `wire:"7"`
 }
 
 // Matview is the query that a materialized view keeps the rows of.

@@ -106,8 +106,8 @@
 //	    (checkDrained; TestAtMostTwoVersionsAreInUse). Nobody commits with v
 //	    after that.
 //	I12 While a table has a Rewriting, nothing changes it that its rows to be depend
-//	    on: columns, indexes, constraints (sql/ddl, notRewritten). It may be renamed,
-//	    moved and emptied.
+//	    on: columns, indexes, constraints, types of columns (sql/ddl, notRewritten). It
+//	    may be renamed, moved and emptied.
 //
 // Rejected: asking gossip who is alive. It may be late, and one forgotten node
 // is enough to lose a write; the record of I3 costs one write per node and

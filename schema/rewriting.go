@@ -7,6 +7,9 @@ func (t *Table) Rewritten() *Table {
 	n := t.Clone()
 	rw := n.Rewriting
 	n.endRewriting()
+	if rw.RowID != 0 {
+		n.ColumnByID(rw.RowID).Filling = false
+	}
 	for i := range t.Columns {
 		if c := &t.Columns[i]; c.Replaces != 0 {
 			n.ColumnByID(c.Replaces).Type = c.Type
@@ -46,6 +49,9 @@ func (t *Table) Rewritten() *Table {
 func (t *Table) EndRewriting() (written []IndexID) {
 	for _, ix := range t.RewrittenIndexes() {
 		written = append(written, ix.ID)
+	}
+	if id := t.Rewriting.RowID; id != 0 {
+		t.Columns = slices.DeleteFunc(t.Columns, func(c Column) bool { return c.ID == id })
 	}
 	t.endRewriting()
 	return written

@@ -1558,6 +1558,14 @@ func (x *Rewriting) AppendWire(b []byte) []byte {
 	for i := range x.Checks {
 		b = wire.AppendUint(b, 7, uint64(x.Checks[i]))
 	}
+	if x.RowID != 0 {
+		b = wire.AppendUint(b, 8, uint64(x.RowID))
+	}
+	if x.Settings != nil {
+		b, at = wire.Begin(b, 9)
+		b = x.Settings.AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -1620,6 +1628,21 @@ func (x *Rewriting) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Checks[len(x.Checks)-1] = DescID(u)
+		case num == 8 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.RowID = ColumnID(u)
+		case num == 9 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Settings = new(Settings)
+			if err = x.Settings.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1963,6 +1986,98 @@ func (x *Sequence) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.OwnerColumn = ColumnID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *Settings) AppendWire(b []byte) []byte {
+	if len(x.Zone) > 0 {
+		b = wire.AppendBytes(b, 1, x.Zone)
+	}
+	if x.OffsetSec != 0 {
+		b = wire.AppendInt(b, 2, int64(x.OffsetSec))
+	}
+	if x.DateOrder != 0 {
+		b = wire.AppendUint(b, 3, uint64(x.DateOrder))
+	}
+	if x.ByteaEscape {
+		if x.ByteaEscape {
+			b = wire.AppendUint(b, 4, 1)
+		} else {
+			b = wire.AppendUint(b, 4, 0)
+		}
+	}
+	if x.FloatDigits != 0 {
+		b = wire.AppendInt(b, 5, int64(x.FloatDigits))
+	}
+	if x.NowNanos != 0 {
+		b = wire.AppendInt(b, 6, int64(x.NowNanos))
+	}
+	for i := range x.SearchPath {
+		b = wire.AppendBytes(b, 7, x.SearchPath[i])
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Settings) UnmarshalWire(b []byte) (err error) {
+	*x = Settings{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Zone = string(body)
+		case num == 2 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.OffsetSec = int32(n)
+		case num == 3 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.DateOrder = uint8(u)
+		case num == 4 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.ByteaEscape = u != 0
+		case num == 5 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.FloatDigits = int32(n)
+		case num == 6 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.NowNanos = int64(n)
+		case num == 7 && typ == wire.Bytes:
+			x.SearchPath = append(x.SearchPath, *new(string))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.SearchPath[len(x.SearchPath)-1] = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -22,6 +22,7 @@ import (
 //
 //	fail once     the job goes on, and the change is made
 //	fail for good the job goes back, and everything is as it was
+//	die           the node of the job does; another goes on, and the change is made
 //
 // A second table, which nobody changes, gets the same rows in the same transactions.
 // So it is known at any time what every statement must see: whatever a change does to
@@ -36,6 +37,10 @@ var matrixChanges = []string{
 	"alter table t drop constraint t_pkey, add primary key (u, id)",
 	"alter table t drop constraint t_pkey, add constraint t_key primary key (u)",
 	"alter table h add primary key (id)",
+	"alter table t drop constraint t_pkey",
+	"alter table t alter column s type mood using s::mood",
+	"alter table f alter column k type smallint, drop constraint f_pkey",
+	"alter table p alter column id type numeric",
 	"create index t_s on t (s, k)",
 	"create unique index t_e on t (id, (k / 2)) where k > 20",
 	"alter table t add constraint t_id_key unique (id)",
@@ -46,10 +51,12 @@ var matrixChanges = []string{
 	"alter table t add foreign key (k) references p",
 }
 
-const matrixTables = "create table p (id int primary key); insert into p select generate_series(0, 99); " +
+const matrixTables = "create table p (id int primary key); insert into p select generate_series(0, 1200); " +
 	"create table t (id int primary key, k int, u int not null, s text, e int default 5); " +
 	"insert into t select g, g % 50, g, 'x' from generate_series(1, 1400) g; " +
 	"create index t_k on t (k desc) include (s); create unique index t_u on t (u); create index t_e2 on t ((u + 1)) where id > 10; " +
+	"create type mood as enum ('w', 'x', 'new', 'v0', 'v1', 'v2', 'v3', 'v4', 'v5', 'v6', 'v7', 'v8'); " +
+	"create table f (id int primary key, k int references p, u int not null unique, s text, e int default 5); insert into f select * from t; " +
 	"create table h as select * from t; create index h_id on h (id); " +
 	"create table m (id int primary key, k int, u int, s text); insert into m select id, k, u, s from t"
 
@@ -58,7 +65,7 @@ const matrixTables = "create table p (id int primary key); insert into p select 
 func TestChangesUnderLoadWithFailures(t *testing.T) {
 	for i, change := range matrixChanges {
 		run := func(f failure) (points int) {
-			t.Run(fmt.Sprintf("%d/%d/%d/%v", i, f.seed, f.at, f.forGood), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%d/%d/%d/%v/%v", i, f.seed, f.at, f.forGood, f.dies), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { points = changeUnderLoad(t, change, f) })
 			})
 			return points
@@ -68,15 +75,17 @@ func TestChangesUnderLoadWithFailures(t *testing.T) {
 			if strings.HasPrefix(change, "alter") || i%2 == 0 {
 				run(failure{at: 1 + i*3%10, forGood: true, seed: uint64(i)})
 			}
-			if i < 8 || i%2 == 1 {
+			if i < 6 || i%2 == 1 {
 				run(failure{at: 1 + i*5%9, seed: uint64(i)})
 			}
+			run(failure{at: 1 + i*7%11, dies: true, seed: uint64(i)})
 		}
 		for round := range rounds {
 			points := run(failure{seed: uint64(round*100 + i)})
 			for p := 1; p <= points; p++ {
 				run(failure{at: p, seed: uint64(round*100 + i)})
 				run(failure{at: p, forGood: true, seed: uint64(round*100 + i)})
+				run(failure{at: p, dies: true, seed: uint64(round*100 + i)})
 			}
 		}
 	}
@@ -86,14 +95,16 @@ func TestChangesUnderLoadWithFailures(t *testing.T) {
 type failure struct {
 	at      int
 	forGood bool
-	seed    uint64
+	// dies: with the point, the node does that the job runs on and its statement.
+	dies bool
+	seed uint64
 }
 
 var errInjected = errors.New("injected")
 
 // changeUnderLoad makes a change and returns how many points its job has.
 func changeUnderLoad(t *testing.T, change string, f failure) int {
-	time.Sleep(time.Until(rowIDEpoch.AddDate(1, 0, 0))) // in the bubble it is 2000, and hidden keys are of later
+	untilRowIDs()
 	gs := newDDLGateways(t)
 	a, b := gs.nodes[0].session(t), gs.nodes[1].session(t)
 	mustRun(t, a, matrixTables)
@@ -107,6 +118,9 @@ func changeUnderLoad(t *testing.T, change string, f failure) int {
 		g.srv.jobFault = func(r *jobs.Record) error {
 			switch n := int(points.Add(1)); {
 			case f.at == 0 || n < f.at:
+			case f.dies && n == f.at:
+				g.dead.Store(true)
+				return errors.New("the node is dead")
 			case f.forGood && r.State == jobs.Running:
 				return sqlerr.New(sqlerr.InternalError, "injected")
 			case n == f.at, f.forGood && n == f.at+1: // and once more on the way back
@@ -116,11 +130,19 @@ func changeUnderLoad(t *testing.T, change string, f failure) int {
 		}
 	}
 	before := definition(t, b, table)
+	changed := table
+	if table == "p" { // to which the other refers
+		table = "f"
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	var written, read atomic.Int64
 	for w := range 6 {
-		s, rng := gs.nodes[w%3].session(t), rand.New(rand.NewPCG(f.seed, uint64(w)))
+		g, rng := gs.nodes[w%3], rand.New(rand.NewPCG(f.seed, uint64(w)))
+		if f.dies {
+			g = gs.nodes[1+w%2]
+		}
+		s := g.session(t)
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				think := 20
@@ -131,17 +153,28 @@ func changeUnderLoad(t *testing.T, change string, f failure) int {
 				case writeBoth(ctx, t, s, rng, table):
 					written.Add(1)
 				}
+				if gs.nodes[0].dead.Load() { // until it is known to be takes half a minute
+					think *= 20
+				}
 				time.Sleep(time.Duration(rng.IntN(think)) * time.Millisecond)
 			}
 		})
 	}
 	time.Sleep(30 * time.Millisecond)
 	_, err := query(t, a, change)
+	if gs.nodes[0].dead.Load() {
+		err = nil
+		for _, r := range awaitJobs(t, gs.nodes[1]) {
+			if r.State != jobs.Succeeded {
+				t.Errorf("job %+v", r)
+			}
+		}
+	}
 	time.Sleep(100 * time.Millisecond)
 	stop()
 	wg.Wait()
 	t.Logf("%s: %v; failed at %d of %d, for good %v; %d transactions wrote, %d read", change, err, f.at, points.Load(), f.forGood, written.Load(), read.Load())
-	after := definition(t, b, table)
+	after := definition(t, b, changed)
 	failed := f.forGood && int(points.Load()) >= f.at
 	switch {
 	case !failed && (err != nil || after == before):
@@ -149,6 +182,7 @@ func changeUnderLoad(t *testing.T, change string, f failure) int {
 	case failed && (!sqlerr.HasCode(err, sqlerr.InternalError) || after != before):
 		t.Errorf("%s: %v\n%s\nwas\n%s", change, err, after, before)
 	}
+	checkTable(t, gs.nodes[2], changed)
 	checkTable(t, gs.nodes[2], table)
 	if !compareMirror(t.Context(), t, b, table, &read) {
 		t.Error("the tables cannot be compared")
@@ -186,7 +220,9 @@ func writeBoth(ctx context.Context, t *testing.T, s *Session, rng *rand.Rand, ta
 		fmt.Sprintf("update %%[1]s set u = '%d' where id = '%d'", id+2000*rng.IntN(3), id),
 		fmt.Sprintf("update %%[1]s set id = '%d', u = '%[1]d' where id = '%d'", id+5000, id),
 		fmt.Sprintf("update %%[1]s set id = '%d', u = '%[1]d' where id = '%d'", id, id+5000),
-	}[rng.IntN(7)]
+		fmt.Sprintf("update %%[1]s set id = '%d' where id = '%d'", id+5000, id),
+		fmt.Sprintf("update %%[1]s set id = '%d' where id = '%d'", id, id+5000),
+	}[rng.IntN(9)]
 	if strings.HasPrefix(q, "insert") && table == "h" { // which has no key yet
 		q = fmt.Sprintf("update %%[1]s set s = 'w' where id = '%d'", id)
 	}

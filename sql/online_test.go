@@ -515,8 +515,15 @@ func TestASchemaChangeIsExplained(t *testing.T) {
 				"  ->  when no transaction is older than that, job: read all rows of t in chunks, convert and check each, and write it anew " +
 				"  ->  wait for the transactions that use t; who comes later waits until the copy is the table " +
 				"  ->  publish that it is; if the job fails or is canceled, that there is no copy"},
-			{"alter table t alter column u type text using now()", "ALTER TABLE   ->  wait for the transactions that use t; who comes later waits until the next commit " +
+			{"alter table t alter column u type text using random()", "ALTER TABLE   ->  wait for the transactions that use t; who comes later waits until the next commit " +
+				"  ->  t is out of use all the while. The new values of column u depend on more than the row: on a function that a user made, a sequence or chance. " +
 				"  ->  read all rows of t: write them anew   ->  commit the new definitions"},
+			{"alter table t drop constraint t_pkey", "ALTER TABLE   ->  publish a second copy of the rows, of which writers only remove entries; t is in use all the while " +
+				"  ->  when no transaction is older than that, job: read all rows of t in chunks, and give the rows a hidden key " +
+				"  ->  when no transaction is older than that: publish it again, and all writers keep it up " +
+				"  ->  when no transaction is older than that, job: read all rows of t in chunks, convert and check each, and write it anew " +
+				"  ->  wait for the transactions that use t; who comes later waits until the copy is the table " +
+				"  ->  publish that it is; if the job fails or is canceled, that there is no copy"},
 			{"alter table t add foreign key (k) references p", "ALTER TABLE   ->  wait for the transactions that use t, p; who comes later waits until the next commit " +
 				"  ->  commit the constraint, NOT VALID: from here on all writers keep it, and the table is in use " +
 				"  ->  job: read all rows of t in chunks, and check each " +

@@ -78,7 +78,7 @@ func (v *Vacancy) IsFree(i int) (bool, error) {
 // further on.
 func (v *Vacancy) look(i int) (err error) {
 	v.next, v.seen = nil, min(i+v.step, v.n)
-	v.step *= 2
+	v.step = min(2*v.step, v.n)
 	v.buf = v.engineKey(v.buf[:0], i)
 	at := len(v.buf)
 	var limit []byte

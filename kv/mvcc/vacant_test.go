@@ -78,6 +78,39 @@ func TestVacancyAgainstLookUps(t *testing.T) {
 	})
 }
 
+// However often records are met, what is looked at next are keys that there are.
+func TestVacancyLooksAheadWithinTheKeys(t *testing.T) {
+	e, err := storage.Open(storage.Options{FS: vfs.NewMem(), Dir: "s", CacheBytes: 1 << 20, MemTableBytes: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	key := func(i int) kvapi.Key { return kvapi.Key(fmt.Sprintf("k%06d", i)) }
+	b := e.NewBatch()
+	for i := 0; i < 1000; i += 10 {
+		l := lockRecord{txn: kvapi.TxnMeta{ID: kvapi.TxnID{1}, WriteTimestamp: hlc.Timestamp{WallTime: 5}}, local: hlc.Timestamp{WallTime: 5}}
+		if err := b.SetRaw(appendIntentKey(nil, key(i)), l.appendTo(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Commit(b, false); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Close()
+	view := e.NewView()
+	defer func() { _ = view.Close() }()
+	v, err := NewVacancy(view, 1000, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	for i := range 1000 {
+		if free, err := v.IsFree(i); err != nil || free == (i%10 == 0) {
+			t.Fatalf("key %d: free %v, %v", i, free, err)
+		}
+	}
+}
+
 // A released lock is walked over, but not without end.
 func TestVacancyGivesUpOnManyTombstones(t *testing.T) {
 	e, err := storage.Open(storage.Options{FS: vfs.NewMem(), Dir: "s", CacheBytes: 1 << 20, MemTableBytes: 4 << 20})

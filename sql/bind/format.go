@@ -57,6 +57,8 @@ func (f *formatter) text(e Expr) string {
 		return "COALESCE(" + f.list(e.Args, ", ") + ")"
 	case *Attempt:
 		return "TRY(" + f.list(append([]Expr{e.E}, e.Also...), ", ") + ")"
+	case *Settled:
+		return f.text(e.E)
 	case *MinMax:
 		return not(e.Least, "LEAST(", "GREATEST(") + f.list(e.Args, ", ") + ")"
 	case *NullIf:

@@ -49,6 +49,8 @@ func Rewrite(e Expr, f func(Expr) Expr) Expr {
 		return &Coalesce{Args: all(e.Args), T: e.T}
 	case *Attempt:
 		return &Attempt{E: one(e.E), Also: all(e.Also)}
+	case *Settled:
+		return &Settled{E: one(e.E), By: e.By}
 	case *MinMax:
 		return &MinMax{Args: all(e.Args), Least: e.Least, T: e.T}
 	case *NullIf:

@@ -40,8 +40,10 @@ func (b *binder) replacing(t *schema.Table, c *schema.Column, base ColID) Expr {
 			return b.assign(b.textExpr(sc, old.Default), tablekv.TypeOf(c.Type), old.Name, -1)
 		})
 	}
-	sc := b.storedScope(t, base, UseIndex)
-	return b.assign(b.textExpr(sc, c.Default), tablekv.TypeOf(c.Type), old.Name, -1)
+	return b.settled(t.Rewriting.Settings, func() Expr {
+		sc := b.storedScope(t, base, UseIndex)
+		return b.assign(b.textExpr(sc, c.Default), tablekv.TypeOf(c.Type), old.Name, -1)
+	})
 }
 
 // ofRowToBe is an expression over the row that the row at base is to become, computed from the latter.

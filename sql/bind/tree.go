@@ -92,6 +92,12 @@ type Attempt struct {
 	Also []Expr
 }
 
+// Settled is E under settings that are not the session's (schema.Rewriting).
+type Settled struct {
+	E  Expr
+	By *Settings
+}
+
 // MinMax is GREATEST or LEAST.
 type MinMax struct {
 	Args  []Expr
@@ -231,6 +237,7 @@ func (*BoolTest) Type() types.T    { return types.Bool }
 func (e *Case) Type() types.T      { return e.T }
 func (e *Coalesce) Type() types.T  { return e.T }
 func (e *Attempt) Type() types.T   { return e.E.Type() }
+func (e *Settled) Type() types.T   { return e.E.Type() }
 func (e *MinMax) Type() types.T    { return e.T }
 func (e *NullIf) Type() types.T    { return e.TypeA }
 func (*Distinct) Type() types.T    { return types.Bool }

@@ -26,6 +26,8 @@ func Children(e Expr) []Expr {
 		return e.Args
 	case *Attempt:
 		return append([]Expr{e.E}, e.Also...)
+	case *Settled:
+		return []Expr{e.E}
 	case *MinMax:
 		return e.Args
 	case *NullIf:

@@ -103,6 +103,7 @@ func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
 		if !errors.Is(err, errAtOnce) {
 			return err
 		}
+		s.outOfUse(t, err)
 	}
 	if err := notMatview(t, alterWords(n.Cmds)); err != nil && !allOwner(n) {
 		return err
@@ -124,6 +125,20 @@ func (s *stmt) alterTable(ctx context.Context, n *pg.AlterTableStmt) error {
 		}
 	}
 	return a.finish(ctx)
+}
+
+// outOfUse tells who changes a large table that nobody can use it meanwhile, if err
+// says why.
+func (s *stmt) outOfUse(t *schema.Table, err error) {
+	why := (*atOnceError)(nil)
+	switch {
+	case !errors.As(err, &why):
+	case s.Plan != nil:
+		s.plan("%s is out of use all the while. %s", t.Name, why.why)
+	case s.Notice != nil:
+		s.Notice(sqlerr.New(sqlerr.SuccessfulCompletion, "table \"%s\" is out of use while its rows are written anew", t.Name).
+			WithSeverity(sqlerr.SeverityNotice).WithDetail("%s", why.why))
+	}
 }
 
 func (s *stmt) newAlterer(m *tableMaker) *alterer {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -193,8 +194,18 @@ func (s *stmt) takeColumn(ctx context.Context, rec *jobs.Record) error {
 	return nil
 }
 
-// errAtOnce says that a column needs no job: no row is touched for it.
-var errAtOnce = errors.New("ddl: the column is added at once")
+// errAtOnce says that a change needs no job, since no row is touched for it, or can
+// be made by none.
+var errAtOnce = errors.New("ddl: the change is made at once")
+
+// atOnceError is errAtOnce with the reason why the table cannot be in use.
+type atOnceError struct{ why string }
+
+func atOnce(format string, args ...any) error { return &atOnceError{fmt.Sprintf(format, args...)} }
+
+func (e *atOnceError) Error() string { return errAtOnce.Error() + ": " + e.why }
+
+func (e *atOnceError) Is(target error) bool { return target == errAtOnce }
 
 // mayFill reports whether a part of ALTER TABLE may add a column whose values
 // each row gets by itself, and does nothing else.

@@ -342,6 +342,10 @@ func PhaseName(r *jobs.Record) string {
 		return "taking the new rows back"
 	case r.State == jobs.Reverting:
 		return "taking the constraint back"
+	case rewrite && r.Column != 0 && r.Phase < phaseBackfill:
+		return "waiting until all nodes give new rows a hidden key"
+	case rewrite && r.Column != 0:
+		return "giving the rows a hidden key"
 	case r.Phase == phaseDeleteOnly && rewrite:
 		return "waiting until all nodes know of the new rows"
 	case r.Phase == phaseWriteOnly && rewrite:

@@ -32,6 +32,14 @@ import (
 // put on record (Rewriting.Refused). The job fails if it meets one, or if one is on
 // record in the end. A row that is changed or deleted in time does no harm.
 //
+// A key that a table is to have and that no row has yet, the hidden one, is given to
+// the rows beforehand, as a column is (columnJob); a row without it is one that has
+// no form in the table to be, so that the copy can be published at once.
+//
+// Values may be computed from the row and from settings, which are kept with the
+// copy: whoever writes a row computes them as the session would that asked for the
+// change (schema.Settings).
+//
 // The change over takes the table out of use for as long as the transactions last
 // that use it. Rejected: a step. Users of both forms would write at the same time,
 // and what the new one takes the old one cannot always show: no text is the number
@@ -45,10 +53,12 @@ type rewriteJob struct {
 	*rowJob
 	// w makes the entries of the copy from rows of one version of the table.
 	w *rewrite
+	// fill gives the rows a hidden key, before anything else.
+	fill *columnJob
 }
 
 func newRewriteJob(j *rowJob) *rewriteJob {
-	x := &rewriteJob{rowJob: j}
+	x := &rewriteJob{rowJob: j, fill: &columnJob{rowJob: j}}
 	j.visit, j.explain = x.visit, x.rewriteError
 	return x
 }
@@ -58,9 +68,11 @@ func (j *rewriteJob) next(ctx context.Context, rec *jobs.Record) error {
 	if rec.State == jobs.Reverting {
 		return j.revertBy(ctx, rec, (*stmt).takeRewriting)
 	}
-	switch rec.Phase {
-	case phaseDeleteOnly:
+	switch {
+	case rec.Phase == phaseDeleteOnly, rec.Phase == phaseFilled && rec.Column != 0:
 		return j.keepUp(ctx, rec)
+	}
+	switch rec.Phase {
 	case phaseWriteOnly:
 		return j.beginBackfill(ctx, rec)
 	case phaseBackfill:
@@ -83,7 +95,7 @@ func (j *rewriteJob) keepUp(ctx context.Context, rec *jobs.Record) error {
 				ix.State = schema.IndexWriteOnly
 			}
 			r.Publish(tab)
-			job.Phase = phaseWriteOnly
+			job.Phase, job.Column, job.Cursor, job.Done = phaseWriteOnly, 0, nil, 0
 			return nil
 		})
 	})
@@ -96,6 +108,11 @@ func isRewriting(t *schema.Table, rec *jobs.Record) bool {
 
 // visit implements rowJob.visit.
 func (j *rewriteJob) visit(ctx context.Context, r *schema.Resolver, tab *schema.Table, rec *jobs.Record) (chunkFunc, schema.IndexID, error) {
+	j.lock = kvapi.LockNone
+	if rec.Column != 0 {
+		j.lock = kvapi.LockExclusive // the rows are written
+		return j.fill.visit(ctx, r, tab, rec)
+	}
 	if !isRewriting(tab, rec) || tab.Rewriting.Refused.State != schema.IndexWriteOnly {
 		return nil, 0, nil
 	}
@@ -286,12 +303,14 @@ func (s *stmt) putRewritten(ctx context.Context, t *schema.Table) error {
 		if was.Name != "" {
 			s.r.Unbind(t.SchemaID, was.Name)
 		}
-		used, err := s.taken(ctx, c.SchemaByID(t.SchemaID), next.Primary.Name)
-		if err != nil {
-			return err
-		}
-		if used {
-			return alreadyExists(next.Primary.Name)
+		if next.Primary.Name != "" {
+			used, err := s.taken(ctx, c.SchemaByID(t.SchemaID), next.Primary.Name)
+			if err != nil {
+				return err
+			}
+			if used {
+				return alreadyExists(next.Primary.Name)
+			}
 		}
 	}
 	for _, ix := range next.AllIndexes() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -33,6 +32,7 @@ func mayRewrite(t *schema.Table, cmds []*pg.Node) bool {
 			if cmd.Name != t.Primary.Name || cmd.Behavior == pg.DropBehavior_DROP_CASCADE {
 				return false
 			}
+			some = true
 		case pg.AlterTableType_AT_SetNotNull:
 		default:
 			return false
@@ -93,9 +93,12 @@ func (s *stmt) rewriteOnline(ctx context.Context, t *schema.Table, cmds []*pg.No
 		if err := sub.beginRewriting(ctx, tab, cmds, id); err != nil {
 			return err
 		}
+		job := jobs.Record{ID: jobs.ID(id), Kind: jobs.KindRewrite, Description: s.text, User: s.User, Database: s.Database.ID, Table: tab.ID}
+		if job.Column = tab.Rewriting.RowID; job.Column != 0 {
+			job.Phase = phaseWriteOnly // all who write give the rows their hidden key
+		}
 		r.Publish(tab)
-		return jobs.Create(ctx, tx, s.Jobs.Clock(), jobs.Record{ID: jobs.ID(id), Kind: jobs.KindRewrite, Description: s.text, User: s.User,
-			Database: s.Database.ID, Table: tab.ID})
+		return jobs.Create(ctx, tx, s.Jobs.Clock(), job)
 	})
 	if err != nil {
 		return err
@@ -109,10 +112,17 @@ func (s *stmt) beginRewriting(ctx context.Context, t *schema.Table, cmds []*pg.N
 	if err != nil {
 		return err
 	}
-	rw := &schema.Rewriting{Job: job}
+	rw := &schema.Rewriting{Job: job, Settings: bind.SettingsOf(s.Bind)}
 	t.NextColumnID = max(t.NextColumnID, a.t.NextColumnID)
+	if a.t.HasRowID() && !t.HasRowID() {
+		key := *a.t.ColumnByID(a.t.Primary.Columns[0].ID)
+		key.Filling = true
+		t.Columns = append(t.Columns, key)
+		rw.RowID = key.ID
+		a.w.notNull = append(a.w.notNull, key.ID) // a row without it has no place yet
+	}
 	for i := range a.t.Columns {
-		if err := s.replace(t, a, &a.t.Columns[i]); err != nil {
+		if err := s.replace(t, a, &a.t.Columns[i], rw.Settings); err != nil {
 			return err
 		}
 	}
@@ -133,7 +143,7 @@ func (s *stmt) beginRewriting(ctx context.Context, t *schema.Table, cmds []*pg.N
 		}
 	}
 	if rw.Primary == 0 {
-		return errAtOnce
+		return errAtOnce // no row changes
 	}
 	if rw.Refused, err = s.newIndex(ctx, ""); err != nil {
 		return err
@@ -178,19 +188,42 @@ func (s *stmt) toBe(ctx context.Context, t *schema.Table, cmds []*pg.Node) (*alt
 	if t.Primary.Name != "" { // whose name was free for the new one
 		s.r.Bind(t.SchemaID, t.Primary.Name, t.ID, t.Primary.ID)
 	}
-	if len(a.w.build) == 0 || len(a.foreign) > 0 || a.t.HasRowID() && !t.HasRowID() {
-		return nil, errAtOnce
+	if len(a.w.build) == 0 {
+		return nil, errAtOnce // no row changes
 	}
 	cat, err := s.r.Contents(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(references(cat, t, func(fk *schema.ForeignKey) bool {
-		return slices.ContainsFunc(fk.TargetColumns, func(id schema.ColumnID) bool { return a.converts(id) })
-	})) > 0 {
-		return nil, errAtOnce
+	for i := range a.t.ForeignKeys {
+		if fk := &a.t.ForeignKeys[i]; slices.ContainsFunc(fk.Columns, a.mayDiffer) {
+			return nil, atOnce("Values of foreign key %s may come to differ from those it refers to, so that all must be looked up.", fk.Name)
+		}
+	}
+	if deps := references(cat, t, func(fk *schema.ForeignKey) bool { return slices.ContainsFunc(fk.TargetColumns, a.mayDiffer) }); len(deps) > 0 {
+		return nil, atOnce("Values to which foreign key %s of table %s refers may come to differ, so that all must be looked up.", deps[0].fk.Name, deps[0].t.Name)
 	}
 	return a, nil
+}
+
+// mayDiffer reports whether a column may get values that are not equal to those it
+// had, as foreign keys compare them.
+func (a *alterer) mayDiffer(id schema.ColumnID) bool {
+	if !a.converts(id) {
+		return false
+	}
+	from, to := typeOf(a.w.old.ColumnByID(id)), typeOf(a.t.ColumnByID(id))
+	return a.w.using[id] != nil || !keepsValues(from, to)
+}
+
+// keepsValues reports whether an assignment cast gives values that are equal to
+// what they were, or fails.
+func keepsValues(from, to types.T) bool {
+	if from.IsDomain() || to.IsDomain() || from.IsArray() || to.IsArray() {
+		return false
+	}
+	return widens(from, to) || intBits(from) > 0 && (intBits(to) > 0 || to.Kind() == types.KindDecimal && to.Mod < 0) ||
+		from.OID == types.OIDDate && to.OID == types.OIDTimestamp
 }
 
 // converts reports whether a column gets other values, or another type.
@@ -201,7 +234,7 @@ func (a *alterer) converts(id schema.ColumnID) bool {
 
 // replace adds to t the column that is to take the place of the one that c was, if
 // its values differ.
-func (s *stmt) replace(t *schema.Table, a *alterer, c *schema.Column) error {
+func (s *stmt) replace(t *schema.Table, a *alterer, c *schema.Column, by *schema.Settings) error {
 	old := t.ColumnByID(c.ID)
 	if old == nil {
 		return nil
@@ -211,67 +244,38 @@ func (s *stmt) replace(t *schema.Table, a *alterer, c *schema.Column) error {
 	case a.converts(c.ID):
 		text = a.texts[c.ID]
 		if text == "" {
-			text = s.castText(old.Name, typeOf(old), typeOf(c))
+			text = quoteIdent(old.Name)
 		}
 	case !c.Virtual || !slices.ContainsFunc(t.Columns, func(x schema.Column) bool { return a.converts(x.ID) && uses(c, x.Name) }):
 		return nil
 	}
 	id, virtual := t.AddVirtual(text, c.Type), old.Virtual
-	by := t.ColumnByID(id)
-	by.Replaces = c.ID
+	x := t.ColumnByID(id)
+	x.Replaces = c.ID
 	if virtual {
 		return nil // computed from the row to be
 	}
-	n, query, err := parseExpr(text)
+	e, err := bind.BindConversion(s.Bind, t, x, by)
 	if err != nil {
-		return err
+		return atOnce("The new values of column %s depend on more than the row: on a function that a user made, a sequence or chance.", old.Name)
 	}
-	plain := *by
-	plain.Replaces = 0
-	for _, to := range []*schema.Column{nil, &plain} {
-		e, err := bind.BindStored(s.Bind, n, query, t, bind.UseIndex, to)
-		if err != nil || to == nil && castsToOwn(e) {
-			return errAtOnce // it depends on the session, or is refused
-		}
-	}
-	return nil
+	return castsToOthers(e, t)
 }
 
-// castText is a column as it is assigned to another type, in this session: between
-// clock readings and instants by its time zone, in whichever session a row is written.
-func (s *stmt) castText(column string, from, to types.T) string {
-	name, zone := quoteIdent(column), "UTC"
-	if s.Bind.Types != nil && s.Bind.Types.Loc != nil {
-		zone = s.Bind.Types.Loc.String()
-	}
-	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
-		return name // it has no name to be known by
-	}
-	local := func(of string) string { return "timezone(" + quoteLiteral(zone) + ", " + of + ")" }
-	switch {
-	case from.OID == types.OIDTimestamp && to.OID == types.OIDTimestampTZ, from.OID == types.OIDTimestampTZ && to.OID == types.OIDTimestamp:
-		return local(name)
-	case from.OID == types.OIDDate && to.OID == types.OIDTimestampTZ:
-		return local(name + "::timestamp")
-	case from.OID == types.OIDTimestampTZ && to.OID == types.OIDDate:
-		return local(name) + "::date"
-	}
-	return name
-}
-
-// castsToOwn reports whether an expression names a type that somebody made, which is
-// found by the search path.
-func castsToOwn(e bind.Expr) bool {
-	found := false
+// castsToOthers refuses an expression that names a type made by a user of which no
+// column is, or a domain: it could be changed meanwhile.
+func castsToOthers(e bind.Expr, t *schema.Table) (err error) {
 	bind.WalkExpr(e, func(bind.Rel) {}, func(x bind.Expr) {
 		switch x := x.(type) {
 		case *bind.Cast:
-			found = found || x.To.User != nil
+			if u := x.To.User; u != nil && !slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return c.Type.User.Uses(uint32(u.OID)) }) {
+				err = atOnce("The new values are computed by way of type %s, which no column has.", x.To)
+			}
 		case *bind.DomainCheck:
-			found = true
+			err = atOnce("The new values are computed by way of a domain.")
 		}
 	})
-	return found
+	return err
 }
 
 // explainRewriting lists what rewriteOnline does.
@@ -292,6 +296,9 @@ func (s *stmt) explainRewriting(ctx context.Context, t *schema.Table, cmds []*pg
 		what += " and of index " + strings.Join(names, ", ")
 	}
 	s.plan("publish %s, of which writers only remove entries; %s is in use all the while", what, t.Name)
+	if t.Rewriting.RowID != 0 {
+		s.plan("when no transaction is older than that, job: read %s in chunks, and give the rows a hidden key", s.rowsOf(ctx, t))
+	}
 	s.plan("when no transaction is older than that: publish it again, and all writers keep it up")
 	s.plan("when no transaction is older than that, job: read %s in chunks, convert and check each, and write it anew", s.rowsOf(ctx, t))
 	s.plan("wait for the transactions that use %s; who comes later waits until the copy is the table", t.Name)

@@ -161,8 +161,27 @@ func (s *stmt) holdType(ctx context.Context, what string, t *schema.UserType) (*
 	if err := s.mustOwn(ctx, t.ID); err != nil {
 		return nil, err
 	}
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if tab := c.Table(id); tab != nil {
+			if err := s.notRewritten(ctx, tab, what+" used by"); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if err := s.r.Hold(ctx, what, append([]schema.DescID{t.ID}, ids...)...); err != nil {
 		return nil, err
+	}
+	if c, err = s.r.Contents(ctx); err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if tab := c.Table(id); tab != nil && tab.Rewriting != nil {
+			return nil, &schema.StaleError{Name: tab.Name} // since a moment
+		}
 	}
 	// What began to use the type meanwhile is not held: then everything is done again.
 	s.r.Require(func(c *schema.Contents) error {

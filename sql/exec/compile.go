@@ -58,6 +58,8 @@ func (c *Compiler) Compile(e bind.Expr) (Eval, error) {
 		return c.coalesce(e)
 	case *bind.Attempt:
 		return c.attempt(e)
+	case *bind.Settled:
+		return c.settled(e)
 	case *bind.MinMax:
 		return c.minMax(e)
 	case *bind.NullIf:
@@ -363,6 +365,17 @@ func (c *Compiler) attempt(e *bind.Attempt) (Eval, error) {
 			}
 		}
 		return d, nil
+	}, err
+}
+
+func (c *Compiler) settled(e *bind.Settled) (Eval, error) {
+	f, err := c.Compile(e.E)
+	return func(r *Run) (types.Datum, error) {
+		session := r.EC
+		r.EC = e.By.Context(session)
+		d, err := f(r)
+		r.EC = session
+		return d, err
 	}, err
 }
 

@@ -156,11 +156,13 @@ func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
 	var gone, kept []ownKey
 	var puts, fresh []entry
 	for _, ch := range changes {
-		if err := t.diff(ch, &t.Codec.Primary, &gone, &kept, &puts, &fresh); err != nil {
+		before := len(gone)
+		if err := t.diff(ch, false, &t.Codec.Primary, &gone, &kept, &puts, &fresh); err != nil {
 			return err
 		}
+		moved := len(gone) > before
 		for i := range t.Codec.Indexes {
-			if err := t.diff(ch, &t.Codec.Indexes[i], &gone, &kept, &puts, &fresh); err != nil {
+			if err := t.diff(ch, moved, &t.Codec.Indexes[i], &gone, &kept, &puts, &fresh); err != nil {
 				return err
 			}
 		}
@@ -198,10 +200,11 @@ func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
 
 // diff compares a row's old and new entry in one index: gone is a key that goes, fresh an entry
 // under a new key, puts one under the key that it had, unless its value is the same; kept are the
-// keys of puts, as they were.
-func (t *Target) diff(ch *change, ic *tablekv.IndexCodec, gone, kept *[]ownKey, puts, fresh *[]entry) error {
+// keys of puts, as they were. moved says that the row's own key changes: while an index is written it
+// may then have passed by the job that reads the rows, and there be no entry yet that stays.
+func (t *Target) diff(ch *change, moved bool, ic *tablekv.IndexCodec, gone, kept *[]ownKey, puts, fresh *[]entry) error {
 	if ic.Index.Inverted != "" {
-		return diffInverted(ch, ic, gone, kept, puts, fresh)
+		return diffInverted(ch, moved, ic, gone, kept, puts, fresh)
 	}
 	var oldKey kvapi.Key
 	var oldConflict bool
@@ -228,21 +231,21 @@ func (t *Target) diff(ch *change, ic *tablekv.IndexCodec, gone, kept *[]ownKey, 
 			*gone = append(*gone, ownKeyOf(ic, oldKey, oldConflict, ch.old))
 		}
 		*fresh = append(*fresh, e)
-	case ic.IsPrimary() || !bytes.Equal(e.value, ic.Value(ch.old)):
+	case ic.IsPrimary() || !bytes.Equal(e.value, ic.Value(ch.old)) || moved && !ic.Index.IsPublic():
 		*puts, *kept = append(*puts, e), append(*kept, ownKeyOf(ic, oldKey, oldConflict, ch.old))
 	}
 	return nil
 }
 
 // diffInverted is diff for an index that has several entries of a row.
-func diffInverted(ch *change, ic *tablekv.IndexCodec, gone, kept *[]ownKey, puts, fresh *[]entry) error {
+func diffInverted(ch *change, moved bool, ic *tablekv.IndexCodec, gone, kept *[]ownKey, puts, fresh *[]entry) error {
 	old := map[string]bool{}
 	if err := ic.EachKey(ch.old, func(k kvapi.Key, _ bool) error { old[string(k)] = true; return nil }); err != nil {
 		return err
 	}
 	if ic.Index.State != schema.IndexDeleteOnly {
 		value := ic.Value(ch.new)
-		same := len(old) > 0 && bytes.Equal(value, ic.Value(ch.old))
+		same := len(old) > 0 && bytes.Equal(value, ic.Value(ch.old)) && (!moved || ic.Index.IsPublic())
 		if err := ic.EachKey(ch.new, func(k kvapi.Key, _ bool) error {
 			switch {
 			case !old[string(k)]:
