@@ -81,7 +81,10 @@
 //	    under that clock: a read is uncertain of all that the range's former
 //	    holders may have written, and those of what it has swallowed, whatever the
 //	    reading (batcheval.Uncertainty, foreignUntil;
-//	    TestAMergeBringsWhatWasWrittenUnderAnotherClock).
+//	    TestAMergeBringsWhatWasWrittenUnderAnotherClock). What was swallowed is known
+//	    in memory, until the next lease: so a replica that has neither proposed the
+//	    lease itself nor been there since, a follower, goes by no reading
+//	    (TestAFollowerTakesNoClockForABound).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try
