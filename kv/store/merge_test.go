@@ -187,6 +187,46 @@ func TestAMergeBringsWhatWasWrittenUnderAnotherClock(t *testing.T) {
 	})
 }
 
+// Who is told that something is protected in a range was told before the range was
+// frozen: what swallows the range takes all until then for protected.
+func TestAFreezeWaitsForProtections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, goOn := make(chan struct{}, 10), make(chan struct{})
+		c := newCluster(t, 3, TestingKnobs{AfterAdmit: func(ba *kvapi.BatchRequest) {
+			if ba.Requests[0].Kind == kvapi.CheckProtection {
+				asked <- struct{}{}
+				<-goOn
+			}
+		}})
+		c.replicateEverywhere()
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		c.mustPut("n", "1")
+		protected := make(chan *kvapi.Error, 1)
+		go func() {
+			ba := &kvapi.BatchRequest{Header: kvapi.Header{Timestamp: c.now()}}
+			_, err := c.Send(context.Background(), ba.Add(kvapi.Request{Kind: kvapi.CheckProtection, Key: tkey("n"), EndKey: tkey("o"),
+				GC: &kvapi.GCArgs{Threshold: c.now(), ProtectedAsOf: ba.Timestamp}}))
+			protected <- err
+		}()
+		<-asked
+		merged := make(chan error, 1)
+		go func() { merged <- c.merge("m") }()
+		time.Sleep(time.Second)
+		if len(merged) > 0 {
+			t.Error("merged meanwhile")
+		}
+		close(goOn)
+		if err := <-protected; err != nil {
+			t.Error(err)
+		}
+		if err := <-merged; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // What a follower knows of the clocks under which the range's data were written it
 // may have forgotten, or never have known: it takes no reading for a bound (I19).
 func TestAFollowerTakesNoClockForABound(t *testing.T) {
