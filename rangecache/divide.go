@@ -153,14 +153,21 @@ func (s *Sender) sendDivided(ctx context.Context, ba *kvapi.BatchRequest, f fate
 
 // partHeader returns the header for the parts of a divided batch. What holds
 // for a batch that one range sees whole does not hold for its parts: the read
-// timestamp may not move in one of them alone.
+// timestamp may not move in one of them alone, and one part may have locked what
+// others want while another waits.
 func (s *Sender) partHeader(ba *kvapi.BatchRequest) kvapi.Header {
 	h := ba.Header
 	h.CanForwardReadTimestamp = false
+	h.Holds = h.Holds || locks(ba)
 	if h.Txn == nil && h.Timestamp.IsEmpty() && !h.Inconsistent && s.cfg.Clock != nil && ba.IsReadOnly() {
 		h.Timestamp = s.cfg.Clock.Now().Timestamp()
 	}
 	return h
+}
+
+// locks reports whether the batch may leave locks.
+func locks(ba *kvapi.BatchRequest) bool {
+	return slices.ContainsFunc(ba.Requests, func(r kvapi.Request) bool { return r.Kind.IsIntentWrite() || r.Lock != kvapi.LockNone })
 }
 
 func endTxnPart(parts []*part) int {

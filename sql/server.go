@@ -164,7 +164,9 @@ type Session struct {
 	completed Mark
 
 	causality causality
-	draws     draws
+	// standing says how often in a row transactions of the client have lost.
+	standing txn.Standing
+	draws    draws
 
 	timeout stmtTimeout
 

@@ -41,6 +41,7 @@ func (s *Session) beginStmt(n *pg.TransactionStmt, w ResultWriter, tag string) e
 		return w.CommandComplete(tag)
 	}
 	s.tx.explicit = true
+	s.tx.t.StandIn(s.standing)
 	if err := s.txnModes(n.Options, ""); err != nil {
 		return err
 	}

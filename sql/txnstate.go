@@ -117,7 +117,11 @@ func (s *Session) beginTxn() *txn.Txn {
 	} else {
 		o.Causality = s.causality.at
 	}
-	return s.srv.cfg.DB.Begin(o)
+	t := s.srv.cfg.DB.Begin(o)
+	if s.tx.explicit {
+		t.StandIn(s.standing)
+	}
+	return t
 }
 
 func (s *Session) newAttempt() {
@@ -157,8 +161,10 @@ func (s *Session) startOver(ctx context.Context, cause error, o origin) bool {
 	renew := tx.r.Changing()
 	tx.r.Finish(ctx, false)
 	if renew || tx.t.PrepareForRetry(cause) != nil {
+		lost := tx.t.Lost()
 		tx.t.Rollback(context.WithoutCancel(ctx))
 		tx.t = s.beginTxn()
+		tx.t.StandIn(lost)
 	}
 	tx.r = s.srv.cfg.Catalog.Resolver(tx.t)
 	s.undoVars(tx.undo[o.undo:], false)
@@ -226,6 +232,9 @@ func (s *Session) commit(ctx context.Context) error {
 		if wrote {
 			s.noteCommit()
 		}
+		if tx.explicit {
+			s.standing = txn.Standing{}
+		}
 		s.finish(ctx, true)
 		if tx.claim != nil {
 			s.sweepOutcomes(ctx)
@@ -276,6 +285,9 @@ func (s *Session) noteError(ctx context.Context, err error, atCommit bool) {
 		return
 	}
 	s.noteConflict(err, conflictShown)
+	if s.tx.explicit && isRetryable(err) {
+		s.standing = s.tx.t.Lost()
+	}
 	if s.tx.explicit && !atCommit {
 		s.closePortals()
 		s.tx.failed = true

@@ -21,6 +21,7 @@ func (g *gate) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchRe
 	out.Txn = t.current()
 	out.Gateway = t.db.cfg.NodeID
 	out.LockTimeout = t.lockTimeout
+	out.Turn = t.standing.turn
 	out.CanForwardReadTimestamp = t.movesFreely()
 	br, err := g.call(ctx, out)
 	g.learn(out.Txn, br, err)

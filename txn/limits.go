@@ -63,6 +63,9 @@ const (
 	cleanupMax = 30 * time.Second
 	// retryPauseMax bounds the random pause of Run between attempts.
 	retryPauseMax = 50 * time.Millisecond
+	// lossesMax is how often a transaction loses before it asks for a turn, at
+	// others' cost: less often it is bad luck.
+	lossesMax = 3
 	// heartbeatInterval is how often records of live transactions are
 	// renewed; they expire after five of them. A transaction younger than
 	// heartbeatAge has none.

@@ -23,6 +23,7 @@ type tracker struct {
 
 func (k *tracker) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchResponse, *kvapi.Error) {
 	saved, wrote := k.locks, k.t.wrote
+	ba.Holds = k.holds()
 	k.before(ba)
 	br, err := k.sendRecorded(ctx, ba)
 	switch {
@@ -41,6 +42,7 @@ func (k *tracker) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.Batc
 func (k *tracker) sendAll(ctx context.Context, batches []*kvapi.BatchRequest) []sent {
 	for _, ba := range batches {
 		k.before(ba)
+		ba.Holds = true // others of them go beside it
 	}
 	outs := make([]sent, len(batches))
 	var g errgroup.Group

@@ -81,6 +81,8 @@ type Txn struct {
 	// recorded says that the transaction's record was written ahead.
 	recorded bool
 
+	standing Standing
+
 	strict         bool
 	deadline       hlc.Timestamp
 	lockTimeout    time.Duration
@@ -271,6 +273,7 @@ func (t *Txn) PrepareForRetry(cause error) error {
 	}
 	t.db.metrics.Restarts.Add(1)
 	t.stats.Retries++
+	t.lose()
 	if t.recordAborted() {
 		t.abandon(ctx0())
 		t.renew()

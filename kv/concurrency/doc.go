@@ -41,6 +41,12 @@
 //	I3  A discovered lock enters the table before the discovering request's
 //	    latches are released (locktable's I4). HandleLockConflict.
 //	I4  An error leaves nothing behind. Every script ends with that check.
+//	I5  A turn of a transaction that has lost often (turns.go) is a delay: who
+//	    waits for one has no latches and no place in a queue, and waits for a
+//	    bounded time, a short one if others may be waiting for his locks. So it
+//	    needs no place in deadlock detection, and excludes nothing that the rest
+//	    of the package would not. testdata/turns.txt,
+//	    the simulation's TestAFarGatewayIsNotStarved.
 //
 // What goes wrong: a store that does not report resolved locks (OnLockUpdated)
 // makes waiters wait for the next push, not for ever. A request whose
@@ -51,5 +57,5 @@
 // comes after SequenceRequest (kv/store), pushing and resolving over the
 // network (kv/intents).
 //
-// Read next: sequence.go, wait.go.
+// Read next: sequence.go, wait.go, turns.go.
 package concurrency

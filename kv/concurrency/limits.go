@@ -21,4 +21,17 @@ const (
 	// that is committed by its writes before it treats its intent like any
 	// other and pushes: several consensus rounds under load.
 	implicitMax = 100 * time.Millisecond
+	// turnIdleMax is how long a turn lasts without a request of its transaction: a
+	// way around the world and back, and a client that thinks a little between.
+	turnIdleMax = 500 * time.Millisecond
+	// turnMax is how long it lasts in all.
+	turnMax = 2 * time.Second
+	// turnHeldMax is how long a request waits for a turn whose transaction may hold
+	// locks that the turn's own may be waiting for: no longer than what a deadlock
+	// may cost, as which nobody finds it.
+	turnHeldMax = 100 * time.Millisecond
+	// turnsMax bounds the turns of a range, those that wait for theirs included, and
+	// turnSpansMax the spans of one; what is read beyond is nobody's turn.
+	turnsMax     = 16
+	turnSpansMax = 16
 )

@@ -50,6 +50,9 @@ type Request struct {
 	Spans spanset.Spans
 	// LockTimeout, if positive, bounds the wait for one lock.
 	LockTimeout time.Duration
+	// Turn and Holds are the header's.
+	Turn  kvapi.TurnID
+	Holds bool
 }
 
 // Manager orders the requests of one range. All methods are safe for
@@ -59,6 +62,7 @@ type Manager struct {
 	latches *latch.Manager
 	locks   *locktable.Table
 	pushes  *txnwait.Queue
+	turns   turns
 
 	available availability
 	lockWaits atomic.Int64
@@ -80,6 +84,7 @@ func New(cfg Config) *Manager {
 		locks:   locktable.New(cfg.Txns),
 		pushes:  txnwait.New(cfg.Txns, cfg.Pusher, cfg.Clock),
 	}
+	m.turns.txns = cfg.Txns
 	m.available.lost = make(chan struct{})
 	m.latches.Lost = m.available.wait
 	return m
@@ -133,7 +138,12 @@ func (m *Manager) OnImplicitCommit(staging *kvapi.Transaction) { m.cfg.Txns.AddI
 func (m *Manager) OnLeaseChanged(holder bool, seq kvapi.LeaseSequence) {
 	m.locks.SetLease(holder, seq)
 	m.pushes.Clear()
+	m.turns.clear()
 }
+
+// OnTurnEnded notes that the transaction with a turn has sent all that it had to
+// send to this range.
+func (m *Manager) OnTurnEnded(id kvapi.TurnID) { m.turns.finish(id) }
 
 // OnSplit moves the locks at or after at to right, the manager of the new
 // range, for which OnLeaseChanged has been called. Waiters for them are woken
@@ -141,6 +151,7 @@ func (m *Manager) OnLeaseChanged(holder bool, seq kvapi.LeaseSequence) {
 func (m *Manager) OnSplit(at kvapi.Key, right *Manager) {
 	right.locks.Adopt(m.locks.SplitOff(at))
 	m.pushes.Clear()
+	m.turns.clear()
 }
 
 // OnRemoved ends the range here: all waiters are woken.
@@ -167,7 +178,7 @@ func (m *Manager) AfterPush(ctx context.Context, ba *kvapi.BatchRequest, br *kva
 type Metrics struct {
 	Latches, Locks, LockWaiters, PushWaiters int64
 	// Counters since the start.
-	LockWaits, Pushes, LatchWaits, LocksDropped int64
+	LockWaits, Pushes, LatchWaits, LocksDropped, Turns, TurnWaits int64
 }
 
 // Metrics returns the manager's state in numbers. It walks the lock table.
@@ -182,6 +193,8 @@ func (m *Manager) Metrics() Metrics {
 		Pushes:       m.pushCount.Load(),
 		LatchWaits:   m.latches.Waits(),
 		LocksDropped: s.Dropped,
+		Turns:        m.turns.given.Load(),
+		TurnWaits:    m.turns.waits.Load(),
 	}
 }
 

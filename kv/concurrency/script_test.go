@@ -30,7 +30,8 @@ import (
 //	> req r1 t1 exclusive a ...   a request of t1 (or -: none) that wants keys
 //	                              with a strength: read@N, keyshare, shared,
 //	                              nokey, exclusive, intent; a-c is a span;
-//	                              nowait, skip, timeout=50ms
+//	                              nowait, skip, timeout=50ms; turn=N: it has a
+//	                              right to turn N; holds: t1 may hold locks
 //	> acquire r1 exclusive a      evaluation of r1 took a lock (intent: on disk)
 //	> discover r1 t2 a ...        evaluation of r1 met t2's intents, all at 5,
 //	                              or with a strength its durable locks
@@ -41,6 +42,7 @@ import (
 //	> abandon t1                  t1's coordinator died: the next push aborts it
 //	> resolve t1 a                t1's lock at a is resolved
 //	> sleep 50ms                  (virtual) time passes
+//	> ended N                     the transaction with turn N has sent its last
 //	> lease, split c              the lease changes; the range splits
 //	> table                       print the lock table
 //
@@ -252,6 +254,10 @@ func (w *world) command(args []string) string {
 			w.right.OnLeaseChanged(true, 1)
 			w.m.OnSplit(kvapi.Key(a[0]), w.right)
 		},
+		"ended": func(a []string) {
+			n, _ := strconv.ParseUint(a[0], 10, 64)
+			w.m.OnTurnEnded(kvapi.TurnID(n))
+		},
 		"table": func([]string) {},
 	}[cmd]; ok {
 		f(args)
@@ -285,6 +291,9 @@ func (w *world) report(table bool) string {
 			continue
 		}
 		why := "a latch"
+		if r.guard.yielded && r.guard.latches == nil {
+			why = "a turn"
+		}
 		if place := r.guard.place; place != nil {
 			if bl := w.m.locks.Blockers(place); len(bl) > 0 {
 				who := w.nameOf(bl[0].Txn.ID)
@@ -370,11 +379,18 @@ func (w *world) req(args []string) {
 			q.LockTimeout, _ = time.ParseDuration(d)
 			continue
 		}
+		if n, ok := strings.CutPrefix(a, "turn="); ok {
+			id, _ := strconv.ParseUint(n, 10, 64)
+			q.Turn = kvapi.TurnID(id)
+			continue
+		}
 		if s, ok := strengths[a]; ok {
 			strength = s
 			continue
 		}
 		switch a {
+		case "holds":
+			q.Holds = true
 		case "nowait":
 			wait = kvapi.WaitError
 		case "skip":

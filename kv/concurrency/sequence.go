@@ -24,6 +24,8 @@ type Guard struct {
 	implicit kvapi.TxnID
 	// impatient: the record of such a transaction did not come in time.
 	impatient bool
+	// yielded: it has waited for another's turn.
+	yielded bool
 	// patience ends the wait at waitKey, if there is a lock timeout.
 	patience time.Time
 	waitKey  kvapi.Key
@@ -112,7 +114,16 @@ func (m *Manager) sequence(ctx context.Context, g *Guard) (waited bool, _ *kvapi
 		g.latches = l
 		out := m.scan(g)
 		if out.Kind == locktable.Free {
-			return waited, nil
+			t := m.turns.meet(g)
+			if t == nil {
+				return waited, nil
+			}
+			m.Finish(g) // I2, I5
+			g.place, waited = nil, true
+			if err := m.turns.wait(ctx, g, t); err != nil {
+				return waited, err
+			}
+			continue
 		}
 		m.releaseLatches(g) // I2
 		waited = true

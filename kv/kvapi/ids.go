@@ -49,6 +49,10 @@ const (
 	PriorityNormal Priority = 1 << 20
 )
 
+// TurnID names what a client does again and again because it loses, whatever
+// transactions it does it in; zero for one that has not lost, or not often.
+type TurnID uint64
+
 // TxnID is a random (version 4) UUID.
 type TxnID [16]byte
 

@@ -411,6 +411,12 @@ type Header struct {
 	// LockTimeout, if positive, is how long the batch may wait for one lock;
 	// then it fails with ErrLockTimeout.
 	LockTimeout time.Duration `wire:"13"`
+	// Turn is set by a transaction that has lost so often that what it reads is to
+	// be its turn (kv/concurrency's turns).
+	Turn TurnID `wire:"14"`
+	// Holds says that the transaction may hold locks already, or may come to while
+	// the batch waits: others may be waiting for it.
+	Holds bool `wire:"15"`
 }
 
 // BatchRequest is a list of requests that one range evaluates in order and

@@ -931,6 +931,16 @@ func (x *Header) AppendWire(b []byte) []byte {
 	if x.LockTimeout != 0 {
 		b = wire.AppendInt(b, 13, int64(x.LockTimeout))
 	}
+	if x.Turn != 0 {
+		b = wire.AppendUint(b, 14, uint64(x.Turn))
+	}
+	if x.Holds {
+		if x.Holds {
+			b = wire.AppendUint(b, 15, 1)
+		} else {
+			b = wire.AppendUint(b, 15, 0)
+		}
+	}
 	return b
 }
 
@@ -1029,6 +1039,18 @@ func (x *Header) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.LockTimeout = time.Duration(n)
+		case num == 14 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Turn = TurnID(u)
+		case num == 15 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Holds = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -65,12 +65,14 @@ func (r *Replica) transferAway(ctx context.Context, node kvapi.NodeID) error {
 	return r.waitForSuccessor(ctx)
 }
 
-// wholeRange latches everything of a range.
+// wholeRange latches everything of a range, the threshold of collection included:
+// whoever is told that something is protected was told before.
 func wholeRange(desc *kvapi.RangeDescriptor) spanset.Spans {
 	var s spanset.Spans
 	s.Latch(spanset.Write, desc.Span(), hlc.Timestamp{})
 	start, end := keys.RangeLocalSpan(desc.StartKey, desc.EndKey)
 	s.Latch(spanset.Write, kvapi.Span{Key: start, EndKey: end}, hlc.Timestamp{})
+	s.Latch(spanset.Write, kvapi.Span{Key: keys.GCThreshold(desc.RangeID)}, hlc.Timestamp{})
 	return s
 }
 

@@ -58,7 +58,9 @@
 //	I13 A merge commits only when every replica of the right range has applied
 //	    its freeze, durably; from the freeze on nothing but leases and a thaw has
 //	    effect there. A replica that applies the merge finds the right one so,
-//	    or stops (admin_merge.go, freeze.go; asserted in apply_merge.go).
+//	    or stops (admin_merge.go, freeze.go; asserted in apply_merge.go). All that was
+//	    answered in the right range, protections included, was answered before the
+//	    freeze's ReadsUntil (wholeRange; TestAFreezeWaitsForProtections).
 //	I14 A range is thawed only when its merge can never commit (settleFreeze).
 //	I15 Of the descriptors that a key has been under, each has a higher generation
 //	    than the one before; so a snapshot takes the place of replicas within its
@@ -81,7 +83,10 @@
 //	    under that clock: a read is uncertain of all that the range's former
 //	    holders may have written, and those of what it has swallowed, whatever the
 //	    reading (batcheval.Uncertainty, foreignUntil;
-//	    TestAMergeBringsWhatWasWrittenUnderAnotherClock).
+//	    TestAMergeBringsWhatWasWrittenUnderAnotherClock). What was swallowed is known
+//	    in memory, until the next lease: so a replica that has neither proposed the
+//	    lease itself nor been there since, a follower, goes by no reading
+//	    (TestAFollowerTakesNoClockForABound).
 //
 // What goes wrong. A proposal whose leader is deposed applies (success), is
 // overtaken by a newer lease or term (it never applies: the caller may try

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/batcheval"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
@@ -32,7 +33,7 @@ func (r *Replica) readFromFollower(ctx context.Context, ba *kvapi.BatchRequest) 
 	}
 	r.mu.RLock()
 	a := admission{desc: r.mu.desc, lease: r.mu.lease, epoch: r.mu.dataEpoch, now: now, stats: r.mu.applied.Stats, gc: r.mu.gcThreshold,
-		foreignUntil: r.mu.foreignUntil}
+		foreignUntil: hlc.MaxTimestamp} // what a merge brought may have come here by a snapshot, or before a restart (I19)
 	serves := r.mu.leads && r.leaseStatusLocked(now, noTimestamp).IsValid()
 	closed := r.closedHereLocked()
 	r.mu.RUnlock()

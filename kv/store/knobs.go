@@ -76,6 +76,9 @@ type TestingKnobs struct {
 	// ForgetThreshold answers reads of what may have been collected. Found by
 	// transactions that read the past.
 	ForgetThreshold bool
+	// NoTurns gives nobody a turn who has lost often. Found by a client that is
+	// farther from what it counts than others (TestAFarGatewayIsNotStarved).
+	NoTurns bool
 }
 
 // inMemory is the batch with locks that are not durable, for LocksInMemory.

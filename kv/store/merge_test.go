@@ -186,3 +186,88 @@ func TestAMergeBringsWhatWasWrittenUnderAnotherClock(t *testing.T) {
 		read("after another split")
 	})
 }
+
+// Who is told that something is protected in a range was told before the range was
+// frozen: what swallows the range takes all until then for protected.
+func TestAFreezeWaitsForProtections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, goOn := make(chan struct{}, 10), make(chan struct{})
+		c := newCluster(t, 3, TestingKnobs{AfterAdmit: func(ba *kvapi.BatchRequest) {
+			if ba.Requests[0].Kind == kvapi.CheckProtection {
+				asked <- struct{}{}
+				<-goOn
+			}
+		}})
+		c.replicateEverywhere()
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		c.mustPut("n", "1")
+		protected := make(chan *kvapi.Error, 1)
+		go func() {
+			ba := &kvapi.BatchRequest{Header: kvapi.Header{Timestamp: c.now()}}
+			_, err := c.Send(context.Background(), ba.Add(kvapi.Request{Kind: kvapi.CheckProtection, Key: tkey("n"), EndKey: tkey("o"),
+				GC: &kvapi.GCArgs{Threshold: c.now(), ProtectedAsOf: ba.Timestamp}}))
+			protected <- err
+		}()
+		<-asked
+		merged := make(chan error, 1)
+		go func() { merged <- c.merge("m") }()
+		time.Sleep(time.Second)
+		if len(merged) > 0 {
+			t.Error("merged meanwhile")
+		}
+		close(goOn)
+		if err := <-protected; err != nil {
+			t.Error(err)
+		}
+		if err := <-merged; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What a follower knows of the clocks under which the range's data were written it
+// may have forgotten, or never have known: it takes no reading for a bound (I19).
+func TestAFollowerTakesNoClockForABound(t *testing.T) {
+	for _, how := range []string{"restarted", "by a snapshot"} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := three(t)
+				if err := c.split("m"); err != nil {
+					t.Fatal(err)
+				}
+				left := c.leader(tkey("a"))
+				if err := c.admin(kvapi.Request{Kind: kvapi.AdminTransferLease, Key: tkey("n"), Target: c.followerOf(tkey("n"))}); err != nil {
+					t.Fatal(err)
+				}
+				began := c.now()
+				time.Sleep(time.Millisecond)
+				c.mustPut("n", "1")
+				c.mergeSoon("m")
+				follower := c.followerOf(tkey("n"))
+				if how == "restarted" {
+					c.nodes[follower].stopNode()
+					c.nodes[follower].restart()
+				} else {
+					rr := c.nodes[follower].store.replicas.lookup(tkey("n"))
+					rr.mu.Lock()
+					rr.mu.foreignUntil = hlc.Timestamp{} // as reload leaves it
+					rr.mu.Unlock()
+				}
+				time.Sleep(2 * FollowerReadLag)
+				if got := c.leader(tkey("n")); got != left {
+					t.Fatalf("%s leads, and it was %s", got, left)
+				}
+				x := &kvapi.Transaction{TxnMeta: kvapi.TxnMeta{ID: kvapi.TxnID{1}, WriteTimestamp: began}, ReadTimestamp: began,
+					GlobalUncertaintyLimit: began.AddNanos(int64(testMaxOffset)),
+					ObservedTimestamps:     []kvapi.ObservedTimestamp{{NodeID: left, Timestamp: hlc.ClockTimestamp(began)}}}
+				ba := (&kvapi.BatchRequest{Header: kvapi.Header{Txn: x}}).Add(kvapi.Request{Kind: kvapi.Get, Key: tkey("n")})
+				br, err := c.nodes[follower].store.Send(context.Background(), ba)
+				if err == nil || err.Kind != kvapi.ErrNotLeaseholder {
+					t.Errorf("%v, %v", br, err)
+				}
+			})
+		})
+	}
+}

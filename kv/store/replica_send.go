@@ -93,7 +93,10 @@ func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kva
 		return nil, err
 	}
 	desc := r.Desc()
-	req := concurrency.Request{Txn: ba.Txn, Spans: declareSpans(ba, desc), LockTimeout: ba.LockTimeout}
+	req := concurrency.Request{Txn: ba.Txn, Spans: declareSpans(ba, desc), LockTimeout: ba.LockTimeout, Turn: ba.Turn, Holds: ba.Holds}
+	if r.store.cfg.Knobs.NoTurns {
+		req.Turn = 0
+	}
 	guard, err := r.mgr.SequenceRequest(ctx, req)
 	if err != nil {
 		return nil, err
@@ -105,6 +108,9 @@ func (r *Replica) sendToLease(ctx context.Context, ba *kvapi.BatchRequest) (*kva
 			// The guard now belongs to a proposal in flight.
 			return br, err
 		case err == nil:
+			if ba.Turn != 0 && ba.EndTxnRequest() != nil {
+				r.mgr.OnTurnEnded(ba.Turn)
+			}
 			r.mgr.Finish(guard)
 			return br, nil
 		case err.Kind == kvapi.ErrLockConflict && len(err.Locks) > 0:
