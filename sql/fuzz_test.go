@@ -60,6 +60,9 @@ CREATE VIEW v AS SELECT t.a, r.n FROM t JOIN r USING (a);
 CREATE SEQUENCE s;
 CREATE FUNCTION f(x int, y int DEFAULT 2) RETURNS int LANGUAGE sql AS 'SELECT x + y';
 CREATE FUNCTION rows_of(x int) RETURNS SETOF t LANGUAGE sql AS 'SELECT * FROM t WHERE a >= x';
+CREATE FUNCTION logged(x int) RETURNS int LANGUAGE sql AS 'INSERT INTO r (a) VALUES (NULL); SELECT x';
+CREATE FUNCTION parts(x text, OUT y text, OUT n int) LANGUAGE sql STABLE AS 'SELECT 1; SELECT x, length(x)';
+CREATE PROCEDURE both_of(a int, INOUT b text) LANGUAGE sql AS 'DELETE FROM r; SELECT b || a';
 `
 }
 
@@ -322,9 +325,11 @@ func (g *sqlGen) chance(percent int) bool { return g.r.IntN(100) < percent }
 func pick[T any](g *sqlGen, of ...T) T { return of[g.r.IntN(len(of))] }
 
 func (g *sqlGen) statement() string {
-	switch n := g.r.IntN(20); {
+	switch n := g.r.IntN(21); {
 	case n < 13:
 		return g.query()
+	case n == 20:
+		return "CALL both_of(" + g.expr(types.OIDInt4) + ", " + g.expr(types.OIDText) + ")"
 	case n < 14:
 		return "EXPLAIN " + pick(g, "", "ANALYZE ", "VERBOSE ") + g.query()
 	case n < 15:
@@ -393,7 +398,7 @@ func (g *sqlGen) sel(oid types.OID, where string) string {
 			from += ", LATERAL (SELECT " + g.expr(types.OIDInt8) + " AS l) AS lat"
 		}
 		if g.chance(10) {
-			from += ", " + g.series()
+			from += ", " + pick(g, g.series(), "parts("+own+".c_text)", "rows_of(1)")
 		}
 		if len(outer) > 0 && g.chance(50) {
 			g.scope = append(g.scope, outer...)
@@ -453,6 +458,10 @@ func (g *sqlGen) expr(oid types.OID) string {
 			}
 		case n < 11:
 			return "(" + g.any() + ")::" + typeName(oid)
+		case n < 12 && oid == types.OIDInt4:
+			return pick(g, "f(", "logged(") + g.expr(types.OIDInt4) + ")"
+		case n < 12 && oid == types.OIDText:
+			return "(parts(" + g.leaf(types.OIDText) + ")).y"
 		case n < 12:
 			return "CASE WHEN " + g.expr(types.OIDBool) + " THEN " + g.expr(oid) + pick(g, "", " ELSE "+g.expr(oid)) + " END"
 		case n < 13:

@@ -227,6 +227,8 @@ func (po *portal) tag() string {
 		return fmt.Sprintf("DELETE %d", po.run.Affected)
 	case bind.KindMerge:
 		return fmt.Sprintf("MERGE %d", po.run.Affected)
+	case bind.KindCall:
+		return "CALL"
 	}
 	return fmt.Sprintf("SELECT %d", po.rows)
 }

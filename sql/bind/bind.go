@@ -28,6 +28,10 @@ type Env struct {
 	NoPolicies, RowSecurityOff bool
 	// NoParams says that there are no parameters to come: $1 is an error.
 	NoParams bool
+	// Body is set for a statement of a routine's body, nil for others.
+	Body *Body
+	// Making is the function that is being made, nil for none. Its body may call it if it is a text.
+	Making *schema.Function
 	// Virtual finds a computed table; nil if there is none.
 	Virtual func(schema, name string) *VirtualTable
 }
@@ -42,6 +46,7 @@ const (
 	KindUpdate
 	KindDelete
 	KindMerge
+	KindCall
 )
 
 // ResultCol is a column of the result.
@@ -118,7 +123,7 @@ type binder struct {
 	schemaAt int32
 }
 
-// Bind resolves a SELECT, VALUES, INSERT, UPDATE or DELETE. paramTypes may be short, and hold
+// Bind resolves a SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE or CALL. paramTypes may be short, and hold
 // types.Unknown (or the zero T), for parameters whose type is to be found.
 func Bind(env Env, s parser.Stmt, paramTypes []types.T) (st *Stmt, err error) {
 	b := &binder{env: env, query: s.Query, mysql: s.MySQL, tables: map[schema.DescID]*schema.Table{}}
@@ -131,7 +136,11 @@ func Bind(env Env, s parser.Stmt, paramTypes []types.T) (st *Stmt, err error) {
 	defer catch(&err)
 	clocked := false
 	b.noteClock(&clocked)
-	st = b.statement(s.Tree)
+	if env.Body != nil {
+		st = b.bodyStatement(s.Tree, env.Body)
+	} else {
+		st = b.statement(s.Tree)
+	}
 	b.finish(st)
 	st.Clocked = clocked
 	return st, nil
@@ -227,6 +236,8 @@ func (b *binder) statement(n *pg.Node) *Stmt {
 		return b.deleteStmt(s.DeleteStmt)
 	case *pg.Node_MergeStmt:
 		return b.mergeStmt(s.MergeStmt)
+	case *pg.Node_CallStmt:
+		return b.callStmt(s.CallStmt)
 	}
 	fail(sqlerr.Unsupported("this statement"))
 	return nil
