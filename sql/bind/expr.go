@@ -154,7 +154,7 @@ func (b *binder) simpleColumn(sc *scope, name string, pos int32) Expr {
 		return col.expr(pos)
 	}
 	if t := sc.table("", name, pos); t != nil {
-		return wholeRow(t)
+		return b.wholeRow(t)
 	}
 	if len(sc.tables) == 1 {
 		if sys := b.systemColumn(sc.tables[0], name); sys != nil {
@@ -166,18 +166,6 @@ func (b *binder) simpleColumn(sc *scope, name string, pos int32) Expr {
 	}
 	sc.missingColumn("", name, pos)
 	return nil
-}
-
-// wholeRow is a table's name used as a value. A function that returns one column gives that.
-func wholeRow(t *tableRef) Expr {
-	r := &Row{}
-	for _, c := range t.cols {
-		if !c.hidden {
-			r.Elems = append(r.Elems, c.expr(-1))
-			r.Names = append(r.Names, c.name)
-		}
-	}
-	return r
 }
 
 func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos int32) Expr {

@@ -7,7 +7,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/schema"
-	"github.com/cairndb/cairn/schema/usertype"
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/sqlerr"
@@ -125,19 +124,15 @@ func (b *binder) rowResult(c *userCallee) (types.T, bool) {
 	if c.ret.OID != types.OIDRecord && c.f.RowsOf == 0 {
 		return types.T{}, false
 	}
-	u := &usertype.Type{Kind: usertype.Composite, OID: uint32(types.OIDRecord), Schema: "public", Name: "record"}
 	if c.f.RowsOf != 0 {
-		if o := b.env.Snap.Object(c.f.RowsOf); o != nil {
-			u.OID, u.Name = uint32(c.f.RowsOf), o.Head().Name
-			if sc := b.env.Snap.SchemaByID(o.Head().SchemaID); sc != nil {
-				u.Schema = sc.Name
-			}
-		}
+		return b.rowTypeOf(b.env.Snap.Object(c.f.RowsOf))
 	}
+	var names []string
+	var ts []types.T
 	for _, col := range b.returnedColumns(c) {
-		u.Fields = append(u.Fields, usertype.Field{Name: col.Name, OID: uint32(col.Type.OID), Mod: col.Type.Mod, User: col.Type.User})
+		names, ts = append(names, col.Name), append(ts, col.Type)
 	}
-	return types.OfUser(u), true
+	return types.RecordOf(names, ts), true
 }
 
 // called is how a routine is called that is not a part of the statement.
