@@ -275,6 +275,7 @@ func (s *Session) repeatSteps(ctx context.Context, steps []step) error {
 		}
 		d := s.watch(st.p, nowhere{})
 		s.draws.begin(st.drawn)
+		s.out = d
 		s.beginStatement(st.p.stmt.Tree)
 		var err error
 		if planned(st.p.stmt.Tree) {

@@ -79,7 +79,7 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	if err := s.allowed(pl.Stmt); err != nil {
 		return err
 	}
-	if pl.Stmt.Writes {
+	if (pl.Stmt.Writes || pl.Stmt.Calls) && s.calls == 0 { // what is called may be called by a cursor's query
 		if err := s.readCursors(ctx); err != nil {
 			return err
 		}

@@ -104,7 +104,8 @@ func (s *Session) routineOf(ctx context.Context, c builtins.RoutineCall) (*routi
 	for _, t := range c.Args {
 		fmt.Fprint(&key, " ", t.OID, t.Mod)
 	}
-	own := s.tx.r.ChangeCount() > 0 // f may be one that this transaction made, or changed more than once
+	// f may be one that this transaction made, or changed more than once, and a row type changes with its table.
+	own := s.tx.r.ChangeCount() > 0 || slices.ContainsFunc(c.Args, func(t types.T) bool { return t.User != nil && t.User.OfTable() })
 	if r := s.routines[key.String()]; r != nil && !own {
 		return r, nil
 	}

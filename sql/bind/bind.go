@@ -71,6 +71,8 @@ type Stmt struct {
 	Used    []bool
 	// Writes says that the statement writes or takes locks.
 	Writes bool
+	// Calls says that it calls routines that may write.
+	Calls bool
 	// Volatile says that it calls volatile functions, Effects that some of them have effects that
 	// outlive a rollback and matter.
 	Volatile, Effects bool
@@ -101,8 +103,8 @@ type binder struct {
 	tables  map[schema.DescID]*schema.Table
 	virtual bool
 	writes  bool
-	// volatile and effects: see Stmt.
-	volatile, effects bool
+	// calls, volatile and effects: see Stmt.
+	calls, volatile, effects bool
 	// needs: see Stmt. asOwner is the owner of the view that is being bound.
 	needs   []*Need
 	asOwner string
@@ -208,7 +210,7 @@ func (b *binder) finish(st *Stmt) {
 	st.Params = b.params
 	st.NumCols = int(b.next)
 	st.Virtual, st.Writes = b.virtual, b.writes
-	st.Volatile, st.Effects = b.volatile, b.effects
+	st.Calls, st.Volatile, st.Effects = b.calls, b.volatile, b.effects
 	st.needs = b.needs
 	for _, t := range b.tables {
 		st.Tables = append(st.Tables, t)

@@ -129,7 +129,16 @@ func (b *binder) param(p *pg.ParamRef) Expr {
 
 func (b *binder) columnRef(sc *scope, c *pg.ColumnRef) Expr {
 	parts := stringList(c.Fields)
-	if len(parts) < len(c.Fields) {
+	if n := len(parts); n < len(c.Fields) {
+		schemaName := ""
+		if n == 2 {
+			schemaName = parts[0]
+		}
+		if n == 1 || n == 2 {
+			if t := sc.table(schemaName, parts[n-1], c.Location); t != nil {
+				return b.wholeRow(t)
+			}
+		}
 		b.failf(c.Location, sqlerr.SyntaxError, "row expansion via \"*\" is not supported here")
 	}
 	switch len(parts) {
@@ -173,6 +182,9 @@ func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos 
 	if t == nil {
 		if col := sc.lookup(table, pos); col != nil && schemaName == "" && col.t.OID == types.OIDRecord {
 			b.unsupported(pos, "field selection from column %q", table)
+		}
+		if p := b.funcParam(table); p != nil && schemaName == "" && p.Type().Plain().IsComposite() {
+			return b.field(p, name, pos)
 		}
 		if b.fn != nil && table == b.fn.f.Name && schemaName == "" {
 			if p := b.funcParam(name); p != nil {

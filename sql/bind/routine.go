@@ -137,6 +137,7 @@ func (b *binder) rowResult(c *userCallee) (types.T, bool) {
 
 // called is how a routine is called that is not a part of the statement.
 func (b *binder) called(c *userCallee) builtins.RoutineCall {
+	b.calls = b.calls || c.f.Volatility == 'v'
 	b.volatile = true // the transaction is used from inside of the statement
 	return builtins.RoutineCall{OID: types.OID(c.f.ID), Args: exprTypes(c.vals), Ret: c.ret}
 }

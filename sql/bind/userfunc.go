@@ -108,11 +108,16 @@ func (b *binder) userCallee(sc *scope, fc *pg.FuncCall, procedure bool) *userCal
 	var slots [][]int
 	var found []*schema.Function
 	for _, f := range fs {
-		if o, at, ok := laid(f, fc); ok {
+		if o, at, ok := b.laid(f, fc); ok {
 			os, slots, found = append(os, o), append(slots, at), append(found, f)
 		}
 	}
 	i, m, err := builtins.ResolveAmong(name, os, exprTypes(args))
+	if open := openRows(args); err != nil && open != nil { // ROW(…) may become any row type
+		if j, n, rowErr := builtins.ResolveAmong(name, os, open); rowErr == nil {
+			i, m, err = j, n, nil
+		}
+	}
 	if err != nil && procedure && sqlerr.HasCode(err, sqlerr.UndefinedFunction) {
 		b.noProcedure(fc, args)
 	}
@@ -138,6 +143,36 @@ func (b *binder) userCallee(sc *scope, fc *pg.FuncCall, procedure bool) *userCal
 	return c
 }
 
+// openRows are the types of arguments with those of ROW(…) left open, nil if there is none.
+func openRows(args []Expr) []types.T {
+	ts, found := exprTypes(args), false
+	for i, a := range args {
+		if _, ok := rowOf(a); ok {
+			ts[i], found = types.Unknown, true
+		}
+	}
+	if !found {
+		return nil
+	}
+	return ts
+}
+
+// declared is the type of a parameter. The row type of a table is as the table is now.
+func (b *binder) declared(t schema.Type) types.T {
+	d := tablekv.TypeOf(t)
+	if d.User == nil || !d.User.OfTable() {
+		return d
+	}
+	o := b.env.Snap.Object(schema.DescID(d.User.OID))
+	if t, ok := o.(*schema.Table); ok {
+		b.tables[t.ID] = t
+	}
+	if row, ok := b.rowTypeOf(o); ok {
+		d.User = row.User
+	}
+	return d
+}
+
 // callParams are the parameters that a call gives something for. Of a procedure's output parameters that
 // is not computed.
 func callParams(f *schema.Function) []schema.FuncArg {
@@ -149,7 +184,7 @@ func callParams(f *schema.Function) []schema.FuncArg {
 
 // laid lays a call's arguments against a function's parameters: the overload that takes the arguments
 // in the order of the call, and the parameter that each is for.
-func laid(f *schema.Function, fc *pg.FuncCall) (o *builtins.Overload, slots []int, ok bool) {
+func (b *binder) laid(f *schema.Function, fc *pg.FuncCall) (o *builtins.Overload, slots []int, ok bool) {
 	in := callParams(f)
 	o = &builtins.Overload{Name: f.Name, Class: builtins.Scalar, Ret: tablekv.TypeOf(f.Result)}
 	given := make([]bool, len(in))
@@ -168,7 +203,7 @@ func laid(f *schema.Function, fc *pg.FuncCall) (o *builtins.Overload, slots []in
 		if at >= len(in) || given[at] && !spread {
 			return nil, nil, false
 		}
-		t := tablekv.TypeOf(in[at].Type)
+		t := b.declared(in[at].Type)
 		if spread {
 			if t, ok = t.Elem(); !ok {
 				t = types.AnyElement
@@ -213,7 +248,7 @@ func (b *binder) paramValues(f *schema.Function, in []schema.FuncArg, m builtins
 			stmts, err := parser.Parse("SELECT " + p.Default)
 			b.check(-1, err)
 			e := b.expr(&scope{b: b, clause: "DEFAULT expressions"}, stmts[0].Tree.GetSelectStmt().TargetList[0].GetResTarget().Val)
-			if t := tablekv.TypeOf(p.Type); !t.IsPolymorphic() {
+			if t := b.declared(p.Type); !t.IsPolymorphic() {
 				e = b.assign(e, t, "", -1)
 			}
 			vals[i] = b.defaultUnknown(e)
@@ -315,8 +350,10 @@ func (b *binder) plainBody(c *userCallee, s *pg.SelectStmt) bool {
 			}
 		case *pg.ColumnRef:
 			names := stringList(x.Fields)
-			if i := paramNamed(c.inputs, names[len(names)-1:]); i >= 0 {
-				uses[i]++
+			for _, name := range names { // the first may be that of a row
+				if i := paramNamed(c.inputs, []string{name}); i >= 0 {
+					uses[i]++
+				}
 			}
 		case *pg.SubLink:
 			plain = false
@@ -436,6 +473,9 @@ func (b *binder) returned(c *userCallee, q *query) {
 		return
 	}
 	declared := c.ret.String()
+	if row, ok := b.rowTypeOf(b.env.Snap.Object(c.f.RowsOf)); ok {
+		declared = row.String()
+	}
 	switch {
 	case len(q.cols) < len(want):
 		fail(returnMismatch(declared, "Final statement returns too few columns."))
@@ -541,7 +581,7 @@ func CheckFunction(env Env, f *schema.Function) (err error) {
 	defer catch(&err)
 	c := &userCallee{activeFunc: activeFunc{f: f, inputs: f.Inputs()}, ret: tablekv.TypeOf(f.Result)}
 	for _, p := range c.inputs {
-		t := tablekv.TypeOf(p.Type)
+		t := b.declared(p.Type)
 		if t.IsPolymorphic() {
 			return nil // what it means depends on the call
 		}

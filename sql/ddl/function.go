@@ -62,7 +62,7 @@ func (s *stmt) functionArgs(ctx context.Context, f *schema.Function, n *pg.Creat
 	defaults := false
 	for _, x := range n.Parameters {
 		p := x.GetFunctionParameter()
-		t, err := s.typeName(ctx, p.ArgType)
+		t, err := s.paramType(ctx, p)
 		if err != nil {
 			return err
 		}
@@ -100,6 +100,20 @@ func (s *stmt) functionArgs(ctx context.Context, f *schema.Function, n *pg.Creat
 		f.Args = append(f.Args, a)
 	}
 	return nil
+}
+
+// paramType reads the type of a parameter. Rows of a table can be given to a function.
+func (s *stmt) paramType(ctx context.Context, p *pg.FunctionParameter) (types.T, error) {
+	t, err := s.typeName(ctx, p.ArgType)
+	mode := argModes[p.Mode]
+	if err == nil || mode != schema.ArgIn && mode != schema.ArgVariadic {
+		return t, err
+	}
+	t, err = bind.ParamTypeName(s.Bind, s.query, p.ArgType)
+	if err == nil {
+		s.r.RequireSame(schema.DescID(t.User.OID))
+	}
+	return t, err
 }
 
 // overlap says whether parameters of two modes are both arguments, or both results.
@@ -417,7 +431,7 @@ func (s *stmt) anyFunction(ctx context.Context, n *pg.ObjectWithArgs, kind pg.Ob
 	var in []schema.FuncArg
 	shown := nameOf(rv) + "("
 	for i, a := range n.Objargs {
-		t, err := s.typeName(ctx, a.GetTypeName())
+		t, err := bind.ParamTypeName(s.Bind, s.query, a.GetTypeName())
 		if err != nil {
 			return nil, err
 		}

@@ -115,6 +115,9 @@ func (n Names) functionArgs(f *schema.Function, defaults bool) string {
 
 func (n Names) typeText(t schema.Type) string {
 	if t.User != nil {
+		if u := n.Env.Contents.RowTypeByOID(t.User.OID); u != nil && t.User.OfTable() {
+			t.User = u
+		}
 		return n.TypeName(tablekv.TypeOf(t))
 	}
 	return tablekv.TypeOf(t).String()
