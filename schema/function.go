@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// Function is a function in SQL that a user made. Its body is kept as text and
-// becomes a part of every statement that calls it (sql/bind/userfunc.go).
+// Function is a function or procedure in SQL that a user made. Its body is kept as
+// text. That of a function becomes a part of every statement that calls it if it can
+// (sql/bind/userfunc.go); else it is called (sql/bind/routine.go).
 type Function struct {
 	Header `wire:"1"`
 	// Args are all parameters in the order of the declaration, results too.
@@ -20,7 +21,7 @@ type Function struct {
 	Columns []Column `wire:"5"`
 	// RowsOf is the table or view whose rows it was declared to return, 0 for none.
 	RowsOf DescID `wire:"6"`
-	// Body is one statement; Form is how it was written.
+	// Body is statements with semicolons between them; Form is how it was written.
 	Body string   `wire:"7"`
 	Form BodyForm `wire:"8"`
 	// Volatility is as pg_proc.provolatile: i, s or v.
@@ -33,6 +34,8 @@ type Function struct {
 	// Parallel is as pg_proc.proparallel, and Leakproof as proleakproof: for show.
 	Parallel  byte `wire:"12"`
 	Leakproof bool `wire:"13"`
+	// Procedure: it is called by CALL, and its body may change the schema.
+	Procedure bool `wire:"14"`
 }
 
 // BodyForm is how the body of a function was written.

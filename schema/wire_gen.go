@@ -862,6 +862,13 @@ func (x *Function) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 13, 0)
 		}
 	}
+	if x.Procedure {
+		if x.Procedure {
+			b = wire.AppendUint(b, 14, 1)
+		} else {
+			b = wire.AppendUint(b, 14, 0)
+		}
+	}
 	return b
 }
 
@@ -964,6 +971,12 @@ func (x *Function) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Leakproof = u != 0
+		case num == 14 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Procedure = u != 0
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

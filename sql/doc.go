@@ -16,6 +16,7 @@
 //	  retries                    retry.go        rewind the writer, run again
 //	  parameters                 vars.go         SET, SHOW, what drivers read
 //	  MySQL's dialect            dialect.go      package mysql before sql/parser
+//	  functions, procedures      routine.go     those that are called
 //	  statements without a plan  utility.go, copy_in.go, copy_out.go
 //
 // Invariants:
@@ -32,7 +33,7 @@
 // written, rewinds them if it can; otherwise the client sees the rows and then the error, as
 // Postgres does for deferred constraints.
 //
-// Not here: bytes on the wire (pgwire), stored procedures.
+// Not here: bytes on the wire (pgwire).
 //
 // Read next: session.go, then txnstate.go.
 package sql

@@ -369,7 +369,7 @@ func (s *Session) executeWatched(ctx context.Context, po *portal, w ResultWriter
 
 // executePortal runs a portal once, or goes on with it.
 func (s *Session) executePortal(ctx context.Context, po *portal, w ResultWriter, maxRows int) error {
-	s.completed = 0
+	s.completed, s.out = 0, w
 	if !planned(po.p.stmt.Tree) {
 		return s.utilities(ctx, po.p, w, utilityOptions{formats: po.formats, params: po.params})
 	}

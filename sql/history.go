@@ -229,7 +229,7 @@ func (d *digest) note(p *prepared, params []types.Datum) {
 			st = named.plan
 		}
 	}
-	if st != nil && st.Stmt.Effects || dr.lost || d.rows > historyRowsMax || len(h.steps) >= historyStepsMax || h.bytes > historyBytesMax {
+	if st != nil && st.Stmt.Effects || d.s.calledEffects || dr.lost || d.rows > historyRowsMax || len(h.steps) >= historyStepsMax || h.bytes > historyBytesMax {
 		h.off, h.steps = true, nil
 		return
 	}
@@ -275,6 +275,7 @@ func (s *Session) repeatSteps(ctx context.Context, steps []step) error {
 		}
 		d := s.watch(st.p, nowhere{})
 		s.draws.begin(st.drawn)
+		s.out = d
 		s.beginStatement(st.p.stmt.Tree)
 		var err error
 		if planned(st.p.stmt.Tree) {

@@ -90,6 +90,7 @@ type statement struct {
 // beginStatement is called before the first step of every statement.
 func (s *Session) beginStatement(n *pg.Node) {
 	tx := s.tx
+	s.calledEffects = false
 	tx.stmt = statement{}
 	if tx.failed || n.GetTransactionStmt() != nil || n.GetVariableSetStmt() != nil || n.GetVariableShowStmt() != nil {
 		return

@@ -79,7 +79,7 @@ func (s *Session) openPlan(ctx context.Context, po *portal, blind bool) error {
 	if err := s.allowed(pl.Stmt); err != nil {
 		return err
 	}
-	if pl.Stmt.Writes {
+	if (pl.Stmt.Writes || pl.Stmt.Calls) && s.calls == 0 { // what is called may be called by a cursor's query
 		if err := s.readCursors(ctx); err != nil {
 			return err
 		}
@@ -227,6 +227,8 @@ func (po *portal) tag() string {
 		return fmt.Sprintf("DELETE %d", po.run.Affected)
 	case bind.KindMerge:
 		return fmt.Sprintf("MERGE %d", po.run.Affected)
+	case bind.KindCall:
+		return "CALL"
 	}
 	return fmt.Sprintf("SELECT %d", po.rows)
 }

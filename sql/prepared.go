@@ -46,6 +46,8 @@ type prepared struct {
 	// internal statements keep a foreign key: they need no privileges, as Postgres runs them with
 	// their table's owner's.
 	internal bool
+	// body is set for a statement of a routine's body.
+	body *bind.Body
 }
 
 // cachedPlan is a plan with what it depends on.
@@ -83,13 +85,7 @@ func (s *Session) asWritten(p *prepared, c *cachedPlan) bool {
 
 // planned says whether a statement is one that is planned (the others are utilities).
 func planned(n *pg.Node) bool {
-	switch x := n.Node.(type) {
-	case *pg.Node_SelectStmt:
-		return x.SelectStmt.IntoClause == nil
-	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
-		return true
-	}
-	return false
+	return bind.Bindable(n)
 }
 
 // planFor returns a plan that is good for the present transaction (I4): the cached one if nothing
@@ -199,7 +195,7 @@ func (s *Session) makePlan(ctx context.Context, p *prepared, snap *schema.Snapsh
 	begin := time.Now()
 	env := func() bind.Env {
 		e := s.bindEnv(snap)
-		e.NoParams, e.NoPolicies = p.noParams, p.internal
+		e.NoParams, e.NoPolicies, e.Body = p.noParams, p.internal, p.body
 		return e
 	}
 	st, err := bind.Bind(env(), p.stmt, p.hints)

@@ -148,6 +148,13 @@ type Session struct {
 	// internalPlans are those of the acts of foreign keys, by text.
 	internalPlans map[string]*prepared
 
+	// routines are the bodies of functions and procedures that are called, calls how deep they are in each
+	// other, calledEffects what bind.Stmt.Effects is of their statements, and out where notices go.
+	routines      map[string]*routine
+	calls         int
+	calledEffects bool
+	out           ResultWriter
+
 	cursors     map[string]*cursor
 	cursorCount int
 
@@ -238,7 +245,7 @@ func (s *Session) setUpEval(c *schema.Contents) {
 	names := pgcatalog.Names{Env: &s.pg}
 	s.env.Reg = names
 	s.ec = builtins.EvalContext{Env: s.env, Clock: time.Now, RowID: s.srv.rows.next, Session: sessionInfo{s}, Sequences: sequences{s}, Catalog: names,
-		Advisory: &s.advisory, Outcomes: s, Tables: s, Jobs: s, Notifier: s, Draws: &s.draws, Statements: s, Sessions: s}
+		Advisory: &s.advisory, Outcomes: s, Tables: s, Jobs: s, Notifier: s, Draws: &s.draws, Statements: s, Sessions: s, Routines: s}
 }
 
 // searchPath lists the schemas of search_path that exist, without pg_catalog.

@@ -104,6 +104,7 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 	if seen != nil {
 		w = seen
 	}
+	s.out = w
 	if planned(p.stmt.Tree) {
 		err = s.runPlanned(ctx, p, w, runOptions{describe: true, blind: alone && !tx.explicit})
 	} else {

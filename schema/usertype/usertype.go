@@ -89,6 +89,13 @@ type Check struct {
 // position takes three bytes in a row, and halved twenty times before it is 1.
 const gap = 1 << 20
 
+// RowArrays is added to a table's number for that of the arrays of its rows: no
+// object's number is so high.
+const RowArrays = 1 << 30
+
+// OfTable says whether it is the type of a table's rows, which changes with the table.
+func (t *Type) OfTable() bool { return t.Kind == Composite && t.ArrayOID == t.OID+RowArrays }
+
 // Label returns the label of a name, or nil.
 func (t *Type) Label(name string) *Label {
 	for i := range t.Labels {

@@ -28,6 +28,10 @@ type Env struct {
 	NoPolicies, RowSecurityOff bool
 	// NoParams says that there are no parameters to come: $1 is an error.
 	NoParams bool
+	// Body is set for a statement of a routine's body, nil for others.
+	Body *Body
+	// Making is the function that is being made, nil for none. Its body may call it if it is a text.
+	Making *schema.Function
 	// Virtual finds a computed table; nil if there is none.
 	Virtual func(schema, name string) *VirtualTable
 }
@@ -42,6 +46,7 @@ const (
 	KindUpdate
 	KindDelete
 	KindMerge
+	KindCall
 )
 
 // ResultCol is a column of the result.
@@ -66,6 +71,8 @@ type Stmt struct {
 	Used    []bool
 	// Writes says that the statement writes or takes locks.
 	Writes bool
+	// Calls says that it calls routines that may write.
+	Calls bool
 	// Volatile says that it calls volatile functions, Effects that some of them have effects that
 	// outlive a rollback and matter.
 	Volatile, Effects bool
@@ -96,8 +103,8 @@ type binder struct {
 	tables  map[schema.DescID]*schema.Table
 	virtual bool
 	writes  bool
-	// volatile and effects: see Stmt.
-	volatile, effects bool
+	// calls, volatile and effects: see Stmt.
+	calls, volatile, effects bool
 	// needs: see Stmt. asOwner is the owner of the view that is being bound.
 	needs   []*Need
 	asOwner string
@@ -118,7 +125,7 @@ type binder struct {
 	schemaAt int32
 }
 
-// Bind resolves a SELECT, VALUES, INSERT, UPDATE or DELETE. paramTypes may be short, and hold
+// Bind resolves a SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE or CALL. paramTypes may be short, and hold
 // types.Unknown (or the zero T), for parameters whose type is to be found.
 func Bind(env Env, s parser.Stmt, paramTypes []types.T) (st *Stmt, err error) {
 	b := &binder{env: env, query: s.Query, mysql: s.MySQL, tables: map[schema.DescID]*schema.Table{}}
@@ -131,7 +138,11 @@ func Bind(env Env, s parser.Stmt, paramTypes []types.T) (st *Stmt, err error) {
 	defer catch(&err)
 	clocked := false
 	b.noteClock(&clocked)
-	st = b.statement(s.Tree)
+	if env.Body != nil {
+		st = b.bodyStatement(s.Tree, env.Body)
+	} else {
+		st = b.statement(s.Tree)
+	}
 	b.finish(st)
 	st.Clocked = clocked
 	return st, nil
@@ -199,7 +210,7 @@ func (b *binder) finish(st *Stmt) {
 	st.Params = b.params
 	st.NumCols = int(b.next)
 	st.Virtual, st.Writes = b.virtual, b.writes
-	st.Volatile, st.Effects = b.volatile, b.effects
+	st.Calls, st.Volatile, st.Effects = b.calls, b.volatile, b.effects
 	st.needs = b.needs
 	for _, t := range b.tables {
 		st.Tables = append(st.Tables, t)
@@ -227,6 +238,8 @@ func (b *binder) statement(n *pg.Node) *Stmt {
 		return b.deleteStmt(s.DeleteStmt)
 	case *pg.Node_MergeStmt:
 		return b.mergeStmt(s.MergeStmt)
+	case *pg.Node_CallStmt:
+		return b.callStmt(s.CallStmt)
 	}
 	fail(sqlerr.Unsupported("this statement"))
 	return nil

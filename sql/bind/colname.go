@@ -67,6 +67,8 @@ func weakName(n *pg.Node) bool {
 		return d == nil || weakName(d) || figureName(d) == ""
 	case *pg.Node_CollateClause:
 		return weakName(x.CollateClause.Arg)
+	case *pg.Node_AIndirection:
+		return len(stringList(x.AIndirection.Indirection)) == 0 && weakName(x.AIndirection.Arg)
 	}
 	return false
 }

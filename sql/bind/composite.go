@@ -7,7 +7,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/schema"
-	"github.com/cairndb/cairn/schema/usertype"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
@@ -25,7 +24,7 @@ func (b *binder) coerceRow(r *Row, to types.T, ctx types.CastContext, pos int32)
 	case len(r.Elems) > len(ts):
 		mismatch("Input has too many columns.")
 	}
-	out := &Row{Names: names, T: to.Base()}
+	out := &Row{Names: names, T: to.Base(), Optional: r.Optional, Key: r.Key}
 	for i, e := range r.Elems {
 		if r.given != nil {
 			e = r.given[i]
@@ -106,34 +105,56 @@ func (b *binder) fieldStar(sc *scope, n *pg.Node) (out []target, ok bool) {
 	return nil, true
 }
 
-// tableRowType finds the row type of a table or view.
+// tableRowType finds the row type of a table or view. Values of it can be computed with, and no column can
+// have it.
 func (b *binder) tableRowType(sc *schema.Schema, name string) (types.T, bool) {
 	o, ix := b.env.Snap.Relation(sc.ID, name)
-	switch o := o.(type) {
-	case *schema.Table:
-		if ix == nil {
-			if b.tables != nil {
-				b.tables[o.ID] = o // a plan that has the type ends with the table's version
-			}
-			return rowType(sc.Name, &o.Header, o.Columns), true
-		}
-	case *schema.View:
-		return rowType(sc.Name, &o.Header, o.Columns), true
+	if ix != nil {
+		return types.T{}, false
 	}
-	return types.T{}, false
+	if t, ok := o.(*schema.Table); ok && b.tables != nil {
+		b.tables[t.ID] = t // a plan that has the type ends with the table's version
+	}
+	return b.rowTypeOf(o)
 }
 
-// rowType is the type of a table's rows, which has the table's name and number. Values of it can be
-// computed with, and no column can have it.
-func rowType(schemaName string, h *schema.Header, cols []schema.Column) types.T {
-	u := &usertype.Type{Kind: usertype.Composite, OID: uint32(h.ID), Schema: schemaName, Name: h.Name}
-	for i := range cols {
-		c := &cols[i]
-		if !c.Hidden {
-			u.Fields = append(u.Fields, usertype.Field{Name: c.Name, OID: c.Type.OID, Mod: c.Type.Mod, User: c.Type.User})
-		}
+func (b *binder) rowTypeOf(o schema.Object) (types.T, bool) {
+	if o == nil {
+		return types.T{}, false
 	}
-	return types.OfUser(u)
+	u := b.env.Snap.RowType(o)
+	if u == nil {
+		return types.T{}, false
+	}
+	return types.OfUser(u), true
+}
+
+// wholeRow is a table's name used as a value. A function that returns one column gives that.
+func (b *binder) wholeRow(t *tableRef) Expr {
+	r := &Row{Optional: t.optional, Key: -1}
+	var ts []types.T
+	for i, c := range t.cols {
+		if c.hidden || c.name == "" {
+			continue
+		}
+		if t.desc != nil && t.desc.Columns[i].NotNull {
+			r.Key = len(r.Elems)
+		}
+		r.Elems, r.Names, ts = append(r.Elems, c.expr(-1)), append(r.Names, c.name), append(ts, c.t)
+	}
+	var typed bool
+	if t.desc != nil {
+		r.T, typed = b.rowTypeOf(t.desc)
+	} else if t.view != nil {
+		r.T, typed = b.rowTypeOf(t.view)
+	}
+	if t.row.OID != 0 {
+		r.T, typed = t.row, true
+	}
+	if !typed || len(r.T.User.Fields) != len(ts) {
+		r.T = types.RecordOf(r.Names, ts)
+	}
+	return r
 }
 
 // setPart is SET column.field = value: a row with the other fields as they are, or as an earlier part

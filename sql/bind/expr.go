@@ -129,7 +129,16 @@ func (b *binder) param(p *pg.ParamRef) Expr {
 
 func (b *binder) columnRef(sc *scope, c *pg.ColumnRef) Expr {
 	parts := stringList(c.Fields)
-	if len(parts) < len(c.Fields) {
+	if n := len(parts); n < len(c.Fields) {
+		schemaName := ""
+		if n == 2 {
+			schemaName = parts[0]
+		}
+		if n == 1 || n == 2 {
+			if t := sc.table(schemaName, parts[n-1], c.Location); t != nil {
+				return b.wholeRow(t)
+			}
+		}
 		b.failf(c.Location, sqlerr.SyntaxError, "row expansion via \"*\" is not supported here")
 	}
 	switch len(parts) {
@@ -154,7 +163,7 @@ func (b *binder) simpleColumn(sc *scope, name string, pos int32) Expr {
 		return col.expr(pos)
 	}
 	if t := sc.table("", name, pos); t != nil {
-		return wholeRow(t)
+		return b.wholeRow(t)
 	}
 	if len(sc.tables) == 1 {
 		if sys := b.systemColumn(sc.tables[0], name); sys != nil {
@@ -168,23 +177,14 @@ func (b *binder) simpleColumn(sc *scope, name string, pos int32) Expr {
 	return nil
 }
 
-// wholeRow is a table's name used as a value. A function that returns one column gives that.
-func wholeRow(t *tableRef) Expr {
-	r := &Row{}
-	for _, c := range t.cols {
-		if !c.hidden {
-			r.Elems = append(r.Elems, c.expr(-1))
-			r.Names = append(r.Names, c.name)
-		}
-	}
-	return r
-}
-
 func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos int32) Expr {
 	t := sc.table(schemaName, table, pos)
 	if t == nil {
 		if col := sc.lookup(table, pos); col != nil && schemaName == "" && col.t.OID == types.OIDRecord {
 			b.unsupported(pos, "field selection from column %q", table)
+		}
+		if p := b.funcParam(table); p != nil && schemaName == "" && p.Type().Plain().IsComposite() {
+			return b.field(p, name, pos)
 		}
 		if b.fn != nil && table == b.fn.f.Name && schemaName == "" {
 			if p := b.funcParam(name); p != nil {

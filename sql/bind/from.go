@@ -218,11 +218,14 @@ func (b *binder) view(sc *scope, v *schema.View, rv *pg.RangeVar) Rel {
 	q := b.query_(nil, stmts[0].Tree.GetSelectStmt(), queryOptions{})
 	b.inView--
 	b.env.SearchPath, b.query, b.asOwner, b.fn = savedPath, savedQuery, savedOwner, savedFn
-	t := &tableRef{name: rv.Relname, schema: rv.Schemaname, derived: "a view"}
+	t := &tableRef{name: rv.Relname, schema: rv.Schemaname, derived: "a view", view: v}
 	for i, c := range q.cols {
 		col := &scopeCol{name: c.name, id: c.id, t: c.t, table: t, oid: types.OID(v.ID), att: int16(i + 1)}
 		if i < len(v.Columns) {
-			col.name, col.t = v.Columns[i].Name, tablekv.TypeOf(v.Columns[i].Type)
+			col.name = v.Columns[i].Name
+			if c.t.User == nil || !c.t.User.OfTable() { // the rows' type is as the table is now
+				col.t = tablekv.TypeOf(v.Columns[i].Type)
+			}
 		}
 		t.cols = append(t.cols, col)
 	}
@@ -270,8 +273,36 @@ func (b *binder) rangeFunction(sc *scope, rf *pg.RangeFunction) Rel {
 		fs.Ord = b.newCols(1)
 		t.cols = append(t.cols, &scopeCol{name: "ordinality", id: fs.Ord, t: types.Int8, table: t})
 	}
+	rel := b.spread(fs, t)
 	b.add(sc, t, rf.Alias)
-	return fs
+	return rel
+}
+
+// spread makes a function in FROM that returns values of a composite type one of their columns.
+func (b *binder) spread(fs *FuncScan, t *tableRef) Rel {
+	p := &Project{In: fs}
+	var cols []*scopeCol
+	for _, c := range t.cols {
+		typ := c.t.Plain()
+		if !c.value || !typ.IsComposite() {
+			p.Out, cols = append(p.Out, c.id), append(cols, c)
+			continue
+		}
+		names, ts := typ.Fields()
+		for i := range ts {
+			id := b.newCols(1)
+			p.Items = append(p.Items, Item{ID: id, E: &Field{E: c.expr(-1), Idx: i, T: ts[i]}})
+			p.Out, cols = append(p.Out, id), append(cols, &scopeCol{name: names[i], id: id, t: ts[i], table: t})
+		}
+		if len(t.cols) == 1 {
+			t.row = typ
+		}
+	}
+	if len(p.Items) == 0 {
+		return fs
+	}
+	t.cols = cols
+	return p
 }
 
 // splitUnnest makes unnest(a, b) what it means in FROM: unnest(a) and unnest(b) side by side.
@@ -357,7 +388,7 @@ func (b *binder) fromFunc(sc *scope, fs *FuncScan, t *tableRef, n *pg.Node, rf *
 	id := b.newCols(1)
 	e = b.defaultUnknown(e)
 	fs.Funcs = append(fs.Funcs, TableFunc{Scalar: e, Cols: []ColID{id}})
-	t.cols = append(t.cols, &scopeCol{name: funcColName(name, rf), id: id, t: e.Type(), table: t})
+	t.cols = append(t.cols, &scopeCol{name: funcColName(name, rf), id: id, t: e.Type(), table: t, value: true})
 }
 
 func isSRFResult(e Expr, f TableFunc) bool {
@@ -391,7 +422,7 @@ func (b *binder) funcCols(t *tableRef, f TableFunc, e Expr, name string, rf *pg.
 			colName = cols[0].Name
 		}
 	}
-	t.cols = append(t.cols, &scopeCol{name: colName, id: f.Cols[0], t: e.Type(), table: t})
+	t.cols = append(t.cols, &scopeCol{name: colName, id: f.Cols[0], t: e.Type(), table: t, value: f.M.Cols == nil})
 }
 
 var joinKinds = map[pg.JoinType]JoinKind{pg.JoinType_JOIN_INNER: JoinInner, pg.JoinType_JOIN_LEFT: JoinLeft,
@@ -424,6 +455,11 @@ func (b *binder) join(sc *scope, j *pg.JoinExpr) Rel {
 		js.cols = append(append([]*scopeCol{}, l.cols...), r.cols...)
 		if j.Quals != nil {
 			out.On = b.where(js, j.Quals, "JOIN/ON")
+		}
+	}
+	for side, kind := range map[*scope]JoinKind{l: JoinRight, r: JoinLeft} {
+		for _, t := range side.tables {
+			t.optional = t.optional || out.Kind == kind || out.Kind == JoinFull
 		}
 	}
 	b.addJoin(sc, js, j)

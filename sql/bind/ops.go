@@ -53,12 +53,18 @@ func (b *binder) binary(sc *scope, op string, e *pg.A_Expr) Expr {
 		return b.rowSubquery(sc, op, e, s)
 	}
 	l, r := b.expr(sc, e.Lexpr), b.expr(sc, e.Rexpr)
-	lr, lok := l.(*Row)
-	rr, rok := r.(*Row)
+	lr, lok := rowOf(l)
+	rr, rok := rowOf(r)
 	if lok && rok {
 		return b.rowOp(op, lr.Elems, rr.Elems, e.Location)
 	}
 	return b.op(op, l, r, e.Location)
+}
+
+// rowOf is a ROW(…) that is compared element by element; one with a type, as a whole row, is one value.
+func rowOf(e Expr) (*Row, bool) {
+	r, ok := e.(*Row)
+	return r, ok && r.T.OID == 0
 }
 
 func (b *binder) prefix(op string, e Expr, pos int32) Expr {
@@ -189,7 +195,7 @@ func (b *binder) in(sc *scope, op string, e *pg.A_Expr) Expr {
 	negate := op == "<>"
 	left := b.expr(sc, e.Lexpr)
 	list := b.exprs(sc, e.Rexpr.GetList().Items)
-	if row, ok := left.(*Row); ok {
+	if row, ok := rowOf(left); ok {
 		return b.inRows(row, list, negate, e.Location)
 	}
 	for _, x := range list { // an element that cannot be compared fails here, by its operator

@@ -66,7 +66,7 @@ func Rewrite(e Expr, f func(Expr) Expr) Expr {
 	case *Array:
 		return &Array{Elems: all(e.Elems), T: e.T}
 	case *Row:
-		return &Row{Elems: all(e.Elems), Names: e.Names, T: e.T}
+		return &Row{Elems: all(e.Elems), Names: e.Names, T: e.T, Optional: e.Optional, Key: e.Key}
 	case *RowCompare:
 		return &RowCompare{Op: e.Op, L: all(e.L), R: all(e.R)}
 	case *Subscript:

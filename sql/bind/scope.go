@@ -46,6 +46,11 @@ type tableRef struct {
 	need *Need
 	// derived says what the rows were computed by, where there is no scan to lock.
 	derived string
+	// view is set for a view. optional: an outer join may have found no row.
+	view *schema.View
+	// row is the type of its rows where a function has returned them, zero for others.
+	row      types.T
+	optional bool
 }
 
 type scopeCol struct {
@@ -53,9 +58,11 @@ type scopeCol struct {
 	id     ColID
 	t      types.T
 	hidden bool
-	table  *tableRef
-	oid    types.OID
-	att    int16
+	// value says that it is all that a function in FROM returned.
+	value bool
+	table *tableRef
+	oid   types.OID
+	att   int16
 }
 
 func (c *scopeCol) expr(pos int32) *Col {

@@ -71,7 +71,7 @@ func (b *binder) quantifiedSub(sc *scope, s *pg.SubLink, sub *Subquery, q *query
 
 func (b *binder) testRow(sc *scope, n *pg.Node) []Expr {
 	e := b.expr(sc, n)
-	if r, ok := e.(*Row); ok {
+	if r, ok := rowOf(e); ok {
 		return r.Elems
 	}
 	return []Expr{e}

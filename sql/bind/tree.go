@@ -148,6 +148,10 @@ type Row struct {
 	given []Expr
 	// T is a composite type, or zero for a record.
 	T types.T
+	// Optional: there may be no row, as there is none of a table that an outer join found none of. The
+	// value is NULL then: where the element Key is, or where all are if Key is negative.
+	Optional bool
+	Key      int
 }
 
 // RowCompare is an ordering comparison of rows: Lt, Le, Gt, Ge by Op, column by column.

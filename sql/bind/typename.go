@@ -16,6 +16,13 @@ func TypeName(env Env, query string, tn *pg.TypeName) (t types.T, err error) {
 	return b.typeName(tn), nil
 }
 
+// ParamTypeName is TypeName for a parameter of a function, which may be a row of a table.
+func ParamTypeName(env Env, query string, tn *pg.TypeName) (t types.T, err error) {
+	b := &binder{env: env, query: query}
+	defer catch(&err)
+	return b.typeName(tn), nil
+}
+
 func (b *binder) typeName(tn *pg.TypeName) types.T {
 	names := stringList(tn.Names)
 	if len(names) == 0 || tn.PctType {

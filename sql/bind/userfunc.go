@@ -23,11 +23,11 @@ import (
 //	SELECT f(a + 1) FROM s         its arguments once    FROM (SELECT a + 1 AS p) JOIN LATERAL …
 //	f(p) AS 'SELECT p * 2'         an expression         a * 2
 //
-// Outcomes: a function that calls itself is refused, as it would become a part of itself without end.
-// A strict function has its body under a filter that no argument is NULL.
+// A strict function has its body under a filter that no argument is NULL. What cannot become a part of
+// the statement is called (routine.go).
 //
-// Rejected: to run the body as a statement of its own for each call. It would see other rows than the
-// statement that calls it, and an index could not be used for a function's filter.
+// Rejected: to run every body as a statement of its own for each call: an index could not be used for a
+// function's filter.
 
 // activeFunc is the function whose body is being bound, with the values of its parameters.
 type activeFunc struct {
@@ -71,7 +71,11 @@ func FunctionsNamed(env Env, names []string) []*schema.Function {
 		if sc == nil {
 			continue
 		}
-		for _, f := range env.Snap.FunctionsNamed(sc.ID, name) {
+		fs := env.Snap.FunctionsNamed(sc.ID, name)
+		if m := env.Making; m != nil && m.Form == schema.BodyText && m.Name == name && m.SchemaID == sc.ID {
+			fs = append([]*schema.Function{m}, fs...)
+		}
+		for _, f := range fs {
 			if k := schema.BoundName(f); !seen[k] {
 				seen[k] = true
 				out = append(out, f)
@@ -81,9 +85,9 @@ func FunctionsNamed(env Env, names []string) []*schema.Function {
 	return out
 }
 
-// userCallee finds the function that a call means, and binds its arguments; nil if no user made one of
-// the name.
-func (b *binder) userCallee(sc *scope, fc *pg.FuncCall) *userCallee {
+// userCallee finds the function, or the procedure, that a call means, and binds its arguments; nil if no
+// user made one of the name.
+func (b *binder) userCallee(sc *scope, fc *pg.FuncCall, procedure bool) *userCallee {
 	fs := FunctionsNamed(b.env, stringList(fc.Funcname))
 	if len(fs) == 0 {
 		return nil
@@ -104,29 +108,84 @@ func (b *binder) userCallee(sc *scope, fc *pg.FuncCall) *userCallee {
 	var slots [][]int
 	var found []*schema.Function
 	for _, f := range fs {
-		if o, at, ok := laid(f, fc); ok {
+		if o, at, ok := b.laid(f, fc); ok {
 			os, slots, found = append(os, o), append(slots, at), append(found, f)
 		}
 	}
 	i, m, err := builtins.ResolveAmong(name, os, exprTypes(args))
+	if open := openRows(args); err != nil && open != nil { // ROW(…) may become any row type
+		if j, n, rowErr := builtins.ResolveAmong(name, os, open); rowErr == nil {
+			i, m, err = j, n, nil
+		}
+	}
+	if err != nil && procedure && sqlerr.HasCode(err, sqlerr.UndefinedFunction) {
+		b.noProcedure(fc, args)
+	}
 	b.check(fc.Location, err)
 	f := found[i]
-	if b.stored {
+	switch {
+	case procedure && !f.Procedure:
+		b.notProcedure(fc, args)
+	case f.Procedure && !procedure:
+		b.at(fc.Location, sqlerr.New(sqlerr.WrongObjectType, "%s is a procedure", calledAs(fc, args)).WithHint("To call a procedure, use CALL."))
+	case b.stored:
 		b.unsupported(fc.Location, "a function made by a user in %s", sc.clause)
 	}
-	if slices.ContainsFunc(b.calling, func(o *schema.Function) bool { return o.ID == f.ID }) {
-		b.unsupported(fc.Location, "a function in SQL that calls itself")
-	}
 	b.needExecute(f)
+	params := callParams(f)
 	c := &userCallee{activeFunc: activeFunc{f: f, inputs: f.Inputs()}, ret: m.Ret}
-	c.vals = b.paramValues(c.f, c.inputs, m, slots[i], b.castArgs(m, args, fc.Location), fc)
+	vals := b.paramValues(c.f, params, m, slots[i], b.castArgs(m, args, fc.Location), fc)
+	for i, p := range params {
+		if p.Mode != schema.ArgOut {
+			c.vals = append(c.vals, vals[i])
+		}
+	}
 	return c
+}
+
+// openRows are the types of arguments with those of ROW(…) left open, nil if there is none.
+func openRows(args []Expr) []types.T {
+	ts, found := exprTypes(args), false
+	for i, a := range args {
+		if _, ok := rowOf(a); ok {
+			ts[i], found = types.Unknown, true
+		}
+	}
+	if !found {
+		return nil
+	}
+	return ts
+}
+
+// declared is the type of a parameter. The row type of a table is as the table is now.
+func (b *binder) declared(t schema.Type) types.T {
+	d := tablekv.TypeOf(t)
+	if d.User == nil || !d.User.OfTable() {
+		return d
+	}
+	o := b.env.Snap.Object(schema.DescID(d.User.OID))
+	if t, ok := o.(*schema.Table); ok {
+		b.tables[t.ID] = t
+	}
+	if row, ok := b.rowTypeOf(o); ok {
+		d.User = row.User
+	}
+	return d
+}
+
+// callParams are the parameters that a call gives something for. Of a procedure's output parameters that
+// is not computed.
+func callParams(f *schema.Function) []schema.FuncArg {
+	if f.Procedure {
+		return f.Args
+	}
+	return f.Inputs()
 }
 
 // laid lays a call's arguments against a function's parameters: the overload that takes the arguments
 // in the order of the call, and the parameter that each is for.
-func laid(f *schema.Function, fc *pg.FuncCall) (o *builtins.Overload, slots []int, ok bool) {
-	in := f.Inputs()
+func (b *binder) laid(f *schema.Function, fc *pg.FuncCall) (o *builtins.Overload, slots []int, ok bool) {
+	in := callParams(f)
 	o = &builtins.Overload{Name: f.Name, Class: builtins.Scalar, Ret: tablekv.TypeOf(f.Result)}
 	given := make([]bool, len(in))
 	for i, a := range fc.Args {
@@ -144,7 +203,7 @@ func laid(f *schema.Function, fc *pg.FuncCall) (o *builtins.Overload, slots []in
 		if at >= len(in) || given[at] && !spread {
 			return nil, nil, false
 		}
-		t := tablekv.TypeOf(in[at].Type)
+		t := b.declared(in[at].Type)
 		if spread {
 			if t, ok = t.Elem(); !ok {
 				t = types.AnyElement
@@ -182,14 +241,14 @@ func (b *binder) paramValues(f *schema.Function, in []schema.FuncArg, m builtins
 		a.Elems = append(a.Elems, args[i])
 	}
 	for i, p := range in {
-		if vals[i] != nil {
+		if vals[i] != nil || p.Mode == schema.ArgOut {
 			continue
 		}
 		b.inBody(f, p.Default, nil, func() {
 			stmts, err := parser.Parse("SELECT " + p.Default)
 			b.check(-1, err)
 			e := b.expr(&scope{b: b, clause: "DEFAULT expressions"}, stmts[0].Tree.GetSelectStmt().TargetList[0].GetResTarget().Val)
-			if t := tablekv.TypeOf(p.Type); !t.IsPolymorphic() {
+			if t := b.declared(p.Type); !t.IsPolymorphic() {
 				e = b.assign(e, t, "", -1)
 			}
 			vals[i] = b.defaultUnknown(e)
@@ -213,32 +272,32 @@ func (b *binder) inBody(f *schema.Function, text string, fn *activeFunc, do func
 		b.env.SearchPath = f.SearchPath
 	}
 	b.query, b.asOwner, b.fn = text, "", fn
-	b.inView++
+	if fn == nil || b.env.Making != f { // whose errors have their position in the body
+		b.inView++
+		defer func() { b.inView-- }()
+	}
 	b.calling = append(b.calling, f)
 	do()
 	b.calling = b.calling[:len(b.calling)-1]
-	b.inView--
 	b.env.SearchPath, b.query, b.asOwner, b.fn = path, query, owner, active
 }
 
 // userCall binds a call in an expression; nil if it is none of a user's function.
 func (b *binder) userCall(sc *scope, fc *pg.FuncCall) Expr {
-	c := b.userCallee(sc, fc)
-	switch {
-	case c == nil:
+	c := b.userCallee(sc, fc, false)
+	if c == nil {
 		return nil
-	case c.ret.OID == types.OIDRecord || c.f.RowsOf != 0:
-		b.at(fc.Location, sqlerr.Unsupported("a function that returns rows, outside of FROM").
-			WithHint("Call it in FROM: SELECT * FROM %s(…).", c.f.Name))
-	case c.f.SetOf:
-		return b.setInTargets(sc, c, fc)
 	}
 	sel := b.bodyOf(c.f)
-	if b.plainBody(c, sel) {
+	switch {
+	case sel == nil || c.ret.OID == types.OIDRecord || c.f.RowsOf != 0:
+		return b.calledValue(sc, c, fc.Location)
+	case c.f.SetOf:
+		return b.setInTargets(sc, c, fc)
+	case b.plainBody(c, sel):
 		return b.plainValue(sc, c, sel)
-	}
-	if sc.noSub != "" {
-		b.failf(fc.Location, sqlerr.FeatureNotSupported, "cannot use subquery in %s", sc.noSub)
+	case sc.noSub != "":
+		return b.calledValue(sc, c, fc.Location)
 	}
 	rel, cols := b.userRel(c, sel, JoinInner)
 	return voidOf(c, &Subquery{Kind: SubScalar, Rel: rel, Cols: cols, T: cols[0].T})
@@ -269,15 +328,9 @@ func voidOf(c *userCallee, e Expr) Expr {
 	if c.ret.OID != types.OIDVoid {
 		return e
 	}
-	nothing := func(*builtins.EvalContext, []types.Datum) (types.Datum, error) { return types.NewText(""), nil }
+	nothing := func(*builtins.EvalContext, []types.Datum) (types.Datum, error) { return types.Null, nil }
 	o := &builtins.Overload{Name: c.f.Name, Class: builtins.Scalar, Args: []types.T{types.Any}, Ret: types.Void, Vol: builtins.Volatile, Fn: nothing}
 	return &Call{M: builtins.Match{Overload: o, CastTo: []types.T{e.Type()}, Ret: types.Void, Call: nothing}, Args: []Expr{e}}
-}
-
-func (b *binder) bodyOf(f *schema.Function) *pg.SelectStmt {
-	stmts, err := parser.Parse(f.Body)
-	b.check(-1, err)
-	return stmts[0].Tree.GetSelectStmt()
 }
 
 // plainBody says whether a body is an expression that can stand where the call stands: one value, of
@@ -297,8 +350,10 @@ func (b *binder) plainBody(c *userCallee, s *pg.SelectStmt) bool {
 			}
 		case *pg.ColumnRef:
 			names := stringList(x.Fields)
-			if i := paramNamed(c.inputs, names[len(names)-1:]); i >= 0 {
-				uses[i]++
+			for _, name := range names { // the first may be that of a row
+				if i := paramNamed(c.inputs, []string{name}); i >= 0 {
+					uses[i]++
+				}
 			}
 		case *pg.SubLink:
 			plain = false
@@ -418,6 +473,9 @@ func (b *binder) returned(c *userCallee, q *query) {
 		return
 	}
 	declared := c.ret.String()
+	if row, ok := b.rowTypeOf(b.env.Snap.Object(c.f.RowsOf)); ok {
+		declared = row.String()
+	}
 	switch {
 	case len(q.cols) < len(want):
 		fail(returnMismatch(declared, "Final statement returns too few columns."))
@@ -477,13 +535,18 @@ func (b *binder) userFrom(sc *scope, t *tableRef, rf *pg.RangeFunction) Rel {
 	}) {
 		return nil
 	}
-	c := b.userCallee(sc, fc)
-	kind := JoinInner
-	if !c.f.SetOf {
-		kind = JoinLeft // exactly one row
-	}
-	rel, cols := b.userRel(c, b.bodyOf(c.f), kind)
+	c := b.userCallee(sc, fc, false)
 	want := b.returnedColumns(c)
+	var rel Rel
+	var cols []Col
+	switch sel := b.bodyOf(c.f); {
+	case sel == nil:
+		rel, cols = b.calledRel(c, want)
+	case c.f.SetOf:
+		rel, cols = b.userRel(c, sel, JoinInner)
+	default:
+		rel, cols = b.userRel(c, sel, JoinLeft) // exactly one row
+	}
 	t.name = c.f.Name
 	if len(want) == 1 && len(c.f.Columns) == 0 && c.f.RowsOf == 0 {
 		want[0].Name = funcColName(c.f.Name, rf)
@@ -510,19 +573,27 @@ func (b *binder) funcParam(name string) Expr {
 	return nil
 }
 
-// CheckFunction binds a function's body with values of its parameters' types, as a call would.
+// CheckFunction binds a routine's body with values of its parameters' types, as a call would. Errors have
+// their position in the body.
 func CheckFunction(env Env, f *schema.Function) (err error) {
-	env.NoPolicies = true
+	env.NoPolicies, env.Making = true, f
 	b := &binder{env: env, query: f.Body, tables: map[schema.DescID]*schema.Table{}}
 	defer catch(&err)
 	c := &userCallee{activeFunc: activeFunc{f: f, inputs: f.Inputs()}, ret: tablekv.TypeOf(f.Result)}
 	for _, p := range c.inputs {
-		t := tablekv.TypeOf(p.Type)
+		t := b.declared(p.Type)
 		if t.IsPolymorphic() {
 			return nil // what it means depends on the call
 		}
 		c.vals = append(c.vals, &Col{ID: b.newCols(1), T: t, Name: p.Name, Pos: -1})
 	}
-	b.userRel(c, b.bodyOf(f), JoinInner)
-	return nil
+	stmts, err := BodyStatements(f)
+	if err != nil {
+		return err
+	}
+	if sel := inlineBody(f, stmts); sel != nil {
+		b.userRel(c, sel, JoinInner)
+		return nil
+	}
+	return checkRoutine(env, f, stmts, exprTypes(c.vals))
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -35,6 +36,7 @@ type EvalContext struct {
 	Statements Statements
 	Notifier   Notifier
 	Sessions   Sessions
+	Routines   Routines
 	// Draws, if set, sees what draws return, or decides it.
 	Draws Draws
 }
@@ -56,6 +58,28 @@ var draws = map[string]bool{"nextval": true, "currval": true, "lastval": true, "
 // IsDraw reports whether a volatile function has no effect that anybody could miss, or see twice: all
 // that matters is what it returned.
 func (o *Overload) IsDraw() bool { return o.Vol == Volatile && draws[o.Name] }
+
+// RoutineCall is what a statement knows of a routine that it calls: which one, the types of its arguments,
+// and what it returns.
+type RoutineCall struct {
+	OID  types.OID
+	Args []types.T
+	Ret  types.T
+}
+
+// Routines runs the functions and procedures in SQL that are no part of the statement that calls them.
+type Routines interface {
+	// CallRoutine runs a body and returns the rows of its last statement.
+	CallRoutine(ctx context.Context, c RoutineCall, args []types.Datum) ([]types.Row, error)
+}
+
+// CallRoutine calls a routine of a user.
+func (ec *EvalContext) CallRoutine(c RoutineCall, args []types.Datum) ([]types.Row, error) {
+	if ec == nil || ec.Routines == nil {
+		return nil, sqlerr.Unsupported("calling a function made by a user here")
+	}
+	return ec.Routines.CallRoutine(ec.ctx(), c, args)
+}
 
 // TableChecker compares a table's indexes with its rows.
 type TableChecker interface {

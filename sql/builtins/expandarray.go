@@ -1,9 +1,6 @@
 package builtins
 
-import (
-	"github.com/cairndb/cairn/schema/usertype"
-	"github.com/cairndb/cairn/sql/types"
-)
+import "github.com/cairndb/cairn/sql/types"
 
 // expandArrayFuncs are information_schema._pg_expandarray of the arrays that system catalogs have: the
 // elements with their numbers, as values with columns x and n. JDBC reads keys and indexes by it.
@@ -19,9 +16,7 @@ func expandArrayFuncs() []Overload {
 			args = append(args, types.T{OID: types.OIDOidVector, Mod: -1})
 		}
 		names, ts := []string{"x", "n"}, []types.T{elem, types.Int4}
-		// To clients it is a record.
-		ret := types.OfUser(&usertype.Type{Kind: usertype.Composite, OID: uint32(types.OIDRecord), Schema: "pg_catalog", Name: "record",
-			Fields: []usertype.Field{{Name: "x", OID: uint32(elem.OID), Mod: -1}, {Name: "n", OID: uint32(types.OIDInt4), Mod: -1}}})
+		ret := types.RecordOf(names, ts)
 		for _, arg := range args {
 			out = append(out, srf("information_schema._pg_expandarray", []types.T{arg}, ret, "elements of an array with their numbers",
 				func(_ ectx, a []datum) (Rows, error) {

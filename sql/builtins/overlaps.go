@@ -60,7 +60,10 @@ func overlaps(ec ectx, a []datum) (datum, error) {
 
 // period puts the ends of a period in order. One that is not known comes last.
 func period(ec ectx, s, e datum) (datum, datum, error) {
-	if !s.IsNull() && !e.IsNull() && e.Kind() == types.KindInterval {
+	if e.Kind() == types.KindInterval {
+		if s.IsNull() {
+			return types.Null, types.Null, nil
+		}
 		var err error
 		if e, err = plusInterval(ec, s, e.Interval()); err != nil {
 			return s, e, err

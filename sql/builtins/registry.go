@@ -70,6 +70,7 @@ type Overload struct {
 	Vol    Volatility
 	Strict bool // NULL in, NULL out, without a call
 	Op     bool // an operator, not a function
+	Writer bool // it may write to the transaction that calls it
 	// Ordered is an ordered-set aggregate: called only WITHIN GROUP.
 	Ordered bool
 	Doc     string

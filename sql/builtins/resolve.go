@@ -83,12 +83,12 @@ func ResolveVariadic(name string, args []types.T) (Match, error) {
 }
 
 func undefinedFunction(name string, args []types.T) error {
-	return sqlerr.New(sqlerr.UndefinedFunction, "function %s does not exist", signature(name, args)).
+	return sqlerr.New(sqlerr.UndefinedFunction, "function %s does not exist", Signature(name, args)).
 		WithHint("No function matches the given name and argument types. You might need to add explicit type casts.")
 }
 
 func ambiguousFunction(name string, args []types.T) error {
-	return sqlerr.New(sqlerr.AmbiguousFunction, "function %s is not unique", signature(name, args)).
+	return sqlerr.New(sqlerr.AmbiguousFunction, "function %s is not unique", Signature(name, args)).
 		WithHint("Could not choose a best candidate function. You might need to add explicit type casts.")
 }
 
@@ -152,7 +152,8 @@ func exactMatch(os []*Overload, args []types.T) (candidate, bool) {
 	return candidate{}, false
 }
 
-func signature(name string, args []types.T) string {
+// Signature is a function as messages name it: f(integer, text).
+func Signature(name string, args []types.T) string {
 	names := make([]string, len(args))
 	for i, a := range args {
 		names[i] = a.Base().String()

@@ -31,9 +31,12 @@ func serialType(tn *pg.TypeName) (types.T, bool) {
 
 // storable refuses types that values cannot be kept as.
 func storable(t types.T) bool {
+	if u := t.Plain().User; u != nil && (u.OfTable() || u.OID == uint32(types.OIDRecord)) {
+		return false
+	}
 	switch t.Kind() {
 	case types.KindRecord:
-		return t.Plain().IsComposite() && t.Plain().User.ArrayOID != 0 // not a table's row
+		return t.Plain().IsComposite()
 	case types.KindNull:
 		return false
 	}

@@ -43,8 +43,8 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 		o.Head().Comment = n.Comment
 		s.r.Put(o)
 		return nil
-	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_ROUTINE:
-		f, err := s.findFunction(ctx, n.Object.GetObjectWithArgs(), false)
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
+		f, err := s.findFunction(ctx, n.Object.GetObjectWithArgs(), n.Objtype, false)
 		if err != nil {
 			return err
 		}

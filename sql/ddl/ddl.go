@@ -164,9 +164,13 @@ func (s *stmt) statement(in parser.Stmt) runner {
 	case *pg.Node_ViewStmt:
 		return done("CREATE VIEW", func(ctx context.Context) error { return s.createView(ctx, n.ViewStmt) })
 	case *pg.Node_CreateFunctionStmt:
-		return done("CREATE FUNCTION", func(ctx context.Context) error { return s.createFunction(ctx, n.CreateFunctionStmt) })
+		tag := "CREATE FUNCTION"
+		if n.CreateFunctionStmt.IsProcedure {
+			tag = "CREATE PROCEDURE"
+		}
+		return done(tag, func(ctx context.Context) error { return s.createFunction(ctx, n.CreateFunctionStmt) })
 	case *pg.Node_AlterFunctionStmt:
-		return done("ALTER FUNCTION", func(ctx context.Context) error { return s.alterFunction(ctx, n.AlterFunctionStmt) })
+		return done("ALTER "+objectWords(n.AlterFunctionStmt.Objtype), func(ctx context.Context) error { return s.alterFunction(ctx, n.AlterFunctionStmt) })
 	case *pg.Node_RefreshMatViewStmt:
 		return done("REFRESH MATERIALIZED VIEW", func(ctx context.Context) error { return s.refresh(ctx, n.RefreshMatViewStmt) })
 	case *pg.Node_CreatePolicyStmt:

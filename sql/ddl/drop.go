@@ -30,8 +30,8 @@ func (s *stmt) drop(n *pg.DropStmt) runner {
 		return done("DROP EXTENSION", func(ctx context.Context) error { return s.dropExtensions(ctx, n) })
 	case pg.ObjectType_OBJECT_POLICY:
 		return done("DROP POLICY", func(ctx context.Context) error { return s.dropPolicies(ctx, n) })
-	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_ROUTINE:
-		return done("DROP FUNCTION", func(ctx context.Context) error { return s.dropFunctions(ctx, n) })
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
+		return done("DROP "+objectWords(n.RemoveType), func(ctx context.Context) error { return s.dropFunctions(ctx, n) })
 	case pg.ObjectType_OBJECT_INDEX:
 		return done("DROP INDEX", func(ctx context.Context) error { return s.dropIndexes(ctx, n) })
 	case pg.ObjectType_OBJECT_SCHEMA:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
@@ -17,11 +18,9 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// createFunction keeps a function in SQL. What it does when it is called, see sql/bind/userfunc.go.
+// createFunction keeps a function or procedure in SQL. What it does when it is called, see
+// sql/bind/userfunc.go and routine.go.
 func (s *stmt) createFunction(ctx context.Context, n *pg.CreateFunctionStmt) error {
-	if n.IsProcedure {
-		return sqlerr.Unsupported("CREATE PROCEDURE")
-	}
 	rv, err := s.typeVar(n.Funcname)
 	if err != nil {
 		return err
@@ -30,7 +29,7 @@ func (s *stmt) createFunction(ctx context.Context, n *pg.CreateFunctionStmt) err
 	if err != nil {
 		return err
 	}
-	f := &schema.Function{Volatility: 'v', Parallel: 'u'}
+	f := &schema.Function{Volatility: 'v', Parallel: 'u', Procedure: n.IsProcedure}
 	f.Name = s.cutName(rv.Relname)
 	if err := s.functionArgs(ctx, f, n); err != nil {
 		return err
@@ -46,8 +45,9 @@ func (s *stmt) createFunction(ctx context.Context, n *pg.CreateFunctionStmt) err
 			WithHint("Call it with its schema: %s.%s(…).", sc.Name, f.Name))
 	}
 	if !s.UncheckedBodies || f.Form != schema.BodyText {
+		f.SchemaID = sc.ID
 		if err := bind.CheckFunction(s.Bind, f); err != nil {
-			return err
+			return s.inBody(f, n, err)
 		}
 	}
 	return s.putFunction(ctx, sc, f, n.Replace)
@@ -62,7 +62,7 @@ func (s *stmt) functionArgs(ctx context.Context, f *schema.Function, n *pg.Creat
 	defaults := false
 	for _, x := range n.Parameters {
 		p := x.GetFunctionParameter()
-		t, err := s.typeName(ctx, p.ArgType)
+		t, err := s.paramType(ctx, p)
 		if err != nil {
 			return err
 		}
@@ -102,6 +102,20 @@ func (s *stmt) functionArgs(ctx context.Context, f *schema.Function, n *pg.Creat
 	return nil
 }
 
+// paramType reads the type of a parameter. Rows of a table can be given to a function.
+func (s *stmt) paramType(ctx context.Context, p *pg.FunctionParameter) (types.T, error) {
+	t, err := s.typeName(ctx, p.ArgType)
+	mode := argModes[p.Mode]
+	if err == nil || mode != schema.ArgIn && mode != schema.ArgVariadic {
+		return t, err
+	}
+	t, err = bind.ParamTypeName(s.Bind, s.query, p.ArgType)
+	if err == nil {
+		s.r.RequireSame(schema.DescID(t.User.OID))
+	}
+	return t, err
+}
+
 // overlap says whether parameters of two modes are both arguments, or both results.
 func overlap(a, b schema.ArgMode) bool {
 	in := func(m schema.ArgMode) bool { return m != schema.ArgOut && m != schema.ArgTable }
@@ -123,6 +137,11 @@ func (s *stmt) functionResult(ctx context.Context, f *schema.Function, n *pg.Cre
 	}
 	table := len(outs) > 0 && outs[0].Mode == schema.ArgTable
 	switch {
+	case f.Procedure && len(outs) == 0:
+		f.Result = storedType(types.Void)
+		return nil
+	case f.Procedure: // always a row
+		f.Result = schema.Type{OID: uint32(types.OIDRecord), Mod: -1}
 	case len(outs) == 0 && n.ReturnType == nil:
 		return sqlerr.New(sqlerr.InvalidFunctionDefinition, "function result type must be specified")
 	case len(outs) == 0 && f.RowsOf == 0 && f.Result.OID == uint32(types.OIDRecord):
@@ -187,8 +206,7 @@ func (s *stmt) functionOptions(f *schema.Function, n *pg.CreateFunctionStmt) err
 		case "language":
 			language = strings.ToLower(word)
 		case "as":
-			items := d.Arg.GetList().GetItems()
-			text := items[0].GetString_().GetSval()
+			text := d.Arg.GetList().GetItems()[0].GetString_().GetSval()
 			body = &text
 		default:
 			if err := s.functionOption(f, d); err != nil {
@@ -207,7 +225,7 @@ func (s *stmt) functionOptions(f *schema.Function, n *pg.CreateFunctionStmt) err
 		return sqlerr.New(sqlerr.InvalidFunctionDefinition, "duplicate function body specified")
 	case body != nil:
 		f.Body = *body
-		return checkBody(f.Body)
+		return s.inBody(f, n, checkBody(f))
 	}
 	return s.standardBody(f, n.SqlBody)
 }
@@ -238,7 +256,7 @@ func (s *stmt) functionOption(f *schema.Function, d *pg.DefElem) error {
 }
 
 // standardBody reads RETURN … or BEGIN ATOMIC … END.
-func (s *stmt) standardBody(f *schema.Function, body *pg.Node) (err error) {
+func (s *stmt) standardBody(f *schema.Function, body *pg.Node) error {
 	f.SearchPath = slices.Clone(s.SearchPath)
 	if r := body.GetReturnStmt(); r != nil {
 		f.Form = schema.BodyReturn
@@ -251,37 +269,77 @@ func (s *stmt) standardBody(f *schema.Function, body *pg.Node) (err error) {
 	for _, l := range body.GetList().GetItems() {
 		list = append(list, l.GetList().GetItems()...)
 	}
-	if len(list) != 1 {
-		return sqlerr.Unsupported("a function body of %d statements", len(list)).WithHint("%s", bodyHint)
+	for i, n := range list {
+		text, err := stmtText(n)
+		if err != nil {
+			return err
+		}
+		f.Body += strings.Repeat(";\n ", min(i, 1)) + text
 	}
-	if f.Body, err = stmtText(list[0]); err != nil {
-		return err
-	}
-	return checkBody(f.Body)
+	return checkBody(f)
 }
 
-const bodyHint = "The body of a function is one SELECT."
-
-func checkBody(text string) error {
-	stmts, err := parser.Parse(text)
+// checkBody refuses what no body can have. Only procedures can have statements that are not planned, since
+// a function may be called in the middle of a statement.
+func checkBody(f *schema.Function) error {
+	stmts, err := bind.BodyStatements(f)
 	if err != nil {
-		e := *sqlerr.From(err)
-		e.Position = 0 // it is one of the body, not of the statement
-		return &e
+		return err
 	}
-	if len(stmts) != 1 {
-		return sqlerr.Unsupported("a function body of %d statements", len(stmts)).WithHint("%s", bodyHint)
-	}
-	sel := stmts[0].Tree.GetSelectStmt()
-	if sel == nil {
-		return sqlerr.Unsupported("a function body that is no SELECT").WithHint("%s", bodyHint)
-	}
-	for _, c := range sel.GetWithClause().GetCtes() {
-		if c.GetCommonTableExpr().GetCtequery().GetSelectStmt() == nil {
-			return sqlerr.Unsupported("a function body that changes data").WithHint("%s", bodyHint)
+	for _, st := range stmts {
+		if !f.Procedure && !bind.Bindable(st.Tree) && st.Tree.GetTransactionStmt() == nil {
+			return sqlerr.Unsupported("a function body with statements other than SELECT, INSERT, UPDATE, DELETE, MERGE and CALL").
+				WithHint("Write a procedure, and CALL it.")
 		}
 	}
 	return nil
+}
+
+// inBody gives an error in a body its place in the statement, or says in whose body it is.
+func (s *stmt) inBody(f *schema.Function, n *pg.CreateFunctionStmt, err error) error {
+	e, ok := err.(*sqlerr.Error)
+	if !ok {
+		return err
+	}
+	c := *e
+	if c.Position > 0 {
+		c.Position = s.placeInBody(f, n, c.Position)
+	} else if c.Where == "" && c.Code != sqlerr.FeatureNotSupported {
+		c.Where = "SQL function \"" + f.Name + "\""
+	}
+	return &c
+}
+
+// placeInBody is the place in the statement of a character of a body that was written as a text, both
+// counted from 1; 0 if that cannot be said.
+func (s *stmt) placeInBody(f *schema.Function, n *pg.CreateFunctionStmt, position int) int {
+	for _, x := range n.Options {
+		d := x.GetDefElem()
+		if d.Defname != "as" || f.Form != schema.BodyText {
+			continue
+		}
+		query := []rune(s.query)
+		at := len([]rune(s.query[:min(int(d.Location), len(s.query))])) + len("AS")
+		for at < len(query) && unicode.IsSpace(query[at]) {
+			at++
+		}
+		body := []rune(f.Body)
+		if at < len(query) && query[at] == '$' {
+			for at++; at < len(query) && query[at] != '$'; {
+				at++
+			}
+			return at + 1 + position
+		}
+		at++
+		for i := 0; i < position-1 && i < len(body); i++ {
+			if body[i] == '\'' {
+				at++
+			}
+			at++
+		}
+		return at + 1
+	}
+	return 0
 }
 
 func (s *stmt) putFunction(ctx context.Context, sc *schema.Schema, f *schema.Function, replace bool) (err error) {
@@ -293,6 +351,8 @@ func (s *stmt) putFunction(ctx context.Context, sc *schema.Schema, f *schema.Fun
 	switch {
 	case old != nil && !replace:
 		return sqlerr.New(sqlerr.DuplicateFunction, "function \"%s\" already exists with same argument types", f.Name)
+	case old != nil && old.Procedure != f.Procedure:
+		return sqlerr.New(sqlerr.WrongObjectType, "cannot change routine kind").WithDetail("\"%s\" is a %s.", f.Name, kindOf(old))
 	case old != nil:
 		return s.replaceFunction(ctx, old, f)
 	}
@@ -310,7 +370,8 @@ func (s *stmt) putFunction(ctx context.Context, sc *schema.Schema, f *schema.Fun
 // replaceFunction keeps what callers rely on: the result, and the names of the parameters.
 func (s *stmt) replaceFunction(ctx context.Context, old, f *schema.Function) error {
 	dropFirst := func(format string, args ...any) *sqlerr.Error {
-		return sqlerr.New(sqlerr.InvalidFunctionDefinition, format, args...).WithHint("Use DROP FUNCTION %s first.", bind.FunctionSignature(old))
+		return sqlerr.New(sqlerr.InvalidFunctionDefinition, format, args...).
+			WithHint("Use DROP %s %s first.", strings.ToUpper(kindOf(old)), bind.FunctionSignature(old))
 	}
 	column := func(a, b schema.Column) bool { return a.Name == b.Name && a.Type.OID == b.Type.OID }
 	switch {
@@ -340,9 +401,22 @@ func (s *stmt) replaceFunction(ctx context.Context, old, f *schema.Function) err
 	return nil
 }
 
-// findFunction finds a function to change or drop, by its arguments if they are given; nil if it may be
-// missing and is.
-func (s *stmt) findFunction(ctx context.Context, n *pg.ObjectWithArgs, missingOK bool) (*schema.Function, error) {
+// findFunction finds a function, procedure or either to change or drop, by its arguments if they are given;
+// nil if it may be missing and is.
+func (s *stmt) findFunction(ctx context.Context, n *pg.ObjectWithArgs, kind pg.ObjectType, missingOK bool) (*schema.Function, error) {
+	f, err := s.anyFunction(ctx, n, kind, missingOK)
+	if f != nil && !isKind(f, kind) {
+		return nil, sqlerr.New(sqlerr.WrongObjectType, "%s is not a %s", bind.FunctionSignature(f), strings.ToLower(objectWords(kind)))
+	}
+	return f, err
+}
+
+func isKind(f *schema.Function, kind pg.ObjectType) bool {
+	return kind == pg.ObjectType_OBJECT_ROUTINE || f.Procedure == (kind == pg.ObjectType_OBJECT_PROCEDURE)
+}
+
+func (s *stmt) anyFunction(ctx context.Context, n *pg.ObjectWithArgs, kind pg.ObjectType, missingOK bool) (*schema.Function, error) {
+	word := strings.ToLower(objectWords(kind))
 	rv, err := s.typeVar(n.Objname)
 	if err != nil {
 		return nil, err
@@ -357,7 +431,7 @@ func (s *stmt) findFunction(ctx context.Context, n *pg.ObjectWithArgs, missingOK
 	var in []schema.FuncArg
 	shown := nameOf(rv) + "("
 	for i, a := range n.Objargs {
-		t, err := s.typeName(ctx, a.GetTypeName())
+		t, err := bind.ParamTypeName(s.Bind, s.query, a.GetTypeName())
 		if err != nil {
 			return nil, err
 		}
@@ -379,29 +453,30 @@ func (s *stmt) findFunction(ctx context.Context, n *pg.ObjectWithArgs, missingOK
 			}
 			continue
 		}
-		switch fs := c.FunctionsNamed(sc.ID, rv.Relname); {
+		fs := slices.DeleteFunc(c.FunctionsNamed(sc.ID, rv.Relname), func(f *schema.Function) bool { return !isKind(f, kind) })
+		switch {
 		case len(fs) == 1:
 			return fs[0], nil
 		case len(fs) > 1:
-			return nil, sqlerr.New(sqlerr.AmbiguousFunction, "function name \"%s\" is not unique", nameOf(rv)).
-				WithHint("Specify the argument list to select the function unambiguously.")
+			return nil, sqlerr.New(sqlerr.AmbiguousFunction, "%s name \"%s\" is not unique", word, nameOf(rv)).
+				WithHint("Specify the argument list to select the %s unambiguously.", word)
 		}
 	}
 	switch {
 	case n.ArgsUnspecified && missingOK:
-		return nil, s.skipped("function %s() does not exist, skipping", nameOf(rv))
+		return nil, s.skipped("%s %s() does not exist, skipping", word, nameOf(rv))
 	case missingOK:
-		return nil, s.skipped("function %s) does not exist, skipping", shown)
+		return nil, s.skipped("%s %s) does not exist, skipping", word, shown)
 	case n.ArgsUnspecified:
-		return nil, sqlerr.New(sqlerr.UndefinedFunction, "could not find a function named \"%s\"", nameOf(rv))
+		return nil, sqlerr.New(sqlerr.UndefinedFunction, "could not find a %s named \"%s\"", word, nameOf(rv))
 	}
-	return nil, sqlerr.New(sqlerr.UndefinedFunction, "function %s) does not exist", shown)
+	return nil, sqlerr.New(sqlerr.UndefinedFunction, "%s %s) does not exist", word, shown)
 }
 
 func (s *stmt) dropFunctions(ctx context.Context, n *pg.DropStmt) error {
 	rm := &removal{stmt: s, cascade: n.Behavior == pg.DropBehavior_DROP_CASCADE}
 	for _, o := range n.Objects {
-		f, err := s.findFunction(ctx, o.GetObjectWithArgs(), n.MissingOk)
+		f, err := s.findFunction(ctx, o.GetObjectWithArgs(), n.RemoveType, n.MissingOk)
 		if err != nil {
 			return err
 		}
@@ -433,7 +508,7 @@ func (s *stmt) functionsIn(n *pg.Node) []schema.DescID {
 
 // renameFunction is ALTER FUNCTION … RENAME TO, moveFunction … SET SCHEMA.
 func (s *stmt) renameFunction(ctx context.Context, n *pg.RenameStmt) error {
-	f, err := s.findFunction(ctx, n.Object.GetObjectWithArgs(), false)
+	f, err := s.findFunction(ctx, n.Object.GetObjectWithArgs(), n.RenameType, false)
 	if err != nil {
 		return err
 	}
@@ -441,7 +516,7 @@ func (s *stmt) renameFunction(ctx context.Context, n *pg.RenameStmt) error {
 }
 
 func (s *stmt) moveFunction(ctx context.Context, n *pg.AlterObjectSchemaStmt) error {
-	f, err := s.findFunction(ctx, n.Object.GetObjectWithArgs(), false)
+	f, err := s.findFunction(ctx, n.Object.GetObjectWithArgs(), n.ObjectType, false)
 	if err != nil {
 		return err
 	}
@@ -485,7 +560,7 @@ func (s *stmt) rebindFunction(ctx context.Context, what string, f *schema.Functi
 }
 
 func (s *stmt) ownFunction(ctx context.Context, n *pg.AlterOwnerStmt) error {
-	f, err := s.findFunction(ctx, n.Object.GetObjectWithArgs(), false)
+	f, err := s.findFunction(ctx, n.Object.GetObjectWithArgs(), n.ObjectType, false)
 	if err != nil {
 		return err
 	}
@@ -494,7 +569,7 @@ func (s *stmt) ownFunction(ctx context.Context, n *pg.AlterOwnerStmt) error {
 
 // alterFunction is ALTER FUNCTION … IMMUTABLE and the like.
 func (s *stmt) alterFunction(ctx context.Context, n *pg.AlterFunctionStmt) error {
-	f, err := s.findFunction(ctx, n.Func, false)
+	f, err := s.findFunction(ctx, n.Func, n.Objtype, false)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,8 @@ var grantKinds = map[pg.ObjectType]schema.Kind{
 	pg.ObjectType_OBJECT_TABLE: schema.KindTable, pg.ObjectType_OBJECT_SEQUENCE: schema.KindSequence,
 	pg.ObjectType_OBJECT_DATABASE: schema.KindDatabase, pg.ObjectType_OBJECT_SCHEMA: schema.KindSchema,
 	pg.ObjectType_OBJECT_TYPE: schema.KindType, pg.ObjectType_OBJECT_DOMAIN: schema.KindType,
-	pg.ObjectType_OBJECT_FUNCTION: schema.KindFunction, pg.ObjectType_OBJECT_ROUTINE: schema.KindFunction,
+	pg.ObjectType_OBJECT_FUNCTION: schema.KindFunction, pg.ObjectType_OBJECT_PROCEDURE: schema.KindFunction,
+	pg.ObjectType_OBJECT_ROUTINE: schema.KindFunction,
 }
 
 // grantObjects finds what a statement names, or all of a kind in schemas.
@@ -89,7 +90,7 @@ func (s *stmt) grantObjects(ctx context.Context, n *pg.GrantStmt, kind schema.Ki
 			}
 			o = t
 		case kind == schema.KindFunction:
-			f, err := s.findFunction(ctx, x.GetObjectWithArgs(), false)
+			f, err := s.findFunction(ctx, x.GetObjectWithArgs(), n.Objtype, false)
 			if err != nil {
 				return nil, err
 			}

@@ -16,6 +16,9 @@ func kindOf(o schema.Object) string {
 	if t, ok := o.(*schema.Table); ok && t.Matview != nil {
 		return "materialized view"
 	}
+	if f, ok := o.(*schema.Function); ok && f.Procedure {
+		return "procedure"
+	}
 	return o.Kind().String()
 }
 

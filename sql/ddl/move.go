@@ -20,8 +20,8 @@ func (s *stmt) setSchema(n *pg.AlterObjectSchemaStmt) runner {
 	if k := n.ObjectType; k == pg.ObjectType_OBJECT_TYPE || k == pg.ObjectType_OBJECT_DOMAIN {
 		return done("ALTER "+strings.TrimPrefix(k.String(), "OBJECT_"), func(ctx context.Context) error { return s.moveType(ctx, n) })
 	}
-	if k := n.ObjectType; k == pg.ObjectType_OBJECT_FUNCTION || k == pg.ObjectType_OBJECT_ROUTINE {
-		return done("ALTER FUNCTION", func(ctx context.Context) error { return s.moveFunction(ctx, n) })
+	if k := n.ObjectType; k == pg.ObjectType_OBJECT_FUNCTION || k == pg.ObjectType_OBJECT_PROCEDURE || k == pg.ObjectType_OBJECT_ROUTINE {
+		return done("ALTER "+objectWords(k), func(ctx context.Context) error { return s.moveFunction(ctx, n) })
 	}
 	return nil
 }

@@ -27,8 +27,8 @@ func (s *stmt) rename(n *pg.RenameStmt) runner {
 		return done("ALTER TYPE", func(ctx context.Context) error { return s.renameType(ctx, n) })
 	case pg.ObjectType_OBJECT_DOMAIN:
 		return done("ALTER DOMAIN", func(ctx context.Context) error { return s.renameType(ctx, n) })
-	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_ROUTINE:
-		return done("ALTER FUNCTION", func(ctx context.Context) error { return s.renameFunction(ctx, n) })
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
+		return done("ALTER "+objectWords(n.RenameType), func(ctx context.Context) error { return s.renameFunction(ctx, n) })
 	case pg.ObjectType_OBJECT_SCHEMA:
 		return done("ALTER SCHEMA", func(ctx context.Context) error { return s.renameSchema(ctx, n) })
 	case pg.ObjectType_OBJECT_DATABASE:
@@ -226,8 +226,8 @@ func (s *stmt) alterOwner(n *pg.AlterOwnerStmt) runner {
 			}
 			return s.changeOwner(ctx, t, n.Newowner)
 		})
-	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_ROUTINE:
-		return done("ALTER FUNCTION", func(ctx context.Context) error { return s.ownFunction(ctx, n) })
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE:
+		return done("ALTER "+objectWords(n.ObjectType), func(ctx context.Context) error { return s.ownFunction(ctx, n) })
 	case pg.ObjectType_OBJECT_SCHEMA:
 		return done("ALTER SCHEMA", func(ctx context.Context) error { return s.ownSchema(ctx, name, n.Newowner) })
 	}

@@ -269,6 +269,9 @@ func (m *tableMaker) columnsOfQuery(ctx context.Context, n *pg.CreateTableAsStmt
 	}
 	cols, err := m.queryColumns(ctx, text, n.Into.ColNames)
 	for _, c := range cols {
+		if t := tablekv.TypeOf(c.Type); !storable(t) {
+			return "", sqlerr.New(sqlerr.InvalidTableDefinition, "column \"%s\" has pseudo-type %s", c.Name, t)
+		}
 		c.ID = m.t.NextColumnID
 		m.t.NextColumnID++
 		m.t.Columns = append(m.t.Columns, c)

@@ -464,8 +464,19 @@ func (c *Compiler) row(e *bind.Row) (Eval, error) {
 			}
 			out[i] = d
 		}
+		if e.Optional && absent(out, e.Key) {
+			return types.Null, nil
+		}
 		return types.NewRecord(names, ts, out), nil
 	}, err
+}
+
+// absent says that a row is none, see bind.Row.
+func absent(row []types.Datum, key int) bool {
+	if key >= 0 {
+		return row[key].IsNull()
+	}
+	return !slices.ContainsFunc(row, func(d types.Datum) bool { return !d.IsNull() })
 }
 
 // rowCompare orders rows by their first unequal column; a NULL there makes it NULL.

@@ -45,6 +45,9 @@ func (r *Run) hold(bytes int) error {
 	return nil
 }
 
+// Keep counts a row that somebody holds until the statement ends.
+func (r *Run) Keep(row types.Row) error { return r.hold(rowSize(row)) }
+
 // take has the pool cover what is held.
 func (r *Run) take() error {
 	want := max(r.held-r.pooled, poolStep)

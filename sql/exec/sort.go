@@ -11,7 +11,8 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// Sort orders its input. With Top it keeps only the first rows.
+// Sort orders its input. With Top it keeps only the first rows; without keys all in their order, so that
+// what is above begins when all has been read.
 type Sort struct {
 	In   Node
 	Keys []bind.SortKey
@@ -60,6 +61,9 @@ func (n *Sort) keyPlaces() []int {
 
 // Explain implements Node.
 func (n *Sort) Explain() Explained {
+	if len(n.Keys) == 0 {
+		return Explained{Title: "Materialize", Kids: []Node{n.In}}
+	}
 	title := "Sort"
 	if n.Top != nil {
 		title = "Top-N Sort"

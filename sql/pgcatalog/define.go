@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/schema/usertype"
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
@@ -420,24 +421,33 @@ func (n Names) TypeByName(name string) (types.T, bool) {
 		if sc == nil {
 			continue
 		}
+		var u *usertype.Type
 		if ut := n.Env.Contents.Type(sc.ID, parts[len(parts)-1]); ut != nil {
-			t := types.OfUser(&ut.Def)
-			if array {
-				return t.Array()
-			}
-			return t, true
+			u = &ut.Def
+		} else if o, ix := n.Env.Contents.Relation(sc.ID, parts[len(parts)-1]); o != nil && ix == nil {
+			u = n.Env.Contents.RowType(o)
 		}
+		if u == nil {
+			continue
+		}
+		t := types.OfUser(u)
+		if array {
+			return t.Array()
+		}
+		return t, true
 	}
 	return types.T{}, false
 }
 
 // TypeByOID implements types.RegResolver.
 func (n Names) TypeByOID(oid types.OID) (types.T, bool) {
-	ut := n.Env.Contents.TypeByOID(uint32(oid))
-	if ut == nil {
+	var u *usertype.Type
+	if ut := n.Env.Contents.TypeByOID(uint32(oid)); ut != nil {
+		u = &ut.Def
+	} else if u = n.Env.Contents.RowTypeByOID(uint32(oid)); u == nil {
 		return types.T{}, false
 	}
-	t := types.OfUser(&ut.Def)
+	t := types.OfUser(u)
 	if t.OID != oid {
 		return t.Array()
 	}

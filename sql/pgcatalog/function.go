@@ -34,7 +34,7 @@ func fillUserProc(env *Env, w *writer) {
 			}
 		}
 		c := cells{"oid": f.ID, "proname": f.Name, "pronamespace": f.SchemaID, "proowner": ownerOID(env, f.Owner), "prolang": languageSQL,
-			"procost": 100.0, "prokind": "f", "proisstrict": f.Strict, "proleakproof": f.Leakproof, "proretset": f.SetOf,
+			"procost": 100.0, "prokind": kindLetter(f), "proisstrict": f.Strict, "proleakproof": f.Leakproof, "proretset": f.SetOf,
 			"provolatile": string(rune(f.Volatility)), "proparallel": string(rune(f.Parallel)), "pronargs": len(in),
 			"pronargdefaults": defaults, "provariadic": variadic, "prorettype": int64(f.Result.OID), "proargtypes": in, "proacl": aclOf(f)}
 		if f.SetOf {
@@ -62,6 +62,14 @@ func fillUserProc(env *Env, w *writer) {
 	}
 }
 
+// kindLetter is pg_proc.prokind.
+func kindLetter(f *schema.Function) string {
+	if f.Procedure {
+		return "p"
+	}
+	return "f"
+}
+
 // FunctionPart implements builtins.Catalog.
 func (n Names) FunctionPart(_ context.Context, oid types.OID, part builtins.FunctionPart) (string, bool, error) {
 	f, ok := n.Env.Contents.Object(schema.DescID(oid)).(*schema.Function)
@@ -74,7 +82,7 @@ func (n Names) FunctionPart(_ context.Context, oid types.OID, part builtins.Func
 	case builtins.FunctionIdentity:
 		return n.functionArgs(f, false), true, nil
 	case builtins.FunctionResult:
-		return n.functionResult(f), true, nil
+		return n.functionResult(f), !f.Procedure, nil
 	case builtins.FunctionBody:
 		return functionBody(f), f.Form != schema.BodyText, nil
 	}
@@ -90,6 +98,9 @@ func (n Names) functionArgs(f *schema.Function, defaults bool) string {
 			continue
 		}
 		s := argWords[a.Mode]
+		if f.Procedure && s == "" {
+			s = "IN "
+		}
 		if a.Name != "" {
 			s += quoteIdent(a.Name) + " "
 		}
@@ -104,6 +115,9 @@ func (n Names) functionArgs(f *schema.Function, defaults bool) string {
 
 func (n Names) typeText(t schema.Type) string {
 	if t.User != nil {
+		if u := n.Env.Contents.RowTypeByOID(t.User.OID); u != nil && t.User.OfTable() {
+			t.User = u
+		}
 		return n.TypeName(tablekv.TypeOf(t))
 	}
 	return tablekv.TypeOf(t).String()
@@ -142,8 +156,12 @@ func functionBody(f *schema.Function) string {
 
 func (n Names) functionDef(f *schema.Function) string {
 	var b strings.Builder
-	b.WriteString("CREATE OR REPLACE FUNCTION " + quoteIdent(namespaceOf(n.Env, &f.Header)) + "." + quoteIdent(f.Name) +
-		"(" + n.functionArgs(f, true) + ")\n RETURNS " + n.functionResult(f) + "\n LANGUAGE sql\n")
+	kind, returns := "function", "\n RETURNS "+n.functionResult(f)
+	if f.Procedure {
+		kind, returns = "procedure", ""
+	}
+	b.WriteString("CREATE OR REPLACE " + strings.ToUpper(kind) + " " + quoteIdent(namespaceOf(n.Env, &f.Header)) + "." + quoteIdent(f.Name) +
+		"(" + n.functionArgs(f, true) + ")" + returns + "\n LANGUAGE sql\n")
 	var words []string
 	words = appendIf(words, f.Volatility == 'i', "IMMUTABLE")
 	words = appendIf(words, f.Volatility == 's', "STABLE")
@@ -157,7 +175,7 @@ func (n Names) functionDef(f *schema.Function) string {
 	if f.Form != schema.BodyText {
 		return b.String() + functionBody(f) + "\n"
 	}
-	tag := "function"
+	tag := kind
 	for strings.Contains(f.Body, "$"+tag+"$") {
 		tag += "x"
 	}

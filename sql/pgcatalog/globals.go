@@ -107,19 +107,27 @@ func fillType(_ context.Context, env *Env, w *writer) error {
 		w.add(c)
 	}
 	for _, ut := range env.Contents.Types(env.Database.ID) {
-		addUserType(env, ut, w)
+		addUserType(env, &ut.Header, types.OfUser(&ut.Def), w)
+	}
+	for _, t := range env.Contents.Tables(env.Database.ID) {
+		addUserType(env, &t.Header, types.OfUser(env.Contents.RowType(t)), w)
+	}
+	for _, v := range env.Contents.Views(env.Database.ID) {
+		addUserType(env, &v.Header, types.OfUser(env.Contents.RowType(v)), w)
 	}
 	return nil
 }
 
-// addUserType adds a user's type and that of arrays of it.
-func addUserType(env *Env, ut *schema.UserType, w *writer) {
-	t := types.OfUser(&ut.Def)
+// addUserType adds a user's type, or the row type of a table, and that of arrays of it.
+func addUserType(env *Env, h *schema.Header, t types.T, w *writer) {
 	base := func(t types.T) cells {
-		c := cells{"oid": t.OID, "typname": t.TypeName(), "typnamespace": ut.SchemaID, "typowner": ownerOID(env, ut.Owner),
-			"typlen": t.Len(), "typbyval": t.ByVal(), "typtype": "b", "typcategory": string(rune(t.Category())), "typisdefined": true, "typacl": aclOf(ut),
+		c := cells{"oid": t.OID, "typname": t.TypeName(), "typnamespace": h.SchemaID, "typowner": ownerOID(env, h.Owner),
+			"typlen": t.Len(), "typbyval": t.ByVal(), "typtype": "b", "typcategory": string(rune(t.Category())), "typisdefined": true,
 			"typdelim": ",", "typalign": align(t), "typstorage": storage(t), "typtypmod": -1, "typcollation": collation(t.Plain())}
 		ioOf(t).fill(c)
+		if ut, ok := env.Contents.Object(h.ID).(*schema.UserType); ok {
+			c["typacl"] = aclOf(ut)
+		}
 		return c
 	}
 	c := base(t)
@@ -129,8 +137,8 @@ func addUserType(env *Env, ut *schema.UserType, w *writer) {
 	case t.IsComposite(): // its number in pg_class is the same
 		c["typtype"], c["typrelid"], c["typcollation"], c["typalign"] = "c", t.OID, 0, "d"
 	case t.IsDomain():
-		c["typtype"], c["typbasetype"], c["typtypmod"] = "d", int64(ut.Def.BaseOID), ut.Def.BaseMod
-		c["typnotnull"], c["typdefault"] = ut.Def.NotNull, orNull(ut.Def.Default)
+		c["typtype"], c["typbasetype"], c["typtypmod"] = "d", int64(t.User.BaseOID), t.User.BaseMod
+		c["typnotnull"], c["typdefault"] = t.User.NotNull, orNull(t.User.Default)
 	}
 	arr, ok := t.Array()
 	if ok {

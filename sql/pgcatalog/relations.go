@@ -81,7 +81,7 @@ func fillClass(ctx context.Context, env *Env, w *writer) error {
 		if t.Matview != nil {
 			c["relispopulated"] = t.Matview.Populated
 		}
-		c["relam"], c["relreplident"], c["relacl"] = oidHeap, "d", aclOf(t)
+		c["relam"], c["relreplident"], c["relacl"], c["reltype"] = oidHeap, "d", aclOf(t), t.ID
 		c["reltuples"], c["relchecks"] = -1, len(t.Checks)
 		if k := known[t.ID]; k != nil {
 			c["reltuples"] = k.Rows
@@ -103,7 +103,7 @@ func fillClass(ctx context.Context, env *Env, w *writer) error {
 	}
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		c := relation(env, &v.Header, "v", len(v.Columns))
-		c["relfilenode"], c["relhasrules"], c["relacl"] = 0, true, aclOf(v)
+		c["relfilenode"], c["relhasrules"], c["relacl"], c["reltype"] = 0, true, aclOf(v), v.ID
 		w.add(c)
 	}
 	for _, ut := range env.Contents.Types(env.Database.ID) {

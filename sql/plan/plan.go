@@ -309,6 +309,9 @@ func (p *planner) project(r *bind.Project, preds []bind.Expr, w *wanted) (planne
 			return in, err
 		}
 	}
+	if slices.ContainsFunc(list, func(it bind.Item) bool { return callsWriter(it.E) }) {
+		in = p.readFirst(in, r.In)
+	}
 	items, err := p.items(list)
 	if err != nil {
 		return in, err
@@ -446,8 +449,33 @@ func (p *planner) projectSet(r *bind.ProjectSet) (planned, error) {
 	if err != nil {
 		return in, err
 	}
+	if slices.ContainsFunc(r.Funcs, func(f bind.TableFunc) bool { return f.M.Writer }) {
+		in = p.readFirst(in, r.In)
+	}
 	fs, err := p.funcs(r.Funcs)
 	return p.done(&exec.ProjectSet{In: in.node, Funcs: fs}, in.rows*10, in.cost+in.rows*10*emitCost), err
+}
+
+// callsWriter says whether an expression calls a routine that may write.
+func callsWriter(e bind.Expr) bool {
+	found := false
+	bind.WalkExpr(e, func(bind.Rel) {}, func(x bind.Expr) {
+		if c, ok := x.(*bind.Call); ok {
+			found = found || c.M.Writer
+		}
+	})
+	return found
+}
+
+// readFirst has all rows read before the first one goes on: what is written for one is not among those that
+// follow.
+func (p *planner) readFirst(in planned, r bind.Rel) planned {
+	if in.rows <= 1 && len(bind.Output(r)) == 0 {
+		return in
+	}
+	out := p.done(&exec.Sort{In: in.node, Cols: p.layout(r)}, in.rows, in.cost+in.rows*emitCost)
+	out.ordered = in.ordered
+	return out
 }
 
 // aggUnder moves conditions on columns that are grouped by below the aggregation: what they drop

@@ -14,6 +14,15 @@ func (t T) IsComposite() bool {
 	return t.User != nil && t.User.Kind == usertype.Composite && uint32(t.OID) == t.User.OID
 }
 
+// RecordOf is the type record where the columns are known. To clients it is a record.
+func RecordOf(names []string, ts []T) T {
+	u := &usertype.Type{Kind: usertype.Composite, OID: uint32(OIDRecord), ArrayOID: 2287, Schema: "pg_catalog", Name: "record"}
+	for i, t := range ts {
+		u.Fields = append(u.Fields, usertype.Field{Name: names[i], OID: uint32(t.OID), Mod: t.Mod, User: t.User})
+	}
+	return OfUser(u)
+}
+
 // Fields are a composite type's columns.
 func (t T) Fields() (names []string, ts []T) {
 	fs := t.User.Fields

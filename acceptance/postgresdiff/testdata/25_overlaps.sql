@@ -13,3 +13,4 @@ SELECT pg_collation_for('a'::text), pg_collation_for('a'::name), pg_collation_fo
 SELECT pg_collation_for(1);
 SELECT convert('abc'::bytea, 'UTF8', 'UTF8');
 SELECT convert('abc'::bytea, 'nosuch', 'UTF8');
+SELECT (NULL::time, interval '1 day') OVERLAPS (time '01:00', interval '1 hour'), (NULL::timestamp, interval '1 day') OVERLAPS (timestamp '2024-01-01', interval '1 day');
