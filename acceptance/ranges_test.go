@@ -128,11 +128,14 @@ func (w *wear) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(w.rng.Int64N(int64(most-least)))
 }
 
-// act does something to a node, and gives the cluster some time after it.
+// act does something to a node, and gives the cluster some time after it: who is
+// blocked by one fault is not to be met by the next, for then it is the sum of two that
+// is measured.
 func (w *wear) act(what string, n *cluster.Node, do func()) {
 	w.t.Helper()
 	from := time.Now()
 	do()
+	defer func() { time.Sleep(max(time.Until(from.Add(blockedMax)), 0)) }()
 	w.acts = append(w.acts, nap{what + " " + n.Name, from, time.Now()})
 	w.t.Logf("%v: %s %s (node %s): %v", from.Sub(w.began).Round(time.Millisecond), what, n.Name, n.ID, time.Since(from).Round(time.Millisecond))
 	time.Sleep(w.between(time.Second, 3*time.Second))

@@ -380,11 +380,25 @@ func (d *decision) count() Action {
 		return Action{}
 	}
 	to := d.countMove(from)
-	if to == nil {
+	if to == nil || !d.isShare(from, to) {
 		return Action{}
 	}
 	return Action{Kind: ReplaceReplica, Concern: Count, Add: to.ID, Remove: from.ID,
 		Why: fmt.Sprintf("%s has %.0f replicas, %s has %.0f, the mean is %.0f", from.ID, from.Replicas, to.ID, to.Replicas, d.v.meanReplicas)}
+}
+
+// isShare reports whether a move between two nodes by count is for this leaseholder to
+// make. All others see the same gaps, and not yet what the rest do about them; so
+// each closes its part of a gap, and where that is less than one replica, it is drawn
+// by lot whose turn it is. If each closed all of a gap, five nodes would send a new one
+// five times what it lacks, and then as much back.
+func (d *decision) isShare(from, to *Node) bool {
+	v := d.v
+	lot := float64(mix(mix(uint64(d.r.Leaseholder))^v.Turn)>>11) / (1 << 53) // in [0, 1)
+	excess := from.Replicas + from.removed - v.meanReplicas
+	lack := v.meanReplicas - (to.Replicas - to.added)
+	k := float64(len(v.takers))
+	return from.removed+lot < excess/k && to.added+lot < lack/k
 }
 
 // countMove picks where a replica goes, by count, without worsening the spread.

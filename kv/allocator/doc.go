@@ -33,7 +33,8 @@
 //	I4  A move by count or load is one that still pays when both sides were
 //	    off by a good deal: it must close a gap wider than the slack, and it
 //	    never opens one the other way. So late gossip does not make replicas go
-//	    to and fro. (overfull, underfull; asserted by the simulation)
+//	    to and fro. Each leaseholder closes only its share of a gap that all of
+//	    them see. (overfull, underfull, isShare; asserted by the simulation)
 //	I5  A move by count never worsens the spread, a move of a lease never
 //	    moves a replica. (countMove)
 //	I6  Equal input gives equal output. Where many nodes are as good, the range

@@ -50,6 +50,9 @@ type Node struct {
 	// Replicas and Leases are counts, QPS the batches a second that its leases
 	// serve.
 	Replicas, Leases, QPS float64
+	// added and removed are the replicas that Applied has booked: what this
+	// leaseholder did and others do not know of yet.
+	added, removed float64
 }
 
 // stays reports whether replicas on the node count for the future.
@@ -83,6 +86,9 @@ func (n *Node) mayLead() bool {
 type View struct {
 	// Voters is how many each range should have that does not ask for others.
 	Voters int
+	// Turn is different whenever the view's owner looks at its ranges anew; what is
+	// drawn by lot is drawn anew then.
+	Turn uint64
 
 	nodes map[kvapi.NodeID]*Node
 	// takers are the nodes that may receive, by id.
@@ -127,10 +133,14 @@ func (v *View) Node(id kvapi.NodeID) *Node {
 // Applied takes in what was just done, which the nodes will tell later.
 func (v *View) Applied(a Action, leaseQPS float64) {
 	if a.Add != 0 {
-		v.Node(a.Add).Replicas++
+		n := v.Node(a.Add)
+		n.Replicas++
+		n.added++
 	}
 	if a.Remove != 0 {
-		v.Node(a.Remove).Replicas--
+		n := v.Node(a.Remove)
+		n.Replicas--
+		n.removed++
 	}
 	if a.Kind == TransferLease {
 		from, to := v.Node(a.From), v.Node(a.To)
