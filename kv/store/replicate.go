@@ -162,7 +162,7 @@ func (p *pass) scan() (work []due) {
 		if p.s.isStopping() {
 			return nil
 		}
-		if !r.leaseStatus(noTimestamp).IsValid() {
+		if !r.holdsLease() {
 			p.s.setBlocked(r.rangeID, "")
 			continue
 		}
@@ -222,7 +222,7 @@ func (p *pass) work(ctx context.Context, r *Replica) {
 // decide decides anew, takes what the action costs from the pass, and books it
 // so that other decisions know of it.
 func (p *pass) decide(r *Replica) allocator.Action {
-	if !r.leaseStatus(noTimestamp).IsValid() {
+	if !r.holdsLease() {
 		return allocator.Action{}
 	}
 	p.mu.Lock()
