@@ -147,7 +147,7 @@ func (r *Resolver) Put(o Object) {
 	}
 	if t, ok := o.(*Table); ok {
 		t.OwnRange = t.OwnRange || old == nil && !r.shareRanges
-		if old == nil && t.OwnRange || keepsItsTime(t, old) {
+		if old == nil && t.OwnRange || setsApart(t, old) {
 			d.apart = append(d.apart, t.ID)
 		}
 	}
@@ -155,15 +155,14 @@ func (r *Resolver) Put(o Object) {
 	d.count++
 }
 
-// keepsItsTime reports whether a table that was old, or nil, has got a time of
-// its own for which old versions stay: the longest of a range's tables counts
-// for all of them.
-func keepsItsTime(t *Table, old *entry) bool {
-	if t.GCTTL == 0 || old == nil {
-		return t.GCTTL != 0
+// setsApart reports whether a table that was old, or nil, asks for something new
+// that counts for whole ranges.
+func setsApart(t *Table, old *entry) bool {
+	if !t.KeepsApart() || old == nil {
+		return t.KeepsApart()
 	}
 	was, ok := old.object.(*Table)
-	return !ok || was.GCTTL != t.GCTTL
+	return !ok || was.GCTTL != t.GCTTL || was.Replicas != t.Replicas || was.Locality != t.Locality
 }
 
 // Remove removes a descriptor; names are unbound by Unbind.
@@ -585,7 +584,7 @@ func (d *changes) finish(ctx context.Context, committed bool) {
 			continue
 		}
 		at := []kvapi.Key{keys.Table(uint32(id))}
-		if t.GCTTL != 0 {
+		if t.KeepsApart() {
 			at = append(at, keys.Table(uint32(id)+1))
 		}
 		for _, k := range at {

@@ -156,7 +156,17 @@ type Table struct {
 	// OwnRange says that the table was made to start a range of its own; one that
 	// was not may be joined again to the table before it (Resolver.ShareRanges).
 	OwnRange bool `wire:"40"`
+	// Replicas is how many replicas its rows have, 0 for as many as all others;
+	// Locality is where those are to be, as nodes say of themselves (region=eu), ""
+	// for anywhere. They are the storage parameters replicas and locality.
+	Replicas int    `wire:"44"`
+	Locality string `wire:"45"`
 }
+
+// KeepsApart reports whether a table asks for something that counts for whole ranges,
+// so that it is to share none: the longest time for which old versions stay, say, would
+// count for all tables in a range.
+func (t *Table) KeepsApart() bool { return t.GCTTL != 0 || t.Replicas != 0 || t.Locality != "" }
 
 // Rewriting is what a table is to become when a job has written its rows anew,
 // while it is in use (Table.Rewritten). Beside Indexes, a column that is to get

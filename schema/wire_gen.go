@@ -2189,6 +2189,12 @@ func (x *Table) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 40, 0)
 		}
 	}
+	if x.Replicas != 0 {
+		b = wire.AppendInt(b, 44, int64(x.Replicas))
+	}
+	if len(x.Locality) > 0 {
+		b = wire.AppendBytes(b, 45, x.Locality)
+	}
 	return b
 }
 
@@ -2337,6 +2343,18 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.OwnRange = u != 0
+		case num == 44 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Replicas = int(n)
+		case num == 45 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Locality = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -95,3 +95,23 @@ func (c *Cluster) SwapAddresses(a, b *Node) {
 	a.front.rpc.Lead(a.Name, a.RPC)
 	b.front.rpc.Lead(b.Name, b.RPC)
 }
+
+// Readdress gives a node new RPC and HTTP addresses, which count from its next start
+// on. Its clients find it where it was.
+func (c *Cluster) Readdress(n *Node) error {
+	rpc, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	http, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n.RPC, n.HTTP = rpc, http
+	if n.front != nil {
+		n.front.rpc.Lead(n.Name, rpc)
+	}
+	return nil
+}

@@ -119,7 +119,7 @@ var columnGap = regexp.MustCompile(`\s{2,}`)
 
 // table runs a listing and returns its rows by column name.
 func (c *Cluster) table(via *Node, args ...string) ([]map[string]string, error) {
-	r := c.Cairn(append(args, "--host", via.RPC)...)
+	r := c.Cairn(append(args, "--host", via.Told())...)
 	if r.Code != 0 {
 		return nil, errors.New(strings.TrimSpace(r.Stderr))
 	}

@@ -49,6 +49,13 @@ func freePorts(t testing.TB, count int) (addrs []string) {
 
 func startCluster(t testing.TB, count int) *cluster {
 	t.Helper()
+	return startClusterIn(t, make([]string, count))
+}
+
+// startClusterIn is startCluster with a node in each of these localities.
+func startClusterIn(t testing.TB, localities []string) *cluster {
+	t.Helper()
+	count := len(localities)
 	c := &cluster{t: t, nodes: make([]*Node, count), cfgs: make([]Config, count)}
 	join := freePorts(t, count)
 	log := slog.New(slog.DiscardHandler)
@@ -57,7 +64,7 @@ func startCluster(t testing.TB, count int) *cluster {
 	}
 	for i := range c.cfgs {
 		c.cfgs[i] = Config{StoreDir: filepath.Join(t.TempDir(), fmt.Sprint("n", i)), RPCAddr: join[i], SQLAddr: "127.0.0.1:0",
-			HTTPAddr: "127.0.0.1:0", Join: join, Insecure: true, Log: log, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
+			HTTPAddr: "127.0.0.1:0", Join: join, Insecure: true, Locality: localities[i], Log: log, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
 	}
 	g, ctx := errgroup.WithContext(t.Context())
 	for i := range c.nodes {

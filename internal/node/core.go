@@ -174,7 +174,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
 		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart, KeepBoundary: c.keepBoundary,
 		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs, Programs: &pushdown.Programs{},
-		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval, CheckInterval: c.cfg.CheckInterval, MergeAfter: c.cfg.MergeAfter,
+		GCPolicy: &gcPolicy{c: c}, Placement: &placementPolicy{c: c}, GCInterval: c.cfg.GCInterval, CheckInterval: c.cfg.CheckInterval, MergeAfter: c.cfg.MergeAfter,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
@@ -194,9 +194,9 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 }
 
 // keepBoundary reports whether a key is the start of a table that is to have a
-// range of its own, or the end of one that keeps its old versions for a time of
-// its own, which would count for whatever comes behind it in the range
-// (store.Config.KeepBoundary). When in doubt it is.
+// range of its own, or the end of one that asks for something that would count for
+// whatever comes behind it in the range (store.Config.KeepBoundary). When in doubt
+// it is.
 func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
 	id, ok := tablekv.TableOf(k)
 	if !ok || !k.Equal(keys.Table(uint32(id))) {
@@ -207,7 +207,7 @@ func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
 		return true
 	}
 	before, t := snap.Table(id-1), snap.Table(id)
-	return t != nil && (t.OwnRange || t.GCTTL != 0) || before != nil && before.GCTTL != 0
+	return t != nil && (t.OwnRange || t.KeepsApart()) || before != nil && before.KeepsApart()
 }
 
 // replicateToNewNodes makes the store look for missing replicas as soon as a

@@ -248,19 +248,23 @@ func (c *Core) departure(ctx context.Context, id kvapi.NodeID) (*departure, erro
 		nodes = append(nodes, n.Node)
 	}
 	view := allocator.NewView(c.Store.ReplicationFactor(), nodes)
+	wants, err := (&placementPolicy{c: c}).Placements(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for i := range descs {
-		d.look(view, &descs[i], id)
+		d.look(view, &descs[i], id, wants(descs[i].Span()))
 	}
 	return d, nil
 }
 
-func (d *departure) look(view *allocator.View, desc *kvapi.RangeDescriptor, leaving kvapi.NodeID) {
+func (d *departure) look(view *allocator.View, desc *kvapi.RangeDescriptor, leaving kvapi.NodeID, wants allocator.Placement) {
 	if _, ok := desc.Replica(leaving); !ok {
 		return
 	}
 	d.replicas++
 	// Whoever leads the range decides; its lease would leave the node first.
-	r := allocator.Range{Desc: desc, Leaseholder: leaving}
+	r := allocator.Range{Desc: desc, Leaseholder: leaving, Wants: wants}
 	for _, rep := range desc.Replicas {
 		if rep.NodeID != leaving && rep.Type == kvapi.Voter {
 			r.Leaseholder = rep.NodeID

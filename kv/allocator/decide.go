@@ -1,6 +1,7 @@
 package allocator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -44,6 +45,7 @@ const (
 	Repair Concern = iota
 	Leaving
 	Trim
+	Place
 	Spread
 	Count
 	Load
@@ -51,7 +53,7 @@ const (
 
 // String names the concern.
 func (c Concern) String() string {
-	return [...]string{"repair", "decommission", "trim", "spread", "count", "load"}[c]
+	return [...]string{"repair", "decommission", "trim", "placement", "spread", "count", "load"}[c]
 }
 
 // Action is one step for one range. The nodes that its kind does not name are
@@ -73,14 +75,39 @@ type Range struct {
 	QPS float64
 	// Near is the node that sends most of them, 0 if none does.
 	Near kvapi.NodeID
+	// Wants is what is asked for its replicas.
+	Wants Placement
 }
+
+// Placement is what is asked for the replicas of a range; the zero Placement is
+// nothing of its own.
+type Placement struct {
+	// Voters is how many there should be, 0 for View.Voters.
+	Voters int
+	// Where are the tiers that a node with a replica must have: region=eu is any
+	// node in that region, whatever other tiers it has.
+	Where Locality
+}
+
+// fits reports whether replicas may be on a node.
+func (p Placement) fits(n *Node) bool {
+	for _, t := range p.Where {
+		if !slices.Contains(n.Locality, t) {
+			return false
+		}
+	}
+	return true
+}
+
+// voters is how many a range should have.
+func (v *View) voters(p Placement) int { return cmp.Or(p.Voters, v.Voters) }
 
 // Decide returns the next action for a range, asked by its leaseholder.
 func Decide(v *View, r Range) Action {
 	if r.Desc.IsJoint() {
 		return Action{Kind: LeaveJoint, Why: "a change of its voters was interrupted"}
 	}
-	d := decision{v: v, r: r, leaseholder: v.Node(r.Leaseholder)}
+	d := decision{v: v, r: r, want: v.voters(r.Wants), leaseholder: v.Node(r.Leaseholder)}
 	for _, rep := range r.Desc.Replicas {
 		if n := v.Node(rep.NodeID); rep.Type == kvapi.Voter {
 			d.voters = append(d.voters, n)
@@ -93,8 +120,10 @@ func Decide(v *View, r Range) Action {
 
 // decision is Decide's working place.
 type decision struct {
-	v                *View
-	r                Range
+	v *View
+	r Range
+	// want is how many voters the range should have.
+	want             int
 	leaseholder      *Node
 	voters, learners []*Node
 }
@@ -108,28 +137,32 @@ func (d *decision) decide() Action {
 	case repair.Kind != None && repair.Kind != Blocked:
 		return repair
 	}
-	for _, step := range []func() Action{d.trim, d.spread, d.count, d.lease} {
-		if a := step(); a.Kind != None {
+	place := d.place()
+	for _, step := range []func() Action{d.trim, func() Action { return place }, d.spread, d.count, d.lease} {
+		if a := step(); a.Kind != None && a.Kind != Blocked {
 			return a
 		}
+	}
+	if repair.Kind == None {
+		return place
 	}
 	return repair
 }
 
 // repair restores the number of voters on nodes that stay.
 func (d *decision) repair() Action {
-	if len(d.voters) < d.v.Voters {
+	if len(d.voters) < d.want {
 		to := d.receiver(d.voters)
-		why := fmt.Sprintf("it has %d of %d voters", len(d.voters), d.v.Voters)
+		why := fmt.Sprintf("it has %d of %d voters", len(d.voters), d.want)
 		if to != nil {
 			return Action{Kind: AddReplica, Concern: Repair, Add: to.ID, Why: why}
 		}
 		if lost := d.lost(); lost == nil {
-			return Action{Kind: Blocked, Concern: Repair, Why: why + ": " + d.v.missing(d.voters)}
+			return Action{Kind: Blocked, Concern: Repair, Why: why + ": " + d.v.missing(d.voters, d.r.Wants.Where)}
 		}
 	}
 	lost := d.lost()
-	if lost == nil || len(d.voters) > d.v.Voters {
+	if lost == nil || len(d.voters) > d.want {
 		return Action{} // what is too much is trimmed, the lost first
 	}
 	return d.replaceLost(lost)
@@ -164,15 +197,20 @@ func (d *decision) replaceLost(lost *Node) Action {
 		}
 	}
 	if to == nil {
-		return Action{Kind: Blocked, Concern: concern, Why: why + ": " + d.v.missing(d.voters)}
+		return Action{Kind: Blocked, Concern: concern, Why: why + ": " + d.v.missing(d.voters, d.r.Wants.Where)}
 	}
 	return Action{Kind: ReplaceReplica, Concern: concern, Add: to.ID, Remove: lost.ID, Why: why}
+}
+
+// candidates are the nodes that may get a replica of the range.
+func (d *decision) candidates() []*Node {
+	return slices.DeleteFunc(d.v.candidates(d.voters), func(n *Node) bool { return !d.r.Wants.fits(n) })
 }
 
 // receiver picks a node for a replica beside those that stay. A learner that is
 // on its way there is not sent for nothing.
 func (d *decision) receiver(stay []*Node) *Node {
-	all := d.v.candidates(d.voters)
+	all := d.candidates()
 	best := d.v.pick(d.r.Desc.RangeID, all, stay)
 	for _, l := range d.learners {
 		if slices.Contains(all, l) && !crowdingOf(stay, nil, best).less(crowdingOf(stay, nil, l)) {
@@ -198,15 +236,47 @@ func (d *decision) removable() []*Node {
 	return slices.DeleteFunc(slices.Clone(d.voters), func(n *Node) bool { return n == d.leaseholder })
 }
 
+// place moves a replica from where it should not be.
+func (d *decision) place() Action {
+	if len(d.r.Wants.Where) == 0 || !d.isCalm() {
+		return Action{}
+	}
+	astray := slices.DeleteFunc(slices.Clone(d.voters), d.r.Wants.fits)
+	if len(astray) == 0 {
+		return Action{}
+	}
+	// The leaseholder's is the last, when another can take its lease.
+	from := astray[0]
+	for _, n := range astray {
+		if n != d.leaseholder {
+			from = n
+		}
+	}
+	why := fmt.Sprintf("%s is not in %s", from.ID, d.r.Wants.Where)
+	if from == d.leaseholder {
+		heir := d.heir(d.r.Wants.fits)
+		if heir == nil {
+			return Action{} // those that could are draining, or full
+		}
+		return Action{Kind: TransferLease, Concern: Place, From: from.ID, To: heir.ID, Why: why}
+	}
+	stay := slices.DeleteFunc(slices.Clone(d.voters), func(n *Node) bool { return n == from })
+	to := d.receiver(stay)
+	if to == nil {
+		return Action{Kind: Blocked, Concern: Place, Why: why + ": " + d.v.missing(d.voters, d.r.Wants.Where)}
+	}
+	return Action{Kind: ReplaceReplica, Concern: Place, Add: to.ID, Remove: from.ID, Why: why}
+}
+
 // trim removes a voter beyond the goal: what is lost first, then what is silent,
 // then what crowds the others most, then what has most.
 func (d *decision) trim() Action {
-	if len(d.voters) <= d.v.Voters {
+	if len(d.voters) <= d.want {
 		return Action{}
 	}
 	rank := func(n *Node) int {
 		switch {
-		case !n.stays():
+		case !n.stays() || !d.r.Wants.fits(n):
 			return 0
 		case n.Liveness == Silent:
 			return 1
@@ -230,7 +300,7 @@ func (d *decision) trim() Action {
 		return Action{}
 	}
 	return Action{Kind: RemoveReplica, Concern: Trim, Remove: worst.ID,
-		Why: fmt.Sprintf("it has %d voters, %d are wanted", len(d.voters), d.v.Voters)}
+		Why: fmt.Sprintf("it has %d voters, %d are wanted", len(d.voters), d.want)}
 }
 
 // isCalm reports whether all voters are where they can be counted on. Nothing
@@ -250,7 +320,7 @@ func (d *decision) spread() Action {
 	if !d.v.bestCrowding(len(d.voters)).less(now) || !d.isCalm() {
 		return Action{}
 	}
-	candidates := d.v.candidates(d.voters)
+	candidates := d.candidates()
 	var from *Node
 	least := now
 	for _, x := range d.removable() {
@@ -310,11 +380,25 @@ func (d *decision) count() Action {
 		return Action{}
 	}
 	to := d.countMove(from)
-	if to == nil {
+	if to == nil || !d.isShare(from, to) {
 		return Action{}
 	}
 	return Action{Kind: ReplaceReplica, Concern: Count, Add: to.ID, Remove: from.ID,
 		Why: fmt.Sprintf("%s has %.0f replicas, %s has %.0f, the mean is %.0f", from.ID, from.Replicas, to.ID, to.Replicas, d.v.meanReplicas)}
+}
+
+// isShare reports whether a move between two nodes by count is for this leaseholder to
+// make. All others see the same gaps, and not yet what the rest do about them; so
+// each closes its part of a gap, and where that is less than one replica, it is drawn
+// by lot whose turn it is. If each closed all of a gap, five nodes would send a new one
+// five times what it lacks, and then as much back.
+func (d *decision) isShare(from, to *Node) bool {
+	v := d.v
+	lot := float64(mix(mix(uint64(d.r.Leaseholder))^v.Turn)>>11) / (1 << 53) // in [0, 1)
+	excess := from.Replicas + from.removed - v.meanReplicas
+	lack := v.meanReplicas - (to.Replicas - to.added)
+	k := float64(len(v.takers))
+	return from.removed+lot < excess/k && to.added+lot < lack/k
 }
 
 // countMove picks where a replica goes, by count, without worsening the spread.
@@ -323,7 +407,7 @@ func (d *decision) countMove(from *Node) *Node {
 	now := crowdingOf(d.voters, nil, nil)
 	var able []*Node
 	for _, n := range d.v.takers {
-		if (d.v.underfull(n) || full && n.Replicas < d.v.meanReplicas-1) && !slices.Contains(d.voters, n) &&
+		if d.r.Wants.fits(n) && (d.v.underfull(n) || full && n.Replicas < d.v.meanReplicas-1) && !slices.Contains(d.voters, n) &&
 			!now.less(crowdingOf(d.voters, from, n)) {
 			able = append(able, n)
 		}

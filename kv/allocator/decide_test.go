@@ -12,7 +12,8 @@ import (
 //
 //	nodes   n1 eu/a 10 5 leases, n2 eu/b dead    count of replicas, then marks
 //	range   1* 2 3 4L                            voters, * the lease, L learners,
-//	                                             I incoming, D demoted
+//	                                             I incoming, D demoted;
+//	        want5 in:region=eu                   what is asked for its replicas
 //
 // Nodes that say nothing else are live, and have 10 replicas and 3 leases.
 func TestDecide(t *testing.T) {
@@ -86,6 +87,29 @@ func TestDecide(t *testing.T) {
 			"transfer lease n1>n2: n1 serves 3000 batches a second, n2 100, this range 400 of them"},
 		{"unless that only moves the trouble", "n1 3000 qps,n2 100 qps,n3 100 qps", "1* 2 3 @2900", "none"},
 		{"unless the requests come from here", "n1 3000 qps,n2 100 qps,n3 500 qps", "1* 2 3 @400 near1", "none"},
+
+		{"more replicas are wanted", "n1,n2,n3,n4,n5", "1* 2 3 want5", "add replica +n5: it has 3 of 5 voters"},
+		{"and cannot be had", "n1,n2,n3,n4", "1* 2 3 4 want5", "blocked: it has 4 of 5 voters: needs a fifth node"},
+		{"so many and no more", "n1,n2,n3,n4,n5 12", "1* 2 3 4 5 want3", "remove replica -n5: it has 5 voters, 3 are wanted"},
+		{"replicas are wanted elsewhere", "n1 eu/a,n2 us/a,n3 eu/b,n4 eu/c", "1* 2 3 in:region=eu",
+			"replace replica +n4 -n2: n2 is not in region=eu"},
+		{"the lease goes before the replica", "n1 us/a,n2 eu/b,n3 eu/c,n4 eu/d", "1* 2 3 in:region=eu",
+			"transfer lease n1>n2: n1 is not in region=eu"},
+		{"when all others are where they are wanted", "n1 us/a,n2 us/b,n3 eu/a,n4 eu/b", "1* 2 3 in:region=eu",
+			"replace replica +n4 -n2: n2 is not in region=eu"},
+		{"and nobody is there", "n1 eu/a,n2 eu/b,n3 us/a,n4 us/b", "1* 2 3 in:region=eu",
+			"blocked: n3 is not in region=eu: needs a third node in region=eu"},
+		{"nothing moves there while a node is silent", "n1 eu/a,n2 eu/b silent,n3 us/a,n4 eu/b", "1* 2 3 in:region=eu", "none"},
+		{"repair keeps to it", "n1 eu/a,n2 eu/b,n3 eu/c dead,n4 us/a 1,n5 eu/d", "1* 2 3 in:region=eu",
+			"replace replica +n5 -n3: n3 has been silent for too long"},
+		{"repair elsewhere is no repair", "n1 eu/a,n2 eu/b,n3 eu/c dead,n4 us/a", "1* 2 3 in:region=eu",
+			"blocked: n3 has been silent for too long: needs a third node in region=eu"},
+		{"the spread keeps to it", "n1 eu/a,n2 eu/b,n3 eu/c,n4 us/a", "1* 2 3 in:region=eu", "none"},
+		{"so do counts", "n1 eu/a 100,n2 eu/b 130,n3 eu/c 100,n4 us/a 70", "1* 2 3 in:region=eu", "none"},
+		{"two tiers are wanted both", "n1 eu/a,n2 eu/b,n3 eu/a,n4 eu/a", "1* 2 3 in:region=eu,zone=a",
+			"replace replica +n4 -n2: n2 is not in region=eu,zone=a"},
+		{"too many: the one astray goes", "n1 eu/a,n2 us/b 1,n3 eu/c,n4 eu/d 50", "1* 2 3 4 in:region=eu",
+			"remove replica -n2: it has 4 voters, 3 are wanted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := NewView(3, parseNodes(t, c.nodes))
@@ -163,6 +187,16 @@ func parseRange(t *testing.T, text string) Range {
 		var id uint32
 		var mark string
 		if n, _ := fmt.Sscanf(w, "@%g", &r.QPS); n == 1 {
+			continue
+		}
+		if n, _ := fmt.Sscanf(w, "want%d", &r.Wants.Voters); n == 1 {
+			continue
+		}
+		if where, ok := strings.CutPrefix(w, "in:"); ok {
+			var err error
+			if r.Wants.Where, err = ParseLocality(where); err != nil {
+				t.Fatal(w, err)
+			}
 			continue
 		}
 		if n, _ := fmt.Sscanf(w, "near%d", &id); n == 1 {

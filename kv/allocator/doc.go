@@ -15,6 +15,8 @@
 //	repair     too few voters: add; a voter on a node that is gone for good,
 //	           or that leaves the cluster: replace
 //	trim       a learner that nobody needs, voters beyond the goal: remove
+//	place      a replica is not where those of the range are wanted (Placement):
+//	           replace
 //	spread     replicas that share a region, then a zone, …: replace
 //	count      a node has clearly more replicas than another: replace
 //	lease      a node has clearly more leases, or requests, than another
@@ -27,11 +29,12 @@
 //	I2  The leaseholder is never removed; where it has to go, its lease goes
 //	    first. (removable)
 //	I3  Replicas go only to nodes that are live, stay, have room on their
-//	    disks, and hold no replica of the range. (View.candidates)
+//	    disks, are where the range wants them, and hold no replica of it. (candidates)
 //	I4  A move by count or load is one that still pays when both sides were
 //	    off by a good deal: it must close a gap wider than the slack, and it
 //	    never opens one the other way. So late gossip does not make replicas go
-//	    to and fro. (overfull, underfull; asserted by the simulation)
+//	    to and fro. Each leaseholder closes only its share of a gap that all of
+//	    them see. (overfull, underfull, isShare; asserted by the simulation)
 //	I5  A move by count never worsens the spread, a move of a lease never
 //	    moves a replica. (countMove)
 //	I6  Equal input gives equal output. Where many nodes are as good, the range

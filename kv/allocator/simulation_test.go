@@ -64,6 +64,26 @@ func TestSimulation(t *testing.T) {
 	w.run(t, "hot ranges", w.unevenness())
 }
 
+// In a small cluster few replicas are all that a node has, and all other nodes see at
+// the same time who has fewer: together they must not give it more than it lacks.
+func TestSmallClustersDoNotSwing(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorldIn(seed, 5, 35, 5)
+		w.chance = 5
+		w.run(t, "random placement", math.MaxInt)
+		for i := range 5 {
+			w.event("replaced")
+			w.nodes[i].membership = Decommissioning
+			w.run(t, "a node leaves", w.displaced())
+			w.kill(i)
+			w.nodes[i].membership = Decommissioned
+			w.add()
+			w.event("added")
+			w.run(t, "another joins", w.unevenness())
+		}
+	}
+}
+
 // tick is a turn of every node's replicate queue, and a round of gossip.
 const (
 	tick = 10 * time.Second
@@ -89,6 +109,9 @@ type world struct {
 	told [][]Node
 	// own are what each node has done in that time.
 	own [][]done
+
+	// chance is how many moves too many are no sign of anything, where all are few.
+	chance int
 
 	moves, transfers int
 	// left holds, by range, where replicas were moved away from since the last
@@ -133,7 +156,11 @@ type event struct {
 }
 
 func newWorld(seed uint64, nodes, ranges int) *world {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), racks: min(nodes/4, 10)}
+	return newWorldIn(seed, nodes, ranges, min(nodes/4, 10))
+}
+
+func newWorldIn(seed uint64, nodes, ranges, racks int) *world {
+	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), racks: racks}
 	for range nodes {
 		w.add()
 	}
@@ -235,6 +262,7 @@ func (w *world) view(of int) *View {
 	recent := slices.DeleteFunc(w.own[of], func(d done) bool { return d.at < w.now-delayMax-1 })
 	w.own[of] = recent
 	v := NewView(3, nodes)
+	v.Turn = uint64(w.now)
 	for _, d := range recent {
 		// What a node does not tell yet is added; a move has two sides, of
 		// which one may be known already.
@@ -416,10 +444,10 @@ func (w *world) run(t *testing.T, what string, needed int) {
 	if float64(maxL) > meanL+offL || float64(minL) < meanL-offL {
 		t.Errorf("%s: leases from %d to %d, the mean is %.1f", what, minL, maxL, meanL)
 	}
-	if needed < math.MaxInt && w.moves > needed*5/4+len(w.ranges)/50 {
+	if needed < math.MaxInt && w.moves > needed*5/4+len(w.ranges)/50+w.chance {
 		t.Errorf("%s: %d moves, %d were needed", what, w.moves, needed)
 	}
-	if w.undone > w.moves/100 {
+	if w.undone > w.moves/100+w.chance {
 		t.Errorf("%s: %d of %d moves went back to where the range had been moved away from", what, w.undone, w.moves)
 	}
 }

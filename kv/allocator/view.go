@@ -50,6 +50,9 @@ type Node struct {
 	// Replicas and Leases are counts, QPS the batches a second that its leases
 	// serve.
 	Replicas, Leases, QPS float64
+	// added and removed are the replicas that Applied has booked: what this
+	// leaseholder did and others do not know of yet.
+	added, removed float64
 }
 
 // stays reports whether replicas on the node count for the future.
@@ -81,8 +84,11 @@ func (n *Node) mayLead() bool {
 
 // View is the cluster as one node sees it. Make it with NewView.
 type View struct {
-	// Voters is how many each range should have.
+	// Voters is how many each range should have that does not ask for others.
 	Voters int
+	// Turn is different whenever the view's owner looks at its ranges anew; what is
+	// drawn by lot is drawn anew then.
+	Turn uint64
 
 	nodes map[kvapi.NodeID]*Node
 	// takers are the nodes that may receive, by id.
@@ -127,10 +133,14 @@ func (v *View) Node(id kvapi.NodeID) *Node {
 // Applied takes in what was just done, which the nodes will tell later.
 func (v *View) Applied(a Action, leaseQPS float64) {
 	if a.Add != 0 {
-		v.Node(a.Add).Replicas++
+		n := v.Node(a.Add)
+		n.Replicas++
+		n.added++
 	}
 	if a.Remove != 0 {
-		v.Node(a.Remove).Replicas--
+		n := v.Node(a.Remove)
+		n.Replicas--
+		n.removed++
 	}
 	if a.Kind == TransferLease {
 		from, to := v.Node(a.From), v.Node(a.To)
@@ -208,13 +218,13 @@ func mix(x uint64) uint64 {
 }
 
 // missing says in words what stands in the way of one more replica beside those
-// on holders.
-func (v *View) missing(holders []*Node) string {
+// on holders, in some place.
+func (v *View) missing(holders []*Node, where Locality) string {
 	var barred []string
 	live := 0
 	for _, id := range sortedIDs(v.nodes) {
 		n := v.nodes[id]
-		if n.Membership == Decommissioned || n.Liveness == Dead {
+		if n.Membership == Decommissioned || n.Liveness == Dead || !(Placement{Where: where}).fits(n) {
 			continue
 		}
 		live++
@@ -226,6 +236,9 @@ func (v *View) missing(holders []*Node) string {
 		}
 	}
 	need := fmt.Sprintf("needs a %s node", ordinal(live+1))
+	if len(where) > 0 {
+		need += " in " + where.String()
+	}
 	if len(barred) > 0 {
 		return fmt.Sprintf("%s (%s)", need, strings.Join(barred, ", "))
 	}
@@ -251,14 +264,14 @@ func ordinal(n int) string {
 }
 
 // IsSettled reports whether a range has as many voters as it should, and nothing
-// else, all on nodes that are live and stay: what Decide could still do for it is
-// a matter of taste.
-func (v *View) IsSettled(d *kvapi.RangeDescriptor) bool {
+// else, all where they should be and on nodes that are live and stay: what Decide
+// could still do for it is a matter of taste.
+func (v *View) IsSettled(d *kvapi.RangeDescriptor, wants Placement) bool {
 	for i := range d.Replicas {
 		n := v.nodes[d.Replicas[i].NodeID]
-		if d.Replicas[i].Type != kvapi.Voter || n == nil || n.Liveness != Live || !n.stays() || n.Draining || n.DiskFull {
+		if d.Replicas[i].Type != kvapi.Voter || n == nil || n.Liveness != Live || !n.stays() || n.Draining || n.DiskFull || !wants.fits(n) {
 			return false
 		}
 	}
-	return len(d.Replicas) == v.Voters
+	return len(d.Replicas) == v.voters(wants)
 }

@@ -98,15 +98,28 @@ func (c *Changes) forget(key string) {
 	}
 }
 
-// Oldest returns the intent with the lowest timestamp: nothing above that is
-// certain yet.
-func (c *Changes) Oldest() (key kvapi.Key, txn kvapi.TxnMeta, ok bool) {
-	for k, p := range c.intents {
-		if !ok || p.at().Less(txn.WriteTimestamp) {
-			key, txn, ok = kvapi.Key(k), p.txn, true
+// Oldest returns the lowest timestamp of an intent: nothing above that is certain
+// yet.
+func (c *Changes) Oldest() (at hlc.Timestamp, ok bool) {
+	for _, p := range c.intents {
+		if !ok || p.at().Less(at) {
+			at, ok = p.at(), true
 		}
 	}
-	return key, txn, ok
+	return at, ok
+}
+
+// Stale returns a key for each transaction, at most limit of them, that has an
+// intent below a timestamp.
+func (c *Changes) Stale(below hlc.Timestamp, limit int) (keys []kvapi.Key) {
+	seen := map[kvapi.TxnID]bool{}
+	for k, p := range c.intents {
+		if len(keys) < limit && p.at().Less(below) && !seen[p.txn.ID] {
+			seen[p.txn.ID] = true
+			keys = append(keys, kvapi.Key(k))
+		}
+	}
+	return keys
 }
 
 // touched is what a batch does to one key.

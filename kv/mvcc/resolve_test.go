@@ -185,7 +185,7 @@ func TestIntentsThatCommitWhereTheyStandAreOneDeletion(t *testing.T) {
 		if err := changes.Apply(b.Repr(), func(Change) { n++ }); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, open := changes.Oldest(); open {
+		if _, open := changes.Oldest(); open {
 			t.Error("an intent is left open")
 		}
 		return n, b.Count()

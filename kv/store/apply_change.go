@@ -26,6 +26,7 @@ func (a *applier) applyChange(desc *kvapi.RangeDescriptor, change *raftgroup.Con
 	if err := a.flush(func() { r.mu.desc = desc }); err != nil || change == nil {
 		return err
 	}
+	r.store.replicas.version.Add(1) // it has other peers
 	cs := r.raftMu.group.ApplyConfChange(*change)
 	if want := raftgroup.ConfStateOf(desc); !sameConfig(cs, want) {
 		return fmt.Errorf("configuration is %v, the descriptor says %v", cs, want)

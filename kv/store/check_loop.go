@@ -39,7 +39,7 @@ func (s *Store) checkDue(ctx context.Context) {
 		if s.isStopping() || ctx.Err() != nil {
 			return
 		}
-		if !r.leaseStatus(noTimestamp).IsValid() {
+		if !r.holdsLease() {
 			continue
 		}
 		began := time.Now()
@@ -115,7 +115,7 @@ func (s *Store) validFor(rec *kvapi.IntegrityRecord) time.Duration {
 // been checked for long: they are none any more.
 func (s *Store) trimIntegrity(ctx context.Context) error {
 	r := s.replicas.lookup(keys.IntegrityPrefix)
-	if r == nil || s.cfg.Sender == nil || !r.leaseStatus(noTimestamp).IsValid() {
+	if r == nil || s.cfg.Sender == nil || !r.holdsLease() {
 		return nil
 	}
 	before := s.cfg.Clock.PhysicalNow() - int64(integrityKept)

@@ -167,6 +167,9 @@ func (s *Store) tellClosed(out map[kvapi.NodeID]*closedts.Outbound) {
 // index of the log from where on that holds (I5 of kv/closedts: all of it is
 // found under one lock, which whoever proposes takes, too).
 func (r *Replica) closeIdle(target hlc.Timestamp) (index kvapi.LogIndex, desc *kvapi.RangeDescriptor, ok bool) {
+	if !r.leading.Load() {
+		return 0, nil, false
+	}
 	now := r.store.cfg.Clock.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()

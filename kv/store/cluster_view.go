@@ -30,6 +30,7 @@ func (s *Store) view() *allocator.View {
 		heard[n.ID] = n.Heard
 	}
 	v := allocator.NewView(s.cfg.ReplicationFactor, nodes)
+	v.Turn = uint64(s.scans.Load())
 	s.recent.apply(v, heard)
 	return v
 }

@@ -120,7 +120,9 @@ type Config struct {
 	// GCPolicy says how long old versions are kept; nil keeps them for GCTTL, 0
 	// for gc.DefaultTTL. GCInterval is how often old ones are looked for, 0 for
 	// the default.
-	GCPolicy   GCPolicy
+	GCPolicy GCPolicy
+	// Placement says what is asked for replicas of tables; nil is nothing.
+	Placement  PlacementPolicy
 	GCTTL      time.Duration
 	GCInterval time.Duration
 	// ClosedLag is how far behind the clock timestamps are closed, 0 for

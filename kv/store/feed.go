@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/mvcc"
@@ -35,7 +37,9 @@ import (
 // (applier.flush), and what is closed is of a state that shows.
 //
 // An intent that nobody resolves holds the feed back. After feedPushAge it is read,
-// as a client would, which finds out what became of its transaction.
+// as a client would, which finds out what became of its transaction; one intent of each,
+// since a transaction that is over has all of them resolved. A gateway that dies leaves
+// many transactions, so they are looked after together.
 type feed struct {
 	id   uint64
 	span kvapi.Span
@@ -48,6 +52,8 @@ type feed struct {
 	provisional map[string]hlc.Timestamp
 	pushedAt    time.Time
 	pushAge     time.Duration
+	// pushing says that intents are being looked after.
+	pushing atomic.Bool
 
 	mu struct {
 		sync.Mutex
@@ -276,11 +282,9 @@ func (r *Replica) liveChanges(ctx context.Context, x *feed, out *kvapi.FeedPage)
 		}
 		if len(x.mu.waiting) > 0 || waited {
 			x.takeLocked(out, closed)
-			oldest, txn, open := x.mu.changes.Oldest()
+			stale := r.staleLocked(x)
 			x.mu.Unlock()
-			if open {
-				r.maybePush(x, oldest, &txn)
-			}
+			r.push(x, stale)
 			return nil
 		}
 		woken := x.mu.woken
@@ -310,8 +314,8 @@ func (x *feed) takeLocked(out *kvapi.FeedPage, closed hlc.Timestamp) {
 	if len(x.mu.waiting) > 0 {
 		return
 	}
-	if _, txn, open := x.mu.changes.Oldest(); open {
-		closed = closed.Min(txn.WriteTimestamp.Prev())
+	if oldest, open := x.mu.changes.Oldest(); open {
+		closed = closed.Min(oldest.Prev())
 	}
 	if x.after.Less(closed) {
 		out.Resolved = closed
@@ -320,21 +324,41 @@ func (x *feed) takeLocked(out *kvapi.FeedPage, closed hlc.Timestamp) {
 
 func eventBytes(e *kvapi.FeedEvent) int { return len(e.Key) + len(e.Value) + 64 }
 
-// maybePush reads a key whose intent has been open for long.
-func (r *Replica) maybePush(x *feed, key kvapi.Key, txn *kvapi.TxnMeta) {
+// staleLocked returns keys with intents that have been open for long, if it is time
+// to look for them. reading is taken.
+func (r *Replica) staleLocked(x *feed) []kvapi.Key {
 	s := r.store
-	age := time.Duration(s.cfg.Clock.PhysicalNow() - txn.WriteTimestamp.WallTime)
-	if s.cfg.Sender == nil || age < x.pushAge || time.Since(x.pushedAt) < x.pushAge {
+	if s.cfg.Sender == nil || time.Since(x.pushedAt) < x.pushAge || x.pushing.Load() {
+		return nil
+	}
+	return x.mu.changes.Stale(hlc.Timestamp{WallTime: s.cfg.Clock.PhysicalNow()}.AddNanos(-int64(x.pushAge)), feedPushesMax)
+}
+
+// push reads keys, which finds out about the transactions that have intents there.
+// reading is taken.
+func (r *Replica) push(x *feed, keys []kvapi.Key) {
+	if len(keys) == 0 {
 		return
 	}
+	s := r.store
 	x.pushedAt = time.Now()
+	x.pushing.Store(true)
 	s.background.Go(func() {
+		defer x.pushing.Store(false)
 		ctx, cancel := context.WithTimeout(s.ctx, feedPushAge)
 		defer cancel()
-		ba := &kvapi.BatchRequest{Header: kvapi.Header{LockTimeout: feedPushAge / 2, Gateway: s.ident.NodeID}}
-		if _, err := s.cfg.Sender.Send(ctx, ba.Add(kvapi.Request{Kind: kvapi.Get, Key: key})); err != nil {
-			s.cfg.Log.Debug("an intent holds a feed back", "range", r.rangeID, "key", key, "err", err)
+		var g errgroup.Group
+		g.SetLimit(feedPushesParallel)
+		for _, key := range keys {
+			g.Go(func() error {
+				ba := &kvapi.BatchRequest{Header: kvapi.Header{LockTimeout: feedPushWait, Gateway: s.ident.NodeID}}
+				if _, err := s.cfg.Sender.Send(ctx, ba.Add(kvapi.Request{Kind: kvapi.Get, Key: key})); err != nil {
+					s.cfg.Log.Debug("an intent holds a feed back", "range", r.rangeID, "key", key, "err", err)
+				}
+				return nil
+			})
 		}
+		_ = g.Wait()
 	})
 }
 

@@ -97,10 +97,13 @@ func (s *Store) CollectGarbage(ctx context.Context) {
 }
 
 func (g *gcRound) look(ctx context.Context, r *Replica) error {
+	if !r.leading.Load() {
+		return nil
+	}
 	r.mu.RLock()
 	stats, desc, threshold := r.mu.applied.Stats, r.mu.desc, r.mu.gcThreshold
 	r.mu.RUnlock()
-	if stats.GarbageBytes() <= 0 || !r.leaseStatus(noTimestamp).IsValid() {
+	if stats.GarbageBytes() <= 0 || !r.holdsLease() {
 		return nil
 	}
 	ttl := g.s.cfg.GCTTL

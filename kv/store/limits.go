@@ -299,6 +299,12 @@ const (
 	// feedPushAge is how long an intent may hold a feed back before somebody looks
 	// after it.
 	feedPushAge = 10 * time.Second
+	// feedPushesMax transactions are looked after at a time, feedPushesParallel of
+	// them at once, each for feedPushWait: one that is alive is waited for by nobody,
+	// and what is asked about one that is not is answered at once.
+	feedPushesMax      = 256
+	feedPushesParallel = 32
+	feedPushWait       = time.Second
 	// checkBytesPerSecond is how fast a store reads to check its replicas: two
 	// minutes for 4 GB, a tenth of a core. checkPaceBytes is how often it looks.
 	checkBytesPerSecond = 32 << 20

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cairndb/cairn/kv/closedts"
@@ -70,8 +71,25 @@ func (s *Store) writeLiveness(rec liveness.Record) error {
 	return s.cfg.Engine.Commit(b, true)
 }
 
-// peers are the nodes that share a range with this one.
+// peerList is what peers found in a version of the replica set.
+type peerList struct {
+	version uint64
+	nodes   []kvapi.NodeID
+}
+
+// peers are the nodes that share a range with this one, looked for only when
+// something has changed.
 func (s *Store) peers() []kvapi.NodeID {
+	version := s.replicas.version.Load()
+	if last := s.lastPeers.Load(); last != nil && last.version == version {
+		return slices.Clone(last.nodes)
+	}
+	out := s.findPeers()
+	s.lastPeers.Store(&peerList{version, out})
+	return slices.Clone(out)
+}
+
+func (s *Store) findPeers() []kvapi.NodeID {
 	seen := map[kvapi.NodeID]bool{s.ident.NodeID: true}
 	var out []kvapi.NodeID
 	s.replicas.mu.RLock()

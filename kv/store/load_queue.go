@@ -19,7 +19,7 @@ func (s *Store) lookAtLoads(elapsed time.Duration) {
 	}
 	for _, r := range s.replicas.all() {
 		r.load.look(elapsed, hot, quiet)
-		if sm := r.load.sampler.Load(); sm != nil && r.load.rate() > hot && holdsTables(r.Desc()) && r.leaseStatus(noTimestamp).IsValid() {
+		if sm := r.load.sampler.Load(); sm != nil && r.load.rate() > hot && holdsTables(r.Desc()) && r.holdsLease() {
 			s.judgeLoad(r, sm)
 		}
 	}

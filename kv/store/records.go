@@ -54,7 +54,7 @@ func (s *Store) CollectRecords(ctx context.Context) {
 		if s.isStopping() {
 			return
 		}
-		if r.leaseStatus(noTimestamp).IsValid() {
+		if r.holdsLease() {
 			r.collectRecords(ctx)
 		}
 	}

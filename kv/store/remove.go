@@ -16,6 +16,7 @@ func (r *Replica) retire() {
 	r.mu.removed = true
 	r.mu.dataEpoch++
 	r.mu.leads = false
+	r.leading.Store(false)
 	dead := r.takeLocked(func(*proposal) bool { return true })
 	r.leaseMovedLocked()
 	r.mu.Unlock()

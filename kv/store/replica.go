@@ -27,6 +27,12 @@ type Replica struct {
 	rangeID   kvapi.RangeID
 	replicaID kvapi.ReplicaID
 	mgr       *concurrency.Manager
+	// known and knownAt, which the lock of the replica set guards, say that it finds
+	// the replica by key, and where its span begins there.
+	known   bool
+	knownAt kvapi.Key
+	// leading is mu.leads for those who look at all replicas, of which most do not.
+	leading atomic.Bool
 
 	inbox inbox
 	// waitsLater says that the replica is to have a turn soon (later.go).
@@ -233,6 +239,12 @@ func (r *Replica) leaseStatus(ts hlc.Timestamp) lease.Status {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.leaseStatusLocked(now, ts)
+}
+
+// holdsLease reports whether the range may be served from here now. Whoever asks all
+// replicas pays an atomic load for most: only a leader holds a lease.
+func (r *Replica) holdsLease() bool {
+	return r.leading.Load() && r.leaseStatus(noTimestamp).IsValid()
 }
 
 func (r *Replica) leaseStatusLocked(now hlc.ClockTimestamp, ts hlc.Timestamp) lease.Status {

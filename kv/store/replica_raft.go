@@ -345,6 +345,7 @@ func (r *Replica) publishStatus() {
 		r.mu.acknowledged, r.raftMu.committed = nil, nil
 	}
 	r.mu.term, r.mu.leader, r.mu.leads = st.Term, st.Leader, st.IsLeader()
+	r.leading.Store(r.mu.leads)
 	r.leaseMovedLocked()
 	if became {
 		now := r.store.cfg.Clock.Now()

@@ -23,6 +23,8 @@ type replicaSet struct {
 	}
 	// sorted is what all returns, nil after a change.
 	sorted atomic.Pointer[[]*Replica]
+	// version grows with every change of the set, and of a replica's peers.
+	version atomic.Uint64
 }
 
 // keyedReplica is an initialized replica with the span it is known by.
@@ -59,6 +61,11 @@ func (s *replicaSet) searchLocked(k kvapi.Key) int {
 	return sort.Search(len(s.mu.byKey), func(i int) bool { return k.Less(s.mu.byKey[i].span.Key) }) - 1
 }
 
+// firstLocked returns the position of the first span that starts at k or behind it.
+func (s *replicaSet) firstLocked(k kvapi.Key) int {
+	return sort.Search(len(s.mu.byKey), func(i int) bool { return !s.mu.byKey[i].span.Key.Less(k) })
+}
+
 // all returns every replica, in order of range id. The slice is shared, and is not
 // to be changed: with tens of thousands of replicas, of which every loop of the
 // store looks at all, sorting them each time costs more than looking.
@@ -82,10 +89,8 @@ func (s *replicaSet) all() []*Replica {
 func (s *replicaSet) endingAt(k kvapi.Key) *Replica {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, o := range s.mu.byKey {
-		if o.span.EndKey.Equal(k) {
-			return o.r
-		}
+	if i := s.firstLocked(k) - 1; i >= 0 && s.mu.byKey[i].span.EndKey.Equal(k) {
+		return s.mu.byKey[i].r
 	}
 	return nil
 }
@@ -95,7 +100,10 @@ func (s *replicaSet) overlapping(sp kvapi.Span) []*Replica {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var out []*Replica
-	for _, k := range s.mu.byKey {
+	for _, k := range s.mu.byKey[max(s.searchLocked(sp.Key), 0):] {
+		if !k.span.Key.Less(sp.End()) {
+			break
+		}
 		if k.span.Overlaps(sp) {
 			out = append(out, k.r)
 		}
@@ -107,6 +115,7 @@ func (s *replicaSet) overlapping(sp kvapi.Span) []*Replica {
 func (s *replicaSet) add(r *Replica, span kvapi.Span, initialized bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.version.Add(1)
 	if old := s.mu.byID[r.rangeID]; old != nil && old != r {
 		panic(fmt.Sprintf("store: a second replica of %s", r.rangeID))
 	}
@@ -117,34 +126,38 @@ func (s *replicaSet) add(r *Replica, span kvapi.Span, initialized bool) {
 	}
 }
 
-// insertLocked adds a span and asserts that it is free.
+// insertLocked adds a span and asserts that it is free. Spans do not overlap, so those
+// on both sides are all that could.
 func (s *replicaSet) insertLocked(r *Replica, span kvapi.Span) {
-	for _, k := range s.mu.byKey {
-		if k.r != r && k.span.Overlaps(span) {
+	s.dropSpanLocked(r)
+	i := s.firstLocked(span.Key)
+	for _, k := range s.mu.byKey[max(i-1, 0):min(i+1, len(s.mu.byKey))] {
+		if k.span.Overlaps(span) {
 			panic(fmt.Sprintf("store: %s at %s overlaps %s at %s", r.rangeID, span, k.r.rangeID, k.span))
 		}
 	}
-	s.dropSpanLocked(r)
-	i := s.searchLocked(span.Key) + 1
-	s.mu.byKey = append(s.mu.byKey, keyedReplica{})
-	copy(s.mu.byKey[i+1:], s.mu.byKey[i:])
-	s.mu.byKey[i] = keyedReplica{span: span, r: r}
+	s.mu.byKey = slices.Insert(s.mu.byKey, i, keyedReplica{span: span, r: r})
+	r.knownAt, r.known = span.Key, true
 }
 
 // dropSpanLocked forgets the span a replica is known by.
 func (s *replicaSet) dropSpanLocked(r *Replica) {
-	for i, k := range s.mu.byKey {
-		if k.r == r {
-			s.mu.byKey = append(s.mu.byKey[:i], s.mu.byKey[i+1:]...)
-			return
-		}
+	if !r.known {
+		return
 	}
+	i := s.firstLocked(r.knownAt)
+	if i == len(s.mu.byKey) || s.mu.byKey[i].r != r {
+		panic(fmt.Sprintf("store: %s is not at %s", r.rangeID, r.knownAt))
+	}
+	s.mu.byKey = slices.Delete(s.mu.byKey, i, i+1)
+	r.knownAt, r.known = nil, false
 }
 
 // remove takes a replica out.
 func (s *replicaSet) remove(r *Replica) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.version.Add(1)
 	if s.mu.byID[r.rangeID] == r {
 		delete(s.mu.byID, r.rangeID)
 		s.sorted.Store(nil)
@@ -157,6 +170,7 @@ func (s *replicaSet) remove(r *Replica) {
 func (s *replicaSet) split(left, right *Replica, leftSpan, rightSpan kvapi.Span, publish func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.version.Add(1)
 	s.dropSpanLocked(left)
 	s.insertLocked(left, leftSpan)
 	if right != nil {
@@ -172,6 +186,7 @@ func (s *replicaSet) split(left, right *Replica, leftSpan, rightSpan kvapi.Span,
 func (s *replicaSet) subsume(left *Replica, gone []*Replica, span kvapi.Span, publish func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.version.Add(1)
 	for _, r := range gone {
 		if s.mu.byID[r.rangeID] == r {
 			delete(s.mu.byID, r.rangeID)

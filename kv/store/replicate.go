@@ -72,9 +72,31 @@ type due struct {
 	concern allocator.Concern
 }
 
+// PlacementPolicy tells what is asked for replicas; internal/node fills it in.
+type PlacementPolicy interface {
+	// Placements returns what is asked for those of any span of tables, as of now or
+	// lately.
+	Placements(ctx context.Context) (func(kvapi.Span) allocator.Placement, error)
+}
+
+// wants is what is asked for the replicas of a range. It is not known while nobody
+// can tell, as on a node that cannot reach the catalog since it started: then nothing
+// is done about ranges with tables. Who leads the catalog's ranges can.
+func (p *pass) wants(d *kvapi.RangeDescriptor) (w allocator.Placement, known bool) {
+	switch {
+	case p.s.cfg.Placement == nil || !holdsTables(d):
+		return w, true
+	case p.placements == nil:
+		return w, false
+	}
+	return p.placements(d.Span()), true
+}
+
 // pass is one turn of the queue.
 type pass struct {
 	s *Store
+	// placements say what is asked for tables; nil if that is not known.
+	placements func(kvapi.Span) allocator.Placement
 	// led are the ranges that are led here.
 	led int
 	// urgent and beauty are done in this order.
@@ -99,6 +121,12 @@ func (s *Store) replicatePass(ctx context.Context) (ok bool) {
 		return true
 	}
 	p := &pass{s: s}
+	if s.cfg.Placement != nil {
+		var err error
+		if p.placements, err = s.cfg.Placement.Placements(ctx); err != nil {
+			s.cfg.Log.Info("ranges of tables stay where they are: it is not known what is asked for them", "err", err)
+		}
+	}
 	p.mu.view = s.view()
 	p.mu.moves, p.mu.transfers = movesMax, transfersMax
 	work := p.scan()
@@ -134,16 +162,20 @@ func (p *pass) scan() (work []due) {
 		if p.s.isStopping() {
 			return nil
 		}
-		if !r.leaseStatus(noTimestamp).IsValid() {
+		if !r.holdsLease() {
 			p.s.setBlocked(r.rangeID, "")
 			continue
 		}
 		p.led++
-		if i/looksMax != turn && p.mu.view.IsSettled(r.Desc()) {
+		wants, known := p.wants(r.Desc())
+		if !known {
+			continue
+		}
+		if i/looksMax != turn && p.mu.view.IsSettled(r.Desc(), wants) {
 			p.s.setBlocked(r.rangeID, "")
 			continue
 		}
-		a := allocator.Decide(p.mu.view, r.allocatorRange())
+		a := allocator.Decide(p.mu.view, r.allocatorRange(wants))
 		why := ""
 		if a.Kind == allocator.Blocked {
 			why = a.Why
@@ -190,12 +222,16 @@ func (p *pass) work(ctx context.Context, r *Replica) {
 // decide decides anew, takes what the action costs from the pass, and books it
 // so that other decisions know of it.
 func (p *pass) decide(r *Replica) allocator.Action {
-	if !r.leaseStatus(noTimestamp).IsValid() {
+	if !r.holdsLease() {
 		return allocator.Action{}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	in := r.allocatorRange()
+	wants, known := p.wants(r.Desc())
+	if !known {
+		return allocator.Action{}
+	}
+	in := r.allocatorRange(wants)
 	a := allocator.Decide(p.mu.view, in)
 	budget := &p.mu.moves
 	if a.Kind == allocator.TransferLease {
@@ -257,7 +293,7 @@ func (r *Replica) logLease(ctx context.Context, to kvapi.NodeID, why string) err
 }
 
 // allocatorRange is the range as the allocator wants it.
-func (r *Replica) allocatorRange() allocator.Range {
+func (r *Replica) allocatorRange(wants allocator.Placement) allocator.Range {
 	qps, near := r.gateways.load()
-	return allocator.Range{Desc: r.Desc(), Leaseholder: r.store.ident.NodeID, QPS: qps, Near: near}
+	return allocator.Range{Desc: r.Desc(), Leaseholder: r.store.ident.NodeID, QPS: qps, Near: near, Wants: wants}
 }

@@ -137,7 +137,7 @@ func (s *Store) handOver() {
 			return
 		}
 		desc := r.Desc()
-		if !holdsTables(desc) || !r.leaseStatus(noTimestamp).IsValid() {
+		if !holdsTables(desc) || !r.holdsLease() {
 			continue
 		}
 		to := s.withRoom(desc)

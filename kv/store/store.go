@@ -40,6 +40,7 @@ type Store struct {
 	later     later
 	tscache   *tscache.Cache
 	txns      *txncache.Cache
+	lastPeers atomic.Pointer[peerList]
 	resolver  *intents.Resolver
 	splits    *splitQueue
 	metrics   Metrics

@@ -199,7 +199,7 @@ type Counts struct {
 func (s *Store) Counts() (c Counts) {
 	for _, r := range s.replicas.all() {
 		c.Ranges++
-		if r.leaseStatus(noTimestamp).IsValid() {
+		if r.holdsLease() {
 			qps, _ := r.gateways.load()
 			c.Leases++
 			c.QPS += qps

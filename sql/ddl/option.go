@@ -3,22 +3,36 @@ package ddl
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
+	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
 
 // Storage parameters of tables. Those of Postgres are kept for show, since they are in many scripts,
-// and do nothing. One is Cairn's own:
+// and do nothing. Some are Cairn's own:
 //
 //	gc_ttl    how long what was updated or deleted stays readable in the past (cairn.read_as_of), and
 //	          takes space: an interval, at least gcTTLMin. Without, cairn.gc_ttl of the cluster counts.
-const gcTTLOption = "gc_ttl"
+//	replicas  how many nodes have each row, replicasMin to replicasMax. Without, three.
+//	locality  which nodes may: those started with a --locality that has all of these tiers. Without, any.
+const (
+	gcTTLOption    = "gc_ttl"
+	replicasOption = "replicas"
+	localityOption = "locality"
+)
+
+// replicasMin keeps a table from being lost with one node, replicasMax what a write costs.
+const (
+	replicasMin = 3
+	replicasMax = 9
+)
 
 // gcTTLMin is shorter than any use but a test's; with less, statements would overtake it.
 const gcTTLMin = time.Second
@@ -34,12 +48,28 @@ func setOptions(t *schema.Table, opts []*pg.Node) error {
 		if v == "" {
 			v = "true"
 		}
-		if d.Defname == gcTTLOption {
+		switch d.Defname {
+		case gcTTLOption:
 			ttl, err := parseGCTTL(v)
 			if err != nil {
 				return err
 			}
 			t.GCTTL = ttl
+		case replicasOption:
+			n, err := strconv.Atoi(v)
+			if err != nil {
+				return sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for integer option \"%s\": %s", replicasOption, v)
+			}
+			if n < replicasMin || n > replicasMax {
+				return sqlerr.New(sqlerr.InvalidParameterValue, "value %s out of bounds for option \"%s\"", v, replicasOption).
+					WithDetail("Valid values are between \"%d\" and \"%d\".", replicasMin, replicasMax)
+			}
+			t.Replicas = n
+		case localityOption:
+			if _, err := allocator.ParseLocality(v); err != nil {
+				return sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for option \"%s\": %v", localityOption, err)
+			}
+			t.Locality = v
 		}
 		dropOption(t, d.Defname)
 		t.Options = append(t.Options, d.Defname+"="+v)
@@ -52,8 +82,13 @@ func resetOptions(t *schema.Table, opts []*pg.Node) {
 	for _, o := range opts {
 		if d := o.GetDefElem(); d != nil {
 			dropOption(t, d.Defname)
-			if d.Defname == gcTTLOption {
+			switch d.Defname {
+			case gcTTLOption:
 				t.GCTTL = 0
+			case replicasOption:
+				t.Replicas = 0
+			case localityOption:
+				t.Locality = ""
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -188,19 +189,33 @@ func measure(c *cluster.Cluster, splits time.Duration, ranges int) (row string, 
 		100*idle*1000/float64(ranges), strings.Join(rss, ", "), failover.Seconds(), led, restart.Seconds()), nil
 }
 
-// quiet waits until the processes use about the same CPU in two windows.
+// quiet waits until nothing moves any more: until no node leads more ranges than
+// before, and the processes use about the same CPU in two windows. Splits leave
+// all leases with one node, and it takes minutes to even them out.
 func quiet(c *cluster.Cluster) error {
 	began, last := time.Now(), 10.0
-	for time.Since(began) < 10*time.Minute {
+	var led []float64
+	for time.Since(began) < quietMax {
 		now := cpu(c.Nodes, 10*time.Second)
-		if time.Since(began) > *settle && now > 0.9*last {
+		var leads []float64
+		for _, n := range c.Nodes {
+			v, err := gauge(n, "leases")
+			if err != nil {
+				return err
+			}
+			leads = append(leads, v)
+		}
+		if time.Since(began) > *settle && now > 0.9*last && slices.Equal(leads, led) {
 			return nil
 		}
-		log.Printf("settling: %.1f %%", 100*now)
-		last = now
+		log.Printf("settling: %.1f %%, leading %.0f", 100*now, leads)
+		last, led = now, leads
 	}
-	return fmt.Errorf("the cluster does not come to rest: %.1f %% of a core", 100*last)
+	return fmt.Errorf("the cluster does not come to rest: %.1f %% of a core, leading %.0f", 100*last, led)
 }
+
+// quietMax bounds the wait for rest.
+const quietMax = 20 * time.Minute
 
 // cpu is what the processes use in a window, in cores.
 func cpu(nodes []*cluster.Node, d time.Duration) float64 {
