@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,9 +22,9 @@ import (
 )
 
 // Whatever a client sends is answered: with rows, or with an error that has an SQLSTATE and is not an
-// internal one. FuzzStatement changes the scripts' statements byte by byte, which tries the binder most;
-// FuzzGenerated writes statements out of every function, operator and type that there is, of which a
-// good part runs. Both run each statement in the simple protocol and, in the extended one, with NULL for
+// internal one. FuzzStatement changes the scripts' statements byte by byte, FuzzSpliced exchanges parts of
+// them, which tries the binder most; FuzzGenerated writes statements out of every function, operator and type that there is, of which a
+// good part runs. All run each statement in the simple protocol and, in the extended one, with NULL for
 // every parameter, inside a transaction that is rolled back: one input does not depend on others.
 
 // fuzzTables has a table with a column of each type, c_ and its name, one to join it with, and objects of
@@ -249,6 +250,37 @@ func FuzzStatement(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query string) {
 		target.run(t, query)
 	})
+}
+
+func FuzzSpliced(f *testing.F) {
+	for seed := range uint64(300) {
+		f.Add(seed)
+	}
+	target := newFuzzTarget(f)
+	var scripts [][]string
+	files, _ := filepath.Glob("testdata/*.txt")
+	for _, file := range files {
+		for _, q := range scriptStatements(f, file) {
+			scripts = append(scripts, words.FindAllString(q, -1))
+		}
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		g := &sqlGen{r: rand.New(rand.NewPCG(seed, 1))}
+		for range 20 {
+			target.run(t, strings.Join(g.splice(pick(g, scripts...), pick(g, scripts...)), ""))
+		}
+	})
+}
+
+// words are the parts of a statement that are exchanged for those of others.
+var words = regexp.MustCompile(`'[^']*'|\$\$[^$]*\$\$|\w+|\s+|[^\w\s]`)
+
+// splice puts a part of one statement into another, or takes a part away.
+func (g *sqlGen) splice(into, from []string) []string {
+	at, begin := g.r.IntN(len(into)), g.r.IntN(len(from))
+	part := from[begin:min(len(from), begin+g.r.IntN(8))]
+	after := into[min(len(into), at+g.r.IntN(4)):]
+	return slices.Concat(into[:at], part, after)
 }
 
 // scriptStatements reads the statements of a script of TestLogic.

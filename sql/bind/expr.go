@@ -54,7 +54,7 @@ func (b *binder) expr(sc *scope, n *pg.Node) Expr {
 	case *pg.Node_CollateClause:
 		return b.collate(sc, x.CollateClause)
 	case *pg.Node_SetToDefault:
-		return &Default{Pos: x.SetToDefault.Location}
+		b.failf(x.SetToDefault.Location, sqlerr.SyntaxError, "DEFAULT is not allowed in this context")
 	case *pg.Node_GroupingFunc:
 		return b.grouping(sc, x.GroupingFunc)
 	case *pg.Node_NamedArgExpr:
@@ -107,6 +107,14 @@ func (b *binder) number(s string, pos int32) Expr {
 	d, err := types.ParseText(types.Numeric, s, nil)
 	b.check(pos, err)
 	return &Const{D: d, T: types.Numeric, Pos: pos}
+}
+
+// exprOrDefault is expr where DEFAULT may stand for a column's default.
+func (b *binder) exprOrDefault(sc *scope, n *pg.Node) Expr {
+	if d := n.GetSetToDefault(); d != nil {
+		return &Default{Pos: d.Location}
+	}
+	return b.expr(sc, n)
 }
 
 func (b *binder) param(p *pg.ParamRef) Expr {

@@ -114,7 +114,7 @@ func (b *binder) oneRow(parent *scope, ins *Insert, sel *pg.SelectStmt, s *pg.In
 	}
 	b.countTargets(len(items), s, targets, pos)
 	for i, n := range items {
-		ins.Vals[targets[i]] = b.insertValue(sc, ins.Table, targets[i], b.expr(sc, n), b.pos(n), s)
+		ins.Vals[targets[i]] = b.insertValue(sc, ins.Table, targets[i], b.exprOrDefault(sc, n), b.pos(n), s)
 	}
 }
 
@@ -156,7 +156,7 @@ func (b *binder) valuesRows(parent *scope, ins *Insert, sel *pg.SelectStmt, s *p
 		}
 		row := make([]Expr, len(items))
 		for i, n := range items {
-			row[i] = b.insertValue(sc, ins.Table, targets[i], b.expr(sc, n), b.pos(n), s)
+			row[i] = b.insertValue(sc, ins.Table, targets[i], b.exprOrDefault(sc, n), b.pos(n), s)
 			if row[i] == nil {
 				row[i] = b.defaultExpr(&ins.Table.Columns[targets[i]])
 			}

@@ -296,7 +296,7 @@ func (b *binder) setValue(sc *scope, t *schema.Table, i int, r *pg.ResTarget, mu
 		e = b.multiAssign(sc, m, multi)
 		pos = b.pos(m.Source)
 	} else {
-		e = b.expr(sc, r.Val)
+		e = b.exprOrDefault(sc, r.Val)
 	}
 	c := &t.Columns[i]
 	if isDefault(e) {
@@ -324,7 +324,11 @@ func (b *binder) multiAssign(sc *scope, m *pg.MultiAssignRef, multi map[*pg.Node
 
 func (b *binder) multiSource(sc *scope, m *pg.MultiAssignRef) []Expr {
 	if r := m.Source.GetRowExpr(); r != nil {
-		return b.exprs(sc, r.Args)
+		var vals []Expr
+		for _, a := range r.Args {
+			vals = append(vals, b.exprOrDefault(sc, a))
+		}
+		return vals
 	}
 	s := m.Source.GetSubLink()
 	if s == nil {

@@ -187,7 +187,7 @@ func (b *binder) targetList(sc *scope, list []*pg.Node, o queryOptions) []target
 			out = append(out, fields...)
 			continue
 		}
-		e := b.expr(sc, r.Val)
+		e := b.exprOrDefault(sc, r.Val)
 		if k, ok := e.(*Row); ok && b.mysql && namesKey(r.Val) {
 			for _, x := range k.Elems {
 				out = append(out, target{e: x, name: allColumns, col: sc.columnOf(x)})

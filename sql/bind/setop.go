@@ -148,7 +148,7 @@ func (b *binder) values(parent *scope, s *pg.SelectStmt, o queryOptions) *query 
 		}
 		row := make([]Expr, len(items))
 		for i, n := range items {
-			row[i] = b.expr(sc, n)
+			row[i] = b.exprOrDefault(sc, n)
 			if d, ok := row[i].(*Default); ok && !o.allowDefault {
 				b.failf(d.Pos, sqlerr.SyntaxError, "DEFAULT is not allowed in this context")
 			}
