@@ -66,6 +66,9 @@ type CoreConfig struct {
 	// CheckInterval is how often the replicas of a range are compared; 0 means
 	// store.CheckIntervalDefault.
 	CheckInterval time.Duration
+	// JoinRate is how many commits across a boundary have two ranges merged: see
+	// store.Config.JoinRate.
+	JoinRate float64
 	// MergeAfter is how long small neighbours must have been quiet to be merged: see
 	// store.Config.
 	MergeAfter time.Duration
@@ -174,7 +177,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 		Fatal: c.cfg.Fatal, OnLease: c.onLease, OnSpace: func(storage.SpaceReport) { c.Gossip.Announce() }, ReplicationFactor: c.cfg.ReplicationFactor,
 		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart, KeepBoundary: c.keepBoundary,
 		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs, Programs: &pushdown.Programs{},
-		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval, CheckInterval: c.cfg.CheckInterval, MergeAfter: c.cfg.MergeAfter,
+		GCPolicy: &gcPolicy{c: c}, GCInterval: c.cfg.GCInterval, CheckInterval: c.cfg.CheckInterval, MergeAfter: c.cfg.MergeAfter, JoinRate: c.cfg.JoinRate,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
