@@ -153,9 +153,7 @@ type Table struct {
 	ForceRowSecurity bool     `wire:"27"`
 	// Rewriting is set while a job writes the rows anew.
 	Rewriting *Rewriting `wire:"28"`
-	// OwnRange says that the table was made to start a range of its own; one that
-	// was not may be joined again to the table before it (Resolver.ShareRanges).
-	OwnRange bool `wire:"40"`
+	// 40 was whether the table was made to start a range of its own.
 }
 
 // Rewriting is what a table is to become when a job has written its rows anew,

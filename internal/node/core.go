@@ -186,7 +186,8 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	local.set(s)
 	c.snapshots = newSnapshotReceiver(s)
 	c.Catalog = schema.NewCatalog(schema.Config{Store: schema.NewStore(c.DB), Clock: c.Clock,
-		NodeID: c.Ident.NodeID, Peers: drainPeers{&c.Transport}, Logger: c.cfg.Log})
+		NodeID: c.Ident.NodeID, Peers: drainPeers{&c.Transport}, Logger: c.cfg.Log,
+		MayStartRange: func() bool { return c.Store.RangeCount() < tableRangesMax }})
 	c.handle(mux)
 	c.handlePeers(mux)
 	c.Transport.set(c.cfg.Transport(mux, c.Gossip, c.Offsets)) // I4
@@ -196,10 +197,9 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	return nil
 }
 
-// keepBoundary reports whether a key is the start of a table that is to have a
-// range of its own, or the end of one that keeps its old versions for a time of
-// its own, which would count for whatever comes behind it in the range
-// (store.Config.KeepBoundary). When in doubt it is.
+// keepBoundary reports whether a key is the start or the end of a table that keeps
+// its old versions for a time of its own, which would count for whatever else is in
+// its range (store.Config.KeepBoundary). When in doubt it is.
 func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
 	id, ok := tablekv.TableOf(k)
 	if !ok || !k.Equal(keys.Table(uint32(id))) {
@@ -210,7 +210,7 @@ func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
 		return true
 	}
 	before, t := snap.Table(id-1), snap.Table(id)
-	return t != nil && (t.OwnRange || t.GCTTL != 0) || before != nil && before.GCTTL != 0
+	return t != nil && t.GCTTL != 0 || before != nil && before.GCTTL != 0
 }
 
 // replicateToNewNodes makes the store look for missing replicas as soon as a
@@ -270,12 +270,17 @@ const (
 	// idleWorkersMax keeps goroutines for the parts of batches and for
 	// clean-up, some 20 KB of stack each.
 	idleWorkersMax = 64
+	// tableRangesMax is with how many ranges on the node that makes them new tables
+	// do not start one any more: what idle ranges cost has been measured up to so
+	// many (docs/benchmarks.md).
+	tableRangesMax = 5000
 )
 
 // background starts what runs for as long as the node does.
 func (c *Core) background() {
 	c.wg.Go(func() { c.Gossip.Run(c.ctx) })
 	c.wg.Go(func() { _ = c.Catalog.Run(c.ctx) })
+	c.wg.Go(func() { _ = c.Catalog.RunRanges(c.ctx) })
 	c.wg.Go(func() {
 		c.fatalUnlessStopping(c.bound.WatchJumps(c.ctx), "clock")
 	})
