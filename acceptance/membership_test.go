@@ -31,7 +31,7 @@ func startWith(t *testing.T, nodes int, args func(i int) []string) *cluster.Clus
 // deadAfter is the least that --dead-after allows.
 const deadAfter = 15 * time.Second
 
-// withReplicas is the node with the most replicas: small tables share a range, and
+// withReplicas is the node with the most replicas: quiet tables share a range, and
 // there are fewer replicas than there is room for.
 func withReplicas(t *testing.T, c *cluster.Cluster, among []*cluster.Node) *cluster.Node {
 	t.Helper()

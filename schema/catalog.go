@@ -20,6 +20,9 @@ type Config struct {
 	Peers Peers
 	// Logger gets rare warnings; nil discards them.
 	Logger *slog.Logger
+	// MayStartRange reports whether a new table may start a range of its own; nil
+	// lets all.
+	MayStartRange func() bool
 }
 
 // Peers reaches the other nodes' catalogs; internal/node fills it in.
@@ -44,6 +47,8 @@ type Catalog struct {
 	wantVersion atomic.Uint64
 	// touched says that the snapshot was used since the last renewal.
 	touched atomic.Bool
+	// newTables are to get ranges of their own (ranges.go).
+	newTables chan DescID
 	// refreshing is held by the one refresh that runs; started counts them.
 	refreshing chan struct{}
 	started    atomic.Uint64
@@ -61,7 +66,7 @@ type Catalog struct {
 // NewCatalog returns a node's catalog. It reads nothing before it is asked.
 func NewCatalog(cfg Config) *Catalog {
 	c := &Catalog{cfg: cfg, store: cfg.Store, clock: cfg.Clock, log: cfg.Logger,
-		refreshing: make(chan struct{}, 1)}
+		refreshing: make(chan struct{}, 1), newTables: make(chan DescID, newTablesMax)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -124,10 +124,9 @@ func (r *Resolver) Created(id DescID) bool {
 }
 
 // ShareRanges says whether tables created from now on stay in the range that
-// their first key is in, with the table before them. A transaction over tables
-// of one range commits in one phase: one consensus round, and neither intents
-// nor a record. Size, load or whoever asks divides the range later. Otherwise
-// every new table starts a range of its own, whose lease can be anywhere.
+// their first key is in, with the table before them, until size, load or whoever
+// asks divides it. Otherwise every new table but a temporary one starts a range of
+// its own (ranges.go).
 func (r *Resolver) ShareRanges(share bool) { r.shareRanges = share }
 
 // Put creates a descriptor (Version 0) or replaces the one of its ID. An
@@ -146,13 +145,18 @@ func (r *Resolver) Put(o Object) {
 		h.Version = 1
 	}
 	if t, ok := o.(*Table); ok {
-		t.OwnRange = t.OwnRange || old == nil && !r.shareRanges
-		if old == nil && t.OwnRange || setsApart(t, old) {
+		if old == nil && !r.shareRanges && !d.isTemporary(t) || setsApart(t, old) {
 			d.apart = append(d.apart, t.ID)
 		}
 	}
 	d.view.objects[h.ID] = &entry{object: o, use: newUse()}
 	d.count++
+}
+
+// isTemporary reports whether a table goes with its session.
+func (d *changes) isTemporary(t *Table) bool {
+	sc := d.view.SchemaByID(t.SchemaID)
+	return sc != nil && sc.TempOf != ""
 }
 
 // setsApart reports whether a table that was old, or nil, asks for something new
@@ -580,14 +584,14 @@ func (d *changes) finish(ctx context.Context, committed bool) {
 	c.hear(d.version)
 	for _, id := range d.apart {
 		t := d.view.Table(id)
-		if t == nil {
+		switch {
+		case t == nil:
+			continue
+		case !t.KeepsApart():
+			c.splitLater(id)
 			continue
 		}
-		at := []kvapi.Key{keys.Table(uint32(id))}
-		if t.KeepsApart() {
-			at = append(at, keys.Table(uint32(id)+1))
-		}
-		for _, k := range at {
+		for _, k := range []kvapi.Key{keys.Table(uint32(id)), keys.Table(uint32(id) + 1)} {
 			if err := c.store.Split(ctx, k); err != nil {
 				c.log.Warn("giving a table its range", "table", id, "at", k, "err", err)
 			}

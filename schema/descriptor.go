@@ -153,9 +153,7 @@ type Table struct {
 	ForceRowSecurity bool     `wire:"27"`
 	// Rewriting is set while a job writes the rows anew.
 	Rewriting *Rewriting `wire:"28"`
-	// OwnRange says that the table was made to start a range of its own; one that
-	// was not may be joined again to the table before it (Resolver.ShareRanges).
-	OwnRange bool `wire:"40"`
+	// 40 was whether the table was made to start a range of its own.
 	// Replicas is how many replicas its rows have, 0 for as many as all others;
 	// Locality is where those are to be, as nodes say of themselves (region=eu), ""
 	// for anywhere. They are the storage parameters replicas and locality.

@@ -28,6 +28,14 @@ const (
 	// buildMax is how long the building of an index may take; the data of a
 	// build that was not finished is cleared after it.
 	buildMax = 6 * time.Hour
+	// newTablesMax bounds the new tables that wait for ranges of their own, as many
+	// as a large schema has. splitPause lies between two splits: a thousand tables
+	// take two or three minutes, at a tenth of a core in the cluster. splitAttemptsMax
+	// and splitTimeout bound what is tried for one.
+	newTablesMax     = 4096
+	splitPause       = 100 * time.Millisecond
+	splitAttemptsMax = 3
+	splitTimeout     = 30 * time.Second
 	// sweepInterval is how often a node looks for dropped data.
 	sweepInterval = 30 * time.Second
 	// afterCommitMax bounds what a session waits for after the commit of a

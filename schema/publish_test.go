@@ -161,6 +161,10 @@ func TestCreatedTableIsFoundOnEveryNode(t *testing.T) {
 			t.Errorf("got %+v", got.Header)
 		}
 		s.r.Release()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go func() { _ = c.nodes[1].RunRanges(ctx) }()
+		synctest.Wait()
 		if len(c.store.Splits) != 1 {
 			t.Error("the table has no range of its own")
 		}

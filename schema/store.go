@@ -47,7 +47,12 @@ func (s dbStore) Run(ctx context.Context, name string, fn func(context.Context, 
 }
 
 // Split implements Store.
-func (s dbStore) Split(ctx context.Context, key kvapi.Key) error { return s.db.Split(ctx, key) }
+func (s dbStore) Split(ctx context.Context, key kvapi.Key) error {
+	ba := new(kvapi.BatchRequest)
+	ba.Add(kvapi.Request{Kind: kvapi.AdminSplit, Key: key, Why: "a table begins here"})
+	_, err := s.db.Send(ctx, ba)
+	return err
+}
 
 // Clear implements Store.
 func (s dbStore) Clear(ctx context.Context, span kvapi.Span) error {

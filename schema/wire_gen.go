@@ -2182,13 +2182,6 @@ func (x *Table) AppendWire(b []byte) []byte {
 		b = x.Rewriting.AppendWire(b)
 		b = wire.End(b, at)
 	}
-	if x.OwnRange {
-		if x.OwnRange {
-			b = wire.AppendUint(b, 40, 1)
-		} else {
-			b = wire.AppendUint(b, 40, 0)
-		}
-	}
 	if x.Replicas != 0 {
 		b = wire.AppendInt(b, 44, int64(x.Replicas))
 	}
@@ -2337,12 +2330,6 @@ func (x *Table) UnmarshalWire(b []byte) (err error) {
 			if err = x.Rewriting.UnmarshalWire(body); err != nil {
 				return err
 			}
-		case num == 40 && typ == wire.Varint:
-			var u uint64
-			if u, b, err = wire.Uint(b); err != nil {
-				return err
-			}
-			x.OwnRange = u != 0
 		case num == 44 && typ == wire.Varint:
 			var n int64
 			if n, b, err = wire.Int(b); err != nil {

@@ -159,7 +159,7 @@ var varDefs = map[string]varDef{
 	"cairn.consistency":                   {def: "default", apply: applyConsistency},
 	"cairn.statement_mem":                 {def: "256MB", apply: applyKB("cairn.statement_mem", 1024, math.MaxInt32, func(s *Session) *int64 { return &s.vars.statementMem })},
 	"cairn.durable_locks":                 {def: "on", boole: true},
-	sharedRanges:                          {def: "on", boole: true},
+	sharedRanges:                          {def: "off", boole: true},
 	pushdownSetting:                       {def: "on", apply: applyPushdown},
 	optimizerSetting:                      {def: "on", boole: true, apply: applyAvoid(func(m *plan.Methods) *bool { return &m.Rewrites })},
 	statementsTrack:                       {def: "top", super: true, apply: applyTrack},
@@ -172,8 +172,8 @@ var varDefs = map[string]varDef{
 	gcTTL:                                 {def: "1h", unit: "ms", system: true, apply: applyGCTTL},
 }
 
-// sharedRanges lets tables that the session creates share a range
-// (schema.Resolver.ShareRanges) until size or load divides it.
+// sharedRanges lets tables that the session creates share the range of the table
+// before (schema.Resolver.ShareRanges), until size or load divides it.
 const sharedRanges = "cairn.shared_ranges"
 
 // pushdownSetting has filters and aggregates of long scans done by the nodes that lead the ranges (package

@@ -54,17 +54,12 @@ func newLongFork() *LongFork { return &LongFork{} }
 
 // Create implements Workload.
 func (f *LongFork) Create(ctx context.Context, conn *pgx.Conn) error {
-	// Each has a range of its own: a fork is a thing of several.
-	if err := execAll(ctx, conn, "SET cairn.shared_ranges = off"); err != nil {
-		return err
-	}
+	// Each has a range of its own, as tables do that no transaction writes together:
+	// a fork is a thing of several.
 	for i := range forkTables {
 		if err := execAll(ctx, conn, fmt.Sprintf("CREATE TABLE fork%d (s int, v bigint, PRIMARY KEY (s, v))", i)); err != nil {
 			return err
 		}
-	}
-	if err := execAll(ctx, conn, "RESET cairn.shared_ranges"); err != nil {
-		return err
 	}
 	f.created = time.Now()
 	return nil

@@ -66,6 +66,9 @@ type CoreConfig struct {
 	// CheckInterval is how often the replicas of a range are compared; 0 means
 	// store.CheckIntervalDefault.
 	CheckInterval time.Duration
+	// JoinRate is how many commits across a boundary have two ranges merged: see
+	// store.Config.JoinRate.
+	JoinRate float64
 	// MergeAfter is how long small neighbours must have been quiet to be merged: see
 	// store.Config.
 	MergeAfter time.Duration
@@ -175,6 +178,7 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 		RangeBytesMax: c.cfg.RangeBytesMax, RowStart: tablekv.RowStart, KeepBoundary: c.keepBoundary,
 		Leases: c.cfg.Leases, Support: c.cfg.Support, Knobs: c.cfg.Knobs, Programs: &pushdown.Programs{},
 		GCPolicy: &gcPolicy{c: c}, Placement: &placementPolicy{c: c}, GCInterval: c.cfg.GCInterval, CheckInterval: c.cfg.CheckInterval, MergeAfter: c.cfg.MergeAfter,
+		JoinRate: c.cfg.JoinRate,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
@@ -183,7 +187,8 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	local.set(s)
 	c.snapshots = newSnapshotReceiver(s)
 	c.Catalog = schema.NewCatalog(schema.Config{Store: schema.NewStore(c.DB), Clock: c.Clock,
-		NodeID: c.Ident.NodeID, Peers: drainPeers{&c.Transport}, Logger: c.cfg.Log})
+		NodeID: c.Ident.NodeID, Peers: drainPeers{&c.Transport}, Logger: c.cfg.Log,
+		MayStartRange: func() bool { return c.Store.RangeCount() < tableRangesMax }})
 	c.handle(mux)
 	c.handlePeers(mux)
 	c.Transport.set(c.cfg.Transport(mux, c.Gossip, c.Offsets)) // I4
@@ -193,10 +198,9 @@ func (c *Core) startStore(ctx context.Context, mux *rpc.Mux) error {
 	return nil
 }
 
-// keepBoundary reports whether a key is the start of a table that is to have a
-// range of its own, or the end of one that asks for something that would count for
-// whatever comes behind it in the range (store.Config.KeepBoundary). When in doubt
-// it is.
+// keepBoundary reports whether a key is the start or the end of a table that asks
+// for something that would count for whatever else is in its range
+// (store.Config.KeepBoundary). When in doubt it is.
 func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
 	id, ok := tablekv.TableOf(k)
 	if !ok || !k.Equal(keys.Table(uint32(id))) {
@@ -207,7 +211,7 @@ func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
 		return true
 	}
 	before, t := snap.Table(id-1), snap.Table(id)
-	return t != nil && (t.OwnRange || t.KeepsApart()) || before != nil && before.KeepsApart()
+	return t != nil && t.KeepsApart() || before != nil && before.KeepsApart()
 }
 
 // replicateToNewNodes makes the store look for missing replicas as soon as a
@@ -267,12 +271,17 @@ const (
 	// idleWorkersMax keeps goroutines for the parts of batches and for
 	// clean-up, some 20 KB of stack each.
 	idleWorkersMax = 64
+	// tableRangesMax is with how many ranges on the node that makes them new tables
+	// do not start one any more: what idle ranges cost has been measured up to so
+	// many (docs/benchmarks.md).
+	tableRangesMax = 5000
 )
 
 // background starts what runs for as long as the node does.
 func (c *Core) background() {
 	c.wg.Go(func() { c.Gossip.Run(c.ctx) })
 	c.wg.Go(func() { _ = c.Catalog.Run(c.ctx) })
+	c.wg.Go(func() { _ = c.Catalog.RunRanges(c.ctx) })
 	c.wg.Go(func() {
 		c.fatalUnlessStopping(c.bound.WatchJumps(c.ctx), "clock")
 	})

@@ -43,6 +43,9 @@ type Cluster struct {
 	// default, which few runs are long enough for. settled ends such merges.
 	mergeAfter time.Duration
 	settled    atomic.Bool
+	// joinRate is how many commits a second across a boundary have it merged; 0 is the
+	// default, more than workloads do.
+	joinRate float64
 	// checkInterval is how often nodes compare the replicas of their ranges.
 	checkInterval time.Duration
 
@@ -79,6 +82,9 @@ func NewCluster(ctx context.Context, seed Seed, n int, leases store.LeaseMode, g
 	}
 	if seed.source("merges").IntN(4) > 0 {
 		c.mergeAfter = mergeAfter
+	}
+	if seed.source("joins").IntN(4) > 0 {
+		c.joinRate = joinRate
 	}
 	if seed.source("range size").IntN(2) == 0 {
 		c.rangeBytesMax = smallRanges

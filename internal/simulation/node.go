@@ -132,7 +132,7 @@ func (n *Node) Start(ctx context.Context) error {
 		Bootstrap: n.c.addresses(), Exchange: n.c.exchange(n),
 		Describe:  func() gossip.NodeDescriptor { return gossip.NodeDescriptor{RPCAddress: n.address()} },
 		DeadAfter: n.c.deadAfter, GCTTL: n.c.gcTTL, GCInterval: gcInterval, RangeBytesMax: n.c.rangeBytesMax,
-		Leases: n.c.leases, CheckInterval: n.c.checkInterval, MergeAfter: n.c.mergeAfter, Knobs: knobs, Log: n.c.log.With("node", n.id.String()), Fatal: n.onFatal(l),
+		Leases: n.c.leases, CheckInterval: n.c.checkInterval, MergeAfter: n.c.mergeAfter, JoinRate: n.c.joinRate, Knobs: knobs, Log: n.c.log.With("node", n.id.String()), Fatal: n.onFatal(l),
 	})
 	if err != nil {
 		l.cancel()

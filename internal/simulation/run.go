@@ -54,6 +54,9 @@ type Result struct {
 	// FollowerReads counts batches that replicas without the lease have answered,
 	// as far as their nodes have not crashed since.
 	FollowerReads int64
+	// CommitMerges counts merges of ranges that were committed in together, as far
+	// as the same goes for them.
+	CommitMerges int64
 	// FeedEvents counts what feeds told.
 	FeedEvents int
 	// Collected counts versions that were collected, twice some.
@@ -137,6 +140,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		for _, n := range r.c.nodes {
 			if core := n.Core(); core != nil {
 				r.result.FollowerReads += core.Store.Metrics().FollowerReads.Load()
+				r.result.CommitMerges += core.Store.Metrics().CommitMerges.Load()
 			}
 		}
 		r.c.Stop()

@@ -102,8 +102,8 @@ func runSeedOf(t *testing.T, seed Seed, verbose bool, workloads ...workload.Name
 		if verbose || err != nil {
 			t.Logf("seed %d, %d nodes, faults:\n%s", seed, o.Nodes, describe(result.Schedule))
 		}
-		t.Logf("%s virtual, %v operations, %d ok, %d messages, %d lost, %d follower reads, %d told by feeds, %d versions collected", result.Virtual.Round(time.Millisecond),
-			result.Operations, result.OK, result.Sent, result.Lost, result.FollowerReads, result.FeedEvents, result.Collected)
+		t.Logf("%s virtual, %v operations, %d ok, %d messages, %d lost, %d follower reads, %d merges by commits, %d told by feeds, %d versions collected", result.Virtual.Round(time.Millisecond),
+			result.Operations, result.OK, result.Sent, result.Lost, result.FollowerReads, result.CommitMerges, result.FeedEvents, result.Collected)
 		if err != nil {
 			t.Errorf("seed %d: %v\n\nto see it again: %s", seed, err, again)
 		}

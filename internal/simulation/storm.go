@@ -37,6 +37,9 @@ const smallRanges = 24 << 10
 // quiet, so ranges that split are merged again while clients use them.
 const mergeAfter = 3 * time.Second
 
+// joinRate has ranges that a workload commits in together merged while it goes on.
+const joinRate = 1
+
 // Storms draws storms. Every other seed has some.
 func Storms(rng *rand.Rand, nodes int, within time.Duration, splits []kvapi.Key) []Fault {
 	if rng.IntN(2) == 0 {

@@ -154,6 +154,14 @@ func (m *Manager) OnSplit(at kvapi.Key, right *Manager) {
 	m.turns.clear()
 }
 
+// OnMerge takes over the locks of right, the manager of a range that this one's
+// swallows: nothing evaluates there any more. It tracks none of them if this
+// replica does not hold the lease. Those who waited there find that their range
+// is gone.
+func (m *Manager) OnMerge(right *Manager) {
+	m.locks.Adopt(right.locks.SplitOff(nil))
+}
+
 // OnRemoved ends the range here: all waiters are woken.
 func (m *Manager) OnRemoved() { m.OnLeaseChanged(false, 0) }
 

@@ -243,6 +243,9 @@ type Request struct {
 	Feed       *FeedArgs       `wire:"35"`
 	// Program works on the rows of a Scan that locks nothing (Programs).
 	Program []byte `wire:"36"`
+	// Why says to the range log why a range is split, or two are merged (AdminSplit,
+	// AdminMerge); empty means that somebody asked for it.
+	Why string `wire:"37"`
 }
 
 // IsWrite reports whether the request goes through Raft.

@@ -2666,6 +2666,9 @@ func (x *Request) AppendWire(b []byte) []byte {
 	if len(x.Program) > 0 {
 		b = wire.AppendBytes(b, 36, x.Program)
 	}
+	if len(x.Why) > 0 {
+		b = wire.AppendBytes(b, 37, x.Why)
+	}
 	return b
 }
 
@@ -2912,6 +2915,12 @@ func (x *Request) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Program = ([]byte)(body)
+		case num == 37 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Why = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

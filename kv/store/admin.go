@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,11 +24,11 @@ func (r *Replica) sendAdmin(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi
 	var check *kvapi.IntegrityRecord
 	switch q.Kind {
 	case kvapi.AdminSplit:
-		err = r.adminSplit(ctx, q.Key, splitReason{why: "asked for", stickyUntil: q.StickyUntil})
+		err = r.adminSplit(ctx, q.Key, splitReason{why: cmp.Or(q.Why, "asked for"), stickyUntil: q.StickyUntil})
 	case kvapi.AdminTransferLease:
 		err = r.transferAway(ctx, q.Target)
 	case kvapi.AdminMerge:
-		err = r.mergeByHand(ctx, q.Value)
+		err = r.mergeByHand(ctx, q.Value, cmp.Or(q.Why, "asked for"))
 	case kvapi.AdminChangeReplicas:
 		err = r.adminChangeReplicas(ctx, q.Change)
 	case kvapi.AdminCheckRange:

@@ -56,14 +56,14 @@ var errMergeAgain = errors.New("another transaction was in the way of the merge"
 
 // mergeByHand merges at a boundary, again if something was in the way. If the ranges
 // are on different nodes the right one's replicas are moved first.
-func (r *Replica) mergeByHand(ctx context.Context, boundary kvapi.Key) (err error) {
+func (r *Replica) mergeByHand(ctx context.Context, boundary kvapi.Key, why string) (err error) {
 	for range mergeAttemptsMax {
 		if left := r.Desc(); mayMergeAt(left, boundary) == nil {
 			if err = r.store.bringTogether(ctx, left); err != nil {
 				return err
 			}
 		}
-		if err = r.adminMerge(ctx, boundary, "asked for"); !errors.Is(err, errMergeAgain) && !errors.Is(err, errDescriptorChanged) {
+		if err = r.adminMerge(ctx, boundary, why); !errors.Is(err, errMergeAgain) && !errors.Is(err, errDescriptorChanged) {
 			return err
 		}
 	}

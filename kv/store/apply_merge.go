@@ -88,6 +88,9 @@ func (a *applier) applyMerge(m *mergeResult) error {
 		return err
 	}
 	r.learnReadsOf(rr, m)
+	// What neither evaluates nor waits there any more has these locks, which a new
+	// holder of the lease would forget.
+	r.mgr.OnMerge(rr.mgr)
 	rr.retire()
 	// Appends under way would write its log anew behind the clearing.
 	if err := st.logWriter.Barrier(context.Background()); err != nil {
@@ -111,6 +114,8 @@ func (a *applier) applyMerge(m *mergeResult) error {
 		return err
 	}
 	r.noRecordsAt.Store(0)
+	// The keys that divide the load of one do not divide that of both.
+	r.load.sampler.Store(nil)
 	st.metrics.Merges.Add(1)
 	return nil
 }

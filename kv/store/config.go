@@ -97,6 +97,9 @@ type Config struct {
 	// MergeAfter is how long small neighbours must have been quiet to be merged
 	// without being asked; 0 means MergeAfterDefault, a negative one never.
 	MergeAfter time.Duration
+	// JoinRate is how many commits a second across the boundary of two ranges have
+	// them merged; 0 means JoinRateDefault, a negative one never.
+	JoinRate float64
 	// RangeBytesMax is the size beyond which a range splits; 0 means
 	// RangeBytesMaxDefault.
 	RangeBytesMax int64

@@ -97,7 +97,8 @@
 // Ranges that grow too large split by themselves, and take no new data while
 // they are far too large (split_queue.go); those that are too busy split where
 // that divides the load (load.go); small ones that nobody uses are merged
-// (merge_queue.go). The range log says what was done, and why.
+// (merge_queue.go), and those that transactions write together (affinity_queue.go).
+// The range log says what was done, and why.
 //
 // A range without quorum, or whose writes hang, refuses at once what it could not
 // serve (breaker.go).

@@ -170,13 +170,39 @@ const (
 	// merged at most: a long table that was emptied is no emergency.
 	MergeAfterDefault = 5 * time.Minute
 	mergeLooks        = 5
-	mergesPerLook     = 16
+	mergesPerLook     = 64
 	// mergeFraction of RangeBytesMax, and mergeRateMax batches a second, but no
 	// more than a mergeRateFraction of LoadSplitRate, are what small and quiet
 	// means.
 	mergeFraction     = 4
 	mergeRateMax      = 50.0
 	mergeRateFraction = 10
+	// JoinRateDefault is how many commits a second across a boundary are worth a
+	// merge, if they are a joinShare of the commits of their anchors' range: below
+	// that they cost 4 % of a core more than they had to. Each joinLook the ranges
+	// are looked at, and joinLooks in a row must agree.
+	JoinRateDefault = 50.0
+	joinShare       = 0.25
+	joinLook        = time.Second
+	joinLooks       = 3
+	// joinedShare of RangeBytesMax is what both together may have: a range that
+	// grows, as one that is written does, is not to be split at once.
+	joinedShare = 0.75
+	// joinCommitsMin is which part of the requests of both must be commits across
+	// their boundary, if they are asked for more than half of LoadSplitRate: load
+	// does not divide them then.
+	joinCommitsMin = 1.5 * brokenCommitsMax
+	// joinKept is how long a boundary is left alone that is to stay for now;
+	// joinAgainMin and joinAgainMax the pause after a merge that failed.
+	joinKept     = 30 * time.Second
+	joinAgainMin = 5 * time.Second
+	joinAgainMax = 5 * time.Minute
+	// crossingsFor is how long a range counts by the bounds that its neighbours
+	// had; crossingsLearntMax ranges ask for them in a look. crossingSpansMax spans
+	// of a transaction are looked at.
+	crossingsFor       = 30 * time.Second
+	crossingsLearntMax = 16
+	crossingSpansMax   = 64
 	// mergeAgainLooks is how many looks a boundary is left alone at which a merge
 	// failed.
 	mergeAgainLooks = 10

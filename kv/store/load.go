@@ -21,6 +21,8 @@ type load struct {
 	batches atomic.Int64
 	// rateBits is the rate, batches a second, as a float64.
 	rateBits atomic.Uint64
+	// latestBits is the rate between the last two looks.
+	latestBits atomic.Uint64
 	// quietSince is since when the rate is low, in nanoseconds of time.Now; 0
 	// while it is not.
 	quietSince atomic.Int64
@@ -29,6 +31,10 @@ type load struct {
 
 // rate returns batches a second, of the last ten seconds or so.
 func (l *load) rate() float64 { return math.Float64frombits(l.rateBits.Load()) }
+
+// peak is the rate, or that of the last seconds if that is higher: a load that
+// has just begun is one.
+func (l *load) peak() float64 { return max(l.rate(), math.Float64frombits(l.latestBits.Load())) }
 
 // quietFor is for how long the rate has been low, as far as is known here.
 func (l *load) quietFor() time.Duration {
@@ -64,6 +70,7 @@ func (l *load) look(elapsed time.Duration, hot, quiet float64) {
 		return
 	}
 	now := float64(counted) / elapsed.Seconds()
+	l.latestBits.Store(math.Float64bits(now))
 	r += (now - r) * (1 - math.Exp(-elapsed.Seconds()/loadMemory.Seconds()))
 	if r < rateMin {
 		r = 0

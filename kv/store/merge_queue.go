@@ -19,8 +19,8 @@ import (
 //	both together are smaller than a mergeFraction of what a range may be
 //	both have been asked for less than quietRate for Config.MergeAfter, as far as
 //	their leaseholders remember: who gets a lease begins to count
-//	nobody keeps the boundary: not Config.KeepBoundary (the start of a table that
-//	is to have a range of its own), not who split there (RangeDescriptor.StickyUntil)
+//	nobody keeps the boundary: not Config.KeepBoundary (either end of a table that
+//	keeps old versions for a time of its own), not who split there (RangeDescriptor.StickyUntil)
 //	their nodes are up, and stay
 //
 // Between a merge and the next split lies a factor of mergeFraction in size and
@@ -74,7 +74,7 @@ func (s *Store) MergeOnce(ctx context.Context) {
 		if !ok || s.cfg.Knobs.MayMerge != nil && !s.cfg.Knobs.MayMerge() {
 			continue
 		}
-		switch err := s.mergeQuiet(ctx, r, left, why); {
+		switch err := s.swallow(ctx, r, left, why); {
 		case err == nil:
 			merged++
 			s.metrics.QueueMerges.Add(1)
@@ -89,8 +89,8 @@ func (s *Store) MergeOnce(ctx context.Context) {
 	}
 }
 
-// mergeQuiet makes a range swallow its right neighbour, wherever that is.
-func (s *Store) mergeQuiet(ctx context.Context, r *Replica, left *kvapi.RangeDescriptor, why string) error {
+// swallow makes a range swallow its right neighbour, wherever that is.
+func (s *Store) swallow(ctx context.Context, r *Replica, left *kvapi.RangeDescriptor, why string) error {
 	if err := s.bringTogether(ctx, left); err != nil {
 		return err
 	}

@@ -21,8 +21,9 @@ type Metrics struct {
 	// batches that waited for one.
 	SizeSplits, CrowdedWaits atomic.Int64
 	// LoadSplits are splits of ranges that were too busy, QueueMerges merges of
-	// neighbours that were small and quiet.
-	LoadSplits, QueueMerges atomic.Int64
+	// neighbours that were small and quiet, CommitMerges those of neighbours that
+	// transactions wrote together.
+	LoadSplits, QueueMerges, CommitMerges atomic.Int64
 	// Merges are merges applied, Thaws those given up after the freeze.
 	Merges, Thaws                     atomic.Int64
 	ReplicasAdded, ReplicasRemoved    atomic.Int64

@@ -78,6 +78,8 @@ type Replica struct {
 	// queue, is when its hot key was last reported.
 	load    load
 	saidHot time.Time
+	// affinity is how often its commits write in its neighbours, too (affinity.go).
+	affinity affinity
 	// merge is what the merge queue remembers of the range.
 	merge mergeMemory
 	// settling is true while somebody finds out how a merge ended.

@@ -149,7 +149,7 @@ func (r *Replica) evalContext(ba *kvapi.BatchRequest, a admission, g *concurrenc
 	}
 	return &batcheval.EvalContext{
 		Desc: a.desc, NodeID: r.store.ident.NodeID, Now: a.now, Lease: a.lease, GCThreshold: a.gc,
-		Stats: a.stats, Rate: r.load.rate(), QuietFor: r.load.quietFor(), Records: txnRecords{r}, Locks: heldLocks{g}, Finished: r.store.txns,
+		Stats: a.stats, Rate: r.load.peak(), QuietFor: r.load.quietFor(), Records: txnRecords{r}, Locks: heldLocks{g}, Finished: r.store.txns,
 		Uncertainty: u, ProtectedAsOf: r.store.protectedAsOf(), Removed: r.store.cfg.Knobs.Removed,
 		Programs: r.store.cfg.Programs,
 	}

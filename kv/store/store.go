@@ -184,6 +184,9 @@ func (s *Store) setDefaults() {
 	if c.MergeAfter == 0 {
 		c.MergeAfter = MergeAfterDefault
 	}
+	if c.JoinRate == 0 {
+		c.JoinRate = JoinRateDefault
+	}
 	if c.GCTTL == 0 {
 		c.GCTTL = gc.DefaultTTL
 	}
@@ -266,6 +269,9 @@ func (s *Store) Start() {
 		s.background.Go(s.splitLoop)
 		if s.cfg.MergeAfter > 0 && !s.cfg.Knobs.DisableMergeLoop {
 			s.background.Go(s.mergeLoop)
+		}
+		if s.cfg.JoinRate > 0 && s.cfg.Sender != nil && s.cfg.Peers != nil {
+			s.background.Go(s.joinLoop)
 		}
 	}
 	if s.resolver != nil {

@@ -49,6 +49,9 @@ func (s *Store) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchR
 	}
 	r.gateways.note(ba.Gateway)
 	r.load.note(ba)
+	if et := ba.EndTxnRequest(); et != nil && et.Commit {
+		r.affinity.note(et)
+	}
 	br, err := r.Send(ctx, ba)
 	if err != nil {
 		return nil, err
@@ -194,6 +197,9 @@ type Counts struct {
 	// QPS is how many batches a second the ranges that are led here are sent.
 	QPS float64
 }
+
+// RangeCount is how many ranges have a replica here.
+func (s *Store) RangeCount() int { return len(s.replicas.all()) }
 
 // Counts counts. It costs a look at every replica.
 func (s *Store) Counts() (c Counts) {
