@@ -49,6 +49,13 @@ func predicateText(t *schema.Table, ix *schema.Index) string {
 	return "(" + text + ")"
 }
 
+func predicate(t *schema.Table, ix *schema.Index) string {
+	if ix.Where == 0 {
+		return ""
+	}
+	return t.ColumnByID(ix.Where).Default
+}
+
 func accessMethod(ix *schema.Index) string {
 	if ix.Inverted != "" {
 		return "gin"
@@ -121,14 +128,19 @@ func (n Names) indexByOID(oid types.OID) (*schema.Table, *schema.Index) {
 	return nil, nil
 }
 
-// IndexDef implements builtins.Catalog: the definition, or that of a column.
-func (n Names) IndexDef(_ context.Context, index types.OID, column int) (string, bool, error) {
+// IndexDef implements builtins.Catalog: the definition, or that of a column. pretty leaves out the
+// parentheses around a condition.
+func (n Names) IndexDef(_ context.Context, index types.OID, column int, pretty bool) (string, bool, error) {
 	t, ix := n.indexByOID(index)
 	if ix == nil {
 		return "", false, nil
 	}
 	if column == 0 {
-		return indexDef(n.Env, t, ix), true, nil
+		def := indexDef(n.Env, t, ix)
+		if text := predicate(t, ix); pretty && text != "" {
+			def = strings.TrimSuffix(def, predicateText(t, ix)) + text
+		}
+		return def, true, nil
 	}
 	ids := indexColumnIDs(ix)
 	if column > len(ids) || column < 0 {
@@ -319,8 +331,10 @@ func (n Names) SerialSequence(_ context.Context, table types.OID, column string)
 func (n Names) Comment(_ context.Context, object types.OID, column int) (string, bool, error) {
 	if o := n.Env.Contents.Object(schema.DescID(object)); o != nil {
 		text := o.Head().Comment
-		if t, ok := o.(*schema.Table); ok && column != 0 {
+		if column != 0 {
 			text = ""
+		}
+		if t, ok := o.(*schema.Table); ok && column != 0 {
 			if c := t.ColumnByID(schema.ColumnID(column)); c != nil {
 				text = c.Comment
 			}
@@ -331,6 +345,53 @@ func (n Names) Comment(_ context.Context, object types.OID, column int) (string,
 		return ix.Comment, ix.Comment != "", nil
 	}
 	return "", false, nil
+}
+
+// Describe implements builtins.Catalog.
+func (n Names) Describe(_ context.Context, class, object types.OID, column int) (string, bool, error) {
+	o := n.Env.Contents.Object(schema.DescID(object))
+	switch class {
+	case classNamespace:
+		name, ok := n.NamespaceName(object)
+		return "schema " + name, ok, nil
+	case 1247: // pg_type
+		if t, ok := n.TypeByOID(object); ok {
+			return "type " + n.TypeName(t), true, nil
+		}
+	case classProc:
+		if f, ok := o.(*schema.Function); ok {
+			return "function " + n.qualified(f) + "(" + strings.ReplaceAll(n.functionArgs(f, false), ", ", ",") + ")", true, nil
+		}
+	case classRelation:
+		name, ok := n.RelationName(object)
+		if !ok {
+			return "", false, nil
+		}
+		what := "table "
+		t, isTable := o.(*schema.Table)
+		switch {
+		case isTable && t.Matview != nil:
+			what = "materialized view "
+		case isTable && column != 0:
+			if c := t.ColumnByID(schema.ColumnID(column)); c != nil {
+				what = "column " + c.Name + " of table "
+			}
+		case o == nil:
+			if _, ix := n.indexByOID(object); ix != nil {
+				what = "index "
+			}
+		case o.Kind() == schema.KindView:
+			what = "view "
+		case o.Kind() == schema.KindSequence:
+			what = "sequence "
+		}
+		return what + name, true, nil
+	}
+	return "", false, nil
+}
+
+func (n Names) qualified(f *schema.Function) string {
+	return quoteIdent(namespaceOf(n.Env, &f.Header)) + "." + quoteIdent(f.Name)
 }
 
 // RelationByName implements types.RegResolver.

@@ -188,7 +188,14 @@ func tableAttributes(w *writer, t *schema.Table) {
 	for _, ix := range namedIndexes(t) {
 		for i, id := range indexColumnIDs(ix) {
 			c := t.ColumnByID(id)
-			w.add(attribute(ix.OID, i+1, indexColumnName(c), typeOf(c)))
+			name, typ := indexColumnName(c), typeOf(c)
+			if ix.Inverted != "" { // its terms, which are texts and numbers to Postgres
+				name, typ = strings.Trim(indexColumnText(t, ix, id), `"`), types.Text
+				if t.Column(name) == nil {
+					name = "expr"
+				}
+			}
+			w.add(attribute(ix.OID, i+1, name, typ))
 		}
 	}
 }
