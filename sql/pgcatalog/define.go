@@ -339,12 +339,43 @@ func (n Names) Comment(_ context.Context, object types.OID, column int) (string,
 				text = c.Comment
 			}
 		}
+		if v, ok := o.(*schema.View); ok && column > 0 {
+			for _, c := range v.Columns {
+				if c.ID == schema.ColumnID(column) {
+					text = c.Comment
+				}
+			}
+		}
 		return text, text != "", nil
 	}
 	if _, ix := n.indexByOID(object); ix != nil && column == 0 {
 		return ix.Comment, ix.Comment != "", nil
 	}
+	for _, t := range n.Env.Contents.Tables(n.Env.Database.ID) {
+		if text := constraintComment(t, schema.DescID(object)); text != "" && column == 0 {
+			return text, true, nil
+		}
+	}
 	return "", false, nil
+}
+
+func constraintComment(t *schema.Table, oid schema.DescID) string {
+	for _, ck := range t.Checks {
+		if ck.OID == oid {
+			return ck.Comment
+		}
+	}
+	for i := range t.ForeignKeys {
+		if t.ForeignKeys[i].OID == oid {
+			return t.ForeignKeys[i].Comment
+		}
+	}
+	for _, ix := range t.AllIndexes() {
+		if ix.ConstraintOID == oid && oid != 0 {
+			return ix.ConstraintComment
+		}
+	}
+	return ""
 }
 
 // Describe implements builtins.Catalog.
