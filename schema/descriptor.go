@@ -355,6 +355,8 @@ type Index struct {
 	// others. Its only column is a virtual one, the terms of what is indexed, and
 	// a row has an entry for each of them.
 	Inverted string `wire:"15"`
+	// ConstraintComment is that of the constraint.
+	ConstraintComment string `wire:"16"`
 }
 
 // IndexColumn is a key column of an index. Ascending puts NULLs last,
@@ -373,7 +375,8 @@ type Check struct {
 	Columns []ColumnID `wire:"4"`
 	// NotValid says that rows may be older than the constraint and were not
 	// looked at.
-	NotValid bool `wire:"5"`
+	NotValid bool   `wire:"5"`
+	Comment  string `wire:"6"`
 }
 
 // RefAction is what happens to the referencing rows when the key they refer to
@@ -412,7 +415,8 @@ type ForeignKey struct {
 	Deferrable        bool `wire:"11"`
 	InitiallyDeferred bool `wire:"12"`
 	// NotValid is as in Check.
-	NotValid bool `wire:"13"`
+	NotValid bool   `wire:"13"`
+	Comment  string `wire:"14"`
 }
 
 // Sequence is a generator of numbers. Its value is at keys.SequencePrefix,

@@ -30,7 +30,7 @@ func (t *Table) Rewritten() *Table {
 		ix.State = IndexPublic
 		old := n.IndexByOID(ix.OID)
 		if old != nil { // it may have been renamed meanwhile
-			ix.Name, ix.Comment = old.Name, old.Comment
+			ix.Name, ix.Comment, ix.ConstraintComment = old.Name, old.Comment, old.ConstraintComment
 		}
 		if ix.ID == rw.Primary {
 			n.Primary = ix

@@ -84,6 +84,9 @@ func (x *Check) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 5, 0)
 		}
 	}
+	if len(x.Comment) > 0 {
+		b = wire.AppendBytes(b, 6, x.Comment)
+	}
 	return b
 }
 
@@ -128,6 +131,12 @@ func (x *Check) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.NotValid = u != 0
+		case num == 6 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Comment = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -629,6 +638,9 @@ func (x *ForeignKey) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 13, 0)
 		}
 	}
+	if len(x.Comment) > 0 {
+		b = wire.AppendBytes(b, 14, x.Comment)
+	}
 	return b
 }
 
@@ -723,6 +735,12 @@ func (x *ForeignKey) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.NotValid = u != 0
+		case num == 14 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Comment = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -1217,6 +1235,9 @@ func (x *Index) AppendWire(b []byte) []byte {
 	if len(x.Inverted) > 0 {
 		b = wire.AppendBytes(b, 15, x.Inverted)
 	}
+	if len(x.ConstraintComment) > 0 {
+		b = wire.AppendBytes(b, 16, x.ConstraintComment)
+	}
 	return b
 }
 
@@ -1300,6 +1321,12 @@ func (x *Index) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Inverted = string(body)
+		case num == 16 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.ConstraintComment = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -109,7 +109,7 @@ func (s *Session) analyzed(ctx context.Context, n *pg.VacuumStmt, w ResultWriter
 			skip = "only table or database owner can " + verb + " it"
 		}
 		if skip != "" {
-			if err := w.Notice(sqlerr.New(sqlerr.Warning, "skipping \"%s\" --- %s", rv.Relname, skip).WithSeverity(sqlerr.SeverityWarning)); err != nil {
+			if err := s.notice(w, sqlerr.New(sqlerr.Warning, "skipping \"%s\" --- %s", rv.Relname, skip).WithSeverity(sqlerr.SeverityWarning)); err != nil {
 				return nil, err
 			}
 			continue

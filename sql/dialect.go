@@ -82,7 +82,7 @@ func (s *Session) utilities(ctx context.Context, p *prepared, w ResultWriter, o 
 		return s.utility(ctx, p, w, o)
 	}
 	for _, n := range p.dialect.notices {
-		if err := w.Notice(n); err != nil {
+		if err := s.notice(w, n); err != nil {
 			return err
 		}
 	}

@@ -275,30 +275,28 @@ func (b *doRun) raise(ctx context.Context, p plBody) error {
 	if len(params) > 0 {
 		return sqlerr.New(sqlerr.SyntaxError, "too many parameters specified for RAISE")
 	}
-	severity, shown := raiseLevel(p.Level)
+	severity := raiseLevel(p.Level)
 	if severity == sqlerr.SeverityError {
 		return sqlerr.New(sqlerr.RaiseException, "%s", msg.String())
 	}
-	if !shown {
-		return nil
-	}
-	return b.w.Notice(sqlerr.New(sqlerr.SuccessfulCompletion, "%s", msg.String()).WithSeverity(severity))
+	return b.s.notice(b.w, sqlerr.New(sqlerr.SuccessfulCompletion, "%s", msg.String()).WithSeverity(severity))
 }
 
-// raiseLevel reads Postgres's numbers (elog.h); what is below NOTICE does not reach a client by
-// default.
-func raiseLevel(level int) (s sqlerr.Severity, shown bool) {
+// raiseLevel reads Postgres's numbers (elog.h).
+func raiseLevel(level int) sqlerr.Severity {
 	switch level {
+	case 14:
+		return sqlerr.SeverityDebug
 	case 17:
-		return sqlerr.SeverityInfo, true
+		return sqlerr.SeverityInfo
 	case 18:
-		return sqlerr.SeverityNotice, true
+		return sqlerr.SeverityNotice
 	case 19:
-		return sqlerr.SeverityWarning, true
+		return sqlerr.SeverityWarning
 	case 21:
-		return sqlerr.SeverityError, true
+		return sqlerr.SeverityError
 	}
-	return sqlerr.SeverityLog, false
+	return sqlerr.SeverityLog
 }
 
 // text evaluates a parameter of RAISE.

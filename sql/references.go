@@ -457,7 +457,7 @@ func (s *Session) alive(ctx context.Context, e *refEvent) (bool, error) {
 // setConstraints is SET CONSTRAINTS. IMMEDIATE checks at once what was put off.
 func (s *Session) setConstraints(ctx context.Context, n *pg.ConstraintsSetStmt, w ResultWriter) error {
 	if !s.tx.explicit {
-		if err := w.Notice(warning(sqlerr.NoActiveSQLTransaction, "SET CONSTRAINTS can only be used in transaction blocks")); err != nil {
+		if err := s.notice(w, warning(sqlerr.NoActiveSQLTransaction, "SET CONSTRAINTS can only be used in transaction blocks")); err != nil {
 			return err
 		}
 		return w.CommandComplete("SET CONSTRAINTS")

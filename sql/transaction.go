@@ -35,7 +35,7 @@ func warning(code sqlerr.Code, msg string) *sqlerr.Error {
 
 func (s *Session) beginStmt(n *pg.TransactionStmt, w ResultWriter, tag string) error {
 	if s.tx.explicit {
-		if err := w.Notice(warning(sqlerr.ActiveSQLTransaction, "there is already a transaction in progress")); err != nil {
+		if err := s.notice(w, warning(sqlerr.ActiveSQLTransaction, "there is already a transaction in progress")); err != nil {
 			return err
 		}
 		return w.CommandComplete(tag)
@@ -54,7 +54,7 @@ func (s *Session) beginStmt(n *pg.TransactionStmt, w ResultWriter, tag string) e
 // commitStmt ends the transaction; one that has failed is rolled back, and the tag says so.
 func (s *Session) commitStmt(ctx context.Context, n *pg.TransactionStmt, w ResultWriter) error {
 	if !s.tx.explicit {
-		if err := w.Notice(warning(sqlerr.NoActiveSQLTransaction, "there is no transaction in progress")); err != nil {
+		if err := s.notice(w, warning(sqlerr.NoActiveSQLTransaction, "there is no transaction in progress")); err != nil {
 			return err
 		}
 		return w.CommandComplete("COMMIT")
@@ -82,7 +82,7 @@ func (s *Session) chain(n *pg.TransactionStmt, last *txnState) {
 
 func (s *Session) rollbackStmt(ctx context.Context, n *pg.TransactionStmt, w ResultWriter) error {
 	if !s.tx.explicit {
-		if err := w.Notice(warning(sqlerr.NoActiveSQLTransaction, "there is no transaction in progress")); err != nil {
+		if err := s.notice(w, warning(sqlerr.NoActiveSQLTransaction, "there is no transaction in progress")); err != nil {
 			return err
 		}
 	}

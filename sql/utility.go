@@ -147,7 +147,7 @@ func (s *Session) ddl(ctx context.Context, st parser.Stmt, w ResultWriter, alone
 	env.Resolver, env.Txn = s.tx.r, s.tx.t
 	env.Explicit = s.tx.explicit || s.tx.done > 0 || !alone && !s.simpleDDL()
 	env.Notice = func(e *sqlerr.Error) {
-		if err := w.Notice(e); err != nil {
+		if err := s.notice(w, e); err != nil {
 			noticeErr = err
 		}
 	}
@@ -269,7 +269,7 @@ func (s *Session) set(n *pg.VariableSetStmt, w ResultWriter) error {
 
 // noEffect is what a statement says that means nothing outside a transaction block.
 func (s *Session) noEffect(what string, w ResultWriter) error {
-	if err := w.Notice(warning(sqlerr.NoActiveSQLTransaction, what+" can only be used in transaction blocks")); err != nil {
+	if err := s.notice(w, warning(sqlerr.NoActiveSQLTransaction, what+" can only be used in transaction blocks")); err != nil {
 		return err
 	}
 	return w.CommandComplete("SET")
@@ -335,7 +335,7 @@ func (s *Session) setMulti(n *pg.VariableSetStmt, w ResultWriter) error {
 	switch strings.ToUpper(n.Name) {
 	case "TRANSACTION":
 		if !s.tx.explicit {
-			return w.Notice(warning(sqlerr.NoActiveSQLTransaction, "SET TRANSACTION can only be used in transaction blocks"))
+			return s.notice(w, warning(sqlerr.NoActiveSQLTransaction, "SET TRANSACTION can only be used in transaction blocks"))
 		}
 		return s.txnModes(n.Args, "")
 	case "SESSION CHARACTERISTICS":

@@ -1,9 +1,11 @@
 package sql
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -62,7 +64,7 @@ var varDefs = map[string]varDef{
 	"lock_timeout":                        {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.lockTimeout })},
 	"idle_in_transaction_session_timeout": {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.idleInTxnTimeout })},
 	"idle_session_timeout":                {def: "0", unit: "ms", apply: applyTimeout(func(s *Session) *time.Duration { return &s.vars.idleTimeout })},
-	"client_min_messages":                 {def: "notice"},
+	"client_min_messages":                 {def: "notice", apply: applyMinMessages},
 	"synchronous_commit":                  {def: "on"},
 	"row_security":                        {def: "on", boole: true, apply: applyRowSecurity},
 	"escape_string_warning":               {def: "on", boole: true},
@@ -208,6 +210,8 @@ type vars struct {
 	// workMem, statementMem and tempMax are bytes; 0: nobody has said.
 	workMem, statementMem, tempMax, forceSpill                   int64
 	statementTimeout, lockTimeout, idleInTxnTimeout, idleTimeout time.Duration
+	// minMessages is the least severity of notices that the client wants, "" for that of notices.
+	minMessages string
 	// pushdownOff and pushdownForced are pushdownSetting.
 	pushdownOff, pushdownForced bool
 	// rowSecurityOff: policies that would hide rows are an error.
@@ -327,7 +331,10 @@ func parseBool(name, v string) (string, error) {
 // parseMillis reads 100, 100ms, 2s, 1min, … and prints it as Postgres shows it.
 func parseMillis(name, v string) (string, error) {
 	ms, ok := millis(v)
-	if !ok || ms < 0 {
+	if ok && (ms < 0 || ms > math.MaxInt32) {
+		return "", sqlerr.New(sqlerr.InvalidParameterValue, "%d ms is outside the valid range for parameter \"%s\" (0 .. %d)", ms, name, math.MaxInt32)
+	}
+	if !ok {
 		err := sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"%s\": \"%s\"", name, v)
 		if v != "" && v[0] >= '0' && v[0] <= '9' {
 			err = err.WithHint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
@@ -362,6 +369,34 @@ func applyTimeout(field func(*Session) *time.Duration) func(*Session, string) (s
 		*field(s) = time.Duration(ms) * time.Millisecond
 		return v, nil
 	}
+}
+
+// messageLevels are what client_min_messages takes, from all to few.
+var messageLevels = []string{"debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"}
+
+func applyMinMessages(s *Session, v string) (string, error) {
+	v = strings.ToLower(v)
+	if v == "debug" {
+		v = "debug2"
+	}
+	if !slices.Contains(messageLevels, v) {
+		return "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"client_min_messages\": \"%s\"", v).
+			WithHint("Available values: %s.", strings.Join(messageLevels, ", "))
+	}
+	s.vars.minMessages = v
+	return v, nil
+}
+
+// notice sends a notice to the client, unless it does not want those of its severity.
+func (s *Session) notice(w ResultWriter, e *sqlerr.Error) error {
+	level := strings.ToLower(string(e.Severity))
+	if level == "debug" {
+		level = "debug1"
+	}
+	if i := slices.Index(messageLevels, level); i >= 0 && i < slices.Index(messageLevels, cmp.Or(s.vars.minMessages, "notice")) {
+		return nil
+	}
+	return w.Notice(e)
 }
 
 // applyKB takes an amount of memory, in kilobytes where it has no unit.

@@ -134,7 +134,9 @@ type Sequences interface {
 
 // Catalog answers what functions of pg_catalog ask about objects. ok false is SQL NULL.
 type Catalog interface {
-	IndexDef(ctx context.Context, index types.OID, column int) (def string, ok bool, err error)
+	// Describe says for people what the object of a class (an oid of pg_class) is.
+	Describe(ctx context.Context, class, object types.OID, column int) (text string, ok bool, err error)
+	IndexDef(ctx context.Context, index types.OID, column int, pretty bool) (def string, ok bool, err error)
 	ConstraintDef(ctx context.Context, constraint types.OID) (def string, ok bool, err error)
 	ViewDef(ctx context.Context, view types.OID) (def string, ok bool, err error)
 	// FunctionPart prints a function that a user made, or a part of it.

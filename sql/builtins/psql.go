@@ -26,6 +26,13 @@ func psqlFuncs() []Overload {
 		functionPart("pg_get_functiondef", "definition of a function of a user", FunctionDefinition),
 		none("pg_get_statisticsobjdef", oid),
 		none("pg_tablespace_location", oid),
+		fn("pg_tablespace_size", oid, types.Int8, "NULL: there are no tablespaces.",
+			func(ectx, []datum) (datum, error) { return types.Null, nil }).stable(),
+		catalogFn("pg_describe_object", []types.T{types.Oid, types.Oid, types.Int4}, types.Text, "words for an object of a catalog",
+			func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
+				s, ok, err := c.Describe(ec.ctx(), a[0].OID(), a[1].OID(), int(a[2].Int()))
+				return types.NewText(s), ok, err
+			}),
 		fn("pg_relation_is_publishable", []types.T{types.RegClass}, types.Bool, "False: there are no publications.",
 			func(ectx, []datum) (datum, error) { return types.NewBool(false), nil }).stable(),
 	}

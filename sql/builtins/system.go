@@ -127,11 +127,14 @@ func systemFuncs() []Overload {
 			return types.NewText(s), ok, err
 		}).defaults(1),
 		catalogFn("pg_get_indexdef", []types.T{oid, i4, bo}, tx, "definition of an index or one of its columns", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
-			col := 0
+			col, pretty := 0, false
 			if len(a) > 1 {
 				col = int(a[1].Int())
 			}
-			s, ok, err := c.IndexDef(ec.ctx(), a[0].OID(), col)
+			if len(a) > 2 {
+				pretty = a[2].Bool()
+			}
+			s, ok, err := c.IndexDef(ec.ctx(), a[0].OID(), col, pretty)
 			return types.NewText(s), ok, err
 		}).defaults(2),
 		catalogFn("pg_get_constraintdef", []types.T{oid, bo}, tx, "definition of a constraint", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {

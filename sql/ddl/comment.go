@@ -2,6 +2,7 @@ package ddl
 
 import (
 	"context"
+	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // comment keeps the comments on tables, views, sequences, indexes, columns,
-// schemas and databases.
+// constraints, schemas and databases.
 func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 	switch n.Objtype {
 	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_INDEX,
@@ -60,6 +61,8 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 		return nil
 	case pg.ObjectType_OBJECT_POLICY:
 		return s.commentOnPolicy(ctx, n)
+	case pg.ObjectType_OBJECT_TABCONSTRAINT:
+		return s.commentOnConstraint(ctx, n)
 	case pg.ObjectType_OBJECT_EXTENSION:
 		return nil // pg_dump says what everyone knows
 	case pg.ObjectType_OBJECT_SCHEMA, pg.ObjectType_OBJECT_DATABASE:
@@ -86,12 +89,18 @@ func (s *stmt) commentOn(ctx context.Context, rv *pg.RangeVar, column, text stri
 		t.IndexByID(f.index.ID).Comment = text
 	case column == "":
 		o.Head().Comment = text
-	case t == nil:
-		return sqlerr.Unsupported("COMMENT ON COLUMN of what is no table")
 	default:
-		col := t.Column(column)
+		var col *schema.Column
+		if t != nil {
+			col = t.Column(column)
+		} else if v, ok := o.(*schema.View); !ok {
+			return sqlerr.New(sqlerr.WrongObjectType, "cannot set comment on relation \"%s\"", o.Head().Name).
+				WithDetail("This operation is not supported for %ss.", kindOf(o))
+		} else if i := slices.IndexFunc(v.Columns, func(c schema.Column) bool { return c.Name == column }); i >= 0 {
+			col = &v.Columns[i]
+		}
 		if col == nil || col.Hidden {
-			return sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", column, t.Name)
+			return sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", column, o.Head().Name)
 		}
 		col.Comment = text
 	}
@@ -122,5 +131,34 @@ func (s *stmt) commentOnParent(ctx context.Context, n *pg.CommentStmt) error {
 	sc = sc.Clone()
 	sc.Comment = n.Comment
 	s.r.Put(sc)
+	return nil
+}
+
+func (s *stmt) commentOnConstraint(ctx context.Context, n *pg.CommentStmt) error {
+	rv, name, err := s.ofTable(n.Object)
+	if err != nil {
+		return err
+	}
+	found, err := s.findTable(ctx, rv)
+	if err != nil {
+		return err
+	}
+	t, err := s.holdTable(ctx, "COMMENT", found.ID)
+	if err != nil {
+		return err
+	}
+	check := slices.IndexFunc(t.Checks, func(c schema.Check) bool { return c.Name == name })
+	fk, ix := t.ForeignKey(name), t.IndexByName(name)
+	switch {
+	case check >= 0:
+		t.Checks[check].Comment = n.Comment
+	case fk != nil:
+		fk.Comment = n.Comment
+	case ix != nil && ix.ConstraintOID != 0:
+		ix.ConstraintComment = n.Comment
+	default:
+		return sqlerr.New(sqlerr.UndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", name, t.Name)
+	}
+	s.r.Put(t)
 	return nil
 }

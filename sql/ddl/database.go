@@ -187,7 +187,9 @@ func (s *stmt) dropSchema(ctx context.Context, name string, n *pg.DropStmt) erro
 	for _, o := range c.Objects() {
 		if h := o.Head(); h.SchemaID == sc.ID {
 			rm.ids = append(rm.ids, h.ID)
-			rm.extra = append(rm.extra, o.Kind().String()+" "+name+"."+shownName(o))
+			if q, ok := o.(*schema.Sequence); !ok || q.OwnerTable == 0 { // else it goes with its column
+				rm.extra = append(rm.extra, kindOf(o)+" "+name+"."+shownName(o))
+			}
 		}
 	}
 	for _, id := range rm.ids {

@@ -213,6 +213,9 @@ func mergeGrant(acl []schema.Grant, g schema.Grant) []schema.Grant {
 // defaultsOf says, for who would drop a role, which default privileges are its own or name it.
 func defaultsOf(c *schema.Contents, db *schema.Database, role string) (out []string) {
 	for _, d := range db.Defaults {
+		if d.SchemaID != 0 && c.SchemaByID(d.SchemaID) == nil {
+			continue // which went with its schema
+		}
 		what := fmt.Sprintf("default privileges on new %s belonging to role %s", defaultWords[d.Kind], d.Role)
 		if sc := c.SchemaByID(d.SchemaID); sc != nil {
 			what += " in schema " + sc.Name

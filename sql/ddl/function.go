@@ -69,7 +69,7 @@ func (s *stmt) functionArgs(ctx context.Context, f *schema.Function, n *pg.Creat
 		a := schema.FuncArg{Name: p.Name, Mode: argModes[p.Mode], Type: storedType(t)}
 		input := a.Mode != schema.ArgOut && a.Mode != schema.ArgTable
 		switch {
-		case t.OID == types.OIDVoid || t.OID == types.OIDUnknown || t.OID == types.OIDRecord:
+		case t.OID == types.OIDVoid || t.OID == types.OIDUnknown || t.OID == types.OIDRecord || t.OID == types.OIDTrigger:
 			return sqlerr.New(sqlerr.InvalidFunctionDefinition, "SQL functions cannot have arguments of type %s", t)
 		case a.Mode == schema.ArgVariadic && !t.IsArray() && t.OID != types.OIDAnyArray:
 			return sqlerr.New(sqlerr.InvalidFunctionDefinition, "VARIADIC parameter must be an array")

@@ -106,6 +106,9 @@ func (s *stmt) replaceView(ctx context.Context, old, v *schema.View) error {
 		return err
 	}
 	v.Header = *o.Head()
+	for i, c := range o.(*schema.View).Columns {
+		v.Columns[i].Comment = c.Comment
+	}
 	s.r.Put(v)
 	return nil
 }

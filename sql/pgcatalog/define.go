@@ -50,6 +50,13 @@ func predicateText(t *schema.Table, ix *schema.Index) string {
 	return "(" + text + ")"
 }
 
+func predicate(t *schema.Table, ix *schema.Index) string {
+	if ix.Where == 0 {
+		return ""
+	}
+	return t.ColumnByID(ix.Where).Default
+}
+
 func accessMethod(ix *schema.Index) string {
 	if ix.Inverted != "" {
 		return "gin"
@@ -122,14 +129,19 @@ func (n Names) indexByOID(oid types.OID) (*schema.Table, *schema.Index) {
 	return nil, nil
 }
 
-// IndexDef implements builtins.Catalog: the definition, or that of a column.
-func (n Names) IndexDef(_ context.Context, index types.OID, column int) (string, bool, error) {
+// IndexDef implements builtins.Catalog: the definition, or that of a column. pretty leaves out the
+// parentheses around a condition.
+func (n Names) IndexDef(_ context.Context, index types.OID, column int, pretty bool) (string, bool, error) {
 	t, ix := n.indexByOID(index)
 	if ix == nil {
 		return "", false, nil
 	}
 	if column == 0 {
-		return indexDef(n.Env, t, ix), true, nil
+		def := indexDef(n.Env, t, ix)
+		if text := predicate(t, ix); pretty && text != "" {
+			def = strings.TrimSuffix(def, predicateText(t, ix)) + text
+		}
+		return def, true, nil
 	}
 	ids := indexColumnIDs(ix)
 	if column > len(ids) || column < 0 {
@@ -320,10 +332,19 @@ func (n Names) SerialSequence(_ context.Context, table types.OID, column string)
 func (n Names) Comment(_ context.Context, object types.OID, column int) (string, bool, error) {
 	if o := n.Env.Contents.Object(schema.DescID(object)); o != nil {
 		text := o.Head().Comment
-		if t, ok := o.(*schema.Table); ok && column != 0 {
+		if column != 0 {
 			text = ""
+		}
+		if t, ok := o.(*schema.Table); ok && column != 0 {
 			if c := t.ColumnByID(schema.ColumnID(column)); c != nil {
 				text = c.Comment
+			}
+		}
+		if v, ok := o.(*schema.View); ok && column > 0 {
+			for _, c := range v.Columns {
+				if c.ID == schema.ColumnID(column) {
+					text = c.Comment
+				}
 			}
 		}
 		return text, text != "", nil
@@ -331,7 +352,78 @@ func (n Names) Comment(_ context.Context, object types.OID, column int) (string,
 	if _, ix := n.indexByOID(object); ix != nil && column == 0 {
 		return ix.Comment, ix.Comment != "", nil
 	}
+	for _, t := range n.Env.Contents.Tables(n.Env.Database.ID) {
+		if text := constraintComment(t, schema.DescID(object)); text != "" && column == 0 {
+			return text, true, nil
+		}
+	}
 	return "", false, nil
+}
+
+func constraintComment(t *schema.Table, oid schema.DescID) string {
+	for _, ck := range t.Checks {
+		if ck.OID == oid {
+			return ck.Comment
+		}
+	}
+	for i := range t.ForeignKeys {
+		if t.ForeignKeys[i].OID == oid {
+			return t.ForeignKeys[i].Comment
+		}
+	}
+	for _, ix := range t.AllIndexes() {
+		if ix.ConstraintOID == oid && oid != 0 {
+			return ix.ConstraintComment
+		}
+	}
+	return ""
+}
+
+// Describe implements builtins.Catalog.
+func (n Names) Describe(_ context.Context, class, object types.OID, column int) (string, bool, error) {
+	o := n.Env.Contents.Object(schema.DescID(object))
+	switch class {
+	case classNamespace:
+		name, ok := n.NamespaceName(object)
+		return "schema " + name, ok, nil
+	case 1247: // pg_type
+		if t, ok := n.TypeByOID(object); ok {
+			return "type " + n.TypeName(t), true, nil
+		}
+	case classProc:
+		if f, ok := o.(*schema.Function); ok {
+			return "function " + n.qualified(f) + "(" + strings.ReplaceAll(n.functionArgs(f, false), ", ", ",") + ")", true, nil
+		}
+	case classRelation:
+		name, ok := n.RelationName(object)
+		if !ok {
+			return "", false, nil
+		}
+		what := "table "
+		t, isTable := o.(*schema.Table)
+		switch {
+		case isTable && t.Matview != nil:
+			what = "materialized view "
+		case isTable && column != 0:
+			if c := t.ColumnByID(schema.ColumnID(column)); c != nil {
+				what = "column " + c.Name + " of table "
+			}
+		case o == nil:
+			if _, ix := n.indexByOID(object); ix != nil {
+				what = "index "
+			}
+		case o.Kind() == schema.KindView:
+			what = "view "
+		case o.Kind() == schema.KindSequence:
+			what = "sequence "
+		}
+		return what + name, true, nil
+	}
+	return "", false, nil
+}
+
+func (n Names) qualified(f *schema.Function) string {
+	return quoteIdent(namespaceOf(n.Env, &f.Header)) + "." + quoteIdent(f.Name)
 }
 
 // RelationByName implements types.RegResolver.

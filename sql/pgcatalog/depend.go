@@ -9,12 +9,13 @@ import (
 
 // Catalogs that pg_depend's rows point into.
 const (
-	classAttrdef   = 2604
-	classProc      = 1255
-	classRewrite   = 2618
-	classRelation  = 1259
-	classNamespace = 2615
-	classExtension = 3079
+	classAttrdef    = 2604
+	classProc       = 1255
+	classRewrite    = 2618
+	classRelation   = 1259
+	classNamespace  = 2615
+	classConstraint = 2606
+	classExtension  = 3079
 )
 
 // extensionCairn holds schema cairn. A number below 16384 is one of initdb's:

@@ -3,6 +3,7 @@ package pgcatalog
 import (
 	"context"
 	"strings"
+	"sync"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
@@ -74,7 +75,8 @@ func kindLetter(f *schema.Function) string {
 func (n Names) FunctionPart(_ context.Context, oid types.OID, part builtins.FunctionPart) (string, bool, error) {
 	f, ok := n.Env.Contents.Object(schema.DescID(oid)).(*schema.Function)
 	if !ok {
-		return "", false, nil
+		s := builtinPart(oid, part)
+		return s, s != "" || part == builtins.FunctionArguments || part == builtins.FunctionIdentity, nil
 	}
 	switch part {
 	case builtins.FunctionArguments:
@@ -87,6 +89,43 @@ func (n Names) FunctionPart(_ context.Context, oid types.OID, part builtins.Func
 		return functionBody(f), f.Form != schema.BodyText, nil
 	}
 	return n.functionDef(f), true, nil
+}
+
+// builtinByOID are the functions that are built in, by number.
+var builtinByOID = sync.OnceValue(func() map[types.OID]*builtins.Overload {
+	out := map[types.OID]*builtins.Overload{}
+	for _, o := range builtins.All() {
+		if !o.Op {
+			out[types.OID(madeOID(o))] = o
+		}
+	}
+	return out
+})
+
+// builtinPart is a part of a function that is built in: what it takes, or returns.
+func builtinPart(oid types.OID, part builtins.FunctionPart) string {
+	o := builtinByOID()[oid]
+	if o == nil {
+		return ""
+	}
+	switch part {
+	case builtins.FunctionArguments, builtins.FunctionIdentity:
+		var args []string
+		for i, a := range o.Args {
+			text := a.String()
+			if o.Variadic && i == len(o.Args)-1 {
+				text = "VARIADIC " + text
+			}
+			args = append(args, text)
+		}
+		return strings.Join(args, ", ")
+	case builtins.FunctionResult:
+		if o.Class == builtins.SetReturning {
+			return "SETOF " + o.Ret.String()
+		}
+		return o.Ret.String()
+	}
+	return ""
 }
 
 var argWords = map[schema.ArgMode]string{schema.ArgOut: "OUT ", schema.ArgInOut: "INOUT ", schema.ArgVariadic: "VARIADIC "}

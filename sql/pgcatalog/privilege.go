@@ -25,6 +25,9 @@ func fillDefaultACL(_ context.Context, env *Env, w *writer) error {
 	}
 	letters := map[schema.Kind]string{schema.KindTable: "r", schema.KindSequence: "S", schema.KindType: "T", schema.KindSchema: "n", schema.KindFunction: "f"}
 	for _, d := range db.Defaults {
+		if d.SchemaID != 0 && env.Contents.SchemaByID(d.SchemaID) == nil {
+			continue // it went with its schema
+		}
 		w.add(cells{"oid": d.OID, "defaclrole": ownerOID(env, d.Role), "defaclnamespace": d.SchemaID, "defaclobjtype": letters[d.Kind],
 			"defaclacl": aclItems(d.ACL)})
 	}

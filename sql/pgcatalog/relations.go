@@ -188,7 +188,14 @@ func tableAttributes(w *writer, t *schema.Table) {
 	for _, ix := range namedIndexes(t) {
 		for i, id := range indexColumnIDs(ix) {
 			c := t.ColumnByID(id)
-			w.add(attribute(ix.OID, i+1, indexColumnName(c), typeOf(c)))
+			name, typ := indexColumnName(c), typeOf(c)
+			if ix.Inverted != "" { // its terms, which are texts and numbers to Postgres
+				name, typ = strings.Trim(indexColumnText(t, ix, id), `"`), types.Text
+				if t.Column(name) == nil {
+					name = "expr"
+				}
+			}
+			w.add(attribute(ix.OID, i+1, name, typ))
 		}
 	}
 }
@@ -429,6 +436,11 @@ func fillDescription(_ context.Context, env *Env, w *writer) error {
 			continue
 		}
 		put(h.ID, 1259, 0, h.Comment)
+		if v, ok := o.(*schema.View); ok {
+			for _, c := range v.Columns {
+				put(v.ID, 1259, int(c.ID), c.Comment)
+			}
+		}
 		t, ok := o.(*schema.Table)
 		if !ok {
 			continue
@@ -438,6 +450,13 @@ func fillDescription(_ context.Context, env *Env, w *writer) error {
 		}
 		for _, ix := range t.AllIndexes() {
 			put(ix.OID, 1259, 0, ix.Comment)
+			put(ix.ConstraintOID, classConstraint, 0, ix.ConstraintComment)
+		}
+		for _, ck := range t.Checks {
+			put(ck.OID, classConstraint, 0, ck.Comment)
+		}
+		for _, fk := range t.ForeignKeys {
+			put(fk.OID, classConstraint, 0, fk.Comment)
 		}
 	}
 	return nil

@@ -43,6 +43,7 @@ const (
 	OIDAny          OID = 2276
 	OIDAnyArray     OID = 2277
 	OIDVoid         OID = 2278
+	OIDTrigger      OID = 2279
 	OIDAnyElement   OID = 2283
 	OIDAnyNonArray  OID = 2776
 	OIDUUID         OID = 2950
@@ -100,6 +101,7 @@ var typeInfos = []info{
 	{OIDAnyNonArray, "anynonarray", "anynonarray", 4, true, CategoryPseudo, false, 0, KindNull},
 	{OIDAnyEnum, "anyenum", "anyenum", 4, true, CategoryPseudo, false, 0, KindEnum},
 	{OIDVoid, "void", "void", 4, true, CategoryPseudo, false, 0, KindText},
+	{OIDTrigger, "trigger", "trigger", 4, true, CategoryPseudo, false, 0, KindText},
 	{OIDTimeTZ, "timetz", "time with time zone", 12, false, CategoryDateTime, false, 1270, KindPacked},
 	{OIDBit, "bit", "bit", -1, false, CategoryBits, false, 1561, KindPacked},
 	{OIDVarbit, "varbit", "bit varying", -1, false, CategoryBits, true, 1563, KindPacked},
