@@ -17,8 +17,8 @@ import (
 // A table that is not split off shares the range of the one before it until size
 // or load divides that: if too many wait, if the node has Config.MayStartRange's
 // limit of ranges, if splits fail, or if the node stops meanwhile. That costs
-// speed at most. A table that asks for something of its own (Table.KeepsApart) waits for its boundaries, which say for how
-// long old versions stay.
+// speed at most. A table that asks for something of its own (Table.KeepsApart) waits
+// for its boundaries, which say for whom that counts.
 //
 // What follows belongs to the ranges: those that transactions write together are
 // merged, as are quiet ones (kv/store).

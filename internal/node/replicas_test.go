@@ -30,7 +30,14 @@ func TestReplicasAnswerForThePastAndAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := ranges.Ranges[len(ranges.Ranges)-1].RangeId
-	resp, err := admin.CheckRange(context.Background(), &rpcpb.CheckRangeRequest{RangeId: last})
+	var resp *rpcpb.CheckRangeResponse
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		// The table has just been given its range, which may not be on all nodes yet.
+		resp, err = admin.CheckRange(context.Background(), &rpcpb.CheckRangeRequest{RangeId: last})
+		if err != nil || resp.Outcome != "incomplete" || time.Now().After(deadline) {
+			break
+		}
+	}
 	if err != nil || resp.Outcome != "good" {
 		t.Errorf("%v, %v", resp, err)
 	}
