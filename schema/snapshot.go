@@ -3,6 +3,7 @@ package schema
 import (
 	"cmp"
 	"slices"
+	"sync"
 
 	"github.com/cairndb/cairn/hlc"
 )
@@ -29,6 +30,8 @@ type Contents struct {
 	roles   map[string]*Role
 	// replaced is closed when the node has newer contents.
 	replaced chan struct{}
+	// derived is what others have computed from them, nil in a transaction's copy.
+	derived *sync.Map
 }
 
 type nameKey struct {
@@ -53,7 +56,29 @@ type entry struct {
 
 func newContents() *Contents {
 	return &Contents{objects: map[DescID]*entry{}, names: map[nameKey]nameValue{}, roles: map[string]*Role{},
-		replaced: make(chan struct{})}
+		replaced: make(chan struct{}), derived: &sync.Map{}}
+}
+
+// Fixed returns a copy of contents that change no more, as a snapshot's.
+func (c *Contents) Fixed() *Contents {
+	f := c.clone()
+	f.replaced, f.derived = make(chan struct{}), &sync.Map{}
+	return f
+}
+
+// Derived returns what compute makes of the contents, which it does once for each
+// key as long as they are current. Nothing is computed, and ok is false, for a
+// transaction's own copy, which changes. Whoever asks bounds what is kept. It is
+// safe for concurrent use.
+func (c *Contents) Derived(key any, compute func() any) (v any, ok bool) {
+	if c.derived == nil {
+		return nil, false
+	}
+	f, ok := c.derived.Load(key)
+	if !ok {
+		f, _ = c.derived.LoadOrStore(key, sync.OnceValue(compute))
+	}
+	return f.(func() any)(), true
 }
 
 // Object returns the descriptor of a number, or nil.
@@ -144,8 +169,15 @@ func (c *Contents) Schemas(db DescID) []*Schema {
 
 // Tables lists the tables of a database by schema and name.
 func (c *Contents) Tables(db DescID) []*Table {
-	return list[*Table](c, func(h *Header) bool { return h.DatabaseID == db })
+	tables := func() any { return list[*Table](c, func(h *Header) bool { return h.DatabaseID == db }) }
+	if ts, ok := c.Derived(tablesOf(db), tables); ok {
+		return slices.Clip(ts.([]*Table))
+	}
+	return tables().([]*Table)
 }
+
+// tablesOf is the key of a database's tables among what is derived.
+type tablesOf DescID
 
 // Sequences lists the sequences of a database by schema and name.
 func (c *Contents) Sequences(db DescID) []*Sequence {

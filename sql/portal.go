@@ -154,12 +154,18 @@ func (s *Session) wrote(t *schema.Table) {
 	s.tx.tables[t.ID] = t
 }
 
-func (s *Session) virtualRows(ctx context.Context, t *bind.VirtualTable) (exec.Rows, error) {
+func (s *Session) virtualRows(ctx context.Context, t *bind.VirtualTable, by *exec.ColumnValue) (exec.Rows, error) {
 	if q, ok := t.Impl.(*schema.Sequence); ok {
 		last, called, err := s.srv.cfg.Catalog.SequenceValue(ctx, q)
 		return &virtualRows{rows: []types.Row{{types.NewInt(last), types.NewInt(0), types.NewBool(called)}}}, err
 	}
-	rows, err := t.Impl.(*pgcatalog.Table).Rows(ctx, &s.pg)
+	var rows []types.Row
+	var err error
+	if by != nil {
+		rows, err = t.Impl.(*pgcatalog.Table).RowsBy(ctx, &s.pg, by.Col, by.Value)
+	} else {
+		rows, err = t.Impl.(*pgcatalog.Table).Rows(ctx, &s.pg)
+	}
 	return &virtualRows{rows: rows}, err
 }
 

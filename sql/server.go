@@ -288,7 +288,7 @@ func virtualTable(schemaName, name string) *bind.VirtualTable {
 	if v, ok := virtualTables.Load(t); ok {
 		return v.(*bind.VirtualTable)
 	}
-	v := &bind.VirtualTable{Schema: t.Schema, Name: t.Name, OID: t.OID, Columns: t.Columns, Impl: t}
+	v := &bind.VirtualTable{Schema: t.Schema, Name: t.Name, OID: t.OID, Columns: t.Columns, Keys: t.Keys, Impl: t}
 	virtualTables.Store(t, v)
 	return v
 }

@@ -36,7 +36,7 @@ func Sample(t *testing.T) *schema.Contents {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c.Fixed()
 }
 
 func sampleObjects() []schema.Object {

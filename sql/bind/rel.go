@@ -38,7 +38,9 @@ type VirtualTable struct {
 	Schema, Name string
 	OID          types.OID
 	Columns      []builtins.Column
-	Impl         any
+	// Keys are the columns by whose value rows are found without looking at all.
+	Keys []int
+	Impl any
 }
 
 // Values is a list of rows.

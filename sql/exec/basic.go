@@ -433,6 +433,16 @@ type VirtualScan struct {
 	Cols     []bind.ColID
 	TableOID bind.ColID
 	Alias    string
+	// Key, if not nil, is the value of column KeyCol in all rows that are wanted; Text says so.
+	Key    Eval
+	KeyCol int
+	Text   string
+}
+
+// ColumnValue is a value of a column of a computed table.
+type ColumnValue struct {
+	Col   int
+	Value types.Datum
 }
 
 type virtualCursor struct {
@@ -443,12 +453,26 @@ type virtualCursor struct {
 
 // Open implements Node.
 func (n *VirtualScan) Open(r *Run) (Cursor, error) {
-	rows, err := r.VirtualRows(r.Ctx, n.Table)
+	var by *ColumnValue
+	if n.Key != nil {
+		v, err := n.Key(r)
+		if err != nil {
+			return nil, err
+		}
+		by = &ColumnValue{Col: n.KeyCol, Value: v}
+	}
+	rows, err := r.VirtualRows(r.Ctx, n.Table, by)
 	return &virtualCursor{n: n, r: r, rows: rows}, err
 }
 
 // Explain implements Node.
-func (n *VirtualScan) Explain() Explained { return Explained{Title: "Virtual Scan on " + n.Alias} }
+func (n *VirtualScan) Explain() Explained {
+	x := Explained{Title: "Virtual Scan on " + n.Alias}
+	if n.Text != "" {
+		x.Details = []string{"Key: " + n.Text}
+	}
+	return x
+}
 
 func (c *virtualCursor) Next() (bool, error) {
 	row, ok, err := c.rows.Next()

@@ -63,8 +63,9 @@ type Run struct {
 	ReadAhead bool
 	// CountChanges gives the counter of a table's changed rows; nil: nobody counts.
 	CountChanges func(*schema.Table) *atomic.Int64
-	// VirtualRows opens a computed table.
-	VirtualRows func(ctx context.Context, t *bind.VirtualTable) (Rows, error)
+	// VirtualRows opens a computed table: all of it or, if by is not nil, at least the rows that have that
+	// value.
+	VirtualRows func(ctx context.Context, t *bind.VirtualTable, by *ColumnValue) (Rows, error)
 	// Affected counts the rows that the statement's outermost modification changed.
 	Affected int64
 	// KVCalls counts calls for EXPLAIN ANALYZE.

@@ -119,7 +119,7 @@ var (
 
 // indexByOID finds an index.
 func (n Names) indexByOID(oid types.OID) (*schema.Table, *schema.Index) {
-	for _, t := range n.Env.Contents.Tables(n.Env.Database.ID) {
+	for _, t := range n.owners(schema.DescID(oid)) {
 		for _, ix := range namedIndexes(t) {
 			if types.OID(ix.OID) == oid {
 				return t, ix
@@ -127,6 +127,38 @@ func (n Names) indexByOID(oid types.OID) (*schema.Table, *schema.Index) {
 		}
 	}
 	return nil, nil
+}
+
+// ownersKey names the owners of numbers among what is derived from the contents.
+type ownersKey struct{ database schema.DescID }
+
+// owners are the tables that an index or a constraint of a number may be of: one at most, or all if that is not
+// known of a transaction's own catalog.
+func (n Names) owners(oid schema.DescID) []*schema.Table {
+	all := n.Env.Contents.Tables(n.Env.Database.ID)
+	owners, ok := n.Env.Contents.Derived(ownersKey{n.Env.Database.ID}, func() any {
+		m := make(map[schema.DescID]*schema.Table, 2*len(all))
+		for _, t := range all {
+			for _, ix := range t.AllIndexes() {
+				m[ix.OID], m[ix.ConstraintOID] = t, t
+			}
+			for _, ck := range t.Checks {
+				m[ck.OID] = t
+			}
+			for i := range t.ForeignKeys {
+				m[t.ForeignKeys[i].OID] = t
+			}
+		}
+		delete(m, 0)
+		return m
+	})
+	if !ok {
+		return all
+	}
+	if t := owners.(map[schema.DescID]*schema.Table)[oid]; t != nil {
+		return []*schema.Table{t}
+	}
+	return nil
 }
 
 // IndexDef implements builtins.Catalog: the definition, or that of a column. pretty leaves out the
@@ -152,7 +184,7 @@ func (n Names) IndexDef(_ context.Context, index types.OID, column int, pretty b
 
 // ConstraintDef implements builtins.Catalog.
 func (n Names) ConstraintDef(_ context.Context, oid types.OID) (string, bool, error) {
-	for _, t := range n.Env.Contents.Tables(n.Env.Database.ID) {
+	for _, t := range n.owners(schema.DescID(oid)) {
 		for _, ix := range t.AllIndexes() {
 			if ix.ConstraintOID == 0 || types.OID(ix.ConstraintOID) != oid {
 				continue
@@ -352,7 +384,7 @@ func (n Names) Comment(_ context.Context, object types.OID, column int) (string,
 	if _, ix := n.indexByOID(object); ix != nil && column == 0 {
 		return ix.Comment, ix.Comment != "", nil
 	}
-	for _, t := range n.Env.Contents.Tables(n.Env.Database.ID) {
+	for _, t := range n.owners(schema.DescID(object)) {
 		if text := constraintComment(t, schema.DescID(object)); text != "" && column == 0 {
 			return text, true, nil
 		}

@@ -22,9 +22,10 @@
 //	    (TestReferences).
 //	I3  Hidden columns and the index on them do not show.
 //
-// What goes wrong: rows are computed for each scan, so a join over the catalogs
-// of ten thousand tables takes a while. Functions and operators have made-up
-// numbers.
+// What goes wrong: what shows more than the catalog's contents is computed for each
+// scan, and so is all in a transaction that has changed the catalog (kept.go); then
+// a join over the catalogs of ten thousand tables takes a while. Functions and
+// operators have made-up numbers.
 //
 // Left out, so that asking for them is an error and not a wrong answer:
 // statistics views (pg_stat_*), pg_cast, pg_aggregate and text search.
@@ -32,5 +33,5 @@
 // Not here: who may see what; every role sees all of the catalog, but
 // passwords.
 //
-// Read next: table.go, relations.go, define.go.
+// Read next: table.go, relations.go, define.go, kept.go.
 package pgcatalog

@@ -249,3 +249,48 @@ func TestViewText(t *testing.T) {
 		}
 	}
 }
+
+// TestLookupsAgreeWithScans: a look-up by a key column gives the rows that a scan
+// has with its value, and no others where rows are kept.
+func TestLookupsAgreeWithScans(t *testing.T) {
+	env := sampleEnv(t)
+	if _, ok := env.Contents.Derived("test", func() any { return nil }); !ok {
+		t.Fatal("the sample keeps nothing that is derived from it")
+	}
+	looked := 0
+	for _, tab := range All() {
+		rows, err := tab.Rows(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, col := range tab.Keys {
+			typ := tab.Columns[col].Type
+			if k := typ.Kind(); k != types.KindInt && k != types.KindText {
+				t.Fatalf("%s.%s is of type %s", tab.Name, tab.Columns[col].Name, typ)
+			}
+			want := map[string]int{}
+			for _, row := range rows {
+				want[text(row[col], typ)]++
+			}
+			for _, row := range rows {
+				got, err := tab.RowsBy(t.Context(), env, col, row[col])
+				if err != nil {
+					t.Fatal(err)
+				}
+				v := text(row[col], typ)
+				for _, r := range got {
+					if text(r[col], typ) != v {
+						t.Fatalf("%s by %s = %s: a row with %s", tab.Name, tab.Columns[col].Name, v, text(r[col], typ))
+					}
+				}
+				if row[col].IsNull() && len(got) > 0 || !row[col].IsNull() && len(got) != want[v] {
+					t.Fatalf("%s by %s = %s: %d rows, want %d", tab.Name, tab.Columns[col].Name, v, len(got), want[v])
+				}
+				looked++
+			}
+		}
+	}
+	if looked < 1000 {
+		t.Errorf("only %d look-ups", looked)
+	}
+}

@@ -59,7 +59,7 @@ func fillNamespace(_ context.Context, env *Env, w *writer) error {
 	return nil
 }
 
-func fillClass(ctx context.Context, env *Env, w *writer) error {
+func fillClass(_ context.Context, env *Env, w *writer) error {
 	for _, t := range w.t.in.all {
 		kind := "r"
 		if t.View {
@@ -67,10 +67,6 @@ func fillClass(ctx context.Context, env *Env, w *writer) error {
 		}
 		w.add(cells{"oid": t.OID, "relname": t.Name, "relnamespace": fixedNamespace(t.Schema), "relowner": 10,
 			"relkind": kind, "relpersistence": "p", "relnatts": len(t.Columns), "relispopulated": true, "relreplident": "n"})
-	}
-	known, err := env.statistics(ctx)
-	if err != nil {
-		return err
 	}
 	for _, t := range env.Contents.Tables(env.Database.ID) {
 		kind := "r"
@@ -83,9 +79,6 @@ func fillClass(ctx context.Context, env *Env, w *writer) error {
 		}
 		c["relam"], c["relreplident"], c["relacl"], c["reltype"] = oidHeap, "d", aclOf(t), t.ID
 		c["reltuples"], c["relchecks"] = -1, len(t.Checks)
-		if k := known[t.ID]; k != nil {
-			c["reltuples"] = k.Rows
-		}
 		c["relhasindex"] = len(namedIndexes(t)) > 0
 		// The triggers by which Postgres keeps foreign keys; psql asks for keys only where there are some.
 		c["relhastriggers"] = len(t.ForeignKeys)+len(t.ReferencedBy) > 0

@@ -27,7 +27,10 @@ type Table struct {
 	Columns []builtins.Column
 	notNull []bool
 	index   map[string]int
-	fill    func(ctx context.Context, env *Env, w *writer) error
+	// Keys are the columns by whose values RowsBy finds rows. A table that has some is computed from the
+	// catalog's contents alone, but for what amend adds.
+	Keys []int
+	fill filler
 	// in is the registry the table belongs to: some list the others.
 	in *registry
 }
@@ -221,8 +224,8 @@ type Session struct {
 	State, Query, WaitEventType, WaitEvent, BackendClass string
 }
 
-// Rows computes the table's rows.
-func (t *Table) Rows(ctx context.Context, env *Env) ([]types.Row, error) {
+// compute computes the table's rows.
+func (t *Table) compute(ctx context.Context, env *Env) ([]types.Row, error) {
 	w := &writer{t: t}
 	if t.fill != nil {
 		if err := t.fill(ctx, env, w); err != nil {
@@ -272,6 +275,9 @@ func buildRegistry() *registry {
 		t := parseTable(line)
 		full := t.Schema + "." + t.Name
 		t.fill, t.in = fills[full], r
+		for _, name := range strings.Fields(keyColumns[full]) {
+			t.Keys = append(t.Keys, t.index[name])
+		}
 		delete(fills, full)
 		r.all = append(r.all, t)
 		r.byName[full] = t

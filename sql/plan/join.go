@@ -286,6 +286,12 @@ func (p *planner) joinTwo(in joinInput) (planned, error) {
 // probeOf says whether the right side is a table that an index gives the rows of for each left row,
 // and what that costs a row.
 func (p *planner) probeOf(in joinInput) probe {
+	if v, preds := virtualBelow(in.r, in.rpreds); v != nil {
+		if p.virtualKey(v, preds) != nil || p.virtualKey(v, in.conds) == nil {
+			return probe{}
+		}
+		return probe{ok: true, method: byIndexLoop, cost: virtualKeyCost}
+	}
 	s, preds := scanBelow(in.r, slices.Clone(in.rpreds))
 	if s == nil || p.o.Avoid.Index {
 		return probe{}

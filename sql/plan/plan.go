@@ -182,6 +182,8 @@ func (p *planner) plan(r bind.Rel, preds []bind.Expr, w *wanted) (planned, error
 		return p.filtered(r, preds, func() (planned, error) { return p.sort(r, w) })
 	case *bind.Agg:
 		return p.aggUnder(r, preds)
+	case *bind.VirtualScan:
+		return p.filtered(r, preds, func() (planned, error) { return p.virtualScan(r, preds) })
 	}
 	return p.filtered(r, preds, func() (planned, error) { return p.other(r) })
 }
@@ -358,8 +360,6 @@ func (p *planner) other(r bind.Rel) (planned, error) {
 		return planned{node: exec.OneRow{}, rows: 1}, nil
 	case *bind.Values:
 		return p.values(r)
-	case *bind.VirtualScan:
-		return p.done(&exec.VirtualScan{Table: r.Table, Cols: r.Cols, TableOID: r.TableOID, Alias: r.Alias}, 200, 2000), nil
 	case *bind.FuncScan:
 		return p.funcScan(r)
 	case *bind.ProjectSet:
