@@ -15,7 +15,7 @@ import (
 )
 
 // query runs statements in a session and returns what psql would show.
-func query(t *testing.T, s *Session, q string) (string, error) {
+func query(t testing.TB, s *Session, q string) (string, error) {
 	t.Helper()
 	w := &textWriter{s: s}
 	err := s.ExecSimple(t.Context(), q, w)
