@@ -2,7 +2,11 @@ package simulation
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,6 +124,34 @@ func (c *Cluster) decommission(ctx context.Context, f Fault) (cancel func()) {
 		err = s.l.core.SetMembership(ctx, c.nodes[f.A].id, m)
 		c.log.Debug("operator", "what", f.String(), "to", m, "err", err)
 	}
+	c.mu.Lock()
+	if c.mu.leaving == nil {
+		c.mu.leaving = map[*Node]bool{}
+	}
+	c.mu.leaving[c.nodes[f.A]] = true
+	c.mu.Unlock()
 	set(ctx, allocator.Decommissioning)
 	return func() { set(context.WithoutCancel(ctx), allocator.Member) }
+}
+
+// callOff calls off what decommissionings are under way still, for whoever was to
+// do so may not have reached the cluster: with two nodes of four leaving, no range
+// can have three replicas. A node that has left for good stays away.
+func (c *Cluster) callOff(ctx context.Context) error {
+	c.mu.Lock()
+	leaving := slices.Collect(maps.Keys(c.mu.leaving))
+	c.mu.Unlock()
+	for _, n := range leaving {
+		err := c.eventually(ctx, fmt.Sprintf("call off that %s is taken out", n), func() error {
+			err := c.nodes[0].Core().SetMembership(ctx, n.id, allocator.Member)
+			if err != nil && strings.Contains(err.Error(), "has been decommissioned") {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -53,6 +53,8 @@ type Cluster struct {
 		sync.Mutex
 		// broken is the first thing that went wrong by itself.
 		broken error
+		// leaving are nodes that somebody has begun to take out.
+		leaving map[*Node]bool
 	}
 	background sync.WaitGroup
 	done       chan struct{}

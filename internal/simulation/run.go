@@ -409,6 +409,9 @@ func (r *run) verdict(all context.Context) error {
 		err = errors.Join(err, terr)
 	}
 	s.Close()
+	if cerr := r.c.callOff(ctx); cerr != nil {
+		err = errors.Join(err, cerr)
+	}
 	for _, w := range r.workloads {
 		if cerr := w.Check(); cerr != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", w.Name(), cerr))
