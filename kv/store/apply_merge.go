@@ -78,8 +78,10 @@ func (a *applier) applyMerge(m *mergeResult) error {
 	if rr == nil {
 		return fmt.Errorf("merge of %s, which has no replica here", &t.Right)
 	}
-	rr.raftMu.Lock()
-	defer rr.raftMu.Unlock()
+	if !r.raftMu.staged.holds(rr) {
+		rr.raftMu.Lock()
+		defer rr.raftMu.Unlock()
+	}
 	if q := rr.quarantined.Load(); q != nil {
 		// Its data must not become this replica's.
 		return r.quarantine("its right neighbour, which it was to swallow, was: " + q.Why)

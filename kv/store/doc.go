@@ -64,7 +64,8 @@
 //	I14 A range is thawed only when its merge can never commit (settleFreeze).
 //	I15 Of the descriptors that a key has been under, each has a higher generation
 //	    than the one before; so a snapshot takes the place of replicas within its
-//	    span that have a lower one, and of no others (subsume.go).
+//	    span, to the right of what its replica has here, that have a lower one, and
+//	    of no others (subsume.go).
 //	I16 A replica that a check found to differ from a majority of its range's
 //	    voters answers nothing any more, and takes part in nothing, also after a
 //	    restart, and its data goes into no other replica (check.go,

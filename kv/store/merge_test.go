@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/kv/kvapi"
+	"github.com/cairndb/cairn/kv/raftgroup"
 )
 
 func (c *cluster) split(key string) error {
@@ -270,4 +272,57 @@ func TestAFollowerTakesNoClockForABound(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A replica of the left range is behind: it has not applied a merge, nor the split
+// after it at the same key. The new right range has no data there, and gets a
+// snapshot; that must not take the place of the replica that the merge needs.
+func TestASnapshotLeavesWhatAMergeHereNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		c.mustPut("a", "1")
+		c.mustPut("n", "1")
+		late := c.followerOf(tkey("a"))
+		left := c.nodes[late].store.replicas.lookup(tkey("a"))
+		right := c.nodes[late].store.replicas.lookup(tkey("n"))
+		frozen := func() bool {
+			right.mu.RLock()
+			defer right.mu.RUnlock()
+			return right.mu.freeze != nil
+		}
+		var behind, caughtUp atomic.Bool
+		c.mu.Lock()
+		c.lose = func(e raftgroup.Envelope) bool {
+			if e.RangeID != left.rangeID || e.To.NodeID != late || caughtUp.Load() {
+				return false
+			}
+			if frozen() {
+				behind.Store(true)
+			}
+			return behind.Load()
+		}
+		c.mu.Unlock()
+		c.mergeSoon("m")
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		if !behind.Load() || left.Desc().Generation == c.nodes[c.leader(tkey("a"))].store.replicas.lookup(tkey("a")).Desc().Generation {
+			t.Fatal("nobody is behind")
+		}
+		c.mustPut("n", "2")
+		time.Sleep(20 * time.Second) // snapshots of the new right range are sent, again and again
+		caughtUp.Store(true)
+		c.eventually("the late replicas catch up", time.Minute, func() error {
+			if r := c.nodes[late].store.replicas.lookup(tkey("n")); r == nil || r == right || !r.Desc().IsInitialized() {
+				return fmt.Errorf("%v", r)
+			}
+			return nil
+		})
+		c.mustGet("a", "1")
+		c.mustGet("n", "2")
+		c.checkConsistency()
+	})
 }

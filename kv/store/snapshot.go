@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/raftgroup"
@@ -40,6 +41,13 @@ type stagedSnapshot struct {
 	// subsumed are replicas that were merged into the range; their raftMu is
 	// held.
 	subsumed []*Replica
+}
+
+// holds reports whether a replica's raftMu is held for the snapshot. Raft may find
+// that the log has all that is in it, and then the log's own merge takes the place
+// of the replica.
+func (st *stagedSnapshot) holds(r *Replica) bool {
+	return st != nil && slices.Contains(st.subsumed, r)
 }
 
 // prepareSnapshot is Raft's question where a snapshot would stand. raftMu is

@@ -24,6 +24,18 @@ import (
 // generation holds what the snapshot's range has swallowed. One with a higher
 // generation is younger than the snapshot: it was split off since, and it is
 // the snapshot that must not come.
+//
+// Whose left neighbour swallowed it is another question. The range may have been
+// split off from that since:
+//
+//	there   r1 [a ── m)  r7 [m ── z)      r1 [a ────────── z)      r1 [a ── m)  r9 [m ── z)
+//	here    r1 [a ── m)  r7 [m ── z)      has applied neither; r9 has no data yet
+//
+// The replica of r1 here will apply the merge by its log, and needs that of r7
+// then. So a snapshot takes the place of what lies to the right of a replica that
+// has data, as a merge would; for one without data it waits until what is in its
+// place has gone, one way or the other
+// (TestASnapshotLeavesWhatAMergeHereNeeds).
 
 // lockSubsumed returns the replicas that a snapshot takes the place of, with
 // their raftMu held until release. It refuses the snapshot if it overlaps with
@@ -34,6 +46,7 @@ func (s *Store) lockSubsumed(r *Replica, snap *kvapi.RangeDescriptor) (gone []*R
 			o.raftMu.Unlock()
 		}
 	}
+	own := r.Desc()
 	for _, o := range s.replicas.overlapping(snap.Span()) { // from left to right
 		if o == r {
 			continue
@@ -41,7 +54,8 @@ func (s *Store) lockSubsumed(r *Replica, snap *kvapi.RangeDescriptor) (gone []*R
 		o.raftMu.Lock()
 		gone = append(gone, o)
 		d := o.Desc()
-		if o.raftMu.group == nil || !snap.ContainsSpan(d.Span()) || d.Generation >= snap.Generation {
+		if o.raftMu.group == nil || !snap.ContainsSpan(d.Span()) || d.Generation >= snap.Generation ||
+			!own.IsInitialized() || d.StartKey.Less(own.EndKey) {
 			return gone, release, fmt.Errorf("%s overlaps %s here", snap, d)
 		}
 	}
