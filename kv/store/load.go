@@ -21,8 +21,10 @@ type load struct {
 	batches atomic.Int64
 	// rateBits is the rate, batches a second, as a float64.
 	rateBits atomic.Uint64
-	// latestBits is the rate between the last two looks.
+	// latestBits is the rate between the last two looks, lookedAt when the last was,
+	// in nanoseconds of time.Now.
 	latestBits atomic.Uint64
+	lookedAt   atomic.Int64
 	// quietSince is since when the rate is low, in nanoseconds of time.Now; 0
 	// while it is not.
 	quietSince atomic.Int64
@@ -32,9 +34,18 @@ type load struct {
 // rate returns batches a second, of the last ten seconds or so.
 func (l *load) rate() float64 { return math.Float64frombits(l.rateBits.Load()) }
 
-// peak is the rate, or that of the last seconds if that is higher: a load that
-// has just begun is one.
-func (l *load) peak() float64 { return max(l.rate(), math.Float64frombits(l.latestBits.Load())) }
+// peak is the rate, or that of the last seconds if that is higher, counted up to
+// now: a load that has just begun is one.
+func (l *load) peak() float64 {
+	p := max(l.rate(), math.Float64frombits(l.latestBits.Load()))
+	if since := time.Since(time.Unix(0, l.lookedAt.Load())); since >= peakOver {
+		p = max(p, float64(l.batches.Load())/since.Seconds())
+	}
+	return p
+}
+
+// peakOver is over how long at least a rate is one.
+const peakOver = time.Second / 2
 
 // quietFor is for how long the rate has been low, as far as is known here.
 func (l *load) quietFor() time.Duration {
@@ -61,9 +72,10 @@ func (l *load) note(ba *kvapi.BatchRequest) {
 
 // look takes in what was counted since the last look, and begins or ends
 // sampling. There is one that looks. Most ranges are asked for nothing: they cost
-// two loads.
+// two loads and a store.
 func (l *load) look(elapsed time.Duration, hot, quiet float64) {
 	counted, r := int64(0), l.rate()
+	l.lookedAt.Store(time.Now().UnixNano())
 	if l.batches.Load() != 0 {
 		counted = l.batches.Swap(0)
 	} else if r == 0 {

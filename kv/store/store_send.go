@@ -49,12 +49,12 @@ func (s *Store) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchR
 	}
 	r.gateways.note(ba.Gateway)
 	r.load.note(ba)
-	if et := ba.EndTxnRequest(); et != nil && et.Commit {
-		r.affinity.note(et)
-	}
 	br, err := r.Send(ctx, ba)
 	if err != nil {
 		return nil, err
+	}
+	if et := ba.EndTxnRequest(); et != nil && et.Commit {
+		r.affinity.note(et)
 	}
 	if info := r.info(); ba.Generation != 0 && ba.Generation < info.Desc.Generation {
 		br.Infos = append(br.Infos, info)
