@@ -291,9 +291,11 @@ func (w *world) report(table bool) string {
 			continue
 		}
 		why := "a latch"
+		w.m.turns.mu.Lock() // which the request takes when its wait is over
 		if r.guard.yielded && r.guard.latches == nil {
 			why = "a turn"
 		}
+		w.m.turns.mu.Unlock()
 		if place := r.guard.place; place != nil {
 			if bl := w.m.locks.Blockers(place); len(bl) > 0 {
 				who := w.nameOf(bl[0].Txn.ID)

@@ -219,9 +219,9 @@ func (ts *turns) wait(ctx context.Context, g *Guard, t *turn) *kvapi.Error {
 	defer ts.txns.Unwatch(txn, news)
 	enough := time.NewTimer(limit)
 	defer enough.Stop()
-	for {
+	for spent := false; ; {
 		left, over := ts.left(t)
-		if over {
+		if over || spent {
 			return nil
 		}
 		idle := time.NewTimer(left)
@@ -230,8 +230,7 @@ func (ts *turns) wait(ctx context.Context, g *Guard, t *turn) *kvapi.Error {
 		case <-news:
 		case <-idle.C:
 		case <-enough.C:
-			idle.Stop()
-			return nil
+			spent = true
 		case <-ctx.Done():
 			idle.Stop()
 			return kvapi.NewError(kvapi.ErrCanceled, "waiting for another's turn: %v", context.Cause(ctx))

@@ -317,7 +317,7 @@ func TestASnapshotLeavesWhatAMergeHereNeeds(t *testing.T) {
 		caughtUp.Store(true)
 		c.eventually("the late replicas catch up", time.Minute, func() error {
 			if r := c.nodes[late].store.replicas.lookup(tkey("n")); r == nil || r == right || !r.Desc().IsInitialized() {
-				return fmt.Errorf("%v", r)
+				return fmt.Errorf("n%d has no replica of the new right range", late)
 			}
 			return nil
 		})
