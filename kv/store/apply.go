@@ -32,9 +32,15 @@ type decided struct {
 // applyEntries applies entries in order. A failure stops the node: going on
 // would answer from a state that other replicas do not have.
 func (r *Replica) applyEntries(entries []raftgroup.Entry) {
-	r.mu.RLock()
+	r.mu.Lock()
 	a := &applier{r: r, state: r.mu.applied}
-	r.mu.RUnlock()
+	r.mu.applying = true
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.mu.applying = false
+		r.mu.Unlock()
+	}()
 	for i := range entries {
 		if err := a.apply(&entries[i]); err != nil {
 			r.store.fatal(fmt.Errorf("%s: apply index %d: %w", r.rangeID, entries[i].Index, err))

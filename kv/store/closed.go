@@ -165,7 +165,7 @@ func (s *Store) tellClosed(out map[kvapi.NodeID]*closedts.Outbound) {
 
 // closeIdle closes up to target if no command is under way, and returns the
 // index of the log from where on that holds (I5 of kv/closedts: all of it is
-// found under one lock, which whoever proposes takes, too).
+// found under one lock, which whoever proposes, or applies, takes, too).
 func (r *Replica) closeIdle(target hlc.Timestamp) (index kvapi.LogIndex, desc *kvapi.RangeDescriptor, ok bool) {
 	if !r.leading.Load() {
 		return 0, nil, false
@@ -173,7 +173,7 @@ func (r *Replica) closeIdle(target hlc.Timestamp) (index kvapi.LogIndex, desc *k
 	now := r.store.cfg.Clock.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.mu.leads || len(r.mu.pending) > 0 || len(r.mu.buffer) > 0 {
+	if !r.mu.leads || r.mu.applying || len(r.mu.pending) > 0 || len(r.mu.buffer) > 0 {
 		return 0, nil, false
 	}
 	limit, ok := r.closeToLocked(now)

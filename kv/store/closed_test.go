@@ -185,3 +185,47 @@ func TestAWriteBelowWhatIsClosedStopsTheNode(t *testing.T) {
 		}
 	})
 }
+
+// A command that is just being applied, and is in neither pending nor the applied
+// state, is under way (I5 of kv/closedts).
+func TestNothingIsClosedWhileACommandApplies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *cluster
+		var wrong atomic.Pointer[string]
+		looked := 0
+		knobs := quiet
+		knobs.Wrote = func(id kvapi.RangeID, index kvapi.LogIndex, at hlc.Timestamp) {
+			r := c.nodes[1].store.replicas.get(id)
+			if r == nil || !r.holdsLease() {
+				return
+			}
+			looked++
+			// As it is a moment later, when its fate is decided and not shown.
+			r.mu.Lock()
+			pending := r.mu.pending
+			r.mu.pending = nil
+			r.mu.Unlock()
+			defer func() {
+				r.mu.Lock()
+				r.mu.pending = pending
+				r.mu.Unlock()
+			}()
+			if from, _, ok := r.closeIdle(at); ok && from < index {
+				why := fmt.Sprintf("%s is closed from %d on, and %d writes there", at, from, index)
+				wrong.Store(&why)
+			}
+		}
+		c = newClusterWith(t, 1, knobs, func(cfg *Config) { cfg.ClosedLag = time.Millisecond })
+		for i := range 20 {
+			at := c.now()
+			time.Sleep(10 * time.Millisecond)
+			c.putAt(fmt.Sprint("k", i), at)
+		}
+		if why := wrong.Load(); why != nil {
+			t.Error(*why)
+		}
+		if looked == 0 {
+			t.Error("nobody has looked")
+		}
+	})
+}

@@ -166,6 +166,9 @@ type Replica struct {
 		// pending holds those in Raft, and in buffer, by id.
 		buffer  []*proposal
 		pending map[commandID]*proposal
+		// applying says that entries are being applied: some are in neither pending
+		// nor applied then.
+		applying bool
 		// dataEpoch counts the replacements of the data below (snapshots,
 		// removal): a read that sees it move starts over.
 		dataEpoch   uint64
