@@ -10,8 +10,8 @@ import (
 // on what it reads (kv/concurrency's turns), and goes on to until it commits. Who
 // begins another transaction for the same purpose hands the standing on.
 
-// Standing says how often in a row what somebody is doing has lost to others
-// . The zero value is for what has not.
+// Standing says how often in a row what somebody is doing has lost to others. The
+// zero value is for what has not.
 type Standing struct {
 	losses int
 	turn   kvapi.TurnID
