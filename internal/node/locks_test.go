@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,15 +211,17 @@ func TestDeadlockAcrossGatewaysNamesBothStatements(t *testing.T) {
 		s.exec(fmt.Sprintf("UPDATE d SET v = 1 WHERE id = %d", i+1))
 	}
 	errs := make(chan error, 2)
+	var wg sync.WaitGroup
 	for i, s := range sessions {
-		go func() {
+		wg.Go(func() {
 			_, err := s.conn.Exec(t.Context(), fmt.Sprintf("UPDATE d SET v = 2 WHERE id = %d", 2-i))
 			errs <- err
 			if err != nil {
 				_, _ = s.conn.Exec(t.Context(), "ROLLBACK")
 			}
-		}()
+		})
 	}
+	t.Cleanup(wg.Wait) // before the sessions are closed
 	var e *pgconn.PgError
 	if err := <-errs; !errors.As(err, &e) || e.Code != "40P01" || e.Message != "deadlock detected" {
 		t.Fatalf("the victim was told %v", err)
