@@ -163,6 +163,7 @@ func (s consoleSource) Counters() []console.Counter {
 		counter("rpc_frames_total", "Messages, calls and answers sent to other nodes.", &r.Stats.Frames),
 		counter("rpc_batches_total", "Writes to streams that they shared.", &r.Stats.Batches),
 		counter("rpc_dropped_total", "Messages that did not fit a queue.", &r.Stats.Dropped),
+		counter("rpc_damaged_total", "Streams between nodes that ended because a link had changed bytes.", &r.Stats.Damaged),
 		counter("sql_connections_total", "SQL connections accepted.", &lateCounter{w, func(w *Node) int64 { return w.wire.Accepted.Load() }}),
 		{Name: "sql_connections", Help: "SQL connections open.", Gauge: true, Value: func() float64 {
 			return float64((&lateCounter{w, func(w *Node) int64 { return w.wire.Open.Load() }}).Load())

@@ -53,7 +53,11 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		}
 		return mem.BufferSlice{mem.SliceBuffer(b.bytes)}, nil
 	}
-	return c.proto.Marshal(v)
+	data, err := c.proto.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return append(data, trailer(data)), nil
 }
 
 // Unmarshal implements encoding.CodecV2. The bytes of a batch are copied out
@@ -63,7 +67,12 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 		b.bytes = data.Materialize()
 		return nil
 	}
-	return c.proto.Unmarshal(data, v)
+	b := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer b.Free()
+	if err := checkTrailer(b.ReadOnlyData()); err != nil {
+		return err
+	}
+	return c.proto.Unmarshal(mem.BufferSlice{b}, v)
 }
 
 // Name implements encoding.CodecV2.

@@ -10,7 +10,7 @@
 //	                        │ batches what has gathered              │
 //	   reply ◄──────────────┴──────────── frames ◄───────────────────┘ handler
 //
-// A stream carries batches; a batch is the sender's clock reading and frames
+// A stream carries batches; a batch is a checksum, the sender's clock reading and frames
 // (call, reply, error, one-way, cancel). A batch grows only while the one
 // before it is being written, so an idle link adds no delay. Invariants:
 //
@@ -24,6 +24,8 @@
 //	I5 Queues are bounded: one-way messages beyond the bound are dropped and
 //	   counted, calls beyond it fail before they are sent.   (limits.go)
 //	I6 An error says whether the message may have been delivered.  (errors.go)
+//	I7 Bytes that a link has changed end the stream before any of them is used,
+//	   without TLS as well.                              (checksum.go)
 //
 // A peer that answers no ping for pingTimeout loses all its streams, and the
 // calls on them fail as possibly delivered: a paused process or a dead link

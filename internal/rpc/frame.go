@@ -29,9 +29,6 @@ type frame struct {
 	payload []byte
 }
 
-// clockBytes is the size of a batch's head, the sender's clock reading.
-const clockBytes = 12
-
 func putClock(b []byte, now hlc.ClockTimestamp) {
 	binary.BigEndian.PutUint64(b, uint64(now.WallTime))
 	binary.BigEndian.PutUint32(b[8:], uint32(now.Logical))

@@ -10,7 +10,7 @@ import (
 
 // ProtocolVersion is the version of what nodes say to each other. Two nodes
 // talk if they share it; adjacent versions will overlap once there are two.
-const ProtocolVersion = 1
+const ProtocolVersion = 2
 
 // Hello is the first message of each side of a stream (I1).
 type Hello struct {
@@ -25,6 +25,8 @@ type Hello struct {
 	// that moved is found again as soon as it speaks.
 	Address     string `wire:"8"`
 	Incarnation uint64 `wire:"9"`
+	// Sum is the checksum of the other fields.
+	Sum uint32 `wire:"10"`
 }
 
 // Identity is who this node is.
@@ -40,6 +42,8 @@ func (h *Hello) check(self Identity, clock *hlc.Clock) error {
 	switch {
 	case h.Protocol != ProtocolVersion:
 		return fmt.Errorf("node %s speaks protocol version %d, this node version %d", h.From, h.Protocol, ProtocolVersion)
+	case h.Sum != h.sum():
+		return errChecksum
 	case h.ClusterID != self.ClusterID:
 		return fmt.Errorf("node %s belongs to cluster %s, this node to cluster %s", h.From, h.ClusterID, self.ClusterID)
 	case h.To != self.NodeID:
@@ -55,7 +59,9 @@ func (h *Hello) check(self Identity, clock *hlc.Clock) error {
 }
 
 func hello(self Identity, to NodeID, class Class, clock *hlc.Clock) *Hello {
-	return &Hello{Protocol: ProtocolVersion, ClusterID: self.ClusterID, From: self.NodeID, To: to,
+	h := &Hello{Protocol: ProtocolVersion, ClusterID: self.ClusterID, From: self.NodeID, To: to,
 		Class: class, MaxOffset: int64(clock.MaxOffset()), Now: clock.Now(),
 		Address: self.Address, Incarnation: self.Incarnation}
+	h.Sum = h.sum()
+	return h
 }

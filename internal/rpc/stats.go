@@ -9,4 +9,6 @@ type Stats struct {
 	Calls, Frames, Batches, Dropped atomic.Int64
 	// Dials and DialErrors count connection attempts.
 	Dials, DialErrors atomic.Int64
+	// Damaged are streams that ended because a batch was not what was sent (I7).
+	Damaged atomic.Int64
 }

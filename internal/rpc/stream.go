@@ -87,12 +87,12 @@ func (s *stream) enqueueLocked(kind frameKind, m Method, call uint64, msg Append
 	return nil
 }
 
-// beginLocked makes room for the clock at the head of a batch.
+// beginLocked makes room for the head of a batch.
 func (s *stream) beginLocked() {
 	if len(s.mu.out) > 0 {
 		return
 	}
-	s.mu.out = *s.buffers.Get(clockBytes)
+	s.mu.out = *s.buffers.Get(headBytes)
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -112,6 +112,7 @@ func (s *stream) enqueueFrames(frames []byte) {
 // write sends what has gathered until the stream closes; while one batch is
 // being written the next one fills.
 func (s *stream) write(g grpcStream) error {
+	var sums chain
 	for {
 		select {
 		case <-s.wake:
@@ -128,7 +129,7 @@ func (s *stream) write(g grpcStream) error {
 		if len(buf) == 0 {
 			continue
 		}
-		putClock(buf, s.clock.Now())
+		sums.seal(buf, s.clock.Now())
 		s.stats.Batches.Add(1)
 		if err := g.SendMsg(&batch{buf, s.buffers}); err != nil {
 			return err
@@ -138,14 +139,16 @@ func (s *stream) write(g grpcStream) error {
 
 // read hands on what arrives until the stream breaks.
 func (s *stream) read(ctx context.Context, g grpcStream) error {
+	var sums chain
 	for {
 		var in batch
 		if err := g.RecvMsg(&in); err != nil {
 			return err
 		}
 		s.heardNanos.Store(s.clock.PhysicalNow())
-		now, b, err := cutClock(in.bytes)
+		now, b, err := sums.open(in.bytes)
 		if err != nil {
+			s.stats.Damaged.Add(1)
 			return err
 		}
 		if err := s.clock.Update(now); err != nil {

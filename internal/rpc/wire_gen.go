@@ -40,6 +40,9 @@ func (x *Hello) AppendWire(b []byte) []byte {
 	if x.Incarnation != 0 {
 		b = wire.AppendUint(b, 9, uint64(x.Incarnation))
 	}
+	if x.Sum != 0 {
+		b = wire.AppendUint(b, 10, uint64(x.Sum))
+	}
 	return b
 }
 
@@ -107,6 +110,12 @@ func (x *Hello) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Incarnation = uint64(u)
+		case num == 10 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Sum = uint32(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
