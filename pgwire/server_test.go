@@ -529,3 +529,21 @@ func FuzzConnection(f *testing.F) {
 		s.ServeConn(server)
 	})
 }
+
+// A row whose values panic half way is dropped by what is written next.
+func TestAHalfWrittenRowIsDropped(t *testing.T) {
+	var w writer
+	_ = w.BeginRows([]sql.Column{{Type: types.Int4}, {Type: types.Int4}})
+	before := len(w.buf)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the value is meant to panic")
+			}
+		}()
+		_ = w.Row(types.Row{types.NewInt(1), types.NewInt(2), types.NewInt(3)}) // more than there are columns
+	}()
+	if err := w.CommandComplete("SELECT 1"); err != nil || len(w.buf) != before+len("C1234SELECT 1\x00") || w.buf[before] != 'C' {
+		t.Errorf("%v, %q", err, w.buf[before:])
+	}
+}

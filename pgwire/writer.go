@@ -21,6 +21,9 @@ type writer struct {
 	buf  []byte
 	// base is the position of buf[0] in all output of the connection.
 	base int64
+	// open is where in buf the message begins that is being written, plus one; 0: none is. One that a panic
+	// of its values has left half written (package contain) is dropped by the next.
+	open int
 	cols []sql.Column
 	err  error
 	// copyIn starts reading copy data from the client.
@@ -82,17 +85,24 @@ func (w *writer) Rewind(m sql.Mark) bool {
 	if int64(m) < w.base {
 		return false
 	}
-	w.buf = w.buf[:int64(m)-w.base]
+	w.buf, w.open = w.buf[:int64(m)-w.base], 0
 	return true
 }
 
 // begin starts a message and returns where its length is; end fills that in.
 func (w *writer) begin(kind byte) int {
+	if w.open > 0 {
+		w.buf = w.buf[:w.open-1]
+	}
+	w.open = len(w.buf) + 1
 	w.buf = append(w.buf, kind, 0, 0, 0, 0)
 	return len(w.buf) - 4
 }
 
-func (w *writer) end(at int) { binary.BigEndian.PutUint32(w.buf[at:], uint32(len(w.buf)-at)) }
+func (w *writer) end(at int) {
+	binary.BigEndian.PutUint32(w.buf[at:], uint32(len(w.buf)-at))
+	w.open = 0
+}
 
 // Ack implements sql.ResultWriter.
 func (w *writer) Ack(a sql.Ack) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/contain"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/stats"
 	"github.com/cairndb/cairn/sql/tablekv"
@@ -136,8 +137,13 @@ func (s *Server) readPage(ctx context.Context, span kvapi.Span, bytes int64) (ro
 // analyzeTable gathers a table's statistics and writes them down. Other nodes see them when their
 // caches expire.
 func (s *Server) analyzeTable(ctx context.Context, t *schema.Table, read stats.ReadPage) error {
-	found, err := stats.Collect(ctx, tablekv.NewCodec(t), read, rand.New(rand.NewPCG(uint64(t.ID), uint64(time.Now().UnixNano()))))
+	var found *stats.Table
+	err := contain.Do(func() (err error) {
+		found, err = stats.Collect(ctx, tablekv.NewCodec(t), read, rand.New(rand.NewPCG(uint64(t.ID), uint64(time.Now().UnixNano()))))
+		return err
+	})
 	if err != nil {
+		contain.Log(s.log, err, "table", t.Name)
 		return err
 	}
 	found.AtNanos = time.Now().UnixNano()

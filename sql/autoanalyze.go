@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/contain"
 	"github.com/cairndb/cairn/txn"
 )
 
@@ -97,10 +99,10 @@ func (s *Server) autoAnalyzeOnce(ctx context.Context) (err error) {
 			s.stats.Forget(id)
 			return true
 		}
-		if err = s.analyzeTable(ctx, t, s.readPage); err != nil {
+		if err = s.analyzeTable(ctx, t, s.readPage); err != nil && !errors.As(err, new(*contain.Panic)) {
 			return false
 		}
-		told = true
+		told = told || err == nil
 		c.Add(-n)
 		return true
 	})

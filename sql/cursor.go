@@ -89,13 +89,17 @@ func (s *Session) declare(ctx context.Context, n *pg.DeclareCursorStmt, p *prepa
 	}
 	q := &prepared{stmt: parser.Stmt{Tree: n.Query, Query: p.stmt.Query, Text: p.stmt.Text}, hints: p.hints}
 	c.po = &portal{p: q, params: o.params}
+	declared := false
+	defer func() {
+		if !declared {
+			c.po.close(s)
+		}
+	}()
 	if err := s.open(ctx, c.po, false); err != nil {
-		c.po.close(s)
 		return err
 	}
 	st := c.po.plan.Stmt
 	if st.Kind != bind.KindSelect || st.Writes && c.hold {
-		c.po.close(s)
 		return sqlerr.New(sqlerr.FeatureNotSupported, "DECLARE CURSOR WITH HOLD ... FOR UPDATE is not supported").
 			WithDetail("Holdable cursors must be READ ONLY.")
 	}
@@ -109,7 +113,7 @@ func (s *Session) declare(ctx context.Context, n *pg.DeclareCursorStmt, p *prepa
 	if s.cursors == nil {
 		s.cursors = map[string]*cursor{}
 	}
-	s.cursors[c.name] = c
+	s.cursors[c.name], declared = c, true
 	return w.CommandComplete("DECLARE CURSOR")
 }
 

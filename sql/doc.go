@@ -31,7 +31,8 @@
 //
 // What goes wrong: an implicit transaction that fails at its commit, after its rows have been
 // written, rewinds them if it can; otherwise the client sees the rows and then the error, as
-// Postgres does for deferred constraints.
+// Postgres does for deferred constraints. A panic while a statement is evaluated is the statement's
+// error; package contain says which panics are, and which end the node.
 //
 // Not here: bytes on the wire (pgwire).
 //

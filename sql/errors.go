@@ -235,7 +235,12 @@ func keyText(s *Session, key kvapi.Key) string {
 	id, _, ok := tablekv.SplitKey(key)
 	if ok && s != nil && s.pg.Contents != nil {
 		if t := s.pg.Contents.Table(id); t != nil {
-			return exec.KeyText(tablekv.NewCodec(t), key, s.env)
+			text := ""
+			_ = s.guard(func() error { // outside of the statement
+				text = exec.KeyText(tablekv.NewCodec(t), key, s.env)
+				return nil
+			})
+			return text
 		}
 	}
 	return ""
@@ -256,7 +261,14 @@ func conditionError(s *Session, key kvapi.Key) error {
 	if t == nil {
 		return sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates unique constraint")
 	}
-	e := exec.UniqueViolation(tablekv.NewCodec(t), key, s.env)
+	var e *sqlerr.Error
+	err := s.guard(func() error { // outside of the statement
+		e = exec.UniqueViolation(tablekv.NewCodec(t), key, s.env)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	if bind.PoliciesHold(s.pg.Contents, t, s.user()) {
 		e = e.WithDetail("") // the other row may be one that is not to be seen
 	}

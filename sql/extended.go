@@ -51,7 +51,7 @@ func (s *Session) extended(ctx context.Context, w ResultWriter, op func(ctx cont
 // quick is extended for messages that do no I/O and so need not be cancelled.
 func (s *Session) quick(ctx context.Context, w ResultWriter, op func(ctx context.Context) error) error {
 	before := w.Mark()
-	err := op(ctx)
+	err := s.guard(func() error { return op(ctx) })
 	if err == nil {
 		return nil
 	}
@@ -278,7 +278,9 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 		s.countBegin()
 		s.beginStatement(po.p.stmt.Tree)
 	}
-	op := func(ctx context.Context) error { return po.p.placed(s.executeWatched(ctx, po, w, maxRows)) }
+	op := func(ctx context.Context) error {
+		return po.p.placed(s.guard(func() error { return s.executeWatched(ctx, po, w, maxRows) }))
+	}
 	for {
 		s.replay.last = w.Mark()
 		err = op(ctx)

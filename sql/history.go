@@ -277,12 +277,12 @@ func (s *Session) repeatSteps(ctx context.Context, steps []step) error {
 		s.draws.begin(st.drawn)
 		s.out = d
 		s.beginStatement(st.p.stmt.Tree)
-		var err error
-		if planned(st.p.stmt.Tree) {
-			err = s.runPlanned(ctx, st.p, d, runOptions{params: st.params})
-		} else {
-			err = s.utilities(ctx, st.p, d, utilityOptions{params: st.params})
-		}
+		err := s.guard(func() error {
+			if planned(st.p.stmt.Tree) {
+				return s.runPlanned(ctx, st.p, d, runOptions{params: st.params})
+			}
+			return s.utilities(ctx, st.p, d, utilityOptions{params: st.params})
+		})
 		if err != nil {
 			return err
 		}

@@ -33,9 +33,9 @@ type portal struct {
 }
 
 func (po *portal) close(s *Session) {
-	if po.cur != nil {
-		po.cur.Close()
+	if cur := po.cur; cur != nil {
 		po.cur = nil
+		_ = s.guard(func() error { cur.Close(); return nil }) // one that has panicked may do so again
 	}
 	if po.run != nil {
 		po.run.Done()

@@ -15,6 +15,7 @@ import (
 	"github.com/cairndb/cairn/schema/jobs"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/contain"
 	"github.com/cairndb/cairn/sql/ddl"
 	"github.com/cairndb/cairn/sql/exec"
 	"github.com/cairndb/cairn/sql/pgcatalog"
@@ -230,11 +231,20 @@ func (s *Server) makeSession(snap *schema.Snapshot, db *schema.Database, args Se
 	sess.setUpEval(snap.Contents)
 	sess.vars.syncCluster()
 	for k, v := range args.Params {
-		if err := sess.vars.startup(k, v); err != nil {
+		if err := sess.guard(func() error { return sess.vars.startup(k, v) }); err != nil {
 			return nil, sqlerr.From(err).WithSeverity(sqlerr.SeverityFatal)
 		}
 	}
 	return sess, nil
+}
+
+// guard contains panics of evaluation (package contain) and logs them.
+func (s *Session) guard(f func() error) error {
+	err := contain.Do(f)
+	if err != nil {
+		contain.Log(s.srv.log, err, "user", s.args.User, "database", s.db.Name)
+	}
+	return err
 }
 
 // setUpEval connects functions with the session.

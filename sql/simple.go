@@ -18,7 +18,11 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 	ctx, done := s.begin(ctx)
 	defer done()
 	defer s.timeout.over()
-	stmts, err := s.parseSimple(query)
+	var stmts []*prepared
+	err := s.guard(func() (err error) {
+		stmts, err = s.parseSimple(query)
+		return err
+	})
 	if err != nil {
 		s.noteError(ctx, err, false)
 		return mapError(err, s)
@@ -99,17 +103,17 @@ func (s *Session) execStatement(ctx context.Context, p *prepared, w ResultWriter
 	s.noteStatement(p.stmt.Text)
 	s.countBegin()
 	s.beginStatement(p.stmt.Tree)
-	var err error
 	seen := s.watch(p, w)
 	if seen != nil {
 		w = seen
 	}
 	s.out = w
-	if planned(p.stmt.Tree) {
-		err = s.runPlanned(ctx, p, w, runOptions{describe: true, blind: alone && !tx.explicit})
-	} else {
-		err = s.utilities(ctx, p, w, utilityOptions{describe: true, alone: alone})
-	}
+	err := s.guard(func() error {
+		if planned(p.stmt.Tree) {
+			return s.runPlanned(ctx, p, w, runOptions{describe: true, blind: alone && !tx.explicit})
+		}
+		return s.utilities(ctx, p, w, utilityOptions{describe: true, alone: alone})
+	})
 	if err != nil {
 		return p.placed(err)
 	}

@@ -72,7 +72,13 @@ func (s *Session) entryOf(p *prepared) *statements.Entry {
 	if p.stat != nil {
 		sh = p.stat.Shape
 	} else {
-		sh = statements.Normalize(p.stmt.Text, shapeOptions(p.stmt.Tree))
+		err := s.guard(func() error {
+			sh = statements.Normalize(p.stmt.Text, shapeOptions(p.stmt.Tree))
+			return nil
+		})
+		if err != nil {
+			return nil
+		}
 	}
 	who := statements.Who{User: s.user(), Database: int64(s.db.ID)}
 	if r := s.pg.Contents.Role(who.User); r != nil {

@@ -205,19 +205,7 @@ func (s *Session) commit(ctx context.Context) error {
 	tx := s.tx
 	tx.stmt = statement{}
 	tx.t.SetStrict(s.vars.get("cairn.consistency") == "strict")
-	err := s.settle(ctx)
-	if err == nil {
-		err = s.onCommit(ctx)
-	}
-	if err == nil {
-		err = s.settleDeferred(ctx, func(*refEvent) bool { return true })
-	}
-	if err == nil {
-		err = s.settle(ctx)
-	}
-	if err == nil {
-		err = s.holdCursors(ctx)
-	}
+	err := s.guard(func() error { return s.computeAtCommit(ctx) })
 	if err == nil {
 		err = tx.r.PrepareCommit(ctx)
 	}
@@ -250,6 +238,23 @@ func (s *Session) commit(ctx context.Context) error {
 	err = mapError(withCause(ctx, err), s)
 	s.rollback(ctx)
 	return err
+}
+
+// computeAtCommit does what statements have left for the commit.
+func (s *Session) computeAtCommit(ctx context.Context) error {
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	if err := s.onCommit(ctx); err != nil {
+		return err
+	}
+	if err := s.settleDeferred(ctx, func(*refEvent) bool { return true }); err != nil {
+		return err
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	return s.holdCursors(ctx)
 }
 
 // rollback rolls back.

@@ -183,9 +183,13 @@ func (e engine) Compile(x bind.Expr) (ddl.Eval, error) {
 		return nil, err
 	}
 	run := &exec.Run{EC: &e.s.ec}
-	return func(ctx context.Context, row types.Row) (types.Datum, error) {
+	return func(ctx context.Context, row types.Row) (d types.Datum, err error) {
 		run.Ctx, run.Slots = ctx, row
-		return f(run)
+		err = e.s.guard(func() (err error) {
+			d, err = f(run)
+			return err
+		})
+		return d, err
 	}, nil
 }
 
@@ -219,15 +223,21 @@ func (e engine) Exec(ctx context.Context, query string) (int64, error) {
 	}
 	var n int64
 	for _, st := range stmts {
-		po := &portal{p: &prepared{stmt: st, noParams: true}}
-		if err := e.s.open(ctx, po, false); err != nil {
-			po.close(e.s)
+		affected, err := e.one(ctx, st)
+		if n += affected; err != nil {
 			return n, err
 		}
-		n += po.run.Affected
-		po.close(e.s)
 	}
 	return n, nil
+}
+
+func (e engine) one(ctx context.Context, st parser.Stmt) (affected int64, err error) {
+	po := &portal{p: &prepared{stmt: st, noParams: true}}
+	defer po.close(e.s)
+	if err := e.s.open(ctx, po, false); err != nil {
+		return 0, err
+	}
+	return po.run.Affected, nil
 }
 
 // selectInto is CREATE TABLE AS under its older name.

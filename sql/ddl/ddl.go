@@ -32,6 +32,8 @@ type Env struct {
 	// Awaits is told when the statement begins to wait for a job, and when that
 	// is over; may be nil.
 	Awaits func(bool)
+	// Guard contains panics of evaluation (package contain). Any goroutine may call it.
+	Guard func(func() error) error
 	// JobFault, if set, is asked before each step of a job and after each of its
 	// chunks whether it goes wrong: for tests.
 	JobFault func(*jobs.Record) error

@@ -104,7 +104,7 @@ func RunJob(ctx context.Context, env Env, h *jobs.Handle) error {
 			err = h.Pause(ctx)
 		default:
 			if err = j.fault(); err == nil {
-				err = s.next(ctx, rec)
+				err = j.Guard(func() error { return s.next(ctx, rec) })
 			}
 		}
 		if p := permanent(err); p != nil && rec.State != jobs.Reverting {
@@ -318,7 +318,7 @@ func (j *rowJob) read(ctx context.Context, r *schema.Resolver, t schema.Txn, rec
 	if err != nil {
 		return at, err
 	}
-	if err := do(ctx, t.(Txn), kvs); err != nil {
+	if err := j.Guard(func() error { return do(ctx, t.(Txn), kvs) }); err != nil {
 		return at, err
 	}
 	at.done += int64(len(kvs))

@@ -242,7 +242,7 @@ func (w *rewrite) writeChunk(ctx context.Context, rows []types.Row) error {
 		return nil
 	}
 	err := w.Store.Run(ctx, "rewrite: write", func(ctx context.Context, t schema.Txn) error {
-		return w.write(ctx, t.(Txn), rows)
+		return w.Guard(func() error { return w.write(ctx, t.(Txn), rows) })
 	})
 	return w.duplicate(err)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/contain"
 	"github.com/cairndb/cairn/sql/rowenc"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
@@ -434,7 +435,13 @@ func (c *scanCursor) readAhead(o txn.ScanOptions) {
 	out, span, r := make(chan page, 1), c.spans[0], c.r
 	c.ahead = out
 	r.ahead.Go(func() {
-		out <- r.scanPage(span, o)
+		var p page
+		err := contain.Do(func() error {
+			p = r.scanPage(span, o)
+			return p.err
+		})
+		p.err = err
+		out <- p
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/contain"
 	"github.com/cairndb/cairn/sql/rowenc"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
@@ -64,16 +65,22 @@ func (f *Fragment) Start() *FragmentRun {
 }
 
 // Take implements kvapi.Program. Whatever goes wrong with a row, the gateway is to meet it and to say so; so
-// with a panic, which may end a session but not a node.
+// with a panic, which fails a statement but does not end a node.
 func (x *FragmentRun) Take(key kvapi.Key, value []byte) (taken bool) {
 	if x.failed {
 		return false
 	}
-	defer func() {
-		if recover() != nil {
-			x.failed, taken = true, false
-		}
-	}()
+	err := contain.Do(func() error {
+		taken = x.take(key, value)
+		return nil
+	})
+	if err != nil {
+		x.failed, taken = true, false
+	}
+	return taken
+}
+
+func (x *FragmentRun) take(key kvapi.Key, value []byte) bool {
 	if err := x.f.Dec.Decode(key, value, x.r.Slots); err != nil {
 		return false
 	}
@@ -112,10 +119,19 @@ func (x *FragmentRun) aggregate() bool {
 }
 
 // Partial implements kvapi.Program: the groups, each a row of its key and the states of its aggregates.
-func (x *FragmentRun) Partial() ([]byte, bool) {
+func (x *FragmentRun) Partial() (groups []byte, ok bool) {
 	if x.failed || x.agg == nil {
 		return nil, !x.failed
 	}
+	err := contain.Do(func() error {
+		groups = x.encoded()
+		return nil
+	})
+	return groups, err == nil
+}
+
+// encoded are the groups as bytes.
+func (x *FragmentRun) encoded() []byte {
 	ts := x.agg.n.partialTypes()
 	ids := columnIDs(len(ts))
 	var b, one []byte
@@ -136,7 +152,7 @@ func (x *FragmentRun) Partial() ([]byte, bool) {
 		b = binary.AppendUvarint(b, uint64(len(one)))
 		b = append(b, one...)
 	}
-	return b, true
+	return b
 }
 
 // columnIDs are 1 to n.

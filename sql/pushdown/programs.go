@@ -7,6 +7,7 @@ import (
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/contain"
 	"github.com/cairndb/cairn/sql/exec"
 	"github.com/cairndb/cairn/sql/tablekv"
 )
@@ -28,8 +29,11 @@ func (p *Programs) Compile(text []byte) (kvapi.Program, error) {
 	f := p.mu.fragments[string(text)]
 	p.mu.Unlock()
 	if f == nil {
-		var err error
-		if f, err = compile(text); err != nil {
+		err := contain.Do(func() (err error) {
+			f, err = compile(text)
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
 		p.keep(string(text), f)
