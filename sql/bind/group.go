@@ -182,6 +182,9 @@ func (st *selectState) windows() {
 			o.k.ID = st.register(p, o.e)
 			c.Order = append(c.Order, o.k)
 		}
+		if len(c.Order) > 0 {
+			st.b.rangeBounds(&c.Frame, c.Order[0])
+		}
 		w.Calls = append(w.Calls, c.WindowCall)
 	}
 	w.In = st.rel

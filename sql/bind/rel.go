@@ -234,8 +234,24 @@ type WindowCall struct {
 type Frame struct {
 	Rows, Groups     bool // else RANGE
 	Start, End       FrameBound
-	StartOff, EndOff Expr
+	StartOff, EndOff Expr // without columns
+	// With a RANGE that has offsets: RangeKey is what is ordered by, StartBound and EndBound its values for
+	// the present row where the frame begins and ends, and Zero an offset of nothing.
+	RangeKey, StartBound, EndBound Expr
+	Zero                           types.Datum
+	Exclude                        FrameExclusion
 }
+
+// FrameExclusion is what EXCLUDE leaves out of a frame.
+type FrameExclusion uint8
+
+// Exclusions.
+const (
+	ExcludeNothing FrameExclusion = iota
+	ExcludeCurrentRow
+	ExcludeGroup
+	ExcludeTies
+)
 
 // FrameBound is an end of a frame.
 type FrameBound uint8

@@ -192,7 +192,8 @@ func RelExprs(r Rel) []Expr {
 		out = nonNil(r.Count, r.Offset)
 	case *Window:
 		for _, c := range r.Calls {
-			out = append(append(out, c.Args...), nonNil(c.Filter, c.Frame.StartOff, c.Frame.EndOff)...)
+			out = append(append(out, c.Args...), nonNil(c.Filter, c.Frame.StartOff, c.Frame.EndOff,
+				c.Frame.RangeKey, c.Frame.StartBound, c.Frame.EndBound)...)
 		}
 	case *Insert:
 		out = insertExprs(r)

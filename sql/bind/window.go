@@ -145,13 +145,19 @@ const (
 	startCurrentRow, endCurrentRow   = 0x200, 0x400
 	startOffPreceding, endOffPreced  = 0x800, 0x1000
 	startOffFollowing, endOffFollow  = 0x2000, 0x4000
-	endUnboundedFollowing, exclusion = 0x100, 0x38000
+	endUnboundedFollowing            = 0x100
+	excludeRow, excludeGroup, exTies = 0x8000, 0x10000, 0x20000
 )
 
 func (b *binder) frame(sc *scope, w *winCall, d *pg.WindowDef) {
 	o := d.FrameOptions
-	if o&exclusion != 0 {
-		b.unsupported(d.Location, "EXCLUDE in a window frame")
+	switch {
+	case o&excludeRow != 0:
+		w.Frame.Exclude = ExcludeCurrentRow
+	case o&excludeGroup != 0:
+		w.Frame.Exclude = ExcludeGroup
+	case o&exTies != 0:
+		w.Frame.Exclude = ExcludeTies
 	}
 	w.Frame.Rows, w.Frame.Groups = o&frameRows != 0, o&frameGroups != 0
 	switch {
@@ -174,14 +180,86 @@ func (b *binder) frame(sc *scope, w *winCall, d *pg.WindowDef) {
 	default:
 		w.Frame.End = CurrentRow
 	}
+	if w.Frame.Groups && len(w.order) == 0 {
+		b.failf(d.Location, sqlerr.WindowingError, "GROUPS mode requires an ORDER BY clause")
+	}
+	t, word := types.Int8, "ROWS"
+	switch {
+	case d.StartOffset == nil && d.EndOffset == nil:
+		return
+	case w.Frame.Groups:
+		word = "GROUPS"
+	case !w.Frame.Rows:
+		t, word = b.distance(w, d.Location), "RANGE"
+	}
 	off := func(n *pg.Node) Expr {
 		if n == nil {
 			return nil
 		}
-		if !w.Frame.Rows {
-			b.unsupported(d.Location, "RANGE or GROUPS with an offset")
+		e := b.assign(b.expr(sc, n), t, "", b.pos(n))
+		if len(Refs(e)) > 0 {
+			b.failf(b.pos(n), sqlerr.InvalidColumnReference, "argument of %s must not contain variables", word)
 		}
-		return b.assign(b.expr(sc, n), types.Int8, "", b.pos(n))
+		return e
 	}
 	w.Frame.StartOff, w.Frame.EndOff = off(d.StartOffset), off(d.EndOffset)
+}
+
+// distance is the type of a RANGE's offsets.
+func (b *binder) distance(w *winCall, pos int32) types.T {
+	if len(w.order) != 1 {
+		b.failf(pos, sqlerr.WindowingError, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column")
+	}
+	t, text := w.order[0].e.Type(), "0"
+	switch t.Kind() {
+	case types.KindInt:
+		if t != types.Int2 && t != types.Int4 && t != types.Int8 {
+			b.noDistance(t, pos)
+		}
+		t = types.Int8
+	case types.KindFloat:
+		t = types.Float8
+	case types.KindDecimal:
+		t = types.Numeric
+	case types.KindDate, types.KindTimestamp, types.KindTimestampTZ, types.KindInterval:
+		t = types.Interval
+	default:
+		b.noDistance(t, pos)
+	}
+	zero, err := types.ParseText(t, text, nil)
+	b.check(pos, err)
+	w.Frame.Zero = zero
+	return t
+}
+
+func (b *binder) noDistance(t types.T, pos int32) {
+	b.failf(pos, sqlerr.FeatureNotSupported, "RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s", t)
+}
+
+// rangeBounds makes the bounds of a RANGE with offsets of its ORDER BY's register.
+func (b *binder) rangeBounds(f *Frame, k SortKey) {
+	if f.Rows || f.Groups || f.StartOff == nil && f.EndOff == nil {
+		return
+	}
+	var key Expr = &Col{ID: k.ID, T: k.T, Pos: -1}
+	switch k.T.Kind() {
+	case types.KindInt:
+		key = b.cast(key, types.Int8, false)
+	case types.KindFloat:
+		key = b.cast(key, types.Float8, false)
+	case types.KindDate:
+		key = b.cast(key, types.Timestamp, false)
+	}
+	f.RangeKey = key
+	bound := func(at FrameBound, off Expr) Expr {
+		if off == nil {
+			return nil
+		}
+		op := "+"
+		if (at == OffsetPreceding) != k.Desc {
+			op = "-"
+		}
+		return b.op(op, key, off, -1)
+	}
+	f.StartBound, f.EndBound = bound(f.Start, f.StartOff), bound(f.End, f.EndOff)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/cairndb/cairn/schema/schematest"
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
+	"github.com/cairndb/cairn/sql/contain"
 	"github.com/cairndb/cairn/sql/exec"
 	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/sqlerr"
@@ -248,7 +249,7 @@ func (h *harness) statement(query string) error {
 	if !h.inTxn {
 		h.begin()
 	}
-	env := Env{Catalog: h.cat, Resolver: h.r, Txn: h.txn, Store: h.store, SearchPath: []string{"public"}, User: "root",
+	env := Env{Guard: contain.Do, Catalog: h.cat, Resolver: h.r, Txn: h.txn, Store: h.store, SearchPath: []string{"public"}, User: "root",
 		Database: &schema.Database{Header: schema.Header{ID: 100, Name: "defaultdb"}},
 		Explicit: h.inTxn, Bind: h.bindEnv(), Notice: func(e *sqlerr.Error) { h.printError(e) }, Engine: h}
 	tag, err := Exec(h.ctx, env, stmts[0])

@@ -21,13 +21,13 @@
 //	I2  DML reads all its input before its first write, so that it never meets its own rows
 //	    (modify.go)
 //	I3  whatever holds rows accounts for them; past work_mem a sort, hash join, aggregate, distinct,
-//	    WITH query or nested loop writes to temporary files and gives the same rows (spill.go, TestSpilledAnswersAreTheSame in
-//	    package sql); past the statement's or the node's limit the statement fails with 53200 (memory.go)
+//	    window, INTERSECT, EXCEPT, WITH query, nested loop, or what a modification has found writes to temporary
+//	    files and gives the same rows (spill.go, TestSpilledAnswersAreTheSame in package sql); past the statement's or the node's limit the statement fails with 53200 (memory.go)
 //	I4  every loop that may run long without a key-value call looks at its context (Run.tick)
 //
-// What goes wrong: window functions, recursive WITH queries, INTERSECT and EXCEPT, the sources of UPDATE and
-// DELETE, and one group's DISTINCT, ORDER BY or array_agg hold their rows in memory; a statement that needs
-// more than its budget for them fails.
+// What goes wrong: one group's DISTINCT, ORDER BY or array_agg, the rows that MERGE will write, and what a
+// subquery of ANY, ALL or ARRAY yields are held in memory; a recursive UNION and a modification hold 24 bytes
+// for each row that they must know again. A statement that needs more than its budget for them fails.
 //
 // Not here: which plan (package plan), the transaction's fate (package sql).
 //

@@ -98,7 +98,7 @@ const joinEntry = 80
 
 // chain makes the table ready to be probed.
 func (t *joinTable) chain() {
-	size := rowMapFirst
+	size := hashIndexFirst
 	for size < len(t.rows) {
 		size *= 2
 	}

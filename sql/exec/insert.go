@@ -65,7 +65,7 @@ func (n *Insert) Open(r *Run) (Cursor, error) {
 		return nil, err
 	}
 	defer in.Close()
-	ret := newReturned(n.Returning)
+	ret := newReturned(r, n.Returning)
 	conflicts := &conflictState{n: n, touched: map[string]bool{}, gone: map[string]bool{}}
 	for {
 		rows, err := n.batch(r, in)
@@ -73,7 +73,7 @@ func (n *Insert) Open(r *Run) (Cursor, error) {
 			return nil, err
 		}
 		if len(rows) == 0 {
-			return ret.cursor(r), nil
+			return ret.cursor(), nil
 		}
 		if n.Conflict != nil {
 			err = conflicts.write(r, rows, ret)
@@ -91,11 +91,11 @@ func (n *Insert) input(r *Run) (Cursor, error) {
 	if n.Stream {
 		return n.In.Open(r)
 	}
-	rows, err := layout(n.InCols).drain(r, n.In)
+	rows, err := layout(n.InCols).collect(r, n.In)
 	if err != nil {
 		return nil, err
 	}
-	return &rowsCursor{r: r, l: n.InCols, rows: rows}, nil
+	return &ownCursor{rows.cursor(n.InCols, 0, rows.n), rows}, nil
 }
 
 // batch computes the next new rows.
@@ -342,7 +342,7 @@ func (c *conflictState) update(r *Run, hit arbiter, value []byte, written map[st
 		return err
 	}
 	ch := &change{old: old, new: append(types.Row(nil), n.row(r, n.Final)...)}
-	if err := n.applyChanges(r, []*change{ch}, false); err != nil {
+	if err := n.applyChanges(r, []*change{ch}, false, removeAndAdd); err != nil {
 		return err
 	}
 	if err := c.rewritten(ch, written); err != nil {

@@ -35,16 +35,20 @@ func (n *Merge) Explain() Explained {
 // and what goes is removed before what is new needs its keys.
 func (n *Merge) Open(r *Run) (Cursor, error) {
 	r.wrote(&n.Target)
-	rows, err := layout(n.InCols).drain(r, n.In)
+	rows, err := layout(n.InCols).collect(r, n.In)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.lockMatched(r, rows); err != nil {
+	defer rows.close()
+	if err := n.lockFound(r, n.Unlocked, rows, n.Old, func() bool { return n.matched(r) }, locking); err != nil {
 		return nil, err
 	}
 	m := &merging{n: n, seen: map[string]bool{}}
-	for _, in := range rows {
-		layout(n.InCols).load(r, in)
+	reader := arrayReader{a: rows}
+	for i := range rows.n {
+		if err := reader.load(i); err != nil {
+			return nil, err
+		}
 		if err := m.row(r); err != nil {
 			return nil, err
 		}
@@ -61,20 +65,6 @@ func (n *Merge) Open(r *Run) (Cursor, error) {
 // matched says whether the present row has a row of the target.
 func (n *Merge) matched(r *Run) bool {
 	return !r.Slots[int(n.Old)+n.Codec.Primary.Keys[0].Ordinal].IsNull()
-}
-
-func (n *Merge) lockMatched(r *Run, rows []types.Row) error {
-	var found []types.Row
-	if !n.Unlocked || !r.LockRows {
-		return nil
-	}
-	for _, in := range rows {
-		layout(n.InCols).load(r, in)
-		if n.matched(r) {
-			found = append(found, in)
-		}
-	}
-	return n.lockFound(r, n.Unlocked, found, n.InCols, n.Old, locking)
 }
 
 // merging collects what a Merge will write.
@@ -187,9 +177,11 @@ func (m *merging) write(r *Run) error {
 			return err
 		}
 	}
-	for at := 0; at < len(m.changes); at += writeBatchMax {
-		if err := n.applyChanges(r, m.changes[at:min(at+writeBatchMax, len(m.changes))], false); err != nil {
-			return err
+	for _, step := range changeSteps(len(m.changes), false) {
+		for at := 0; at < len(m.changes); at += writeBatchMax {
+			if err := n.applyChanges(r, m.changes[at:min(at+writeBatchMax, len(m.changes))], false, step); err != nil {
+				return err
+			}
 		}
 	}
 	for at := 0; at < len(m.fresh); at += writeBatchMax {

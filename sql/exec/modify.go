@@ -384,14 +384,15 @@ func (r *Run) wrote(t *Target) {
 type returned struct {
 	items []Item
 	l     layout
-	rows  []types.Row
+	rows  *rowArray
 }
 
-func newReturned(items []Item) *returned {
+func newReturned(r *Run, items []Item) *returned {
 	rt := &returned{items: items}
 	for _, i := range items {
 		rt.l = append(rt.l, i.ID)
 	}
+	rt.rows = newRowArray(r, rt.l)
 	return rt
 }
 
@@ -403,9 +404,16 @@ func (rt *returned) add(r *Run) error {
 	if err := compute(r, rt.items); err != nil {
 		return err
 	}
-	row, err := rt.l.save(r)
-	rt.rows = append(rt.rows, row)
-	return err
+	return rt.rows.add()
 }
 
-func (rt *returned) cursor(r *Run) Cursor { return &rowsCursor{r: r, l: rt.l, rows: rt.rows} }
+func (rt *returned) cursor() Cursor { return &ownCursor{rt.rows.cursor(rt.l, 0, rt.rows.n), rt.rows} }
+
+// ownCursor closes the array that it reads.
+type ownCursor struct {
+	Cursor
+	rows *rowArray
+}
+
+// Close implements Cursor.
+func (c *ownCursor) Close() { c.rows.close() }

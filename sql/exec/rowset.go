@@ -22,17 +22,6 @@ func NewLayout(s bind.Set, used []bool) []bind.ColID {
 	return out
 }
 
-// save copies the registers into a new row and accounts for it.
-func (l layout) save(r *Run) (types.Row, error) {
-	row := make(types.Row, len(l))
-	size := 24
-	for i, id := range l {
-		row[i] = r.Slots[id]
-		size += row[i].SizeBytes()
-	}
-	return row, r.hold(size)
-}
-
 func (l layout) load(r *Run, row types.Row) {
 	for i, id := range l {
 		r.Slots[id] = row[i]
@@ -64,6 +53,25 @@ func (l layout) drain(r *Run, n Node) ([]types.Row, error) {
 			return nil, err
 		}
 		out = append(out, row)
+	}
+}
+
+// collect keeps all rows of a node.
+func (l layout) collect(r *Run, n Node) (*rowArray, error) {
+	c, err := n.Open(r)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	a := newRowArray(r, l)
+	for {
+		ok, err := c.Next()
+		if err != nil || !ok {
+			return a, err
+		}
+		if err := a.add(); err != nil {
+			return a, err
+		}
 	}
 }
 
@@ -119,15 +127,67 @@ func hashVals(vals []types.Datum) uint64 {
 	return h
 }
 
-// rowMap maps keys of several values to small numbers: open addressing over the keys' hashes.
-type rowMap struct {
-	slots  []int32 // number + 1 of a key; 0 is free
+// hashIndex numbers hashes, of which several may be equal: open addressing.
+type hashIndex struct {
+	slots  []int32 // number + 1 of a hash; 0 is free
 	hashes []uint64
-	keys   [][]types.Datum
-	s      slab
 }
 
-const rowMapFirst = 16
+const hashIndexFirst = 16
+
+// lookUp is the number with this hash of which same is true; -1 if there is none.
+func (m *hashIndex) lookUp(h uint64, same func(i int) (bool, error)) (int, error) {
+	if len(m.slots) == 0 {
+		return -1, nil
+	}
+	mask := uint64(len(m.slots) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		n := m.slots[i]
+		if n == 0 {
+			return -1, nil
+		}
+		if m.hashes[n-1] != h {
+			continue
+		}
+		if ok, err := same(int(n - 1)); err != nil || ok {
+			return int(n - 1), err
+		}
+	}
+}
+
+// insert numbers another hash.
+func (m *hashIndex) insert(h uint64) int {
+	if 4*(len(m.hashes)+1) > 3*len(m.slots) {
+		m.grow()
+	}
+	at := len(m.hashes)
+	m.hashes = append(m.hashes, h)
+	m.place(h, at)
+	return at
+}
+
+func (m *hashIndex) grow() {
+	m.slots = make([]int32, max(2*len(m.slots), hashIndexFirst))
+	for i, h := range m.hashes {
+		m.place(h, i)
+	}
+}
+
+func (m *hashIndex) place(h uint64, at int) {
+	mask := uint64(len(m.slots) - 1)
+	i := h & mask
+	for m.slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	m.slots[i] = int32(at + 1)
+}
+
+// rowMap maps keys of several values to small numbers.
+type rowMap struct {
+	hashIndex
+	keys [][]types.Datum
+	s    slab
+}
 
 func newRowMap() *rowMap { return &rowMap{} }
 
@@ -151,29 +211,8 @@ func (m *rowMap) findHashed(h uint64, key []types.Datum) int {
 
 // insert adds a key that is not there, and which must not change afterwards.
 func (m *rowMap) insert(h uint64, key []types.Datum) int {
-	if 4*(len(m.keys)+1) > 3*len(m.slots) {
-		m.grow()
-	}
-	at := len(m.keys)
-	m.keys, m.hashes = append(m.keys, key), append(m.hashes, h)
-	m.place(h, at)
-	return at
-}
-
-func (m *rowMap) grow() {
-	m.slots = make([]int32, max(2*len(m.slots), rowMapFirst))
-	for i, h := range m.hashes {
-		m.place(h, i)
-	}
-}
-
-func (m *rowMap) place(h uint64, at int) {
-	mask := uint64(len(m.slots) - 1)
-	i := h & mask
-	for m.slots[i] != 0 {
-		i = (i + 1) & mask
-	}
-	m.slots[i] = int32(at + 1)
+	m.keys = append(m.keys, key)
+	return m.hashIndex.insert(h)
 }
 
 // add inserts a key (which must not change afterwards) if it is new.

@@ -6,7 +6,9 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// SetOp is UNION ALL, INTERSECT or EXCEPT, these with or without ALL. UNION is a Distinct above it.
+// SetOp is UNION ALL, INTERSECT or EXCEPT, these with or without ALL. UNION is a Distinct above it. When
+// the keys of INTERSECT or EXCEPT take too much memory, rows of others, of both sides, are written to
+// partitions and looked at afterwards.
 type SetOp struct {
 	Kind         bind.SetKind
 	All          bool
@@ -17,15 +19,24 @@ type SetOp struct {
 
 // Open implements Node.
 func (n *SetOp) Open(r *Run) (Cursor, error) {
-	c := &setCursor{n: n, r: r, seen: newRowMap(), key: make([]types.Datum, len(n.Cols))}
+	c := newSetCursor(n, r, 0)
 	if n.Kind != bind.Union {
-		if err := c.countRight(); err != nil {
+		in, err := n.R.Open(r)
+		if err != nil {
+			return nil, err
+		}
+		defer in.Close()
+		if err := c.countRight(in); err != nil {
 			return nil, err
 		}
 	}
 	in, err := n.L.Open(r)
 	c.in, c.cols = in, n.LCols
 	return c, err
+}
+
+func newSetCursor(n *SetOp, r *Run, level int) *setCursor {
+	return &setCursor{n: n, r: r, level: level, seen: newRowMap(), mem: account{r: r}, key: make([]types.Datum, len(n.Cols))}
 }
 
 // Explain implements Node.
@@ -43,9 +54,17 @@ type setCursor struct {
 	in    Cursor
 	cols  []bind.ColID
 	right bool
+	ended bool
 	seen  *rowMap
 	count []int // for INTERSECT and EXCEPT: how often the right side has each key
 	key   []types.Datum
+
+	level int
+	mem   account
+	// lparts and rparts hold the rows of keys that there was no room for, sub works on one part of them.
+	lparts, rparts *partitions
+	part           int
+	sub            *setCursor
 }
 
 func (c *setCursor) load(cols []bind.ColID) {
@@ -54,38 +73,71 @@ func (c *setCursor) load(cols []bind.ColID) {
 	}
 }
 
-func (c *setCursor) countRight() error {
-	in, err := c.n.R.Open(c.r)
-	if err != nil {
-		return err
+// full says that no more keys are to be held.
+func (c *setCursor) full() bool {
+	return c.mem.full() && c.level < spillLevelMax && len(c.seen.keys) > 0
+}
+
+// add holds a key that the right side does not have, or not yet.
+func (c *setCursor) add(h uint64) (at int, err error) {
+	own, size := c.seen.s.own(c.key)
+	c.count = append(c.count, 0)
+	return c.seen.insert(h, own), c.mem.add(size + rowMapEntry)
+}
+
+// putAside writes the present row of one side to its partition.
+func (c *setCursor) putAside(parts **partitions, cols []bind.ColID, h uint64) error {
+	if *parts == nil {
+		*parts = newPartitions(c.r, cols, c.level)
 	}
-	defer in.Close()
+	return (*parts).add(h)
+}
+
+func (c *setCursor) countRight(in Cursor) error {
 	for {
 		ok, err := in.Next()
-		if err != nil || !ok {
-			return err
-		}
-		c.load(c.n.RCols)
-		i, added, err := c.seen.addScratch(c.r, c.key)
 		if err != nil {
 			return err
 		}
-		if added {
-			c.count = append(c.count, 0)
+		if !ok {
+			break
+		}
+		c.load(c.n.RCols)
+		h := hashVals(c.key)
+		i := c.seen.findHashed(h, c.key)
+		switch {
+		case i < 0 && c.full():
+			if err := c.putAside(&c.rparts, c.n.RCols, h); err != nil {
+				return err
+			}
+			continue
+		case i < 0:
+			if i, err = c.add(h); err != nil {
+				return err
+			}
 		}
 		c.count[i]++
+		if err := c.r.tick(); err != nil {
+			return err
+		}
 	}
+	if c.rparts != nil {
+		return c.rparts.finish()
+	}
+	return nil
 }
 
+// Next implements Cursor.
 func (c *setCursor) Next() (bool, error) {
-	for {
+	for !c.ended {
 		ok, err := c.in.Next()
 		if err != nil {
 			return false, err
 		}
 		if !ok {
 			if c.n.Kind != bind.Union || c.right {
-				return false, nil
+				c.ended = true
+				break
 			}
 			c.in.Close()
 			if c.in, err = c.n.R.Open(c.r); err != nil {
@@ -109,17 +161,21 @@ func (c *setCursor) Next() (bool, error) {
 			return false, err
 		}
 	}
+	return c.nextPartition()
 }
 
+// keep says whether the present row is of the result; of one that was put aside it is not known yet.
 func (c *setCursor) keep() (bool, error) {
-	switch {
-	case c.n.Kind == bind.Union && c.n.All:
+	if c.n.Kind == bind.Union {
 		return true, nil
-	case c.n.Kind == bind.Union:
-		_, added, err := c.seen.addScratch(c.r, c.key)
-		return added, err
+	}
+	h := hashVals(c.key)
+	i := c.seen.findHashed(h, c.key)
+	if i < 0 && c.rparts != nil {
+		return false, c.putAside(&c.lparts, c.n.LCols, h)
+	}
+	switch {
 	case c.n.Kind == bind.Intersect:
-		i := c.seen.find(c.key)
 		if i < 0 || c.count[i] <= 0 {
 			return false, nil
 		}
@@ -128,25 +184,75 @@ func (c *setCursor) keep() (bool, error) {
 			c.count[i] = 0
 		}
 		return true, nil
+	case c.n.All:
+		if i < 0 {
+			return true, nil
+		}
+		c.count[i]--
+		return c.count[i] < 0, nil
+	case i >= 0:
+		return false, nil // seen on the right, or here before
+	case c.full():
+		return false, c.putAside(&c.lparts, c.n.LCols, h)
 	}
-	i, added, err := c.seen.addScratch(c.r, c.key)
-	if err != nil {
-		return false, err
-	}
-	if added {
-		c.count = append(c.count, 0)
-	}
-	if !c.n.All {
-		return added, nil // seen on the right, or here before
-	}
-	c.count[i]--
-	return c.count[i] < 0, nil
+	_, err := c.add(h)
+	return true, err
 }
 
+// nextPartition goes on with the rows that there was no room for.
+func (c *setCursor) nextPartition() (bool, error) {
+	if c.lparts == nil {
+		return false, nil
+	}
+	if c.part == 0 {
+		c.seen, c.count = newRowMap(), nil
+		c.mem.release()
+		if err := c.lparts.finish(); err != nil {
+			return false, err
+		}
+	}
+	for {
+		if c.sub == nil {
+			if c.part >= spillPartitions {
+				return false, nil
+			}
+			c.sub = newSetCursor(c.n, c.r, c.level+1)
+			if c.rparts != nil {
+				in := c.rparts.cursor(c.part)
+				err := c.sub.countRight(in)
+				in.Close()
+				if err != nil {
+					return false, err
+				}
+			}
+			c.sub.in, c.sub.cols = c.lparts.cursor(c.part), c.n.LCols
+			c.part++
+		}
+		ok, err := c.sub.Next()
+		if err != nil || ok {
+			return ok, err
+		}
+		c.sub.Close()
+		c.sub = nil
+	}
+}
+
+// Close implements Cursor.
 func (c *setCursor) Close() {
+	if c.sub != nil {
+		c.sub.Close()
+		c.sub = nil
+	}
+	if c.lparts != nil {
+		c.lparts.close()
+	}
+	if c.rparts != nil {
+		c.rparts.close()
+	}
 	if c.in != nil {
 		c.in.Close()
 	}
+	c.mem.release()
 }
 
 // CTE is the plan of a WITH query.
@@ -163,9 +269,15 @@ type CTE struct {
 // cteState is a WITH query's rows in one Run.
 type cteState struct {
 	kept *rowStore // of one that is not recursive
-	rows []types.Row
-	work []types.Row
-	done bool
+	// all are the rows of a recursive one, those from from to to the ones of the last round.
+	all      *rowArray
+	from, to int
+	done     bool
+}
+
+func (s *cteState) close() {
+	s.kept.close()
+	s.all.close()
 }
 
 func (c *CTE) state(r *Run) *cteState {
@@ -183,51 +295,73 @@ func (c *CTE) compute(r *Run) (*cteState, error) {
 	if s.done {
 		return s, nil
 	}
+	s.close()
+	var err error
 	if c.Recursive == nil {
-		var err error
 		s.kept, err = r.keep(c.Cols, c.Plan)
-		s.done = err == nil
-		return s, err
+	} else {
+		s.all, s.from, s.to = newRowArray(r, c.Cols), 0, 0
+		err = c.recurse(r, s)
 	}
-	rows, err := layout(c.Cols).drain(r, c.Plan)
-	if err != nil {
-		return nil, err
-	}
-	s.done = true
-	return s, c.recurse(r, s, rows)
+	s.done = err == nil
+	return s, err
 }
 
 // recurse runs the recursive term over the rows of the round before until a round finds no new row.
-func (c *CTE) recurse(r *Run, s *cteState, rows []types.Row) error {
-	seen := newRowMap()
-	for round := 0; len(rows) > 0; round++ {
-		if round > recursionMax {
+func (c *CTE) recurse(r *Run, s *cteState) error {
+	var seen *keySet
+	if !c.UnionAll {
+		seen = &keySet{mem: account{r: r}}
+		defer seen.close()
+	}
+	err := s.round(r, c.Plan, c.Cols, seen)
+	for n := 0; err == nil && s.from < s.to; n++ {
+		if n > recursionMax {
 			return sqlerr.New(sqlerr.ProgramLimitExceeded, "recursive query \"%s\" does not end", c.Name)
 		}
-		if !c.UnionAll {
-			rows = newRows(seen, rows)
-		}
-		s.rows = append(s.rows, rows...)
-		s.work = rows
 		if err := r.Ctx.Err(); err != nil {
 			return err
 		}
-		var err error
-		if rows, err = layout(c.RecCols).drain(r, c.Recursive); err != nil {
+		err = s.round(r, c.Recursive, c.RecCols, seen)
+	}
+	return err
+}
+
+// round adds the rows of a term, without those that were seen.
+func (s *cteState) round(r *Run, term Node, cols layout, seen *keySet) error {
+	in, err := term.Open(r)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	before := arrayReader{a: s.all}
+	var sl slab
+	for {
+		ok, err := in.Next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			s.from, s.to = s.to, s.all.n
+			return nil
+		}
+		row, _ := sl.save(r, cols)
+		if seen != nil {
+			added, err := seen.add(hashVals(row), s.all.n, func(i int) (bool, error) {
+				old, err := before.row(i)
+				return err == nil && equalVals(old, row), err
+			})
+			if err != nil {
+				return err
+			}
+			if !added {
+				continue
+			}
+		}
+		if err := s.all.addRow(row); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func newRows(seen *rowMap, rows []types.Row) []types.Row {
-	out := rows[:0]
-	for _, row := range rows {
-		if _, added := seen.add(row); added {
-			out = append(out, row)
-		}
-	}
-	return out
 }
 
 // CTEScan reads a WITH query's rows.
@@ -240,7 +374,8 @@ type CTEScan struct {
 // Open implements Node.
 func (n *CTEScan) Open(r *Run) (Cursor, error) {
 	if n.Work {
-		return &rowsCursor{r: r, l: n.Cols, rows: n.CTE.state(r).work}, nil
+		s := n.CTE.state(r)
+		return s.all.cursor(n.Cols, s.from, s.to), nil
 	}
 	s, err := n.CTE.compute(r)
 	if err != nil {
@@ -249,7 +384,7 @@ func (n *CTEScan) Open(r *Run) (Cursor, error) {
 	if s.kept != nil {
 		return s.kept.cursor(r, n.Cols), nil
 	}
-	return &rowsCursor{r: r, l: n.Cols, rows: s.rows}, nil
+	return s.all.cursor(n.Cols, 0, s.all.n), nil
 }
 
 // Explain implements Node.
@@ -272,7 +407,7 @@ type With struct {
 func (n *With) Open(r *Run) (Cursor, error) {
 	for _, c := range n.CTEs {
 		if s, ok := r.state[c.State].(*cteState); ok {
-			s.kept.close()
+			s.close()
 		}
 		r.state[c.State] = nil // a query inside a subquery starts anew each time
 	}

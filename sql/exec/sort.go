@@ -141,6 +141,11 @@ func (s *sorter) cursor() (Cursor, error) {
 	if s.file == nil {
 		return &sortedCursor{rowsCursor{r: s.r, l: s.l, rows: s.rows}, s}, nil
 	}
+	return s.merge()
+}
+
+// merge merges the runs.
+func (s *sorter) merge() (*mergeCursor, error) {
 	m := &mergeCursor{s: s}
 	from := int64(0)
 	for _, to := range s.ends {
@@ -191,21 +196,31 @@ func (m *mergeCursor) advance(x *sortedRun) (bool, error) {
 
 // Next implements Cursor.
 func (m *mergeCursor) Next() (bool, error) {
+	row, err := m.take()
+	if row == nil || err != nil {
+		return false, err
+	}
+	m.s.l.load(m.s.r, row)
+	return true, nil
+}
+
+// take is the next row, nil at the end.
+func (m *mergeCursor) take() (types.Row, error) {
 	if len(m.runs) == 0 {
-		return false, nil
+		return nil, nil
 	}
 	x := m.runs[0]
-	m.s.l.load(m.s.r, x.row)
+	row := x.row
 	ok, err := m.advance(x)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if ok {
 		heap.Fix(m, 0)
 	} else {
 		heap.Pop(m)
 	}
-	return true, m.s.r.tick()
+	return row, m.s.r.tick()
 }
 
 // Close implements Cursor.

@@ -18,6 +18,11 @@ import (
 //	hash join   both sides cut by hash into partitions, joined one by one  (hash_join.go)
 //	aggregate,  groups in memory stay; rows of others go to partitions,    (agg.go, distinct.go)
 //	distinct    which are aggregated one by one
+//	INTERSECT,  the same with both sides                                    (setop.go)
+//	EXCEPT
+//	window      a sort, and the rows of one partition as an array            (window.go, array.go)
+//	recursive   an array                                                    (setop.go)
+//	WITH, DML
 //
 // A partition that is still too large is cut again by other bits of the hash, spillLevelMax times; what
 // is left then (one key with very many rows) is held as it is, up to the statement's limit.

@@ -36,40 +36,64 @@ func (n *Update) Explain() Explained {
 // change is a row before and after.
 type change struct {
 	old, new types.Row
-	input    types.Row // the input's registers, for RETURNING
 }
 
-// Open implements Node: it does all the work.
+// Open implements Node: it does all the work. What was found, and what it is changed to, may be in temporary
+// files; of each row its number and a hash of its key stay in memory.
 func (n *Update) Open(r *Run) (Cursor, error) {
 	r.wrote(&n.Target)
-	rows, err := layout(n.InCols).drain(r, n.In)
+	found, err := layout(n.InCols).collect(r, n.In)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.lockFound(r, n.Unlocked, rows, n.InCols, n.Old, n.lock()); err != nil {
+	defer found.close()
+	if err := n.lockFound(r, n.Unlocked, found, n.Old, nil, n.lock()); err != nil {
 		return nil, err
 	}
-	changes, err := n.changes(r, rows)
+	changes, err := n.changes(r, found)
 	if err != nil {
 		return nil, err
 	}
-	for at := 0; at < len(changes); at += writeBatchMax {
-		if err := n.applyChanges(r, changes[at:min(at+writeBatchMax, len(changes))], n.NonKey); err != nil {
-			return nil, err
+	defer changes.close()
+	reader := arrayReader{a: changes}
+	for _, step := range changeSteps(changes.n, n.NonKey) {
+		var batch []*change
+		for i := range changes.n {
+			ch, err := n.change(r, &reader, i)
+			if err != nil {
+				return nil, err
+			}
+			if batch = append(batch, ch); len(batch) < writeBatchMax && i+1 < changes.n {
+				continue
+			}
+			if err := n.applyChanges(r, batch, n.NonKey, step); err != nil {
+				return nil, err
+			}
+			batch = batch[:0]
 		}
 	}
-	ret := newReturned(n.Returning)
-	for _, ch := range changes {
+	ret := newReturned(r, n.Returning)
+	for i := range changes.n {
+		ch, err := n.change(r, &reader, i)
+		if err != nil {
+			return nil, err
+		}
 		if err := n.changed(r, ch.old, ch.new); err != nil {
 			return nil, err
 		}
-		layout(n.InCols).load(r, ch.input)
-		copy(n.row(r, n.New), ch.new)
 		if err := ret.add(r); err != nil {
 			return nil, err
 		}
 	}
-	return ret.cursor(r), nil
+	return ret.cursor(), nil
+}
+
+// change is change i, whose registers are loaded.
+func (n *Update) change(r *Run, changes *arrayReader, i int) (*change, error) {
+	if err := changes.load(i); err != nil {
+		return nil, err
+	}
+	return &change{old: slices.Clone(n.row(r, n.Old)), new: slices.Clone(n.row(r, n.New))}, nil
 }
 
 // lock is how Update locks its rows.
@@ -81,46 +105,96 @@ func (n *Update) lock() txn.GetOptions {
 }
 
 // lockFound locks rows that are about to be changed, where In did not, if the
-// transaction relies on locks (Run.LockRows).
-func (t *Target) lockFound(r *Run, unlocked bool, rows []types.Row, cols []bind.ColID, base bind.ColID, o txn.GetOptions) error {
+// transaction relies on locks (Run.LockRows). among says which have a row at base; nil: all.
+func (t *Target) lockFound(r *Run, unlocked bool, rows *rowArray, base bind.ColID, among func() bool, o txn.GetOptions) error {
 	if !unlocked || !r.LockRows {
 		return nil
 	}
-	for len(rows) > 0 {
-		n := min(len(rows), LookupBatchMax)
-		keys := make([]kvapi.Key, n)
-		for i, in := range rows[:n] {
-			layout(cols).load(r, in)
+	reader := arrayReader{a: rows}
+	var keys []kvapi.Key
+	for i := range rows.n {
+		if err := reader.load(i); err != nil {
+			return err
+		}
+		if among == nil || among() {
 			k, _, err := t.Codec.Primary.Key(t.row(r, base))
 			if err != nil {
 				return err
 			}
-			keys[i] = k
+			keys = append(keys, k)
+		}
+		if len(keys) < LookupBatchMax && i+1 < rows.n {
+			continue
 		}
 		if _, err := r.getMany(keys, o); err != nil {
 			return err
 		}
-		rows = rows[n:]
+		keys = keys[:0]
 	}
 	return nil
 }
 
-// changes computes the new rows. A row that a join found several times changes once.
-func (n *Update) changes(r *Run, rows []types.Row) ([]*change, error) {
-	out := make([]*change, 0, len(rows))
-	seen := map[string]bool{}
-	for _, in := range rows {
-		layout(n.InCols).load(r, in)
+// once finds rows that come again, by the primary key in the registers at base, among those of an array.
+type once struct {
+	t      *Target
+	r      *Run
+	base   bind.ColID
+	seen   keySet
+	reader arrayReader
+}
+
+func newOnce(t *Target, r *Run, base bind.ColID, rows *rowArray) *once {
+	return &once{t: t, r: r, base: base, seen: keySet{mem: account{r: r}}, reader: arrayReader{a: rows}}
+}
+
+// first says whether the present row, which is number i of the array or will be, has a key of its own.
+// Where others' rows had to be loaded, again loads it once more.
+func (o *once) first(i int, again func() error) (bool, error) {
+	key, _, err := o.t.Codec.Primary.Key(o.t.row(o.r, o.base))
+	if err != nil {
+		return false, err
+	}
+	loaded := false
+	added, err := o.seen.add(types.Hash(0, types.NewBytes(string(key))), i, func(other int) (bool, error) {
+		loaded = true
+		if err := o.reader.load(other); err != nil {
+			return false, err
+		}
+		k, _, err := o.t.Codec.Primary.Key(o.t.row(o.r, o.base))
+		return bytes.Equal(k, key), err
+	})
+	if err == nil && loaded {
+		err = again()
+	}
+	return added, err
+}
+
+func (o *once) close() { o.seen.close() }
+
+// changes computes the new rows: the registers of the input and of New. A row that a join found several
+// times changes once.
+func (n *Update) changes(r *Run, found *rowArray) (*rowArray, error) {
+	l := slices.Clone(layout(n.InCols))
+	for i := range n.Codec.Types {
+		l = append(l, n.New+bind.ColID(i))
+	}
+	out := newRowArray(r, l)
+	seen := newOnce(&n.Target, r, n.Old, out)
+	defer seen.close()
+	reader := arrayReader{a: found}
+	for i := range found.n {
+		if err := reader.load(i); err != nil {
+			return nil, err
+		}
 		old := n.row(r, n.Old)
-		if len(rows) > 1 {
-			k, _, err := n.Codec.Primary.Key(old)
+		if found.n > 1 {
+			first, err := seen.first(out.n, func() error { return reader.load(i) })
 			if err != nil {
 				return nil, err
 			}
-			if seen[string(k)] {
+			if !first {
 				continue
 			}
-			seen[string(k)] = true
 		}
 		next := n.row(r, n.New)
 		copy(next, old)
@@ -140,19 +214,38 @@ func (n *Update) changes(r *Run, rows []types.Row) ([]*change, error) {
 		if err := n.validate(r, n.New); err != nil {
 			return nil, err
 		}
-		ch := &change{old: append(types.Row(nil), old...), new: append(types.Row(nil), next...), input: in}
-		if err := r.hold(48 * len(next)); err != nil {
+		if err := out.add(); err != nil {
 			return nil, err
 		}
-		out = append(out, ch)
+		if err := r.tick(); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
+}
+
+// changeStep is what of a batch of changes is written.
+type changeStep uint8
+
+const (
+	removeAndAdd changeStep = iota
+	onlyRemove
+	onlyAdd
+)
+
+// changeSteps are the steps in which n changes are written, each for all batches: keys that disappear with
+// one batch may come with another.
+func changeSteps(n int, nonKey bool) []changeStep {
+	if n <= writeBatchMax || nonKey {
+		return []changeStep{removeAndAdd}
+	}
+	return []changeStep{onlyRemove, onlyAdd}
 }
 
 // applyChanges writes the difference between old and new rows: first what disappears, then, when
 // the new keys are known to be free, what is new. So a statement may exchange keys among its rows.
 // nonKey says that no unique key of a row changes.
-func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
+func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool, step changeStep) error {
 	var gone, kept []ownKey
 	var puts, fresh []entry
 	for _, ch := range changes {
@@ -167,8 +260,13 @@ func (t *Target) applyChanges(r *Run, changes []*change, nonKey bool) error {
 			}
 		}
 	}
-	if err := t.deleteKeys(r, gone); err != nil {
-		return err
+	if step != onlyAdd {
+		if err := t.deleteKeys(r, gone); err != nil {
+			return err
+		}
+	}
+	if step == onlyRemove {
+		return nil
 	}
 	if len(fresh) > 0 {
 		blind := r.Blind
@@ -280,41 +378,50 @@ func (n *Delete) Explain() Explained {
 	return Explained{Title: "Delete on " + n.Codec.Table.Name, Kids: []Node{n.In}}
 }
 
-// Open implements Node: it does all the work.
+// Open implements Node: it does all the work. What was found may be in temporary files.
 func (n *Delete) Open(r *Run) (Cursor, error) {
 	r.wrote(&n.Target)
-	rows, err := layout(n.InCols).drain(r, n.In)
+	found, err := layout(n.InCols).collect(r, n.In)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.lockFound(r, n.Unlocked, rows, n.InCols, n.Old, locking); err != nil {
+	defer found.close()
+	if err := n.lockFound(r, n.Unlocked, found, n.Old, nil, locking); err != nil {
 		return nil, err
 	}
-	ret := newReturned(n.Returning)
-	seen := map[string]bool{}
-	for _, in := range rows {
-		layout(n.InCols).load(r, in)
+	ret := newReturned(r, n.Returning)
+	seen := newOnce(&n.Target, r, n.Old, found)
+	defer seen.close()
+	reader := arrayReader{a: found}
+	for i := range found.n {
+		load := func() error { return reader.load(i) }
+		if err := load(); err != nil {
+			return nil, err
+		}
+		if found.n > 1 {
+			first, err := seen.first(i, load)
+			if err != nil {
+				return nil, err
+			}
+			if !first {
+				continue
+			}
+		}
 		keys, err := n.keysOf(n.row(r, n.Old))
 		if err != nil {
 			return nil, err
-		}
-		if len(rows) > 1 {
-			if seen[string(keys[0].key)] {
-				continue
-			}
-			seen[string(keys[0].key)] = true
 		}
 		if err := n.deleteKeys(r, keys); err != nil {
 			return nil, err
 		}
 		if !n.Referential {
 			r.count(&n.Target)
-		} else if err := n.changed(r, append(types.Row(nil), n.row(r, n.Old)...), nil); err != nil {
+		} else if err := n.changed(r, slices.Clone(n.row(r, n.Old)), nil); err != nil {
 			return nil, err
 		}
 		if err := ret.add(r); err != nil {
 			return nil, err
 		}
 	}
-	return ret.cursor(r), nil
+	return ret.cursor(), nil
 }

@@ -1,7 +1,7 @@
 package exec
 
 import (
-	"sort"
+	"slices"
 
 	"github.com/cairndb/cairn/sql/bind"
 	"github.com/cairndb/cairn/sql/builtins"
@@ -11,21 +11,29 @@ import (
 
 // WindowFunc is one window function; New is set for aggregates.
 type WindowFunc struct {
-	ID               bind.ColID
-	Name             string
-	Args             []Eval
-	ArgTypes         []types.T
-	Filter           Eval
-	Star, Strict     bool
-	New              func([]types.T) builtins.Aggregator
-	Part             []bind.ColID
-	Order            []bind.SortKey
-	Frame            bind.Frame
-	StartOff, EndOff Eval
+	ID           bind.ColID
+	Name         string
+	Args         []Eval
+	ArgTypes     []types.T
+	Filter       Eval
+	Star, Strict bool
+	New          func([]types.T) builtins.Aggregator
+	Part         []bind.ColID
+	Order        []bind.SortKey
+	Frame        bind.Frame
+	// StartOff and EndOff are numbers of rows or groups. In a RANGE they are distances, StartBound and
+	// EndBound the values of RangeKey where the present row's frame begins and ends.
+	StartOff, EndOff               Eval
+	StartBound, EndBound, RangeKey Eval
 }
 
-// Window computes window functions over all of its input. Aggregates over a frame that only grows
-// are carried along; other frames are computed anew for each row.
+// Window computes window functions over all of its input, those of one PARTITION BY and ORDER BY in one
+// pass, one pass after the other:
+//
+//	input ─▶ sort ─▶ partition (rowArray) ─▶ sort ─▶ partition ─▶ …
+//
+// Both write to temporary files. Aggregates over a frame that only grows are carried along; other frames
+// are computed anew for each row.
 type Window struct {
 	In    Node
 	Cols  []bind.ColID
@@ -37,358 +45,572 @@ func (n *Window) Explain() Explained { return Explained{Title: "WindowAgg", Kids
 
 // Open implements Node.
 func (n *Window) Open(r *Run) (Cursor, error) {
-	rows, err := layout(n.Cols).drain(r, n.In)
+	in, err := n.In.Open(r)
 	if err != nil {
 		return nil, err
 	}
-	w := &windower{n: n, r: r, rows: rows, out: make([][]types.Datum, len(rows))}
-	for i := range w.out {
-		w.out[i] = make([]types.Datum, len(n.Funcs))
-	}
-	order := make([]int, len(rows))
-	for i := range order {
-		order[i] = i
-	}
-	for f := range n.Funcs {
-		if order, err = w.compute(f, order); err != nil {
-			return nil, err
-		}
-	}
-	return &windowCursor{w: w, order: order}, nil
-}
-
-type windower struct {
-	n    *Window
-	r    *Run
-	rows []types.Row
-	out  [][]types.Datum
-}
-
-type windowCursor struct {
-	w     *windower
-	order []int
-	at    int
-}
-
-func (c *windowCursor) Next() (bool, error) {
-	if c.at >= len(c.order) {
-		return false, nil
-	}
-	i := c.order[c.at]
-	c.at++
-	layout(c.w.n.Cols).load(c.w.r, c.w.rows[i])
-	for f, d := range c.w.out[i] {
-		c.w.r.Slots[c.w.n.Funcs[f].ID] = d
-	}
-	return true, nil
-}
-
-func (c *windowCursor) Close() {}
-
-// place finds a register in the saved rows.
-func (w *windower) place(id bind.ColID) int {
-	for i, c := range w.n.Cols {
-		if c == id {
-			return i
-		}
-	}
-	panic("exec: window column is not saved")
-}
-
-// compute orders the rows by partition and order of one function, and computes it per partition.
-func (w *windower) compute(f int, order []int) ([]int, error) {
-	fn := &w.n.Funcs[f]
-	var keys []bind.SortKey
-	for _, id := range fn.Part {
-		keys = append(keys, bind.SortKey{ID: id})
-	}
-	nPart := len(keys)
-	keys = append(keys, fn.Order...)
-	at := make([]int, len(keys))
-	for i, k := range keys {
-		at[i] = w.place(k.ID)
-	}
-	cmp := func(a, b, from, to int) int {
-		for i := from; i < to; i++ {
-			if c := compareKey(&keys[i], w.rows[a][at[i]], w.rows[b][at[i]]); c != 0 {
-				return c
-			}
-		}
-		return 0
-	}
-	sorted := append([]int(nil), order...)
-	sort.SliceStable(sorted, func(i, j int) bool { return cmp(sorted[i], sorted[j], 0, len(keys)) < 0 })
-	for lo := 0; lo < len(sorted); {
-		hi := lo + 1
-		for hi < len(sorted) && cmp(sorted[lo], sorted[hi], 0, nPart) == 0 {
+	l := slices.Clone(layout(n.Cols))
+	for lo, hi := 0, 0; lo < len(n.Funcs); lo = hi {
+		for hi = lo + 1; hi < len(n.Funcs) && n.Funcs[lo].sharesPass(&n.Funcs[hi]); {
 			hi++
 		}
-		p := &partition{w: w, f: f, fn: fn, rows: sorted[lo:hi]}
-		p.peers = p.findPeers(func(a, b int) bool { return cmp(a, b, nPart, len(keys)) == 0 })
-		if err := p.compute(); err != nil {
+		p := newWindowPass(r, slices.Clip(l), n.Funcs[lo:hi])
+		err := p.sort(in)
+		in.Close()
+		if err != nil {
+			p.Close()
 			return nil, err
 		}
-		lo = hi
+		in = p
+		for i := range n.Funcs[lo:hi] {
+			l = append(l, n.Funcs[lo+i].ID)
+		}
 	}
-	return sorted, nil
+	return in, nil
 }
 
-// partition is the rows of one PARTITION BY value in order. peers[i] is where row i's group of
-// equals in the order begins and ends.
+func (f *WindowFunc) sharesPass(o *WindowFunc) bool {
+	return slices.Equal(f.Part, o.Part) && slices.Equal(f.Order, o.Order)
+}
+
+// windowPass yields the rows of its input in order, with the values of its functions.
+type windowPass struct {
+	r     *Run
+	l     layout
+	funcs []WindowFunc
+	keys  []bind.SortKey // the first nPart are those of PARTITION BY
+	at    []int          // where in the layout they are
+	nPart int
+
+	sorted *sorter
+	from   int          // the first row of sorted that is in no partition yet
+	merge  *mergeCursor // instead, if sorted spilled
+	next   types.Row    // its first row of the next partition
+	part   *partition
+	vals   []types.Datum
+}
+
+func newWindowPass(r *Run, l layout, funcs []WindowFunc) *windowPass {
+	p := &windowPass{r: r, l: l, funcs: funcs, nPart: len(funcs[0].Part), vals: make([]types.Datum, len(funcs))}
+	for _, id := range funcs[0].Part {
+		p.keys = append(p.keys, bind.SortKey{ID: id})
+	}
+	p.keys = append(p.keys, funcs[0].Order...)
+	for _, k := range p.keys {
+		p.at = append(p.at, slices.Index(l, k.ID))
+	}
+	return p
+}
+
+func (p *windowPass) sort(in Cursor) error {
+	p.sorted = &sorter{r: p.r, l: p.l, keys: p.keys, at: p.at, top: -1, mem: account{r: p.r}}
+	err := p.sorted.read(in)
+	if err != nil || p.sorted.file == nil {
+		return err
+	}
+	if p.merge, err = p.sorted.merge(); err == nil {
+		p.next, err = p.merge.take()
+	}
+	return err
+}
+
+// same compares rows by some of the keys.
+func (p *windowPass) same(a, b types.Row, from, to int) bool {
+	for i := from; i < to; i++ {
+		if compareKey(&p.keys[i], a[p.at[i]], b[p.at[i]]) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Next implements Cursor.
+func (p *windowPass) Next() (bool, error) {
+	for p.part == nil || p.part.at >= p.part.rows.n {
+		if p.part != nil {
+			p.part.rows.close()
+			p.part = nil
+		}
+		rows, err := p.take()
+		if rows == nil || err != nil {
+			return false, err
+		}
+		if p.part, err = newPartition(p, rows); err != nil {
+			return false, err
+		}
+	}
+	if err := p.part.compute(p.vals); err != nil {
+		return false, err
+	}
+	for i := range p.funcs {
+		p.r.Slots[p.funcs[i].ID] = p.vals[i]
+	}
+	return true, p.r.tick()
+}
+
+// take is the next partition's rows, nil if there is none.
+func (p *windowPass) take() (*rowArray, error) {
+	if p.merge != nil {
+		return p.takeMerged()
+	}
+	rows := p.sorted.rows[p.from:]
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	n := 1
+	for n < len(rows) && p.same(rows[0], rows[n], 0, p.nPart) {
+		n++
+	}
+	p.from += n
+	return &rowArray{r: p.r, l: p.l, mem: account{r: p.r}, rows: rows[:n], n: n}, nil
+}
+
+func (p *windowPass) takeMerged() (*rowArray, error) {
+	first := p.next
+	if first == nil {
+		return nil, nil
+	}
+	rows := newRowArray(p.r, p.l)
+	for row := first; ; {
+		if err := rows.addRow(row); err != nil {
+			return rows, err
+		}
+		var err error
+		if row, err = p.merge.take(); err != nil {
+			return rows, err
+		}
+		if p.next = row; row == nil || !p.same(first, row, 0, p.nPart) {
+			return rows, nil
+		}
+	}
+}
+
+// Close implements Cursor.
+func (p *windowPass) Close() {
+	if p.part != nil {
+		p.part.rows.close()
+		p.part = nil
+	}
+	if p.merge != nil {
+		p.merge.Close()
+	}
+	p.sorted.rows = nil
+	p.sorted.mem.release()
+}
+
+// partition is the rows of one PARTITION BY value in order, of which at is the present one.
 type partition struct {
-	w     *windower
-	f     int
-	fn    *WindowFunc
-	rows  []int
-	peers [][2]int
+	p    *windowPass
+	rows *rowArray
+	at   int
+	// peers is the present row's group of equals in the order, as [begin, end); dense counts the groups.
+	peers  [2]int
+	dense  int64
+	row    arrayReader // reads the present row
+	ahead  arrayReader // looks for the end of the peers
+	frames []frame
 }
 
-func (p *partition) findPeers(equal func(a, b int) bool) [][2]int {
-	out := make([][2]int, len(p.rows))
-	for lo := 0; lo < len(p.rows); {
-		hi := lo + 1
-		for hi < len(p.rows) && equal(p.rows[lo], p.rows[hi]) {
-			hi++
-		}
-		for i := lo; i < hi; i++ {
-			out[i] = [2]int{lo, hi}
-		}
-		lo = hi
+// frame is one function's at the present row. Readers are apart since they are at different places.
+type frame struct {
+	fn *WindowFunc
+	// offsets of ROWS and GROUPS.
+	startOff, endOff int
+	in, arg          arrayReader
+	// start and end find the bounds of RANGE and GROUPS.
+	start, end seeker
+
+	// The aggregate has been given the rows before next of a frame that grows, to which last was the end.
+	agg        builtins.Aggregator
+	count      int64
+	next, last int
+	value      types.Datum
+}
+
+func newPartition(p *windowPass, rows *rowArray) (*partition, error) {
+	reader := arrayReader{a: rows}
+	x := &partition{p: p, rows: rows, row: reader, ahead: reader, frames: make([]frame, len(p.funcs))}
+	if err := x.row.load(0); err != nil {
+		return nil, err
 	}
-	return out
-}
-
-func (p *partition) load(i int) { layout(p.w.n.Cols).load(p.w.r, p.w.rows[p.rows[i]]) }
-
-func (p *partition) set(i int, d types.Datum) { p.w.out[p.rows[i]][p.f] = d }
-
-func (p *partition) arg(row, a int) (types.Datum, error) {
-	p.load(row)
-	return p.fn.Args[a](p.w.r)
-}
-
-func (p *partition) compute() error {
-	if p.fn.New != nil || p.fn.Star {
-		return p.aggregate()
-	}
-	dense := int64(0)
-	for i := range p.rows {
-		if p.peers[i][0] == i {
-			dense++
+	for i := range x.frames {
+		f := &x.frames[i]
+		*f = frame{fn: &p.funcs[i], in: reader, arg: reader, last: -1, start: seeker{reader: reader}, end: seeker{reader: reader}}
+		var err error
+		if f.startOff, err = f.fn.offset(p.r, f.fn.StartOff, "starting"); err != nil {
+			return nil, err
 		}
-		d, err := p.value(i, dense)
+		if f.endOff, err = f.fn.offset(p.r, f.fn.EndOff, "ending"); err != nil {
+			return nil, err
+		}
+	}
+	return x, nil
+}
+
+// offset computes a number of rows or groups, or checks a distance, which depend on no row.
+func (f *WindowFunc) offset(r *Run, e Eval, which string) (int, error) {
+	if e == nil {
+		return 0, nil
+	}
+	d, err := e(r)
+	switch {
+	case err != nil:
+		return 0, err
+	case d.IsNull():
+		return 0, sqlerr.New(sqlerr.NullValueNotAllowed, "frame %s offset must not be null", which)
+	case f.RangeKey != nil && types.Compare(d, f.Frame.Zero) < 0:
+		return 0, sqlerr.New(sqlerr.InvalidPrecedingOrFollowingSize, "invalid preceding or following size in window function")
+	case f.RangeKey != nil:
+		return 0, nil
+	case d.Int() < 0:
+		return 0, sqlerr.New(sqlerr.InvalidPrecedingOrFollowingSize, "frame %s offset must not be negative", which)
+	}
+	return int(min(d.Int(), 1<<40)), nil
+}
+
+// compute computes the values of the present row, loads it, and goes on to the next.
+func (x *partition) compute(vals []types.Datum) error {
+	if x.at >= x.peers[1] {
+		if err := x.nextPeers(); err != nil {
+			return err
+		}
+	}
+	for i := range x.frames {
+		f := &x.frames[i]
+		var err error
+		if f.fn.New != nil || f.fn.Star {
+			vals[i], err = x.aggregate(f)
+		} else {
+			vals[i], err = x.value(f)
+		}
 		if err != nil {
 			return err
 		}
-		p.set(i, d)
-		if err := p.w.r.tick(); err != nil {
+	}
+	err := x.row.load(x.at)
+	x.at++
+	return err
+}
+
+func (x *partition) nextPeers() error {
+	first, err := x.row.row(x.at)
+	if err != nil {
+		return err
+	}
+	end := x.at + 1
+	for ; end < x.rows.n; end++ {
+		row, err := x.ahead.row(end)
+		if err != nil {
+			return err
+		}
+		if !x.p.same(first, row, x.p.nPart, len(x.p.keys)) {
+			break
+		}
+		if err := x.p.r.tick(); err != nil {
 			return err
 		}
 	}
+	x.peers = [2]int{x.at, end}
+	x.dense++
 	return nil
 }
 
-func (p *partition) value(i int, dense int64) (types.Datum, error) {
-	n := len(p.rows)
-	switch p.fn.Name {
+// arg computes an argument over some row.
+func (x *partition) arg(f *frame, row, a int) (types.Datum, error) {
+	if err := f.arg.load(row); err != nil {
+		return types.Null, err
+	}
+	return f.fn.Args[a](x.p.r)
+}
+
+func (x *partition) value(f *frame) (types.Datum, error) {
+	i, n := x.at, x.rows.n
+	switch f.fn.Name {
 	case "row_number":
 		return types.NewInt(int64(i + 1)), nil
 	case "rank":
-		return types.NewInt(int64(p.peers[i][0] + 1)), nil
+		return types.NewInt(int64(x.peers[0] + 1)), nil
 	case "dense_rank":
-		return types.NewInt(dense), nil
+		return types.NewInt(x.dense), nil
 	case "percent_rank":
 		if n == 1 {
 			return types.NewFloat(0), nil
 		}
-		return types.NewFloat(float64(p.peers[i][0]) / float64(n-1)), nil
+		return types.NewFloat(float64(x.peers[0]) / float64(n-1)), nil
 	case "cume_dist":
-		return types.NewFloat(float64(p.peers[i][1]) / float64(n)), nil
+		return types.NewFloat(float64(x.peers[1]) / float64(n)), nil
 	case "ntile":
-		return p.ntile(i)
+		return x.ntile(f)
 	case "lag", "lead":
-		return p.shifted(i)
+		return x.shifted(f)
 	}
-	return p.frameValue(i)
+	return x.frameValue(f)
 }
 
-func (p *partition) ntile(i int) (types.Datum, error) {
-	d, err := p.arg(0, 0)
+func (x *partition) ntile(f *frame) (types.Datum, error) {
+	d, err := x.arg(f, 0, 0)
 	if err != nil || d.IsNull() {
 		return types.Null, err
 	}
 	k := d.Int()
 	if k <= 0 {
-		return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "argument of ntile must be greater than zero")
+		return types.Null, sqlerr.New(sqlerr.InvalidArgumentForNtile, "argument of ntile must be greater than zero")
 	}
-	n := int64(len(p.rows))
+	n := int64(x.rows.n)
 	size, extra := n/k, n%k
-	at := int64(i)
+	at := int64(x.at)
 	if at < extra*(size+1) {
 		return types.NewInt(at/(size+1) + 1), nil
 	}
 	return types.NewInt((at-extra*(size+1))/max(size, 1) + extra + 1), nil
 }
 
-func (p *partition) shifted(i int) (types.Datum, error) {
+func (x *partition) shifted(f *frame) (types.Datum, error) {
 	off := int64(1)
-	if len(p.fn.Args) > 1 {
-		d, err := p.arg(i, 1)
+	if len(f.fn.Args) > 1 {
+		d, err := x.arg(f, x.at, 1)
 		if err != nil || d.IsNull() {
 			return types.Null, err
 		}
 		off = d.Int()
 	}
-	if p.fn.Name == "lag" {
+	if f.fn.Name == "lag" {
 		off = -off
 	}
-	j := int64(i) + off
-	if j >= 0 && j < int64(len(p.rows)) {
-		return p.arg(int(j), 0)
+	j := int64(x.at) + off
+	if j >= 0 && j < int64(x.rows.n) {
+		return x.arg(f, int(j), 0)
 	}
-	if len(p.fn.Args) > 2 {
-		return p.arg(i, 2)
+	if len(f.fn.Args) > 2 {
+		return x.arg(f, x.at, 2)
 	}
 	return types.Null, nil
 }
 
-func (p *partition) frameValue(i int) (types.Datum, error) {
-	lo, hi, err := p.bounds(i)
-	if err != nil || lo >= hi {
+func (x *partition) frameValue(f *frame) (types.Datum, error) {
+	lo, hi, err := x.bounds(f)
+	if err != nil {
 		return types.Null, err
 	}
-	switch p.fn.Name {
-	case "first_value":
-		return p.arg(lo, 0)
+	step, left := 1, int64(1)
+	switch f.fn.Name {
 	case "last_value":
-		return p.arg(hi-1, 0)
+		lo, hi, step = hi-1, lo-1, -1
+	case "nth_value":
+		d, err := x.arg(f, x.at, 1)
+		if err != nil || d.IsNull() {
+			return types.Null, err
+		}
+		if left = d.Int(); left <= 0 {
+			return types.Null, sqlerr.New(sqlerr.InvalidArgumentForNthValue, "argument of nth_value must be greater than zero")
+		}
 	}
-	d, err := p.arg(i, 1)
-	if err != nil || d.IsNull() {
-		return types.Null, err
+	if f.fn.Frame.Exclude == bind.ExcludeNothing && step > 0 {
+		lo, left = lo+int(min(left-1, int64(x.rows.n))), 1
 	}
-	if d.Int() <= 0 {
-		return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "argument of nth_value must be greater than zero")
-	}
-	if j := lo + int(d.Int()) - 1; j < hi {
-		return p.arg(j, 0)
+	for j := lo; (hi-j)*step > 0; j += step {
+		if x.excluded(f, j) {
+			continue
+		}
+		if left--; left == 0 {
+			return x.arg(f, j, 0)
+		}
 	}
 	return types.Null, nil
 }
 
-// bounds is the frame of row i as [lo, hi).
-func (p *partition) bounds(i int) (lo, hi int, err error) {
-	f := &p.fn.Frame
-	n := len(p.rows)
-	off := func(e Eval) (int, error) {
-		p.load(i)
-		d, err := e(p.w.r)
-		if err == nil && (d.IsNull() || d.Int() < 0) {
-			err = sqlerr.New(sqlerr.InvalidPrecedingOrFollowingSize, "frame starting or ending offset must not be null or negative")
-		}
-		return int(min(d.Int(), 1<<40)), err
+// excluded says whether a row of the frame is left out of it.
+func (x *partition) excluded(f *frame, j int) bool {
+	peer := j >= x.peers[0] && j < x.peers[1]
+	switch f.fn.Frame.Exclude {
+	case bind.ExcludeCurrentRow:
+		return j == x.at
+	case bind.ExcludeGroup:
+		return peer
+	case bind.ExcludeTies:
+		return peer && j != x.at
 	}
-	k := 0
-	switch f.Start {
+	return false
+}
+
+// bounds is the frame of the present row as [lo, hi), without regard to EXCLUDE.
+func (x *partition) bounds(f *frame) (lo, hi int, err error) {
+	fr := &f.fn.Frame
+	switch fr.Start {
 	case bind.CurrentRow:
-		lo = i
-		if !f.Rows {
-			lo = p.peers[i][0]
+		lo = x.peers[0]
+		if fr.Rows {
+			lo = x.at
 		}
-	case bind.OffsetPreceding, bind.OffsetFollowing:
-		if k, err = off(p.fn.StartOff); err != nil {
-			return 0, 0, err
-		}
-		if f.Start == bind.OffsetPreceding {
-			k = -k
-		}
-		lo = i + k
+	case bind.OffsetPreceding:
+		lo, err = x.offsetBound(f, &f.start, -f.startOff, false)
+	case bind.OffsetFollowing:
+		lo, err = x.offsetBound(f, &f.start, f.startOff, false)
 	}
-	switch f.End {
+	if err != nil {
+		return 0, 0, err
+	}
+	switch fr.End {
 	case bind.UnboundedFollowing:
-		hi = n
+		hi = x.rows.n
 	case bind.CurrentRow:
-		hi = i + 1
-		if !f.Rows {
-			hi = p.peers[i][1]
+		hi = x.peers[1]
+		if fr.Rows {
+			hi = x.at + 1
 		}
-	default:
-		if k, err = off(p.fn.EndOff); err != nil {
-			return 0, 0, err
-		}
-		if f.End == bind.OffsetPreceding {
-			k = -k
-		}
-		hi = i + k + 1
+	case bind.OffsetPreceding:
+		hi, err = x.offsetBound(f, &f.end, -f.endOff, true)
+	case bind.OffsetFollowing:
+		hi, err = x.offsetBound(f, &f.end, f.endOff, true)
 	}
-	return max(lo, 0), min(hi, n), nil
+	lo, hi = max(lo, 0), min(hi, x.rows.n)
+	return lo, max(hi, lo), err
 }
 
-// aggregate computes an aggregate over each row's frame.
-func (p *partition) aggregate() error {
-	var agg builtins.Aggregator
-	count, at, last := int64(0), 0, -1
-	grows := p.fn.Frame.Start == bind.UnboundedPreceding
-	for i := range p.rows {
-		lo, hi, err := p.bounds(i)
-		if err != nil {
-			return err
-		}
-		if !grows || i == 0 {
-			count, at = 0, lo
-			last = -1
-			if !p.fn.Star {
-				agg = p.fn.New(p.fn.ArgTypes)
-			}
-		}
-		for ; at < hi; at++ {
-			if err := p.add(agg, at, &count); err != nil {
-				return err
-			}
-		}
-		if grows && last == hi && i > 0 {
-			p.set(i, p.w.out[p.rows[i-1]][p.f])
-			continue
-		}
-		last = hi
-		if p.fn.Star {
-			p.set(i, types.NewInt(count))
-			continue
-		}
-		d, err := agg.Result(p.w.r.EC)
-		if err != nil {
-			return err
-		}
-		p.set(i, d)
-		if err := p.w.r.tick(); err != nil {
-			return err
-		}
+// offsetBound is where a frame begins, or, if end, the row after its last.
+func (x *partition) offsetBound(f *frame, s *seeker, off int, end bool) (int, error) {
+	switch fr := &f.fn.Frame; {
+	case fr.Rows && end:
+		return x.at + off + 1, nil
+	case fr.Rows:
+		return x.at + off, nil
+	case fr.Groups:
+		return s.group(x, int(x.dense-1)+off, end)
+	case end:
+		return s.distance(x, f.fn.EndBound, f, end)
 	}
-	return nil
+	return s.distance(x, f.fn.StartBound, f, end)
 }
 
-func (p *partition) add(agg builtins.Aggregator, row int, count *int64) error {
-	p.load(row)
-	if p.fn.Filter != nil {
-		ok, err := evalBool(p.w.r, p.fn.Filter)
+// seeker finds a bound, which goes forward only with the present row.
+type seeker struct {
+	reader arrayReader
+	// at is the bound of the last row; in GROUPS it is where the group of this number begins.
+	at, number int
+}
+
+// group is where a group begins or ends.
+func (s *seeker) group(x *partition, number int, end bool) (int, error) {
+	if end {
+		number++
+	}
+	for s.number < number && s.at < x.rows.n {
+		first, err := s.reader.row(s.at)
+		if err != nil {
+			return 0, err
+		}
+		for s.at++; s.at < x.rows.n; s.at++ {
+			row, err := s.reader.row(s.at)
+			if err != nil {
+				return 0, err
+			}
+			if !x.p.same(first, row, x.p.nPart, len(x.p.keys)) {
+				break
+			}
+			if err := x.p.r.tick(); err != nil {
+				return 0, err
+			}
+		}
+		s.number++
+	}
+	return s.at, nil
+}
+
+// distance is the first row whose key is not before the bound, or, for an end, is after it.
+func (s *seeker) distance(x *partition, bound Eval, f *frame, end bool) (int, error) {
+	k := &f.fn.Order[0]
+	if err := x.row.load(x.at); err != nil {
+		return 0, err
+	}
+	limit, err := bound(x.p.r)
+	if err != nil {
+		return 0, err
+	}
+	if limit.IsNull() { // the present row's key is: its peers are its frame
+		if end {
+			return x.peers[1], nil
+		}
+		return x.peers[0], nil
+	}
+	for ; s.at < x.rows.n; s.at++ {
+		if err := s.reader.load(s.at); err != nil {
+			return 0, err
+		}
+		key, err := f.fn.RangeKey(x.p.r)
+		if err != nil {
+			return 0, err
+		}
+		if c := compareKey(k, key, limit); c > 0 || c == 0 && !end {
+			break
+		}
+		if err := x.p.r.tick(); err != nil {
+			return 0, err
+		}
+	}
+	return s.at, nil
+}
+
+// aggregate computes an aggregate over the present row's frame.
+func (x *partition) aggregate(f *frame) (types.Datum, error) {
+	lo, hi, err := x.bounds(f)
+	if err != nil {
+		return types.Null, err
+	}
+	grows := f.fn.Frame.Start == bind.UnboundedPreceding && f.fn.Frame.Exclude == bind.ExcludeNothing
+	if !grows || f.last < 0 {
+		f.count, f.next, f.last = 0, lo, -1
+		if !f.fn.Star {
+			f.agg = f.fn.New(f.fn.ArgTypes)
+		}
+	}
+	for ; f.next < hi; f.next++ {
+		if x.excluded(f, f.next) {
+			continue
+		}
+		if err := x.add(f); err != nil {
+			return types.Null, err
+		}
+		if err := x.p.r.tick(); err != nil {
+			return types.Null, err
+		}
+	}
+	if grows && f.last == hi {
+		return f.value, nil
+	}
+	f.last = hi
+	if f.fn.Star {
+		f.value = types.NewInt(f.count)
+	} else {
+		f.value, err = f.agg.Result(x.p.r.EC)
+	}
+	return f.value, err
+}
+
+func (x *partition) add(f *frame) error {
+	if err := f.in.load(f.next); err != nil {
+		return err
+	}
+	r := x.p.r
+	if f.fn.Filter != nil {
+		ok, err := evalBool(r, f.fn.Filter)
 		if err != nil || !ok {
 			return err
 		}
 	}
-	*count++
-	if p.fn.Star {
+	f.count++
+	if f.fn.Star {
 		return nil
 	}
-	args := make([]types.Datum, len(p.fn.Args))
-	for i, a := range p.fn.Args {
-		d, err := a(p.w.r)
+	args := make([]types.Datum, len(f.fn.Args))
+	for i, a := range f.fn.Args {
+		d, err := a(r)
 		if err != nil {
 			return err
 		}
-		if d.IsNull() && p.fn.Strict {
+		if d.IsNull() && f.fn.Strict {
 			return nil
 		}
 		args[i] = d
 	}
-	return agg.Add(p.w.r.EC, args)
+	return f.agg.Add(r.EC, args)
 }

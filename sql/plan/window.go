@@ -20,12 +20,11 @@ func (p *planner) window(r *bind.Window) (planned, error) {
 		if f.Filter, err = p.c.Compile(c.Filter); err != nil {
 			return in, err
 		}
-		if f.StartOff, err = p.c.Compile(c.Frame.StartOff); err != nil {
+		bounds, err := p.c.CompileAll([]bind.Expr{c.Frame.StartOff, c.Frame.EndOff, c.Frame.StartBound, c.Frame.EndBound, c.Frame.RangeKey})
+		if err != nil {
 			return in, err
 		}
-		if f.EndOff, err = p.c.Compile(c.Frame.EndOff); err != nil {
-			return in, err
-		}
+		f.StartOff, f.EndOff, f.StartBound, f.EndBound, f.RangeKey = bounds[0], bounds[1], bounds[2], bounds[3], bounds[4]
 		if c.Agg != nil {
 			f.ArgTypes, f.New, f.Strict = exprTypes(c.Args), c.Agg.NewAgg, c.Agg.Strict
 			f.Star = c.Star && c.Agg.Name == "count"

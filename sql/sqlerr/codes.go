@@ -33,6 +33,8 @@ const (
 	InvalidArgumentForLogarithm         Code = "2201E"
 	InvalidArgumentForPowerFunction     Code = "2201F"
 	InvalidArgumentForWidthBucket       Code = "2201G"
+	InvalidArgumentForNtile             Code = "22014"
+	InvalidArgumentForNthValue          Code = "22016"
 	InvalidRowCountInLimitClause        Code = "2201W"
 	InvalidRowCountInResultOffsetClause Code = "2201X"
 	InvalidRegularExpression            Code = "2201B"

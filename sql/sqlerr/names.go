@@ -29,6 +29,8 @@ var conditions = map[string]Code{
 	"invalid_parameter_value":                   InvalidParameterValue,
 	"invalid_argument_for_logarithm":            InvalidArgumentForLogarithm,
 	"invalid_argument_for_power_function":       InvalidArgumentForPowerFunction,
+	"invalid_argument_for_nth_value_function":   InvalidArgumentForNthValue,
+	"invalid_argument_for_ntile_function":       InvalidArgumentForNtile,
 	"invalid_argument_for_width_bucket":         InvalidArgumentForWidthBucket,
 	"invalid_row_count_in_limit_clause":         InvalidRowCountInLimitClause,
 	"invalid_row_count_in_result_offset_clause": InvalidRowCountInResultOffsetClause,
