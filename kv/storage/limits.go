@@ -15,8 +15,10 @@ const (
 	// memTableCountMax memtables may wait for their flush before writes stall.
 	memTableCountMax = 4
 	openFilesDefault = 10000
-	// l0CompactionThreshold is low because every sublevel costs each read.
-	l0CompactionThreshold = 2
+	// l0CompactionThreshold: Pebble compacts level 0 when its flushes lie half as
+	// deep. Every compaction rewrites all of a table that is updated at random, so
+	// four flushes share one; each costs a point read there a look at a filter.
+	l0CompactionThreshold = 8
 	// l0StopWritesThreshold is high: admission control above slows writers
 	// down long before; a full stop here would stop the Raft log as well.
 	l0StopWritesThreshold = 1000
