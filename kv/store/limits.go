@@ -28,6 +28,8 @@ const (
 	commandBytesMax = 16 << 20
 	// proposalsMax bounds a range's proposals in flight; more get overloaded.
 	proposalsMax = 4096
+	// gatheredBytesMax is how much may wait for an append before it to be synced.
+	gatheredBytesMax = 64 << 10
 	// logBytesMin is when truncation is worth a command.
 	logBytesMin = 64 << 10
 	// logBytesMax is when a follower that lags is left to a snapshot.

@@ -45,7 +45,8 @@ type proposal struct {
 	// there may be no quorum. Its fate is still open then.
 	stuck   chan struct{}
 	isStuck bool
-	// bornTick is when it entered the log.
+	// bornTick is when it entered the log, or the first tick that found it waiting
+	// for that; 0 before.
 	bornTick uint64
 	// onDone, if set, runs before done is closed.
 	onDone func(outcome)
@@ -83,16 +84,17 @@ func (r *Replica) bufferLocked(p *proposal) {
 	r.mu.pending[p.id] = p
 }
 
-// propose queues a command and wakes the range. It refuses when the replica is
-// going or its queue is full; then nothing was done.
+// propose queues a command and wakes the range, unless the command gathers. It
+// refuses when the replica is going or its queue is full; then nothing was done.
 func (r *Replica) propose(p *proposal) *kvapi.Error {
 	if n := len(p.encoded); n > commandBytesMax {
 		return kvapi.NewError(kvapi.ErrInternal, "a command of %d bytes is larger than %d", n, commandBytesMax)
 	}
 	r.mu.Lock()
 	err := r.proposeLocked(p)
+	gathers := r.mu.leads && r.gathersLocked()
 	r.mu.Unlock()
-	if err == nil {
+	if err == nil && !gathers {
 		r.store.enqueue(r.rangeID)
 	}
 	return err
@@ -111,18 +113,47 @@ func (r *Replica) proposeLocked(p *proposal) *kvapi.Error {
 	return nil
 }
 
+// gathersLocked reports whether buffered commands are better off in one append
+// with those that come in a moment: while an append of this replica is being synced
+// the log writer would not begin another, nor could the leader apply what others
+// have synced before it, and each follower would get, sync and answer one message
+// more. The first of an idle range goes at once. What ends the wait is the sync
+// (onAppended); many bytes do not wait, for they take their time on the way.
+func (r *Replica) gathersLocked() bool {
+	if r.appending.Load() == 0 {
+		return false
+	}
+	n := 0
+	for _, p := range r.mu.buffer {
+		if n += len(p.encoded); n >= gatheredBytesMax {
+			return false
+		}
+	}
+	return true
+}
+
+// takeBuffer empties the buffer, unless it gathers. A replica that does not lead
+// has to refuse what is in it.
+func (r *Replica) takeBuffer(leads bool) []*proposal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if leads && r.gathersLocked() {
+		return nil
+	}
+	buffer := r.mu.buffer
+	r.mu.buffer = nil
+	return buffer
+}
+
 // flushProposals gives the buffered commands to Raft, as one message. A
 // command whose term is over is refused here and nowhere later: this is what
 // keeps it out of the log of any other leader (I3). raftMu is held.
 func (r *Replica) flushProposals() {
-	r.mu.Lock()
-	buffer := r.mu.buffer
-	r.mu.buffer = nil
-	r.mu.Unlock()
+	st := r.raftMu.group.Status()
+	buffer := r.takeBuffer(st.IsLeader())
 	if len(buffer) == 0 {
 		return
 	}
-	st := r.raftMu.group.Status()
 	// None of them has its place yet, so what they carry is below all of them.
 	if closed := r.closeForCommands(); !closed.IsEmpty() {
 		for _, p := range buffer {
@@ -207,7 +238,10 @@ func (r *Replica) noteStuck() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range r.mu.pending {
-		if p.inLog && !p.isStuck && r.raftMu.ticks-p.bornTick > stuckTicks {
+		if p.bornTick == 0 {
+			p.bornTick = r.raftMu.ticks // it waits in the buffer
+		}
+		if !p.isStuck && r.raftMu.ticks-p.bornTick > stuckTicks {
 			p.isStuck = true
 			close(p.stuck)
 		}

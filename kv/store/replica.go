@@ -37,6 +37,8 @@ type Replica struct {
 	inbox inbox
 	// waitsLater says that the replica is to have a turn soon (later.go).
 	waitsLater atomic.Bool
+	// appending counts the appends that the log writer has yet to sync.
+	appending atomic.Int32
 	// committed is Raft's commit index, as of the last Ready.
 	committed atomic.Uint64
 	// cleanUps and commits collect what is evaluated together.

@@ -233,8 +233,27 @@ func (r *Replica) handleAppend(a *raftgroup.StorageAppend) {
 		r.applySnapshot(a)
 		return
 	}
-	if err := r.store.logWriter.Append(context.Background(), r.raftMu.log, a, r.onDurable); err != nil {
+	if a.MustSync() {
+		r.appending.Add(1)
+	}
+	if err := r.store.logWriter.Append(context.Background(), r.raftMu.log, a, r.onAppended); err != nil {
 		r.store.fatal(fmt.Errorf("%s: append: %w", r.rangeID, err))
+	}
+}
+
+// onAppended is what the log writer calls when an append is durable. Proposals
+// may have waited for that (gathersLocked).
+func (r *Replica) onAppended(responses []raftgroup.Message) {
+	last := r.appending.Add(-1) == 0
+	r.onDurable(responses)
+	if !last {
+		return
+	}
+	r.mu.RLock()
+	waits := len(r.mu.buffer) > 0
+	r.mu.RUnlock()
+	if waits {
+		r.store.enqueue(r.rangeID)
 	}
 }
 
