@@ -191,7 +191,8 @@ func (s *Sender) attempt(ctx context.Context, e *entry, node kvapi.NodeID, ba *k
 		out.Gateway = s.cfg.NodeID
 	}
 	out.AmbiguousReplay = out.AmbiguousReplay || (f.once && f.ambiguous != nil)
-	if s.cfg.Clock != nil {
+	own := node == s.cfg.NodeID
+	if s.cfg.Clock != nil && !own {
 		out.Now = s.cfg.Clock.Now()
 	}
 	w := s.watch(ctx, e, node)
@@ -206,12 +207,13 @@ func (s *Sender) attempt(ctx context.Context, e *entry, node kvapi.NodeID, ba *k
 	} else if err == nil || err.Kind != kvapi.ErrCanceled {
 		s.suspects.clear(node)
 	}
-	s.learn(br, err)
+	s.learn(br, err, own)
 	return br, err
 }
 
-// learn takes in ranges and clock readings from an answer.
-func (s *Sender) learn(br *kvapi.BatchResponse, err *kvapi.Error) {
+// learn takes in ranges and clock readings from an answer. This node's own
+// readings are of the same clock, which has them.
+func (s *Sender) learn(br *kvapi.BatchResponse, err *kvapi.Error, own bool) {
 	var infos []kvapi.RangeInfo
 	var now hlc.ClockTimestamp
 	if err != nil {
@@ -222,7 +224,7 @@ func (s *Sender) learn(br *kvapi.BatchResponse, err *kvapi.Error) {
 	for i := range infos {
 		s.cache.Insert(infos[i])
 	}
-	if s.cfg.Clock != nil && now != (hlc.ClockTimestamp{}) {
+	if s.cfg.Clock != nil && !own && now != (hlc.ClockTimestamp{}) {
 		// A reading too far ahead is refused here and reported by the
 		// connection's own check; the answer itself is still good.
 		_ = s.cfg.Clock.Update(now)

@@ -48,7 +48,9 @@ func (e *entry) sameRange(d *kvapi.RangeDescriptor) bool {
 type Cache struct {
 	max  int
 	tick atomic.Int64
-	mu   struct {
+	// pivots are entries to look for.
+	pivots sync.Pool
+	mu     struct {
 		sync.RWMutex
 		// tree orders entries by start key.
 		tree *btree.BTreeG[*entry]
@@ -81,7 +83,11 @@ func (c *Cache) get(k kvapi.Key, reverse bool) *entry {
 // before k.
 func (c *Cache) floorLocked(k kvapi.Key, reverse bool) *entry {
 	var found *entry
-	pivot := &entry{desc: kvapi.RangeDescriptor{StartKey: k}}
+	pivot, ok := c.pivots.Get().(*entry)
+	if !ok {
+		pivot = &entry{}
+	}
+	pivot.desc.StartKey = k
 	c.mu.tree.DescendLessOrEqual(pivot, func(e *entry) bool {
 		if reverse && e.desc.StartKey.Equal(k) {
 			return true
@@ -89,6 +95,8 @@ func (c *Cache) floorLocked(k kvapi.Key, reverse bool) *entry {
 		found = e
 		return false
 	})
+	pivot.desc.StartKey = nil
+	c.pivots.Put(pivot)
 	return found
 }
 

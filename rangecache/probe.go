@@ -3,6 +3,7 @@ package rangecache
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -31,6 +32,9 @@ type watch struct {
 	prev, next *watch
 	seen       int
 
+	// plain says that Err is Context's: nothing of the below is set.
+	plain atomic.Bool
+
 	mu sync.Mutex
 	// own ends with Context, or by cancel; made by Done.
 	own    context.Context
@@ -52,6 +56,7 @@ type watches struct {
 // watch starts guarding; stop ends it.
 func (s *Sender) watch(ctx context.Context, e *entry, node kvapi.NodeID) *watch {
 	w := &watch{Context: ctx, e: e, node: node}
+	w.plain.Store(true)
 	ws := &s.watches
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -78,6 +83,7 @@ func (s *Sender) stop(w *watch) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = true
+	w.plain.Store(false)
 	if w.own != nil {
 		w.cancel()
 	}
@@ -115,6 +121,7 @@ func (s *Sender) suspect(w *watch) {
 		return
 	}
 	w.gaveUp = true
+	w.plain.Store(false)
 	if w.own != nil {
 		w.cancel()
 	}
@@ -126,6 +133,7 @@ func (w *watch) Done() <-chan struct{} {
 	defer w.mu.Unlock()
 	if w.own == nil {
 		w.own, w.cancel = context.WithCancel(w.Context)
+		w.plain.Store(false)
 		if w.ended || w.gaveUp {
 			w.cancel()
 		}
@@ -135,6 +143,9 @@ func (w *watch) Done() <-chan struct{} {
 
 // Err implements context.Context.
 func (w *watch) Err() error {
+	if w.plain.Load() {
+		return w.Context.Err()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {

@@ -46,10 +46,10 @@ type admission struct {
 // batch may evaluate here (I1): a request may have waited for seconds, and a
 // paused process wakes up anywhere.
 func (r *Replica) admit(ctx context.Context, ba *kvapi.BatchRequest, ts hlc.Timestamp) (admission, *kvapi.Error) {
-	if err := r.waitForClock(ctx, ts); err != nil {
+	now, err := r.waitForClock(ctx, ts)
+	if err != nil {
 		return admission{}, err
 	}
-	now := r.store.cfg.Clock.Now()
 	r.mu.RLock()
 	st := r.leaseStatusLocked(now, ts)
 	a := admission{desc: r.mu.desc, lease: r.mu.lease, leaseEnd: st.End, term: r.mu.term, epoch: r.mu.dataEpoch, now: now,
@@ -73,27 +73,28 @@ func (r *Replica) admit(ctx context.Context, ba *kvapi.BatchRequest, ts hlc.Time
 	return a, r.checkBounds(ba)
 }
 
-// waitForClock lets the clock pass ts, so that whatever this replica has ever
-// served lies below a reading of its clock; a lease that starts at a later
-// reading, of this node or of one that heard of it, then starts above all of
-// it. Timestamps ahead of the clock come from other nodes' clocks, within the
+// waitForClock lets the clock pass ts, and returns a reading of it, so that
+// whatever this replica has ever served lies below one; a lease that starts at a
+// later reading, of this node or of one that heard of it, then starts above all
+// of it. Timestamps ahead of the clock come from other nodes' clocks, within the
 // maximum offset, and from pushes a tick above those.
-func (r *Replica) waitForClock(ctx context.Context, ts hlc.Timestamp) *kvapi.Error {
+func (r *Replica) waitForClock(ctx context.Context, ts hlc.Timestamp) (hlc.ClockTimestamp, *kvapi.Error) {
 	clock := r.store.cfg.Clock
 	for {
-		ahead := ts.WallTime - clock.Now().WallTime
+		now := clock.Now()
+		ahead := ts.WallTime - now.WallTime
 		if ahead <= 0 {
-			return nil
+			return now, nil
 		}
 		if limit := clock.MaxOffset(); limit > 0 && time.Duration(ahead) > 2*limit {
-			return kvapi.NewError(kvapi.ErrInternal, "timestamp %s is %s ahead of this node's clock", ts, time.Duration(ahead))
+			return now, kvapi.NewError(kvapi.ErrInternal, "timestamp %s is %s ahead of this node's clock", ts, time.Duration(ahead))
 		}
 		t := time.NewTimer(time.Duration(ahead))
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return kvapi.NewError(kvapi.ErrCanceled, "%v", ctx.Err())
+			return now, kvapi.NewError(kvapi.ErrCanceled, "%v", ctx.Err())
 		}
 	}
 }
