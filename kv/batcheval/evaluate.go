@@ -127,7 +127,9 @@ type evaluator struct {
 	txn      *kvapi.Transaction
 	copied   bool
 	onePhase bool
-	res      Result
+	// hasRecord says that a transaction that commits in one phase has a record.
+	hasRecord bool
+	res       Result
 	// keysLeft and bytesLeft are what is left of the batch's limits, -1 for
 	// no limit.
 	keysLeft, bytesLeft int64

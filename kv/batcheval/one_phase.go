@@ -40,6 +40,7 @@ func (ev *evaluator) prepareOnePhase() *kvapi.Error {
 	if rec != nil && rec.Status == kvapi.Staging {
 		return kvapi.NewError(kvapi.ErrInternal, "commit in one phase of a staging transaction")
 	}
+	ev.hasRecord = rec != nil
 	if err := ev.settleTimestamp(args); err != nil {
 		return asKVError(err)
 	}
@@ -52,8 +53,10 @@ func (ev *evaluator) prepareOnePhase() *kvapi.Error {
 func (ev *evaluator) finishOnePhase(args *kvapi.EndTxnArgs) error {
 	t := ev.own()
 	t.Status = kvapi.Committed
-	if err := ev.deleteRecord(t); err != nil {
-		return err
+	if ev.hasRecord {
+		if err := ev.deleteRecord(t); err != nil {
+			return err
+		}
 	}
 	ev.markFinished(&t.TxnMeta)
 	ev.updated(t)
