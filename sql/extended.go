@@ -388,7 +388,7 @@ func (s *Session) executePortal(ctx context.Context, po *portal, w ResultWriter,
 	}
 	if po.plan.Stmt.Returning {
 		if po.cached == nil {
-			po.cached = planColumns(po.plan.Stmt, po.formats)
+			po.cached = po.columns()
 		}
 		if err := w.BeginRows(po.cached); err != nil {
 			return err

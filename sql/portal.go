@@ -46,6 +46,14 @@ func (po *portal) close(s *Session) {
 	po.run = nil
 }
 
+// columns are those that the portal's rows have.
+func (po *portal) columns() []Column {
+	if c := po.p.plan; c != nil && c.Plan == po.plan {
+		return c.columns(po.formats)
+	}
+	return planColumns(po.plan.Stmt, po.formats)
+}
+
 func (s *Session) closePortals() {
 	s.closePortalCursors()
 	clear(s.portals)

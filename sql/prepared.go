@@ -63,6 +63,19 @@ type cachedPlan struct {
 	read reading
 	// stats are what was known of each of its tables.
 	stats []*stats.Table
+	// text are its columns in text format, once somebody asked; never changed.
+	text []Column
+}
+
+// columns are the columns of a plan that returns any; they are read-only.
+func (c *cachedPlan) columns(formats []Format) []Column {
+	if slices.ContainsFunc(formats, func(f Format) bool { return f != FormatText }) {
+		return planColumns(c.Stmt, formats)
+	}
+	if c.text == nil {
+		c.text = planColumns(c.Stmt, nil)
+	}
+	return c.text
 }
 
 // reading is what of a session's settings the values of literals depend on.
@@ -288,7 +301,7 @@ func (p *prepared) params() []types.T {
 	return p.hints
 }
 
-// columns are the result's columns; nil means that there is no result.
+// columns are the result's columns, read-only; nil means that there is no result.
 func (s *Session) columns(p *prepared, formats []Format) []Column {
 	if p.stmt.Tree == nil {
 		return nil
@@ -299,7 +312,7 @@ func (s *Session) columns(p *prepared, formats []Format) []Column {
 	if !p.plan.Stmt.Returning {
 		return nil
 	}
-	return planColumns(p.plan.Stmt, formats)
+	return p.plan.columns(formats)
 }
 
 // withFormats sets the formats a client asked for.

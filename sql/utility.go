@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,7 +95,7 @@ func (s *Session) utilityColumns(n *pg.Node) []Column {
 		}
 	case *pg.Node_ExecuteStmt:
 		if p := s.statements[x.ExecuteStmt.Name]; p != nil {
-			return s.columns(p, nil)
+			return slices.Clone(s.columns(p, nil)) // the caller sets formats
 		}
 	}
 	return nil
