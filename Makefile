@@ -118,8 +118,20 @@ verify: ## the same with a test build, which CAIRN_BREAK puts mistakes back into
 	bin/cairn-trouble verify --report reports $(VERIFY_ARGS)
 
 .PHONY: test-long
-test-long: test race simulate-hours ## CI's tests, the race detector on everything, many seeds
+test-long: test race simulate-hours ddl-matrix tools ## CI's tests, the race detector on everything, many seeds
 	$(MAKE) simulate SEEDS=5000
+
+# Rounds of `make ddl-matrix`; each takes about an hour of CPU.
+ROUNDS ?= 1
+
+.PHONY: ddl-matrix
+ddl-matrix: ## every schema change, and every pair of them, under load with jobs that fail and nodes that die and pause
+	CAIRN_TEST_SEEDS=$(ROUNDS) $(GO) test -tags $(TAGS) -timeout 240m ./sql -run 'TestChangesUnderLoadWithFailures|TestPairsOfChanges'
+	$(GO) test -timeout 60m ./acceptance -run TestARewriteGoesOnThoughItsNodeIsPaused -args -long
+
+.PHONY: tools
+tools: ## mappers and migration tools of Go and, with npm, of node, unmodified, against a real process
+	$(GO) test -timeout 30m ./acceptance -run 'TestToolsOfGoWorkUnmodified|TestToolsOfNodeWorkUnmodified' -args -long
 
 WORKLOADS := register bank list-append mutex kv list-append-committed list-append-snapshot list-append-strict
 

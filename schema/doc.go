@@ -107,7 +107,8 @@
 //	    after that.
 //	I12 While a table has a Rewriting, nothing changes it that its rows to be depend
 //	    on: columns, indexes, constraints, types of columns (sql/ddl, notRewritten). It
-//	    may be renamed, moved and emptied.
+//	    may be renamed, moved and emptied. Nor does one begin while a column of the table
+//	    is filled (notFilled).
 //
 // Rejected: asking gossip who is alive. It may be late, and one forgotten node
 // is enough to lose a write; the record of I3 costs one write per node and

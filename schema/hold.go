@@ -84,7 +84,7 @@ func (d *changes) adopt(ctx context.Context, ids []DescID, atLeast CatalogVersio
 		if e == nil || e.object.Head().Change == nil || e.object.Head().Change.ID != d.id {
 			return stale(d.view.objects[id])
 		}
-		if !sameNames(e.object, d.view.objects[id].object) {
+		if known := d.view.objects[id]; known == nil || !sameNames(e.object, known.object) {
 			return stale(e)
 		}
 		d.view.objects[id] = e

@@ -31,6 +31,7 @@ func (t *Table) Rewritten() *Table {
 		old := n.IndexByOID(ix.OID)
 		if old != nil { // it may have been renamed meanwhile
 			ix.Name, ix.Comment, ix.ConstraintComment = old.Name, old.Comment, old.ConstraintComment
+			ix.State, ix.ConstraintOID = old.State, old.ConstraintOID // who builds it goes on, or back, or is done
 		}
 		if ix.ID == rw.Primary {
 			n.Primary = ix

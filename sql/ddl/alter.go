@@ -153,7 +153,7 @@ func allOwner(n *pg.AlterTableStmt) bool {
 // foreign keys that the statement may touch.
 func (m *tableMaker) holdRelated(ctx context.Context, cmds []*pg.Node) error {
 	var cs []*pg.Constraint
-	ids := []schema.DescID{m.t.ID}
+	ids, cuts := []schema.DescID{m.t.ID}, false
 	for _, n := range cmds {
 		c := n.GetAlterTableCmd()
 		switch c.Subtype {
@@ -165,10 +165,22 @@ func (m *tableMaker) holdRelated(ctx context.Context, cmds []*pg.Node) error {
 			}
 		case pg.AlterTableType_AT_DropColumn, pg.AlterTableType_AT_DropConstraint, pg.AlterTableType_AT_AlterColumnType,
 			pg.AlterTableType_AT_ValidateConstraint:
-			ids = related(m.t)
+			ids, cuts = related(m.t), true
 		}
 	}
-	return m.holdTargets(ctx, "ALTER TABLE", cs, ids...)
+	if err := m.holdTargets(ctx, "ALTER TABLE", cs, ids...); err != nil || !cuts {
+		return err
+	}
+	c, err := m.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range related(c.Table(m.t.ID)) {
+		if !slices.Contains(ids, id) { // a foreign key that came meanwhile
+			return &schema.StaleError{Name: m.t.Name}
+		}
+	}
+	return nil
 }
 
 func (a *alterer) finish(ctx context.Context) error {
@@ -438,6 +450,7 @@ func (a *alterer) dropColumn(ctx context.Context, c *pg.AlterTableCmd) error {
 			WithDetail("%s %s depends on table %s", kindOf(vs[0]), vs[0].Head().Name, a.t.Name).
 			WithHint("Drop the view first.")
 	}
+	a.requireViews(a.t, nil)
 	if err := a.dropUsingPolicies(c, col); err != nil {
 		return err
 	}
@@ -789,12 +802,15 @@ func (a *alterer) retypeable(ctx context.Context, col *schema.Column, to types.T
 	if err != nil {
 		return err
 	}
+	var known []schema.DescID
 	for _, v := range dependentViews(cat, a.t) {
+		known = append(known, v.Head().ID)
 		if viewUses(v, col.Name) {
 			return sqlerr.New(sqlerr.FeatureNotSupported, "cannot alter type of a column used by a view or rule").
 				WithDetail("rule _RETURN on %s %s depends on column \"%s\"", kindOf(v), v.Head().Name, col.Name)
 		}
 	}
+	a.requireViews(a.t, known)
 	for _, p := range a.t.Policies {
 		if slices.Contains(p.Columns, col.ID) {
 			return sqlerr.New(sqlerr.FeatureNotSupported, "cannot alter type of a column used in a policy definition").

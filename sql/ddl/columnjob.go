@@ -13,7 +13,6 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/schema/jobs"
 	"github.com/cairndb/cairn/sql/bind"
-	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -248,7 +247,7 @@ func (s *stmt) fillOnline(ctx context.Context, t *schema.Table, cmd *pg.AlterTab
 	}
 	err = s.Catalog.Step(ctx, "ALTER TABLE", t.ID, func(ctx context.Context, r *schema.Resolver, tx schema.Txn, tab *schema.Table) error {
 		if tab == nil {
-			return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", t.Name)
+			return errGone
 		}
 		if err := s.notRewritten(ctx, tab, "ALTER TABLE"); err != nil {
 			return err
@@ -277,7 +276,7 @@ func (s *stmt) fillOnline(ctx context.Context, t *schema.Table, cmd *pg.AlterTab
 			Database: s.Database.ID, Table: tab.ID, Column: col.ID, Phase: phaseWriteOnly})
 	})
 	if err != nil {
-		return err
+		return lookAgain(t, err)
 	}
 	return s.awaitJob(ctx, jobs.ID(id))
 }

@@ -173,6 +173,7 @@ func (m *tableMaker) check(ctx context.Context, t *schema.Table, p pendingConstr
 	if ck.OID, err = m.Catalog.NewID(ctx); err != nil {
 		return nil, err
 	}
+	m.made = append(m.made, ck.OID)
 	if ck.Name == "" {
 		ck.Name = checkName(t, ck.Columns)
 	} else if hasConstraint(t, ck.Name) {

@@ -250,7 +250,6 @@ func (s *stmt) proveOnline(ctx context.Context, t *schema.Table, light *pg.Alter
 		sub.Bind.Snap = snap
 		job := rec
 		if !rec.Keep {
-			had := constraintsOf(snap.Table(t.ID))
 			if err := sub.alterTable(ctx, light); err != nil {
 				return err
 			}
@@ -258,30 +257,20 @@ func (s *stmt) proveOnline(ctx context.Context, t *schema.Table, light *pg.Alter
 			if err != nil {
 				return err
 			}
-			for _, oid := range constraintsOf(c.Table(t.ID)) {
-				if !slices.Contains(had, oid) {
-					job.Object = oid
-				}
+			if len(sub.made) != 1 || !hasConstraintOID(c.Table(t.ID), sub.made[0]) {
+				return errGone // and another table may have its name
 			}
+			job.Object = sub.made[0]
 		}
 		return jobs.Create(ctx, tx, s.Jobs.Clock(), job)
 	})
 	if err != nil {
-		return err
+		return lookAgain(t, err)
 	}
 	return s.awaitJob(ctx, jobs.ID(id))
 }
 
-// constraintsOf lists checks and foreign keys.
-func constraintsOf(t *schema.Table) (oids []schema.DescID) {
-	if t == nil {
-		return nil
-	}
-	for _, c := range t.Checks {
-		oids = append(oids, c.OID)
-	}
-	for _, fk := range t.ForeignKeys {
-		oids = append(oids, fk.OID)
-	}
-	return oids
+func hasConstraintOID(t *schema.Table, oid schema.DescID) bool {
+	return t != nil && (slices.ContainsFunc(t.Checks, func(c schema.Check) bool { return c.OID == oid }) ||
+		slices.ContainsFunc(t.ForeignKeys, func(fk schema.ForeignKey) bool { return fk.OID == oid }))
 }

@@ -93,6 +93,8 @@ type stmt struct {
 	query string
 	// text is this statement's part of query.
 	text string
+	// made are the constraints that the statement has made.
+	made []schema.DescID
 	// others are the jobs that the statement waits for, nil in a transaction block.
 	others *jobs.Registry
 }

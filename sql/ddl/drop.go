@@ -136,6 +136,7 @@ func (rm *removal) run(ctx context.Context) error {
 		return err
 	}
 	for _, id := range rm.ids {
+		rm.requireViews(c.Object(id), rm.ids)
 		rm.remove(c.Object(id))
 	}
 	return rm.cascades(rm.extra)
@@ -144,12 +145,12 @@ func (rm *removal) run(ctx context.Context) error {
 // holdAll takes everything out of use that goes or changes. A foreign key that
 // came meanwhile adds a table, for which it looks again.
 func (rm *removal) holdAll(ctx context.Context) error {
-	for held := -1; held < len(rm.edits); {
+	for held := false; ; held = true {
 		c, err := rm.r.Contents(ctx)
 		if err != nil {
 			return err
 		}
-		held = len(rm.edits)
+		known := len(rm.edits)
 		for _, id := range rm.ids {
 			if t := c.Table(id); t != nil {
 				for _, other := range related(t) {
@@ -159,11 +160,13 @@ func (rm *removal) holdAll(ctx context.Context) error {
 				}
 			}
 		}
+		if held && len(rm.edits) == known {
+			return nil
+		}
 		if err := rm.r.Hold(ctx, "DROP", slices.Concat(rm.ids, rm.edits)...); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // dropKeys removes the foreign keys between what goes and what stays.
@@ -242,6 +245,19 @@ func (rm *removal) addDependents(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// requireViews has the commit fail if there is a view over a relation by then that is not
+// among those known: views read what they are over without holding it.
+func (s *stmt) requireViews(o schema.Object, known []schema.DescID) {
+	s.r.Require(func(c *schema.Contents) error {
+		for _, v := range dependentViews(c, o) {
+			if !slices.Contains(known, v.Head().ID) {
+				return &schema.StaleError{Name: o.Head().Name}
+			}
+		}
+		return nil
+	})
 }
 
 // dependentViews are the views over a relation, materialized ones too.

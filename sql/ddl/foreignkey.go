@@ -120,6 +120,7 @@ func (m *tableMaker) foreignKey(ctx context.Context, p pendingConstraint) (*sche
 	if fk.OID, err = m.Catalog.NewID(ctx); err != nil {
 		return nil, err
 	}
+	m.made = append(m.made, fk.OID)
 	m.t.ForeignKeys = append(m.t.ForeignKeys, fk)
 	if !slices.Contains(target.ReferencedBy, m.t.ID) {
 		target.ReferencedBy = append(target.ReferencedBy, m.t.ID)

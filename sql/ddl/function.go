@@ -543,6 +543,7 @@ func (s *stmt) rebindFunction(ctx context.Context, what string, f *schema.Functi
 	if err := s.hold(ctx, what, f.ID); err != nil {
 		return err
 	}
+	s.requireViews(f, nil)
 	o, err := s.copyOf(ctx, f.ID)
 	if err != nil {
 		return err

@@ -78,6 +78,7 @@ func (s *stmt) moveRelation(ctx context.Context, n *pg.AlterObjectSchemaStmt) er
 	if err := s.r.Hold(ctx, "SET SCHEMA", append(views, ids...)...); err != nil {
 		return err
 	}
+	s.requireViews(f.object, views)
 	s.r.RequireSame(to.ID)
 	if err := s.renameInViews(ctx, views, f.object, &pg.RangeVar{Schemaname: to.Name, Relname: f.object.Head().Name}); err != nil {
 		return err

@@ -106,7 +106,7 @@ func (s *stmt) buildOnline(ctx context.Context, t *schema.Table, what string,
 	}
 	err = s.Catalog.Step(ctx, what, t.ID, func(ctx context.Context, r *schema.Resolver, tx schema.Txn, tab *schema.Table) error {
 		if tab == nil {
-			return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", t.Name)
+			return errGone
 		}
 		if err := s.notRewritten(ctx, tab, what); err != nil {
 			return err
@@ -134,9 +134,20 @@ func (s *stmt) buildOnline(ctx context.Context, t *schema.Table, what string,
 		return jobs.Create(ctx, tx, s.Jobs.Clock(), job)
 	})
 	if err != nil {
-		return err
+		return lookAgain(t, err)
 	}
 	return s.awaitJob(ctx, jobs.ID(id))
+}
+
+// errGone says that a table that was found has been dropped since.
+var errGone = errors.New("ddl: the table is gone")
+
+// lookAgain has the statement begin anew if its table is gone: another may have the name.
+func lookAgain(t *schema.Table, err error) error {
+	if errors.Is(err, errGone) {
+		return &schema.StaleError{Name: t.Name}
+	}
+	return err
 }
 
 // awaitJob has a job done, here or elsewhere, and gives its error. If the user

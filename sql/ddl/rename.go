@@ -76,6 +76,7 @@ func (s *stmt) renameRelation(ctx context.Context, n *pg.RenameStmt) error {
 	if f.index != nil {
 		return s.renameIndex(o.(*schema.Table), f.index.ID, name)
 	}
+	s.requireViews(o, views)
 	if err := s.renameInViews(ctx, views, o, &pg.RangeVar{Schemaname: f.schema.Name, Relname: name}); err != nil {
 		return err
 	}

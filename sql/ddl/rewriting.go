@@ -61,6 +61,36 @@ func (s *stmt) notRewritten(ctx context.Context, t *schema.Table, what string) e
 		WithHint("Wait until SELECT * FROM cairn.jobs shows that the job has ended, or SELECT cairn.cancel_job(%d).", t.Rewriting.Job)
 }
 
+// notFilled waits until no job gives the rows of a table the values of a column: it
+// changes rows, and knows nothing of a copy of them.
+func (s *stmt) notFilled(ctx context.Context, t *schema.Table) error {
+	i := slices.IndexFunc(t.Columns, func(c schema.Column) bool { return c.Filling })
+	if i < 0 {
+		return nil
+	}
+	recs, err := s.Jobs.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, rec := range recs {
+		if rec.State.Ended() || rec.Kind != jobs.KindColumn || rec.Table != t.ID || rec.Column != t.Columns[i].ID {
+			continue
+		}
+		if s.others != nil {
+			rec, err := s.others.Wait(ctx, rec.ID)
+			if err != nil {
+				return err
+			}
+			if rec.State.Ended() {
+				break
+			}
+		}
+		return sqlerr.New(sqlerr.ObjectInUse, "cannot ALTER TABLE \"%s\" because column \"%s\" is being filled by job %d", t.Name, t.Columns[i].Name, rec.ID).
+			WithHint("Wait until SELECT * FROM cairn.jobs shows that the job has ended, or SELECT cairn.cancel_job(%d).", rec.ID)
+	}
+	return &schema.StaleError{Name: t.Name} // anew, with the table as it is now
+}
+
 // rewriteOnline changes types or the primary key of a table that is in use: it
 // publishes what the rows are to become together with the job that writes them,
 // and waits for the job. errAtOnce if that cannot be done so. None of this is part
@@ -72,15 +102,21 @@ func (s *stmt) rewriteOnline(ctx context.Context, t *schema.Table, cmds []*pg.No
 	if s.Plan != nil {
 		return s.explainRewriting(ctx, t, cmds)
 	}
+	if err := s.notFilled(ctx, t); err != nil {
+		return err
+	}
 	id, err := s.Catalog.NewID(ctx)
 	if err != nil {
 		return err
 	}
 	err = s.Catalog.Step(ctx, "ALTER TABLE", t.ID, func(ctx context.Context, r *schema.Resolver, tx schema.Txn, tab *schema.Table) error {
 		if tab == nil {
-			return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", t.Name)
+			return errGone
 		}
 		if err := s.notRewritten(ctx, tab, "ALTER TABLE"); err != nil {
+			return err
+		}
+		if err := s.notFilled(ctx, tab); err != nil {
 			return err
 		}
 		sub := *s
@@ -101,7 +137,7 @@ func (s *stmt) rewriteOnline(ctx context.Context, t *schema.Table, cmds []*pg.No
 		return jobs.Create(ctx, tx, s.Jobs.Clock(), job)
 	})
 	if err != nil {
-		return err
+		return lookAgain(t, err)
 	}
 	return s.awaitJob(ctx, jobs.ID(id))
 }

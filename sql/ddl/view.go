@@ -123,6 +123,9 @@ func (s *stmt) dependencies(ctx context.Context, n *pg.Node) ([]schema.DescID, e
 		}
 		var f found
 		if f, err = s.lookup(ctx, rv); err == nil && f.ok() && !slices.Contains(out, f.object.Head().ID) {
+			if t, ok := f.object.(*schema.Table); ok { // whose columns may get other types
+				err = s.notRewritten(ctx, t, "CREATE VIEW over")
+			}
 			out = append(out, f.object.Head().ID)
 			s.r.RequireSame(f.object.Head().ID)
 		}
