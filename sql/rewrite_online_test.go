@@ -156,6 +156,25 @@ func TestColumnsOfForeignKeysAreChangedByJobs(t *testing.T) {
 	})
 }
 
+// CASCADE says nothing where there is nothing to take along.
+func TestAPrimaryKeyIsDroppedWithWhatRefersToIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		untilRowIDs()
+		gs := newDDLGateways(t)
+		a, b := gs.nodes[0].session(t), gs.nodes[1].session(t)
+		fillTable(t, a, 1500)
+		mustShow(t, a, "alter table t drop constraint t_pkey cascade", "ALTER TABLE")
+		mustShow(t, b, "select job_type, status from cairn.jobs", "REWRITE TABLE|succeeded SELECT 1")
+		mustRun(t, a, "alter table t add primary key (id); create table r (t int references t)")
+		out, err := query(t, a, "alter table t drop constraint t_pkey cascade")
+		if err != nil || !strings.Contains(out, "is out of use while its rows are written anew") || !strings.Contains(out, "drop cascades to constraint r_t_fkey on table r") {
+			t.Errorf("%q, %v", out, err)
+		}
+		mustShow(t, b, "select count(*) from pg_constraint where conrelid in ('t'::regclass, 'r'::regclass)", "0 SELECT 1")
+		checkTable(t, gs.nodes[1], "t")
+	})
+}
+
 // A table that loses its key gets a hidden one, and is in use all the while.
 func TestAPrimaryKeyIsDroppedByAJob(t *testing.T) {
 	for _, meanwhile := range []string{

@@ -573,6 +573,15 @@ func (a *alterer) dropConstraint(ctx context.Context, c *pg.AlterTableCmd) error
 		return sqlerr.New(sqlerr.UndefinedObject, "constraint \"%s\" of relation \"%s\" does not exist", c.Name, a.t.Name)
 	}
 	id, oid := ix.ID, ix.OID
+	if a.online && c.Behavior == pg.DropBehavior_DROP_CASCADE {
+		cat, err := a.r.Contents(ctx)
+		if err != nil {
+			return err
+		}
+		if deps := references(cat, a.t, func(fk *schema.ForeignKey) bool { return fk.TargetIndex == oid }); len(deps) > 0 {
+			return atOnce("Foreign key %s of table %s, which refers to it, goes too.", deps[0].fk.Name, deps[0].t.Name)
+		}
+	}
 	err := a.dropReferences(ctx, c, "constraint "+ix.Name+" on table "+a.t.Name, "index "+ix.Name,
 		func(fk *schema.ForeignKey) bool { return fk.TargetIndex == oid })
 	if err != nil {

@@ -29,7 +29,7 @@ func mayRewrite(t *schema.Table, cmds []*pg.Node) bool {
 			}
 			some = true
 		case pg.AlterTableType_AT_DropConstraint:
-			if cmd.Name != t.Primary.Name || cmd.Behavior == pg.DropBehavior_DROP_CASCADE {
+			if cmd.Name != t.Primary.Name {
 				return false
 			}
 			some = true
