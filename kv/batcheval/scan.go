@@ -23,7 +23,12 @@ func evalScan(ev *evaluator, r *kvapi.Request, resp *kvapi.Response) error {
 	}
 	resp.Rows, resp.Resume = res.Rows, res.Resume
 	if o.Inconsistent {
-		if resp.Provisional, err = mvcc.ScanProvisional(ev.rw, r.Span(), kvapi.ProvisionalMax); err != nil {
+		// Not beyond the rows: nobody asks for what is there.
+		sp := r.Span()
+		if res.Resume != nil && !o.Reverse {
+			sp.EndKey = res.Resume.Key
+		}
+		if resp.Provisional, err = mvcc.ScanProvisional(ev.rw, sp, kvapi.ProvisionalMax); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,8 @@ const (
 	// locksMax bounds the locks that a forward scan looks at before it reads
 	// the rows up to there; opening the next part costs about ten of them.
 	locksMax = 1000
+	// locksMin is where a scan that wants few rows begins; each part then doubles it.
+	locksMin = 32
 	// forgottenMax bounds the left-over intents that one read reports.
 	forgottenMax = 100
 	// arenaChunkMin and arenaChunkMax bound the buffers that rows are packed

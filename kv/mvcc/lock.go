@@ -168,6 +168,12 @@ func (o *ReadOptions) latchedTo(ts hlc.Timestamp) hlc.Timestamp {
 // ones before its intent, until it returns false. Key and record are f's to
 // keep.
 func scanLocks(r storage.Reader, sp kvapi.Span, f func(kvapi.Key, lockRecord) bool) error {
+	return scanSlots(r, sp, func(key kvapi.Key, l lockRecord, held bool) bool { return !held || f(key, l) })
+}
+
+// scanSlots is scanLocks that calls f for emptied records, too: of hot keys there may
+// be very many, and who wants few locks is not to walk over all of them.
+func scanSlots(r storage.Reader, sp kvapi.Span, f func(key kvapi.Key, l lockRecord, held bool) bool) error {
 	lo, hi := keys.LockTableSpan(sp.Key, sp.End())
 	it, err := r.AcquireIter(storage.EncodeKey(nil, lo), storage.EncodeKey(nil, hi))
 	if err != nil {
@@ -183,14 +189,15 @@ func scanLocks(r storage.Reader, sp kvapi.Span, f func(kvapi.Key, lockRecord) bo
 		if err != nil {
 			return err
 		}
+		var l lockRecord
+		held := false
 		if len(v) > 0 {
-			l, held, err := decodeSlot(slot, append([]byte(nil), v...))
-			if err != nil {
+			if l, held, err = decodeSlot(slot, append([]byte(nil), v...)); err != nil {
 				return err
 			}
-			if held && !f(key, l) {
-				break
-			}
+		}
+		if !f(key, l, held) {
+			break
 		}
 		// Two slots may have many overwritten records below them: not a step
 		// but a seek gets past these.

@@ -13,7 +13,10 @@ import (
 // Scan reads a span at ts, in ascending order of keys or, with o.Reverse,
 // descending. A lock conflicts only if the scan gets as far as its key.
 func Scan(r storage.Reader, sp kvapi.Span, ts hlc.Timestamp, o ScanOptions) (ScanResult, error) {
-	s := scan{o: &o, ts: ts, sp: kvapi.Span{Key: sp.Key, EndKey: sp.End()}}
+	s := scan{o: &o, ts: ts, sp: kvapi.Span{Key: sp.Key, EndKey: sp.End()}, locksMax: locksMax}
+	if o.MaxKeys > 0 {
+		s.locksMax = int(min(max(locksMin, 2*o.MaxKeys), locksMax))
+	}
 	s.q = query{ts: ts, o: &o.ReadOptions, newer: &s.newer}
 	for part := s.sp; part.Key.Less(part.EndKey) && !s.full; {
 		left, err := s.readPart(r, part)
@@ -21,6 +24,7 @@ func Scan(r storage.Reader, sp kvapi.Span, ts hlc.Timestamp, o ScanOptions) (Sca
 			return ScanResult{}, err
 		}
 		part = left
+		s.locksMax = min(2*s.locksMax, locksMax)
 	}
 	if err := s.atEnd(); err != nil {
 		return ScanResult{}, err
@@ -28,9 +32,10 @@ func Scan(r storage.Reader, sp kvapi.Span, ts hlc.Timestamp, o ScanOptions) (Sca
 	return s.out, nil
 }
 
-// readPart reads as much of sp as holds locksMax locks, and returns the rest.
-// So a scan that stops soon does not look at all locks of a long span: after
-// a large transaction there is one for every row. Of each part, the locks are
+// readPart reads as much of sp as holds locksMax records of locks, and returns the
+// rest. So a scan that stops soon does not look at all locks of a long span: after
+// a large transaction there is one for every row, and one that is emptied for every
+// row that was hot once. Of each part, the locks are
 // read before any version.
 func (s *scan) readPart(r storage.Reader, sp kvapi.Span) (left kvapi.Span, err error) {
 	left.Key, left.EndKey = sp.EndKey, sp.EndKey
@@ -85,6 +90,8 @@ type scan struct {
 	newer    hlc.Timestamp
 	newerKey kvapi.Key
 	full     bool
+	// locksMax is how many records of locks the next part may hold.
+	locksMax int
 	arena    arena
 	out      ScanResult
 }
@@ -97,10 +104,13 @@ func (s *scan) judgeLocks(r storage.Reader, sp kvapi.Span) (to kvapi.Key, err er
 	}
 	var failed error
 	n, seen := 0, 0
-	err = scanLocks(r, sp, func(key kvapi.Key, l lockRecord) bool {
-		if seen++; seen > locksMax && !s.o.Reverse {
+	err = scanSlots(r, sp, func(key kvapi.Key, l lockRecord, held bool) bool {
+		if seen++; seen > s.locksMax && !s.o.Reverse {
 			to = key.Clone()
 			return false
+		}
+		if !held {
+			return true
 		}
 		if none {
 			l.mustBeAbove(s.o.latchedTo(s.ts), key)
