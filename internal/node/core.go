@@ -386,7 +386,7 @@ func (c *Core) describe() gossip.NodeDescriptor {
 	d := c.cfg.Describe()
 	d.NodeID = c.Ident.NodeID
 	if c.Store != nil {
-		has := c.Store.Counts()
+		has := c.Store.Load()
 		d.Capacity.Ranges, d.Capacity.Leases, d.Capacity.BatchesPerSecond = has.Ranges, has.Leases, int64(has.QPS)
 	}
 	if disk, err := c.cfg.Engine.Capacity(); err == nil {

@@ -131,7 +131,7 @@ func (s consoleSource) Counters() []console.Counter {
 			return float64(c.Store.Engine().Syncs())
 		}},
 		counter("lease_requests_total", "Lease commands, renewals included.", &m.LeaseRequests),
-		{Name: "ranges", Help: "Ranges with a replica here.", Gauge: true, Value: func() float64 { return float64(c.Store.Counts().Ranges) }},
+		{Name: "ranges", Help: "Ranges with a replica here.", Gauge: true, Value: func() float64 { return float64(c.Store.RangeCount()) }},
 		{Name: "leases", Help: "Ranges led here.", Gauge: true, Value: func() float64 { return float64(c.Store.Counts().Leases) }},
 		counter("range_splits_total", "Splits applied.", &m.Splits),
 		counter("range_size_splits_total", "Ranges that were split here because they were too large.", &m.SizeSplits),

@@ -263,6 +263,17 @@ func ordinal(n int) string {
 	return fmt.Sprintf("%dth", n)
 }
 
+// Condition tells the nodes apart by what IsSettled asks of them: as long as it is the
+// same, a range that is settled stays so.
+func (v *View) Condition() string {
+	var b strings.Builder
+	for _, id := range sortedIDs(v.nodes) {
+		n := v.nodes[id]
+		fmt.Fprintf(&b, "%d %d %d %t %t %s;", id, n.Liveness, n.Membership, n.Draining, n.DiskFull, n.Locality)
+	}
+	return b.String()
+}
+
 // IsSettled reports whether a range has as many voters as it should, and nothing
 // else, all where they should be and on nodes that are live and stay: what Decide
 // could still do for it is a matter of taste.

@@ -2,6 +2,7 @@ package closedts
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -12,15 +13,17 @@ import (
 
 func ts(n int) hlc.Timestamp { return hlc.Timestamp{WallTime: int64(n)} }
 
+// evaluation is one that has begun.
+type evaluation struct {
+	at  hlc.Timestamp
+	tok Token
+}
+
 // TestTrackerAgainstASet compares with one that remembers every evaluation (I1).
 func TestTrackerAgainstASet(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var tr Tracker
-		type open struct {
-			at  hlc.Timestamp
-			tok Token
-		}
-		var opens []open
+		var opens []evaluation
 		var closed hlc.Timestamp
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 2).Draw(rt, "step") {
@@ -30,7 +33,7 @@ func TestTrackerAgainstASet(t *testing.T) {
 				if at.LessEq(closed) || at.Less(want) || (closed.Less(want) && at != want) {
 					rt.Fatalf("%s begins at %s, %s is closed", want, at, closed)
 				}
-				opens = append(opens, open{at, tok})
+				opens = append(opens, evaluation{at, tok})
 			case 1:
 				if len(opens) > 0 {
 					i := rapid.IntRange(0, len(opens)-1).Draw(rt, "which")
@@ -63,6 +66,108 @@ func TestTrackerAgainstASet(t *testing.T) {
 	})
 }
 
+// TestACrowdAgainstItsRanges has a crowd close for ranges that begin to write, end,
+// close alone, and join it again (I1): none writes at or below what it has closed, and
+// what is idle is closed as far as the crowd is.
+func TestACrowdAgainstItsRanges(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		const ranges = 3
+		type model struct {
+			tr     Tracker
+			closed hlc.Timestamp // what was ever said to be closed
+			open   []evaluation
+			in     bool
+			left   bool // since the last Advance
+		}
+		var crowd Crowd
+		all := make([]model, ranges)
+		now := 1
+		leave := func(m *model) { m.left, m.in = m.left || m.in, false }
+		for range rapid.IntRange(1, 80).Draw(rt, "steps") {
+			id := rapid.IntRange(0, ranges-1).Draw(rt, "range")
+			m := &all[id]
+			now += rapid.IntRange(0, 2).Draw(rt, "time")
+			switch rapid.IntRange(0, 5).Draw(rt, "step") {
+			case 0:
+				at, tok := m.tr.Begin(ts(rapid.IntRange(1, now).Draw(rt, "at")), hlc.Timestamp{})
+				leave(m)
+				if at.LessEq(m.closed) {
+					rt.Fatalf("r%d writes at %s, %s is closed", id, at, m.closed)
+				}
+				m.open = append(m.open, evaluation{at, tok})
+			case 1:
+				if len(m.open) > 0 {
+					i := rapid.IntRange(0, len(m.open)-1).Draw(rt, "which")
+					m.tr.End(m.open[i].tok)
+					m.open = slices.Delete(m.open, i, i+1)
+				}
+			case 2:
+				m.closed.Forward(m.tr.Close(ts(now)))
+				leave(m)
+			case 3:
+				leave(m)
+				closed, joined := m.tr.CloseIdle(ts(now), &crowd, kvapi.RangeID(id))
+				if joined && (!closed || len(m.open) > 0) || len(m.open) == 0 && !joined {
+					rt.Fatalf("r%d with %d evaluations: closed %t, joined %t", id, len(m.open), closed, joined)
+				}
+				if closed {
+					m.closed.Forward(ts(now))
+				}
+				m.in = joined
+			case 4:
+				leave(m)
+				m.tr.Leave()
+			case 5:
+				var want []kvapi.RangeID
+				for i := range all {
+					if all[i].in {
+						all[i].closed.Forward(ts(now))
+					}
+					if all[i].left {
+						want = append(want, kvapi.RangeID(i))
+					}
+					all[i].left = false
+				}
+				got := crowd.Advance(ts(now))
+				slices.Sort(got)
+				if got = slices.Compact(got); !slices.Equal(got, want) {
+					rt.Fatalf("%v have left, told was %v", want, got)
+				}
+			}
+			for i := range all {
+				m := &all[i]
+				if got := m.tr.Closed(); got.Less(m.closed) || m.in && got.Less(crowd.Closed()) {
+					rt.Fatalf("r%d: %s is closed, it was said to be %s", i, got, m.closed)
+				}
+				if m.in && m.tr.Idle().Less(crowd.Closed()) {
+					rt.Fatalf("r%d is idle and closed up to %s, and the crowd up to %s", i, m.tr.Idle(), crowd.Closed())
+				}
+				for _, o := range m.open {
+					if o.at.LessEq(m.tr.Closed()) {
+						rt.Fatalf("r%d writes at %s, %s is closed", i, o.at, m.tr.Closed())
+					}
+				}
+			}
+		}
+	})
+}
+
+// changes tells one list of idle ranges from the one before: a range whose index is
+// another has left, and joined again.
+func changes(before, now []Range) (left []kvapi.RangeID, joined []Range) {
+	for _, r := range before {
+		if !slices.Contains(now, r) {
+			left = append(left, r.ID)
+		}
+	}
+	for _, r := range now {
+		if !slices.Contains(before, r) {
+			joined = append(joined, r)
+		}
+	}
+	return left, joined
+}
+
 // TestStreamsAgainstALog has a node tell another what it has closed, over a
 // network that loses and repeats; the other never believes what was not so.
 func TestStreamsAgainstALog(t *testing.T) {
@@ -72,6 +177,7 @@ func TestStreamsAgainstALog(t *testing.T) {
 		// said is, for each range, what was ever promised: time by index.
 		said := map[kvapi.RangeID]map[kvapi.LogIndex]hlc.Timestamp{}
 		var sent []*Update
+		var before []Range
 		next := uint64(0)
 		receive := func(u *Update) {
 			if !in.Receive(1, u) {
@@ -99,7 +205,9 @@ func TestStreamsAgainstALog(t *testing.T) {
 				said[id][index[id]] = ts(now)
 			}
 			next++
-			u := out.Next(ts(now), ranges, next)
+			left, joined := changes(before, ranges)
+			before = ranges
+			u := out.Next(ts(now), left, joined, next)
 			if u == nil {
 				continue
 			}
@@ -132,9 +240,12 @@ func TestManyRangesComeInParts(t *testing.T) {
 		return n
 	}
 	now := 0
+	var before []Range
 	step := func(ranges []Range) *Update {
 		now++
-		u := out.Next(ts(now), ranges, uint64(now))
+		left, joined := changes(before, ranges)
+		before = ranges
+		u := out.Next(ts(now), left, joined, uint64(now))
 		if len(u.Added) > AddedMax || len(u.Removed) > removedMax {
 			t.Fatalf("%d added, %d removed", len(u.Added), len(u.Removed))
 		}

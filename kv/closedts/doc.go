@@ -11,7 +11,8 @@
 //	command in the log, carrying C = Close(target) ──▶ replicas apply it: C holds
 //	                                                   for all that follow in the log
 //	idle ranges:    every second, one Update per pair of nodes
-//	                {C, ranges that joined with their log index, ranges that left}
+//	                {C, ranges that joined with their log index, ranges that left};
+//	                a Crowd closes for all of them in one step
 //
 // Targets lie some seconds in the past (store.ClosedLagDefault), so that few
 // writers notice; those that are slower are moved up, like above a read. For one
@@ -33,7 +34,10 @@
 //	I5  An Update speaks for a range only if none of its commands was under way
 //	    when it was made; index and time are of one moment. What was said stays
 //	    true, whoever holds the lease later, so updates of several nodes may be
-//	    believed in any order.
+//	    believed in any order. A range is in a Crowd only as long as this holds,
+//	    and as long as it may close by I2: all that ends either has it leave
+//	    before (Tracker.Leave; TestACrowdAgainstItsRanges, and the simulation's
+//	    oracle, which is told of each range of a crowd).
 //	I6  An update that follows on a lost one is not believed (Inbound).
 //
 // A range that splits hands on what it has closed to both halves; one that is

@@ -1,7 +1,6 @@
 package closedts
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/cairndb/cairn/hlc"
@@ -34,74 +33,85 @@ type Range struct {
 	Index kvapi.LogIndex `wire:"2"`
 }
 
-// Outbound makes the updates for one node. It is for one goroutine.
+// Outbound makes the updates for one node. It is for one goroutine; the zero
+// Outbound is ready.
 type Outbound struct {
 	stream, seq uint64
-	told        map[kvapi.RangeID]told
-	// last are the ranges of the last update, if it spoke for all that were given.
-	last []Range
+	// told are the ranges that the stream speaks for, waiting those that are to join.
+	told, waiting map[kvapi.RangeID]kvapi.LogIndex
 }
 
-type told struct {
-	index kvapi.LogIndex
-	seq   uint64
-}
-
-// Next returns the update that speaks for the ranges given, as of closed. newID
-// is greater than that of any stream to the node before. It returns nil if there
-// is nothing to tell.
-func (o *Outbound) Next(closed hlc.Timestamp, ranges []Range, newID uint64) *Update {
-	if len(ranges) == 0 && len(o.told) == 0 {
+// Next returns the update that speaks, as of closed, for those that the last was to
+// speak for, without those that left, and with those that joined; what did both has
+// left first. It costs what has changed. newID is greater than that of any stream to
+// the node before. It returns nil if there is nothing to tell.
+func (o *Outbound) Next(closed hlc.Timestamp, left []kvapi.RangeID, joined []Range, newID uint64) *Update {
+	removed := map[kvapi.RangeID]struct{}{}
+	for _, id := range left {
+		delete(o.waiting, id)
+		if _, ok := o.told[id]; ok {
+			delete(o.told, id)
+			removed[id] = struct{}{}
+		}
+	}
+	if o.waiting == nil {
+		o.waiting = map[kvapi.RangeID]kvapi.LogIndex{}
+	}
+	for _, r := range joined {
+		if _, ok := o.told[r.ID]; ok {
+			delete(o.told, r.ID)
+			removed[r.ID] = struct{}{}
+		}
+		o.waiting[r.ID] = r.Index
+	}
+	if len(o.told)+len(o.waiting)+len(removed) == 0 {
 		return nil
 	}
 	if o.stream == 0 {
 		o.Reset(newID)
 	}
-	o.seq++
-	u := &Update{Stream: o.stream, Seq: o.seq, Closed: closed}
-	if len(ranges) > 0 && slices.Equal(o.last, ranges) {
-		return u // all are idle, as nearly always
-	}
-	o.last = o.last[:0]
-	same := 0
-	for _, r := range ranges {
-		t, ok := o.told[r.ID]
-		switch {
-		case ok && t.index == r.Index:
-			same++
-		case len(u.Added) < AddedMax:
-			u.Added = append(u.Added, r)
-		default:
-			continue // one that was told with an older index is removed below
-		}
-		o.told[r.ID] = told{r.Index, o.seq}
-	}
-	if same+len(u.Added) < len(o.told) {
-		o.sweep(u)
-	}
-	if len(u.Removed) > removedMax {
+	added := o.takeWaiting(removed)
+	if len(removed) > removedMax {
 		o.Reset(newID)
-		return o.Next(closed, ranges, newID)
+		clear(removed)
+		added = o.takeWaiting(removed)
 	}
-	if same+len(u.Added) == len(ranges) {
-		o.last = append(o.last, ranges...)
+	o.seq++
+	u := &Update{Stream: o.stream, Seq: o.seq, Closed: closed, Added: added}
+	for id := range removed {
+		u.Removed = append(u.Removed, id)
 	}
 	return u
 }
 
-// sweep removes what this update does not speak for.
-func (o *Outbound) sweep(u *Update) {
-	for id, t := range o.told {
-		if t.seq != o.seq {
-			delete(o.told, id)
-			u.Removed = append(u.Removed, id)
+// takeWaiting has AddedMax of those that wait join. What has left and joins again
+// need not be removed.
+func (o *Outbound) takeWaiting(removed map[kvapi.RangeID]struct{}) (added []Range) {
+	for id, index := range o.waiting {
+		if len(added) == AddedMax {
+			break
 		}
+		added = append(added, Range{ID: id, Index: index})
+		o.told[id] = index
+		delete(o.waiting, id)
+		delete(removed, id)
 	}
+	return added
 }
 
-// Reset starts the stream anew: the other side has missed something.
+// Reset starts the stream anew, for the same ranges: the other side has missed
+// something.
 func (o *Outbound) Reset(newID uint64) {
-	o.stream, o.seq, o.told, o.last = newID, 0, map[kvapi.RangeID]told{}, nil
+	o.stream, o.seq = newID, 0
+	if o.waiting == nil {
+		o.waiting = map[kvapi.RangeID]kvapi.LogIndex{}
+	}
+	for id, index := range o.told {
+		if _, ok := o.waiting[id]; !ok {
+			o.waiting[id] = index
+		}
+	}
+	o.told = map[kvapi.RangeID]kvapi.LogIndex{}
 }
 
 // Inbound is what nodes have told this one. It is safe for concurrent use; the

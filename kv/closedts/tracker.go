@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/kvapi"
 )
 
 // Tracker keeps what a leaseholder has closed of a range apart from where it is
@@ -22,6 +23,11 @@ type Tracker struct {
 	}
 	// first is the group with the lower timestamps; if it is empty both are.
 	first int
+	// idle is up to where it was closed while nothing was under way.
+	idle hlc.Timestamp
+	// crowd closes for this tracker, as id; nil if none does.
+	crowd *Crowd
+	id    kvapi.RangeID
 }
 
 // Token is of an evaluation that has begun. The zero Token is of none.
@@ -32,6 +38,7 @@ type Token uint8
 func (t *Tracker) Begin(at, floor hlc.Timestamp) (hlc.Timestamp, Token) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.leaveLocked()
 	t.closed.Forward(floor)
 	if at.LessEq(t.closed) {
 		at = t.closed.Next()
@@ -70,6 +77,11 @@ func (t *Tracker) End(tok Token) {
 func (t *Tracker) Close(target hlc.Timestamp) hlc.Timestamp {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.leaveLocked()
+	return t.closeLocked(target)
+}
+
+func (t *Tracker) closeLocked(target hlc.Timestamp) hlc.Timestamp {
 	if g := &t.groups[t.first]; g.n > 0 {
 		target = target.Min(g.lowest.Prev())
 	}
@@ -89,5 +101,56 @@ func (t *Tracker) Raise(closed hlc.Timestamp) {
 func (t *Tracker) Closed() hlc.Timestamp {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.crowd != nil {
+		return t.closed.Max(t.crowd.Closed())
+	}
 	return t.closed
+}
+
+// CloseIdle closes up to target, if no evaluation is in the way; who calls it knows
+// that no command is under way. From then on, if nothing is evaluated either, the
+// crowd closes for the range, as id: until something begins, or Leave. A nil crowd
+// is none. It reports whether all up to target is closed, and whether the tracker is
+// in the crowd.
+func (t *Tracker) CloseIdle(target hlc.Timestamp, crowd *Crowd, id kvapi.RangeID) (closed, joined bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leaveLocked()
+	if t.closeLocked(target).Less(target) {
+		return false, false
+	}
+	t.idle.Forward(target)
+	if crowd == nil || t.groups[t.first].n > 0 {
+		return true, false
+	}
+	t.crowd, t.id = crowd, id
+	return true, true
+}
+
+// Idle returns up to where it was closed while nothing was under way.
+func (t *Tracker) Idle() hlc.Timestamp {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.crowd != nil {
+		return t.idle.Max(t.crowd.Closed())
+	}
+	return t.idle
+}
+
+// Leave has no crowd close for the range any more: a command is under way, or it is
+// not to be taken for granted that the range may close anything.
+func (t *Tracker) Leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leaveLocked()
+}
+
+func (t *Tracker) leaveLocked() {
+	if t.crowd == nil {
+		return
+	}
+	closed := t.crowd.leave(t.id)
+	t.closed.Forward(closed)
+	t.idle.Forward(closed)
+	t.crowd = nil
 }

@@ -146,6 +146,7 @@ func (r *Replica) abandonLeaseLocked(now hlc.ClockTimestamp, reads *handedOver) 
 	next.Expiration = now.Timestamp().Next()
 	r.mu.leaseAsked = true
 	// Nothing is closed any more but what commands before this one carry.
+	r.closing.Leave()
 	reads.Closed = r.closing.Closed()
 	p := r.newLeaseProposal(prev, next, reads)
 	r.bufferLocked(p)

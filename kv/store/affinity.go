@@ -106,6 +106,9 @@ func (a *affinity) look(elapsed time.Duration) (commits float64, to [2]float64) 
 	return commits, to
 }
 
+// isBusy reports whether a look would find anything.
+func (a *affinity) isBusy() bool { return a.commits.Load() != 0 || a.crossed.Load() != nil }
+
 // leave leaves a boundary alone for a while.
 func (a *affinity) leave(s side, boundary kvapi.Key, d time.Duration) {
 	a.sides[s] = sideMemory{boundary: boundary, until: time.Now().Add(d)}

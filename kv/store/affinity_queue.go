@@ -61,13 +61,13 @@ func (s *Store) joinLoop() {
 	}
 }
 
-// lookAtCommits looks once at every range. Most commit nothing: they cost a load
-// or two.
+// lookAtCommits looks once at every range that was asked for anything. Most commit
+// nothing: they cost a load or two.
 func (s *Store) lookAtCommits(ctx context.Context, elapsed time.Duration) {
 	learnt := 0
-	for _, r := range s.replicas.all() {
+	for _, r := range s.asked.all() {
 		a := &r.affinity
-		if a.commits.Load() == 0 && a.crossed.Load() == nil {
+		if !a.isBusy() {
 			continue
 		}
 		if s.isStopping() {

@@ -35,6 +35,7 @@ func (r *Replica) applyEntries(entries []raftgroup.Entry) {
 	r.mu.Lock()
 	a := &applier{r: r, state: r.mu.applied}
 	r.mu.applying = true
+	r.closing.Leave()
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()

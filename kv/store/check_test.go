@@ -71,7 +71,7 @@ func (c *cluster) replaceQuarantined(id kvapi.NodeID, key string, old kvapi.Repl
 	c.t.Helper()
 	c.eventually("a quarantined replica is replaced", 5*time.Minute, func() error {
 		for _, n := range c.nodes {
-			n.store.collectPass(context.Background())
+			n.store.collectPass(context.Background(), n.store.replicas.all())
 			n.store.ReplicateOnce(context.Background())
 		}
 		r := c.nodes[id].store.replicas.lookup(tkey(key))

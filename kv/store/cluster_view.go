@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairndb/cairn/kv/allocator"
@@ -101,10 +102,15 @@ func (a *recentActions) hasRefused(n kvapi.NodeID) bool {
 type blocked struct {
 	sync.Mutex
 	why map[kvapi.RangeID]string
+	// any says that there is something, for the many ranges of which nothing is said.
+	any atomic.Bool
 }
 
 // setBlocked notes why nothing can be done about a range, "" for nothing.
 func (s *Store) setBlocked(id kvapi.RangeID, why string) {
+	if why == "" && !s.blocked.any.Load() {
+		return
+	}
 	s.blocked.Lock()
 	defer s.blocked.Unlock()
 	if s.blocked.why[id] == why {
@@ -112,8 +118,10 @@ func (s *Store) setBlocked(id kvapi.RangeID, why string) {
 	}
 	if why == "" {
 		delete(s.blocked.why, id)
+		s.blocked.any.Store(len(s.blocked.why) > 0)
 		return
 	}
+	s.blocked.any.Store(true)
 	if s.blocked.why == nil {
 		s.blocked.why = map[kvapi.RangeID]string{}
 	}

@@ -87,22 +87,23 @@ func (d *doubt) startKey(desc *kvapi.RangeDescriptor) kvapi.Key {
 func (s *Store) collectLoop() {
 	t := time.NewTicker(replicateEvery)
 	defer t.Stop()
+	var looked turns
 	for {
 		select {
 		case <-t.C:
-			s.collectPass(s.ctx)
+			s.collectPass(s.ctx, looked.next(s.replicas, collectMax))
 		case <-s.stopping:
 			return
 		}
 	}
 }
 
-// collectPass looks once at every replica that does not lead.
-func (s *Store) collectPass(ctx context.Context) {
+// collectPass looks once at those of some replicas that do not lead.
+func (s *Store) collectPass(ctx context.Context, replicas []*Replica) {
 	if s.cfg.Txns == nil {
 		return
 	}
-	for _, r := range s.replicas.all() {
+	for _, r := range replicas {
 		if s.isStopping() {
 			return
 		}
@@ -118,7 +119,7 @@ func (s *Store) collectPass(ctx context.Context) {
 }
 
 // hasDoubt reports whether a replica should look whether it still is one. It is
-// asked of every replica at every pass, and cheap.
+// asked of very many, and cheap.
 func (r *Replica) hasDoubt() bool {
 	r.mu.RLock()
 	desc, leader, leads := r.mu.desc, r.mu.leader, r.mu.leads

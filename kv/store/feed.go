@@ -207,6 +207,7 @@ func (r *Replica) beginFeed(span kvapi.Span, q *kvapi.FeedArgs) (*feed, *kvapi.E
 	}
 	r.feeds.byID[x.id] = x
 	r.feeds.count.Store(int32(len(r.feeds.byID)))
+	r.store.fed.add(r)
 	return x, nil
 }
 
@@ -409,7 +410,12 @@ func (x *feed) applyLocked(batches [][]byte) error {
 
 // expireFeeds ends the feeds that nobody reads any more.
 func (s *Store) expireFeeds() {
-	for _, r := range s.replicas.all() {
+	for _, r := range s.fed.all() {
+		r.feeds.mu.Lock()
+		if len(r.feeds.byID) == 0 {
+			s.fed.remove(r)
+		}
+		r.feeds.mu.Unlock()
 		for _, x := range r.feeds.all() {
 			x.mu.Lock()
 			old := time.Since(x.mu.askedAt) > feedIdleMax

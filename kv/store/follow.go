@@ -93,11 +93,18 @@ func (s *Store) followLoop() {
 	}
 }
 
-// FollowOnce ends a window for every range.
+// isBusy reports whether the end of a window would change anything.
+func (g *gateways) isBusy() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.counts) > 0 || g.favourite != 0 || g.rate != 0
+}
+
+// FollowOnce ends a window for every range that was asked for anything.
 func (s *Store) FollowOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, followWindow)
 	defer cancel()
-	for _, r := range s.replicas.all() {
+	for _, r := range s.asked.all() {
 		to := r.gateways.endWindow()
 		if to == 0 || to == s.ident.NodeID || ctx.Err() != nil || s.isStopping() || !s.mayFollow(r, to) {
 			continue

@@ -69,7 +69,10 @@ func (a *applier) applyFreeze(f *freeze) error {
 	if err := storage.PutUnversioned(a.batch, freezeKey(a.r.rangeID), frozen.AppendWire(nil)); err != nil {
 		return err
 	}
-	return a.flush(func() { a.r.mu.freeze = &frozen })
+	return a.flush(func() {
+		a.r.mu.freeze = &frozen
+		a.r.store.frozen.add(a.r)
+	})
 }
 
 func (a *applier) applyThaw() error {
@@ -224,6 +227,9 @@ func (r *Replica) settleFreeze(ctx context.Context) error {
 func (r *Replica) maybeSettleFreeze() {
 	r.mu.RLock()
 	frozen := r.mu.freeze != nil && !r.mu.removed
+	if !frozen {
+		r.store.frozen.remove(r) // under the lock, so that no freeze comes between
+	}
 	r.mu.RUnlock()
 	if !frozen || !r.leaseStatus(noTimestamp).IsValid() || r.settling.Swap(true) {
 		return

@@ -245,10 +245,9 @@ const (
 	splitTimeout  = time.Minute
 	splitRetryMin = 500 * time.Millisecond
 	splitRetryMax = 30 * time.Second
-	// splitScanEvery is how often all ranges are looked at.
+	// splitScanEvery is how often ranges are looked at, splitScanMax how many of them.
 	splitScanEvery = 2 * time.Second
-	// sizeScans is at which of these looks their sizes are looked at.
-	sizeScans = 3
+	splitScanMax   = 2000
 	// doubtEvery and doubtVoterEvery are how often a replica that hears nothing
 	// asks whether it still is one (collect.go). Nothing is lost by coming late
 	// but the room it takes; the second is longer than a stream of closed
@@ -268,8 +267,12 @@ const (
 	// a node that leads all of very many is to be rid of most in minutes, and
 	// counts what it did by itself.
 	transfersShare = 100
-	// looksMax is how many ranges that need nothing are looked at in a pass.
-	looksMax = 2000
+	// looksMax is how many ranges that need nothing are looked at in a pass of the
+	// replicate queue, and collectMax how many replicas whether they still are any. Each
+	// fullEvery-th pass, that is each minute, looks at all.
+	looksMax   = 2000
+	collectMax = 1000
+	fullEvery  = 12
 	// toldAfter is when what a node did is surely in what is heard of it, and
 	// recentFor when it is so whatever happened to gossip.
 	toldAfter = 6 * time.Second
@@ -295,14 +298,9 @@ const (
 	// ClosedLagDefault is how far behind the clock a range closes: longer than
 	// nearly all transactions that write take, for those that are slower must
 	// refresh what they have read. ClosedIntervalDefault is how often idle ranges
-	// are told of: a look at each, and a message to each node.
+	// are told of: a look at each that was not idle, and a message to each node.
 	ClosedLagDefault      = 3 * time.Second
 	ClosedIntervalDefault = time.Second
-	// closedEach is how much less often for each of the ranges that are led here,
-	// beyond 3,000 or so: a look takes a microsecond. closedPauseMax is the longest
-	// pause that comes of it.
-	closedEach     = time.Second / 3000
-	closedPauseMax = 5 * time.Second
 	// FollowerReadLag is how old a timestamp is that is closed on all replicas of
 	// a range, if all is well and no transaction writes much there: what is closed, the time until idle ranges say so,
 	// and a second for messages, for uncertainty and for followers that apply a

@@ -70,6 +70,15 @@ func (l *load) note(ba *kvapi.BatchRequest) {
 	}
 }
 
+// beginNow begins to count anew: nothing has come since the last look, however long
+// ago that was.
+func (l *load) beginNow() { l.lookedAt.Store(time.Now().UnixNano()) }
+
+// isBusy reports whether a look would find anything.
+func (l *load) isBusy() bool {
+	return l.batches.Load() != 0 || l.rate() != 0 || l.sampler.Load() != nil
+}
+
 // look takes in what was counted since the last look, and begins or ends
 // sampling. There is one that looks. Most ranges are asked for nothing: they cost
 // two loads and a store.

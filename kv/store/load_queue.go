@@ -17,8 +17,9 @@ func (s *Store) lookAtLoads(elapsed time.Duration) {
 	if s.cfg.Nodes == nil || len(s.cfg.Nodes.LiveNodes()) < 2 {
 		hot = 0
 	}
-	for _, r := range s.replicas.all() {
+	for _, r := range s.asked.all() {
 		r.load.look(elapsed, hot, quiet)
+		r.maybeForgetAsked()
 		if sm := r.load.sampler.Load(); sm != nil && r.load.rate() > hot && holdsTables(r.Desc()) && r.holdsLease() {
 			s.judgeLoad(r, sm)
 		}

@@ -390,7 +390,7 @@ func TestAVoterThatSleptThroughItsRemovalFindsOut(t *testing.T) {
 		passes := func(d time.Duration) {
 			for began := time.Now(); time.Since(began) < d; time.Sleep(replicateEvery) {
 				for id := range c.nodes {
-					c.nodes[id].store.collectPass(context.Background())
+					c.nodes[id].store.collectPass(context.Background(), c.nodes[id].store.replicas.all())
 				}
 			}
 		}

@@ -66,6 +66,9 @@ func (s *Store) MergeOnce(ctx context.Context) {
 		if s.isStopping() || merged == mergesPerLook {
 			return
 		}
+		if !r.leading.Load() {
+			continue
+		}
 		left := r.Desc()
 		if r.merge.boundary.Equal(left.EndKey) && time.Now().Before(r.merge.until) {
 			continue

@@ -80,6 +80,7 @@ func (p *proposal) finish(o outcome) {
 // bufferLocked queues a proposal for the next run of the scheduler. The caller
 // enqueues the range after it unlocked.
 func (r *Replica) bufferLocked(p *proposal) {
+	r.closing.Leave()
 	r.mu.buffer = append(r.mu.buffer, p)
 	r.mu.pending[p.id] = p
 }

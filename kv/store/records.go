@@ -54,7 +54,7 @@ func (s *Store) CollectRecords(ctx context.Context) {
 		if s.isStopping() {
 			return
 		}
-		if r.holdsLease() {
+		if r.leading.Load() {
 			r.collectRecords(ctx)
 		}
 	}
@@ -64,7 +64,7 @@ func (r *Replica) collectRecords(ctx context.Context) {
 	r.mu.RLock()
 	desc, locals := r.mu.desc, r.mu.applied.Stats.SysCount
 	r.mu.RUnlock()
-	if r.noRecordsAt.Load() == locals+1 {
+	if r.noRecordsAt.Load() == locals+1 || !r.holdsLease() {
 		return
 	}
 	old, any, err := r.oldRecords(desc)

@@ -15,8 +15,7 @@ func (r *Replica) retire() {
 	r.mu.Lock()
 	r.mu.removed = true
 	r.mu.dataEpoch++
-	r.mu.leads = false
-	r.leading.Store(false)
+	r.setLeadsLocked(false)
 	dead := r.takeLocked(func(*proposal) bool { return true })
 	r.leaseMovedLocked()
 	r.mu.Unlock()

@@ -80,6 +80,8 @@ type Replica struct {
 	// queue, is when its hot key was last reported.
 	load    load
 	saidHot time.Time
+	// isAsked says that the store counts the replica among those asked lately.
+	isAsked atomic.Bool
 	// affinity is how often its commits write in its neighbours, too (affinity.go).
 	affinity affinity
 	// merge is what the merge queue remembers of the range.
@@ -96,8 +98,8 @@ type Replica struct {
 	// noRecordsAt is one more than the count of local keys at which there was no
 	// transaction record (collectRecords).
 	noRecordsAt atomic.Int64
-	// heard says where messages came from: all that a replica without a
-	// descriptor knows of its peers.
+	// heard says where messages came from of replicas that the descriptor does not
+	// name: all that a replica without one knows of its peers.
 	heard struct {
 		sync.Mutex
 		peers map[kvapi.ReplicaID]kvapi.ReplicaDescriptor
@@ -177,9 +179,6 @@ type Replica struct {
 		removed     bool
 		truncating  bool
 		gcThreshold hlc.Timestamp
-		// closedIdle is what this replica has closed while nothing was under way:
-		// all that is at or below it has applied here.
-		closedIdle hlc.Timestamp
 	}
 }
 
@@ -196,7 +195,6 @@ func newReplica(s *Store, st rangeState, id kvapi.ReplicaID) *Replica {
 	r.mu.minProposedAt = s.startedAt
 	r.mu.leaseChanged = make(chan struct{})
 	r.mu.pending = map[commandID]*proposal{}
-	r.heard.peers = map[kvapi.ReplicaID]kvapi.ReplicaDescriptor{}
 	r.load.quietFromNow()
 	return r
 }

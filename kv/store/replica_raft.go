@@ -93,15 +93,21 @@ func (r *Replica) acceptPeer(e raftgroup.Envelope) bool {
 		return false
 	}
 	r.doubt.note(e.StartKey)
-	r.heard.Lock()
-	r.heard.peers[e.From.ReplicaID] = e.From
-	r.heard.Unlock()
+	desc := r.Desc()
+	if _, known := desc.ReplicaByID(e.From.ReplicaID); !known {
+		r.heard.Lock()
+		if r.heard.peers == nil {
+			r.heard.peers = map[kvapi.ReplicaID]kvapi.ReplicaDescriptor{}
+		}
+		r.heard.peers[e.From.ReplicaID] = e.From
+		r.heard.Unlock()
+	}
 	// A sender that is in no descriptor here may be newer than our descriptor,
 	// and may need our vote; one that was removed is kept in check by pre-vote.
 	if t := e.Message.Type(); (t == raftgroup.MsgVote || t == raftgroup.MsgPreVote) && !r.acceptVote(&e) {
 		return false
 	}
-	if desc := r.Desc(); desc.IsInitialized() {
+	if desc.IsInitialized() {
 		return !r.store.hasNoSpaceFor(desc, &e.Message)
 	}
 	return !r.waitsForSplit(e)
@@ -156,6 +162,15 @@ func (r *Replica) maybeCampaignAgain() {
 	}
 }
 
+// hasVotedSince reports whether this replica has given its vote to another since it
+// lost its leader. Then it leaves it to that one: on a busy machine an election takes
+// longer than a turn (campaignInTurn), and two that stand keep each other waiting for an
+// election time-out. raftMu is held.
+func (r *Replica) hasVotedSince() bool {
+	p, st := r.promise.Load(), r.raftMu.group.Status()
+	return p != nil && st.Term > p.term && st.Vote != 0 && st.Vote != r.replicaID
+}
+
 // processTick advances Raft's clock and what hangs on it.
 func (r *Replica) processTick() bool {
 	r.raftMu.Lock()
@@ -175,7 +190,7 @@ func (r *Replica) processTick() bool {
 	}
 	if at := r.raftMu.campaignAt; at != 0 && r.raftMu.ticks >= at {
 		r.raftMu.campaignAt = 0
-		if r.raftMu.group.Status().Leader == 0 {
+		if r.raftMu.group.Status().Leader == 0 && !r.hasVotedSince() {
 			r.campaignSoon.Store(true)
 			r.store.enqueue(r.rangeID)
 		}
@@ -363,8 +378,8 @@ func (r *Replica) publishStatus() {
 	if became || r.mu.term != st.Term {
 		r.mu.acknowledged, r.raftMu.committed = nil, nil
 	}
-	r.mu.term, r.mu.leader, r.mu.leads = st.Term, st.Leader, st.IsLeader()
-	r.leading.Store(r.mu.leads)
+	r.mu.term, r.mu.leader = st.Term, st.Leader
+	r.setLeadsLocked(st.IsLeader())
 	r.leaseMovedLocked()
 	if became {
 		now := r.store.cfg.Clock.Now()
@@ -373,5 +388,22 @@ func (r *Replica) publishStatus() {
 		if r.maybeAskForLeaseLocked(r.leaseStatusLocked(now, noTimestamp), now) {
 			r.store.enqueue(r.rangeID)
 		}
+	}
+}
+
+// setLeadsLocked shows whether the replica leads, in a term that may be another.
+func (r *Replica) setLeadsLocked(leads bool) {
+	switch {
+	case leads && !r.mu.leads:
+		r.store.leads.Add(1)
+	case !leads && r.mu.leads:
+		r.store.leads.Add(-1)
+	}
+	r.mu.leads = leads
+	r.leading.Store(leads)
+	// Nothing is closed any more for a leader of an earlier term.
+	r.closing.Leave()
+	if leads {
+		r.store.leaders.add(r)
 	}
 }

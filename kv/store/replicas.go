@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -79,7 +78,7 @@ func (s *replicaSet) all() []*Replica {
 	for _, r := range s.mu.byID {
 		out = append(out, r)
 	}
-	slices.SortFunc(out, func(a, b *Replica) int { return cmp.Compare(a.rangeID, b.rangeID) })
+	slices.SortFunc(out, byRangeID)
 	// Under the lock, so that no change comes between.
 	s.sorted.Store(&out)
 	return out

@@ -33,14 +33,17 @@ import (
 func (s *Store) replicateLoop() {
 	t := time.NewTimer(replicateEvery)
 	defer t.Stop()
-	for {
+	for needsAll := true; ; {
 		select {
 		case <-s.stopping:
 			return
 		case <-s.kick:
+			needsAll = true
 		case <-t.C:
 		}
-		if s.replicatePass(s.ctx) {
+		did, ok := s.replicatePass(s.ctx, needsAll)
+		needsAll = did || !ok
+		if ok {
 			t.Reset(replicateEvery)
 		} else {
 			t.Reset(replicateAgain)
@@ -97,8 +100,8 @@ type pass struct {
 	s *Store
 	// placements say what is asked for tables; nil if that is not known.
 	placements func(kvapi.Span) allocator.Placement
-	// led are the ranges that are led here.
-	led int
+	// needsAll says that each of them may need something.
+	needsAll bool
 	// urgent and beauty are done in this order.
 	mu struct {
 		sync.Mutex
@@ -110,17 +113,17 @@ type pass struct {
 
 // ReplicateOnce looks once at every range here, for tests.
 func (s *Store) ReplicateOnce(ctx context.Context) {
-	s.collectPass(ctx)
-	s.replicatePass(ctx)
+	s.collectPass(ctx, s.replicas.all())
+	s.replicatePass(ctx, true)
 }
 
-// replicatePass looks once at every range that is led here. It reports whether
-// all that it began succeeded.
-func (s *Store) replicatePass(ctx context.Context) (ok bool) {
+// replicatePass looks once at the ranges that are led here, needsAll at every one. It
+// reports whether it began anything, and whether all of that succeeded.
+func (s *Store) replicatePass(ctx context.Context, needsAll bool) (did, ok bool) {
 	if s.cfg.Txns == nil || s.cfg.Nodes == nil {
-		return true
+		return false, true
 	}
-	p := &pass{s: s}
+	p := &pass{s: s, needsAll: needsAll}
 	if s.cfg.Placement != nil {
 		var err error
 		if p.placements, err = s.cfg.Placement.Placements(ctx); err != nil {
@@ -128,9 +131,12 @@ func (s *Store) replicatePass(ctx context.Context) (ok bool) {
 		}
 	}
 	p.mu.view = s.view()
+	if c := p.mu.view.Condition(); c != s.condition {
+		s.condition, p.needsAll = c, true
+	}
 	p.mu.moves, p.mu.transfers = movesMax, transfersMax
 	work := p.scan()
-	p.mu.transfers += p.led / transfersShare
+	p.mu.transfers += int(s.leads.Load()) / transfersShare
 	queue := make(chan due)
 	var workers sync.WaitGroup
 	for range min(replicateWorkers, len(work)) {
@@ -148,7 +154,7 @@ func (s *Store) replicatePass(ctx context.Context) (ok bool) {
 	}
 	close(queue)
 	workers.Wait()
-	return !p.mu.failed
+	return len(work) > 0, !p.mu.failed
 }
 
 // scan decides for every range. Those with something to do come out, the most
@@ -156,9 +162,19 @@ func (s *Store) replicatePass(ctx context.Context) (ok bool) {
 //
 // Ranges that need nothing but perhaps beauty take turns, looksMax a pass: what
 // could be evened out does not change so fast that each should be looked at anew.
+// Whether something is needed is looked at for all only when that may have changed:
+// when the nodes have, something was done or not done, somebody asks for a look; and
+// each fullEvery-th time, for what is asked for tables may have changed, too.
 func (p *pass) scan() (work []due) {
-	turn := int(p.s.scans.Add(1)) % (1 + len(p.s.replicas.all())/looksMax)
-	for i, r := range p.s.replicas.all() {
+	all := p.s.replicas.all()
+	scans := int(p.s.scans.Add(1))
+	from := scans % (1 + len(all)/looksMax) * looksMax
+	to := min(from+looksMax, len(all))
+	first := 0
+	if !p.needsAll && scans%fullEvery != 0 {
+		all, first = all[:to], from
+	}
+	for i, r := range all[first:] {
 		if p.s.isStopping() {
 			return nil
 		}
@@ -166,12 +182,11 @@ func (p *pass) scan() (work []due) {
 			p.s.setBlocked(r.rangeID, "")
 			continue
 		}
-		p.led++
 		wants, known := p.wants(r.Desc())
 		if !known {
 			continue
 		}
-		if i/looksMax != turn && p.mu.view.IsSettled(r.Desc(), wants) {
+		if inTurn := first+i >= from && first+i < to; !inTurn && p.mu.view.IsSettled(r.Desc(), wants) {
 			p.s.setBlocked(r.rangeID, "")
 			continue
 		}

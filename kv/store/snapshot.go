@@ -255,6 +255,9 @@ func (r *Replica) reload(index kvapi.LogIndex, gone []*Replica) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.mu.desc, r.mu.lease, r.mu.applied, r.mu.gcThreshold, r.mu.freeze = &desc, state.lease, state.applied, state.gcThreshold, state.freeze
+		if r.mu.freeze != nil {
+			r.store.frozen.add(r)
+		}
 		r.mu.handed, r.mu.knowsUnder = nil, 0
 		r.leaseMovedLocked()
 	})

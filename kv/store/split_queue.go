@@ -96,13 +96,14 @@ func (q *splitQueue) done(id kvapi.RangeID, err error) {
 	q.mu.dirty[id] = struct{}{}
 }
 
-// splitLoop splits ranges that are too large. Now and then it looks at all: a
-// lease may have come here since the range grew.
+// splitLoop splits ranges that are too large. It looks at all, in turns: a lease may
+// have come here since the range grew.
 func (s *Store) splitLoop() {
 	retry, scan := time.NewTicker(splitRetryMin), time.NewTicker(splitScanEvery)
 	defer retry.Stop()
 	defer scan.Stop()
-	looked, trimmed, scans := time.Now(), time.Now(), 0
+	looked, trimmed := time.Now(), time.Now()
+	var scanned turns
 	for {
 		select {
 		case <-s.stopping:
@@ -112,16 +113,14 @@ func (s *Store) splitLoop() {
 		case <-scan.C:
 			s.lookAtLoads(time.Since(looked))
 			looked = time.Now()
+			for _, r := range s.frozen.all() {
+				r.maybeSettleFreeze()
+			}
 			// Whatever applies looks at its size; here only a lease counts that came
 			// since.
-			sizes := scans%sizeScans == 0
-			scans++
-			for _, r := range s.replicas.all() {
-				if sizes {
-					r.size.queued.Store(false)
-					r.noteSize()
-				}
-				r.maybeSettleFreeze()
+			for _, r := range scanned.next(s.replicas, splitScanMax) {
+				r.size.queued.Store(false)
+				r.noteSize()
 			}
 			s.maybeTrimRangeLog(&trimmed)
 		}

@@ -61,11 +61,17 @@ type Store struct {
 	// protected is protectedAsOf; nil for none.
 	protected atomic.Pointer[hlc.Timestamp]
 
-	// counted is what a loop found when it last looked at all ranges: those that
-	// are led here and idle.
-	counted struct{ leases atomic.Int64 }
-	// scans counts the looks of the replicate queue.
-	scans atomic.Int64
+	// scans counts the looks of the replicate queue; condition is how the nodes were
+	// at its last, of the queue alone.
+	scans     atomic.Int64
+	condition string
+
+	// asked are the replicas that were sent batches lately, leaders those that lead
+	// and that no crowd closes timestamps for (closed.go), frozen those that are
+	// frozen for a merge, fed those with feeds.
+	asked, leaders, frozen, fed few
+	// leads is how many lead.
+	leads atomic.Int64
 
 	checks checks
 	// closedIn is what other nodes have closed, closedMissed who has missed what
@@ -236,6 +242,9 @@ func (s *Store) load() error {
 			return err
 		}
 		r.raftMu.promises.forgotten = true
+		if state.freeze != nil {
+			s.frozen.add(r)
+		}
 		s.replicas.add(r, state.desc.Span(), state.desc.IsInitialized())
 	}
 	return nil

@@ -49,12 +49,14 @@ func (s *Store) send(ctx context.Context, ba *kvapi.BatchRequest) (*kvapi.BatchR
 	}
 	r.gateways.note(ba.Gateway)
 	r.load.note(ba)
+	r.noteAsked()
 	br, err := r.Send(ctx, ba)
 	if err != nil {
 		return nil, err
 	}
 	if et := ba.EndTxnRequest(); et != nil && et.Commit {
 		r.affinity.note(et)
+		r.noteAsked()
 	}
 	if info := r.info(); ba.Generation != 0 && ba.Generation < info.Desc.Generation {
 		br.Infos = append(br.Infos, info)
@@ -200,6 +202,19 @@ type Counts struct {
 
 // RangeCount is how many ranges have a replica here.
 func (s *Store) RangeCount() int { return len(s.replicas.all()) }
+
+// Load is Counts as nodes tell each other of it: of ranges whose leader has no lease at
+// the moment, too. It costs a look at the replicas that were asked lately.
+func (s *Store) Load() Counts {
+	c := Counts{Ranges: int64(s.RangeCount()), Leases: s.leads.Load()}
+	for _, r := range s.asked.all() {
+		if r.leading.Load() {
+			qps, _ := r.gateways.load()
+			c.QPS += qps
+		}
+	}
+	return c
+}
 
 // Counts counts. It costs a look at every replica.
 func (s *Store) Counts() (c Counts) {
