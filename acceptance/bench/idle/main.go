@@ -1,13 +1,14 @@
 // Command idle measures what ranges cost that nobody uses: three real processes,
 // all ranges on all of them. For each number of ranges it prints the CPU time of the
-// three processes, of one core, while nothing happens; their resident memory; how
-// long it takes until others lead what a killed node led; and how long that node
-// takes from its start to its first answer.
+// three processes, of one core, while nothing happens, and how much of it each
+// thousand ranges add to that of an empty cluster; their resident memory; how long it
+// takes until others lead what a killed node led, and what CPU time that takes them
+// for each such range; and how long that node takes from its start to its first answer.
 //
 //	go run ./acceptance/bench/idle -cairn bin/cairn -ranges 1000,10000,30000
 //
 // CPU is of /proc/PID/stat and does not depend on what else the machine does; the
-// times do.
+// times do. What goes on is logged every few seconds, and each step is bounded.
 package main
 
 import (
@@ -31,6 +32,8 @@ var (
 	counts = flag.String("ranges", "1000,10000,30000", "how many ranges, each more than the one before")
 	window = flag.Duration("for", 30*time.Second, "how long idle CPU is measured")
 	settle = flag.Duration("settle", 20*time.Second, "how long after the splits the measurement begins, at least")
+	splits = flag.Duration("splits", 30*time.Minute, "how long making the ranges of a row may take")
+	rest   = flag.Duration("rest", 20*time.Minute, "how long it may take until nothing moves any more")
 	keep   = flag.String("profiles", "", "keep profiles of the first node's CPU, while idle, and heap in this folder")
 	args   = flag.String("args", "", "further arguments of cairn start")
 )
@@ -82,7 +85,12 @@ func run(j *judge) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("| ranges | splits | idle, of one core | per 1,000 ranges | resident, each | others lead all after | restart to an answer |")
+	if err := quiet(c); err != nil {
+		return err
+	}
+	empty := cpu(c.Nodes, *window)
+	log.Printf("without ranges: %.1f %% of a core", 100*empty)
+	fmt.Println("| ranges | splits, CPU of each | idle, of one core | more per 1,000 ranges | resident, each | others lead all after, CPU of each | restart to an answer |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
 	have := 0
 	for _, s := range strings.Split(*counts, ",") {
@@ -90,11 +98,12 @@ func run(j *judge) error {
 		if err != nil {
 			return err
 		}
-		began := time.Now()
+		began, used := time.Now(), spent(c.Nodes)
 		if err := split(c, table, index, have, want); err != nil {
 			return err
 		}
-		row, err := measure(c, time.Since(began), want)
+		made := fmt.Sprintf("%s, %s", time.Since(began).Round(time.Second), each(spent(c.Nodes)-used, want-have))
+		row, err := measure(c, made, want, empty)
 		if err != nil {
 			return err
 		}
@@ -120,22 +129,52 @@ func query(n *cluster.Node, sql string, into ...any) error {
 	return conn.QueryRow(ctx, sql).Scan(into...)
 }
 
+// splitsMax is how many splits are asked for at a time, between two lines of the log.
+const splitsMax = 1000
+
 // split makes ranges of one row each.
 func split(c *cluster.Cluster, table, index, have, want int) error {
-	var in strings.Builder
-	// From right to left each split leaves the smaller part to itself.
-	for i := want - 1; i >= have; i-- {
-		fmt.Fprintf(&in, "/table/%d/%d/=%d\n", table, index, i)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Hour)
+	ctx, cancel := context.WithTimeout(context.Background(), *splits)
 	defer cancel()
-	if r := c.RunContext(ctx, in.String(), *binary, "range", "split", "--host", c.Nodes[0].RPC, "-"); r.Code != 0 {
-		return fmt.Errorf("split: %s", r.Stderr)
+	began := time.Now()
+	at := halves(have, want)
+	for done := 0; done < len(at); {
+		var in strings.Builder
+		some := at[done:min(done+splitsMax, len(at))]
+		for _, i := range some {
+			fmt.Fprintf(&in, "/table/%d/%d/=%d\n", table, index, i)
+		}
+		if r := c.RunContext(ctx, in.String(), *binary, "range", "split", "--host", c.Nodes[0].RPC, "-"); r.Code != 0 {
+			return fmt.Errorf("split, after %d of %d in %s: %s", done, len(at), time.Since(began).Round(time.Second), r.Stderr)
+		}
+		done += len(some)
+		log.Printf("split at %d of %d keys, %.0f a second", done, len(at), float64(done)/time.Since(began).Seconds())
 	}
 	return nil
 }
 
-func measure(c *cluster.Cluster, splits time.Duration, ranges int) (row string, err error) {
+// halves are the numbers from lo to below hi, the middle of each interval before what
+// is on both sides: so splits that are under way at a time are of different ranges.
+func halves(lo, hi int) []int {
+	out := make([]int, 0, hi-lo)
+	for todo := [][2]int{{lo, hi}}; len(todo) > 0; todo = todo[1:] {
+		lo, hi := todo[0][0], todo[0][1]
+		if lo >= hi {
+			continue
+		}
+		middle := lo + (hi-lo)/2
+		out = append(out, middle)
+		todo = append(todo, [2]int{lo, middle}, [2]int{middle + 1, hi})
+	}
+	return out
+}
+
+// each is CPU time divided by a number of ranges.
+func each(d time.Duration, ranges int) string {
+	return (d / time.Duration(max(ranges, 1))).Round(10 * time.Microsecond).String()
+}
+
+func measure(c *cluster.Cluster, splits string, ranges int, empty float64) (row string, err error) {
 	if err := quiet(c); err != nil {
 		return "", err
 	}
@@ -164,30 +203,40 @@ func measure(c *cluster.Cluster, splits time.Duration, ranges int) (row string, 
 	if err != nil {
 		return "", err
 	}
+	used := spent(others)
 	victim.ExpectEnd()
 	victim.Kill9()
-	killed := time.Now()
+	killed, said := time.Now(), time.Now()
 	for {
-		if n, err := leases(others); err == nil && n >= all {
+		n, err := leases(others)
+		if err == nil && n >= all {
 			break
-		} else if time.Since(killed) > 5*time.Minute {
+		}
+		if time.Since(killed) > failoverMax {
 			return "", fmt.Errorf("after %s others lead %.0f of %.0f ranges: %v", time.Since(killed), n, all, err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		if time.Since(said) > time.Second {
+			said = time.Now()
+			log.Printf("%s after the end of a node others lead %.0f of %.0f", time.Since(killed).Round(time.Second), n, all)
+		}
+		time.Sleep(200 * time.Millisecond)
 	}
-	failover := time.Since(killed)
+	failover, took := time.Since(killed), spent(others)-used
 	victim.Launch()
 	launched := time.Now()
 	for query(victim, "SELECT count(*) FROM t WHERE id = 1", new(int)) != nil {
-		if time.Since(launched) > 5*time.Minute {
+		if time.Since(launched) > failoverMax {
 			return "", fmt.Errorf("no answer from the restarted node; its log ends: %s", victim.LogTail(5))
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	restart := time.Since(launched)
-	return fmt.Sprintf("| %d | %s | %.1f %% | %.2f %% | %s MiB | %.1f s (%.0f ranges) | %.1f s |", ranges, splits.Round(time.Second), 100*idle,
-		100*idle*1000/float64(ranges), strings.Join(rss, ", "), failover.Seconds(), led, restart.Seconds()), nil
+	return fmt.Sprintf("| %d | %s | %.1f %% | %.2f %% | %s MiB | %.1f s (%.0f ranges), %s | %.1f s |", ranges, splits, 100*idle,
+		100*(idle-empty)*1000/float64(ranges), strings.Join(rss, ", "), failover.Seconds(), led, each(took, int(led)), restart.Seconds()), nil
 }
+
+// failoverMax bounds the wait for others to lead, and for a node's first answer.
+const failoverMax = 2 * time.Minute
 
 // quiet waits until nothing moves any more: until no node leads more ranges than
 // before, and the processes use about the same CPU in two windows. Splits leave
@@ -195,7 +244,7 @@ func measure(c *cluster.Cluster, splits time.Duration, ranges int) (row string, 
 func quiet(c *cluster.Cluster) error {
 	began, last := time.Now(), 10.0
 	var led []float64
-	for time.Since(began) < quietMax {
+	for time.Since(began) < *rest {
 		now := cpu(c.Nodes, 10*time.Second)
 		var leads []float64
 		for _, n := range c.Nodes {
@@ -214,18 +263,17 @@ func quiet(c *cluster.Cluster) error {
 	return fmt.Errorf("the cluster does not come to rest: %.1f %% of a core, leading %.0f", 100*last, led)
 }
 
-// quietMax bounds the wait for rest.
-const quietMax = 20 * time.Minute
+// spent is the CPU time of processes.
+func spent(nodes []*cluster.Node) (t time.Duration) {
+	for _, n := range nodes {
+		t += n.CPU()
+	}
+	return t
+}
 
 // cpu is what the processes use in a window, in cores.
 func cpu(nodes []*cluster.Node, d time.Duration) float64 {
-	sum := func() (t time.Duration) {
-		for _, n := range nodes {
-			t += n.CPU()
-		}
-		return t
-	}
-	before, began := sum(), time.Now()
+	before, began := spent(nodes), time.Now()
 	time.Sleep(d)
-	return float64(sum()-before) / float64(time.Since(began))
+	return float64(spent(nodes)-before) / float64(time.Since(began))
 }
