@@ -14,7 +14,8 @@ func (h Header) clone() Header {
 
 // Clone returns a deep copy.
 func (d *Database) Clone() *Database {
-	c := &Database{Header: d.Header.clone(), Extensions: slices.Clone(d.Extensions), Defaults: slices.Clone(d.Defaults)}
+	c := &Database{Header: d.Header.clone(), Extensions: slices.Clone(d.Extensions), Defaults: slices.Clone(d.Defaults),
+		Settings: slices.Clone(d.Settings)}
 	for i := range c.Defaults {
 		c.Defaults[i].ACL = slices.Clone(c.Defaults[i].ACL)
 	}
@@ -102,7 +103,7 @@ func (v *View) Clone() *View {
 
 // Clone returns a deep copy.
 func (t *UserType) Clone() *UserType {
-	return &UserType{Header: t.Header.clone(), Def: *t.Def.Clone()}
+	return &UserType{Header: t.Header.clone(), Def: *t.Def.Clone(), Parts: slices.Clone(t.Parts)}
 }
 
 // CloneObject implements Object.

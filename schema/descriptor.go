@@ -91,6 +91,21 @@ type Database struct {
 	Extensions []Extension `wire:"2"`
 	// Defaults are what roles grant on what they make (ALTER DEFAULT PRIVILEGES).
 	Defaults []DefaultACL `wire:"3"`
+	// Settings are what sessions in the database begin with (ALTER DATABASE … SET).
+	Settings []Setting `wire:"8"`
+}
+
+// Setting is a session parameter and its value, as given.
+type Setting struct {
+	Name  string `wire:"1"`
+	Value string `wire:"2"`
+}
+
+// RoleSettings are what a role's sessions begin with, in a database or, with
+// Database 0, in all.
+type RoleSettings struct {
+	Database DescID    `wire:"1"`
+	Settings []Setting `wire:"2"`
 }
 
 // DefaultACL is what is granted on objects of a kind when a role makes them,
@@ -443,8 +458,19 @@ type View struct {
 	// SearchPath is the path at creation, by which Query is to be resolved.
 	SearchPath []string `wire:"4"`
 	// DependsOn lists the tables, views and sequences that Query reads.
-	DependsOn []DescID `wire:"5"`
+	DependsOn   []DescID    `wire:"5"`
+	CheckOption CheckOption `wire:"6"`
 }
+
+// CheckOption says which conditions rows that are written through a view must fulfil.
+type CheckOption uint8
+
+// Check options: none, the view's own condition, and those of views below it too.
+const (
+	NoCheckOption CheckOption = iota
+	LocalCheckOption
+	CascadedCheckOption
+)
 
 // UserType is an enum or a domain. Its name is bound apart from those of
 // relations (TypeName). Whoever uses the type has a copy of Def; a change of the
@@ -452,6 +478,26 @@ type View struct {
 type UserType struct {
 	Header `wire:"1"`
 	Def    usertype.Type `wire:"2"`
+	// Parts are the comments on attributes of a composite type and on constraints of
+	// a domain. No user of the type has them.
+	Parts []PartComment `wire:"3"`
+}
+
+// PartComment is the comment on a part of a type: an attribute, by its number from 1, or
+// a constraint, by its Check.OID.
+type PartComment struct {
+	Part uint32 `wire:"1"`
+	Text string `wire:"2"`
+}
+
+// PartComment returns the comment on a part, "" for none.
+func (t *UserType) PartComment(part uint32) string {
+	for _, p := range t.Parts {
+		if p.Part == part {
+			return p.Text
+		}
+	}
+	return ""
 }
 
 // Role is a user or group.
@@ -471,8 +517,9 @@ type Role struct {
 	ValidUntil string   `wire:"10"`
 	MemberOf   []string `wire:"11"`
 	// BypassRLS: no policy of row-level security holds for the role.
-	BypassRLS bool   `wire:"13"`
-	Comment   string `wire:"12"`
+	BypassRLS bool           `wire:"13"`
+	Comment   string         `wire:"12"`
+	Settings  []RoleSettings `wire:"14"`
 }
 
 // Kind implements Object.

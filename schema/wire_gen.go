@@ -364,6 +364,11 @@ func (x *Database) AppendWire(b []byte) []byte {
 		b = x.Defaults[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
+	for i := range x.Settings {
+		b, at = wire.Begin(b, 8)
+		b = x.Settings[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -401,6 +406,15 @@ func (x *Database) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Defaults[len(x.Defaults)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 8 && typ == wire.Bytes:
+			x.Settings = append(x.Settings, *new(Setting))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Settings[len(x.Settings)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -1449,6 +1463,48 @@ func (x *Matview) UnmarshalWire(b []byte) (err error) {
 }
 
 // AppendWire appends the encoded x to b.
+func (x *PartComment) AppendWire(b []byte) []byte {
+	if x.Part != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.Part))
+	}
+	if len(x.Text) > 0 {
+		b = wire.AppendBytes(b, 2, x.Text)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *PartComment) UnmarshalWire(b []byte) (err error) {
+	*x = PartComment{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Part = uint32(u)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Text = string(body)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
 func (x *Policy) AppendWire(b []byte) []byte {
 	if x.OID != 0 {
 		b = wire.AppendUint(b, 1, uint64(x.OID))
@@ -1694,6 +1750,7 @@ func (x *Rewriting) UnmarshalWire(b []byte) (err error) {
 
 // AppendWire appends the encoded x to b.
 func (x *Role) AppendWire(b []byte) []byte {
+	var at int
 	if x.OID != 0 {
 		b = wire.AppendUint(b, 1, uint64(x.OID))
 	}
@@ -1756,6 +1813,11 @@ func (x *Role) AppendWire(b []byte) []byte {
 		} else {
 			b = wire.AppendUint(b, 13, 0)
 		}
+	}
+	for i := range x.Settings {
+		b, at = wire.Begin(b, 14)
+		b = x.Settings[i].AppendWire(b)
+		b = wire.End(b, at)
 	}
 	return b
 }
@@ -1849,6 +1911,63 @@ func (x *Role) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.BypassRLS = u != 0
+		case num == 14 && typ == wire.Bytes:
+			x.Settings = append(x.Settings, *new(RoleSettings))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Settings[len(x.Settings)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *RoleSettings) AppendWire(b []byte) []byte {
+	var at int
+	if x.Database != 0 {
+		b = wire.AppendUint(b, 1, uint64(x.Database))
+	}
+	for i := range x.Settings {
+		b, at = wire.Begin(b, 2)
+		b = x.Settings[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *RoleSettings) UnmarshalWire(b []byte) (err error) {
+	*x = RoleSettings{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Database = DescID(u)
+		case num == 2 && typ == wire.Bytes:
+			x.Settings = append(x.Settings, *new(Setting))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Settings[len(x.Settings)-1].UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2026,6 +2145,48 @@ func (x *Sequence) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.OwnerColumn = ColumnID(u)
+		default:
+			if b, err = wire.Skip(b, typ); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AppendWire appends the encoded x to b.
+func (x *Setting) AppendWire(b []byte) []byte {
+	if len(x.Name) > 0 {
+		b = wire.AppendBytes(b, 1, x.Name)
+	}
+	if len(x.Value) > 0 {
+		b = wire.AppendBytes(b, 2, x.Value)
+	}
+	return b
+}
+
+// UnmarshalWire sets *x to the value encoded in b; byte slices alias b.
+func (x *Setting) UnmarshalWire(b []byte) (err error) {
+	*x = Setting{}
+	for len(b) > 0 {
+		var num int
+		var typ wire.Type
+		if num, typ, b, err = wire.Tag(b); err != nil {
+			return err
+		}
+		switch {
+		case num == 1 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Name = string(body)
+		case num == 2 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Value = string(body)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err
@@ -2450,6 +2611,11 @@ func (x *UserType) AppendWire(b []byte) []byte {
 	} else {
 		b = wire.End(b, at)
 	}
+	for i := range x.Parts {
+		b, at = wire.Begin(b, 3)
+		b = x.Parts[i].AppendWire(b)
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -2477,6 +2643,15 @@ func (x *UserType) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			if err = x.Def.UnmarshalWire(body); err != nil {
+				return err
+			}
+		case num == 3 && typ == wire.Bytes:
+			x.Parts = append(x.Parts, *new(PartComment))
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Parts[len(x.Parts)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
 		default:
@@ -2510,6 +2685,9 @@ func (x *View) AppendWire(b []byte) []byte {
 	}
 	for i := range x.DependsOn {
 		b = wire.AppendUint(b, 5, uint64(x.DependsOn[i]))
+	}
+	if x.CheckOption != 0 {
+		b = wire.AppendUint(b, 6, uint64(x.CheckOption))
 	}
 	return b
 }
@@ -2561,6 +2739,12 @@ func (x *View) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.DependsOn[len(x.DependsOn)-1] = DescID(u)
+		case num == 6 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.CheckOption = CheckOption(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

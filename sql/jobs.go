@@ -56,7 +56,7 @@ func (s *Session) ddlEnv(snap *schema.Snapshot) ddl.Env {
 	return ddl.Env{Catalog: s.srv.cfg.Catalog, Store: s.srv.store, Jobs: s.srv.jobs, CountRows: s.srv.countRows, BackfillShare: s.srv.backfillShare,
 		Awaits:   s.noteAwaits,
 		Guard:    s.guard,
-		Database: s.db, SearchPath: s.searchPath(snap.Contents), Temp: &s.temp, User: s.user(), Bind: env, Engine: engine{s},
+		Database: s.db, SearchPath: s.searchPath(snap.Contents), Temp: &s.temp, User: s.user(), Setting: s.settingToKeep, Bind: env, Engine: engine{s},
 		UncheckedBodies: s.vars.get("check_function_bodies") == "off"}
 }
 

@@ -230,6 +230,7 @@ func (s *Server) makeSession(snap *schema.Snapshot, db *schema.Database, args Se
 	sess.advisory.s = sess
 	sess.setUpEval(snap.Contents)
 	sess.vars.syncCluster()
+	sess.beginWith(snap.Role(args.User))
 	for k, v := range args.Params {
 		if err := sess.guard(func() error { return sess.vars.startup(k, v) }); err != nil {
 			return nil, sqlerr.From(err).WithSeverity(sqlerr.SeverityFatal)

@@ -95,6 +95,7 @@ func (s *stmt) dropDatabase(ctx context.Context, n *pg.DropdbStmt) error {
 	}
 	s.r.Unbind(0, db.Name)
 	s.r.Remove(db.ID)
+	s.forgetDatabase(c, db.ID)
 	s.requireEmpty(func(h *schema.Header) bool { return h.DatabaseID == db.ID }, "database", db.Name)
 	return nil
 }

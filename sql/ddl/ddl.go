@@ -43,6 +43,9 @@ type Env struct {
 	// Temp is the session's temporary schema, nil where there can be none.
 	Temp *Temp
 	User string
+	// Setting checks what SET or RESET says of a parameter that sessions are to begin
+	// with, and returns its name and value; set is false if it is to go.
+	Setting func(n *pg.VariableSetStmt) (to schema.Setting, set bool, err error)
 	// UncheckedBodies: bodies of functions are kept unseen (check_function_bodies is off).
 	UncheckedBodies bool
 	// Explicit says that the transaction holds other statements than this one.
@@ -207,6 +210,12 @@ func (s *stmt) globalStatement(tree *pg.Node) runner {
 		return done("CREATE ROLE", func(ctx context.Context) error { return s.createRole(ctx, n.CreateRoleStmt) })
 	case *pg.Node_AlterRoleStmt:
 		return done("ALTER ROLE", func(ctx context.Context) error { return s.alterRole(ctx, n.AlterRoleStmt) })
+	case *pg.Node_AlterRoleSetStmt:
+		return done("ALTER ROLE", func(ctx context.Context) error { return s.alterRoleSet(ctx, n.AlterRoleSetStmt) })
+	case *pg.Node_AlterDatabaseSetStmt:
+		return done("ALTER DATABASE", func(ctx context.Context) error {
+			return s.setInDatabase(ctx, n.AlterDatabaseSetStmt.Dbname, n.AlterDatabaseSetStmt.Setstmt)
+		})
 	case *pg.Node_GrantStmt:
 		tag := "REVOKE"
 		if n.GrantStmt.IsGrant {

@@ -230,8 +230,44 @@ func roleCells(r *schema.Role) cells {
 func fillRoles(_ context.Context, env *Env, w *writer) error {
 	for _, r := range env.Contents.Roles() {
 		c := roleCells(r)
-		c["rolpassword"] = "********"
+		c["rolpassword"], c["rolconfig"] = "********", settingsOf(r)
 		w.add(c)
+	}
+	return nil
+}
+
+// settingTexts are settings as Postgres keeps them, NULL for none.
+func settingTexts(list []schema.Setting) any {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]string, len(list))
+	for i, x := range list {
+		out[i] = x.Name + "=" + x.Value
+	}
+	return out
+}
+
+// settingsOf are those of a role in all databases.
+func settingsOf(r *schema.Role) any {
+	for _, x := range r.Settings {
+		if x.Database == 0 {
+			return settingTexts(x.Settings)
+		}
+	}
+	return nil
+}
+
+func fillRoleSettings(_ context.Context, env *Env, w *writer) error {
+	for _, db := range env.Contents.Databases() {
+		if len(db.Settings) > 0 {
+			w.add(cells{"setdatabase": db.ID, "setconfig": settingTexts(db.Settings)})
+		}
+	}
+	for _, r := range env.Contents.Roles() {
+		for _, x := range r.Settings {
+			w.add(cells{"setdatabase": x.Database, "setrole": r.OID, "setconfig": settingTexts(x.Settings)})
+		}
 	}
 	return nil
 }
@@ -265,7 +301,7 @@ func users(env *Env, w *writer, password func(*schema.Role) any) error {
 	for _, r := range env.Contents.Roles() {
 		if r.Login {
 			w.add(cells{"usename": r.Name, "usesysid": r.OID, "usecreatedb": r.CreateDB, "usesuper": r.Superuser,
-				"userepl": false, "usebypassrls": r.BypassRLS, "passwd": password(r)})
+				"userepl": false, "usebypassrls": r.BypassRLS, "passwd": password(r), "useconfig": settingsOf(r)})
 		}
 	}
 	return nil
