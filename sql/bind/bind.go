@@ -115,6 +115,10 @@ type binder struct {
 	stored  bool
 	// stars, if not nil, collects what each * stands for.
 	stars map[*pg.ColumnRef][]*pg.Node
+	// renaming, if set, is what RenameColumn looks for.
+	renaming *renaming
+	// facades are the tables by whose names views are written through.
+	facades map[*schema.Table]*facade
 	// noRowTypes says that a table's name is not a type.
 	noRowTypes bool
 	// policing are the tables whose policies are being bound.

@@ -159,12 +159,12 @@ func (b *binder) wholeRow(t *tableRef) Expr {
 
 // setPart is SET column.field = value: a row with the other fields as they are, or as an earlier part
 // of the same SET made them.
-func (b *binder) setPart(sc *scope, t *schema.Table, r *pg.ResTarget, out []SetCol, seen map[int]bool, multi map[*pg.Node][]Expr) []SetCol {
-	i := b.columnIndex(t, r.Name, r.Location)
+func (b *binder) setPart(sc *scope, t, names *schema.Table, r *pg.ResTarget, out []SetCol, seen map[int]bool, multi map[*pg.Node][]Expr) []SetCol {
+	i := b.columnIndex(names, r.Name, r.Location)
 	c := &t.Columns[i]
 	typ := types.T{OID: types.OID(c.Type.OID), Mod: -1, User: c.Type.User}
 	if r.Indirection[0].GetAIndices() != nil && r.Val.GetMultiAssignRef() == nil {
-		return b.setSubscript(sc, t, i, r, out, seen)
+		return b.setSubscript(sc, t, names, i, r, out, seen)
 	}
 	name := r.Indirection[0].GetString_()
 	if name == nil || len(r.Indirection) > 1 || r.Val.GetMultiAssignRef() != nil {
@@ -185,7 +185,7 @@ func (b *binder) setPart(sc *scope, t *schema.Table, r *pg.ResTarget, out []SetC
 		k = len(out)
 		out = append(out, SetCol{Ordinal: i, E: b.fieldsOf(sc, t, i, typ)})
 		seen[i] = true
-		b.need(t, schema.PrivUpdate).Columns[c.ID] = true
+		b.need(names, schema.PrivUpdate).Columns[names.Columns[i].ID] = true
 	}
 	row, ok := out[k].E.(*Row)
 	if !ok {
@@ -196,7 +196,7 @@ func (b *binder) setPart(sc *scope, t *schema.Table, r *pg.ResTarget, out []SetC
 }
 
 // setSubscript is SET column[i] = value, of an array or a jsonb.
-func (b *binder) setSubscript(sc *scope, t *schema.Table, i int, r *pg.ResTarget, out []SetCol, seen map[int]bool) []SetCol {
+func (b *binder) setSubscript(sc *scope, t, names *schema.Table, i int, r *pg.ResTarget, out []SetCol, seen map[int]bool) []SetCol {
 	c := &t.Columns[i]
 	b.refuseGenerated(c, "column \"%s\" can only be updated to DEFAULT")
 	k := slices.IndexFunc(out, func(s SetCol) bool { return s.Ordinal == i })
@@ -204,7 +204,7 @@ func (b *binder) setSubscript(sc *scope, t *schema.Table, i int, r *pg.ResTarget
 		k = len(out)
 		out = append(out, SetCol{Ordinal: i, E: b.columnValue(sc, t, i)})
 		seen[i] = true
-		b.need(t, schema.PrivUpdate).Columns[c.ID] = true
+		b.need(names, schema.PrivUpdate).Columns[names.Columns[i].ID] = true
 	} else if _, ok := out[k].E.(*SetPart); !ok {
 		b.failf(-1, sqlerr.SyntaxError, "multiple assignments to same column \"%s\"", r.Name)
 	}

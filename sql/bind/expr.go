@@ -168,6 +168,7 @@ func (b *binder) simpleColumn(sc *scope, name string, pos int32) Expr {
 		return sc.domain
 	}
 	if col := sc.lookup(name, pos); col != nil {
+		b.noteRef(sc, col, []string{name}, pos)
 		return col.expr(pos)
 	}
 	if t := sc.table("", name, pos); t != nil {
@@ -203,10 +204,15 @@ func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos 
 		sc.refuseAliased(schemaName, table, pos)
 		b.failf(pos, sqlerr.UndefinedTable, "missing FROM-clause entry for table \"%s\"", table)
 	}
+	col := t.col(name)
+	if schemaName == "" {
+		b.noteRef(sc, col, []string{table, name}, pos)
+	} else {
+		b.noteRef(sc, col, []string{schemaName, table, name}, pos)
+	}
 	if key := b.keyOf(t, name); key != nil {
 		return key
 	}
-	col := t.col(name)
 	if col == nil {
 		if sys := b.systemColumn(t, name); sys != nil {
 			return sys

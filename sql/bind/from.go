@@ -70,7 +70,7 @@ func (b *binder) renameCols(t *tableRef, names []string) {
 			continue
 		}
 		if visible < len(names) {
-			c.name = names[visible]
+			c.name, c.aliased = names[visible], true
 		}
 		visible++
 	}
@@ -443,6 +443,7 @@ func (b *binder) join(sc *scope, j *pg.JoinExpr) Rel {
 	out := &Join{Kind: joinKinds[j.Jointype], L: lrel, R: rrel}
 	js := &scope{b: b, parent: sc, outer: sc.outer, clause: "JOIN/ON", noAgg: true}
 	b.mergeTables(js, l, r)
+	b.noteJoin(l, r, j)
 	var rel Rel = out
 	switch {
 	case j.IsNatural || len(j.UsingClause) > 0:

@@ -18,6 +18,7 @@ func (st *selectState) groupExpr(n *pg.Node) Expr {
 		local := &scope{b: b, tables: st.sc.tables, cols: st.sc.cols}
 		if local.lookup(name, c.Location) == nil {
 			if at := st.outputName(name, c.Location, "GROUP BY"); at >= 0 {
+				b.noteOutput(name)
 				return st.noAggregates(st.targets[at].e, c.Location)
 			}
 		}

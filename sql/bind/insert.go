@@ -13,27 +13,28 @@ import (
 
 func (b *binder) insertIn(parent *scope, s *pg.InsertStmt) *Stmt {
 	parent, with := b.maybeWith(parent, s.WithClause)
-	t := b.targetTable(s.Relation, "insert into")
-	targets := b.insertColumns(t, s)
-	n := b.need(t, schema.PrivInsert)
+	t, names := b.targetTable(s.Relation, "insert into")
+	view := b.facades[names]
+	targets := b.insertColumns(names, s)
+	n := b.need(names, schema.PrivInsert)
 	for _, i := range targets {
-		n.Columns[t.Columns[i].ID] = true
+		n.Columns[names.Columns[i].ID] = true
 	}
 	ins := &Insert{Table: t}
 	b.insertSource(parent, ins, s, targets)
 	ins.New = b.newCols(len(t.Columns))
 	ins.Final = b.newCols(len(t.Columns))
-	ins.Checks = b.checks(t, ins.Final)
+	ins.Checks = append(b.checks(t, ins.Final), b.viewChecks(view, ins.Final)...)
 	ins.Generated = b.generated(t, ins.Final, false)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "RETURNING"}
-	ref := b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, ins.Final), t)
+	ref := b.readBack(b.tableRef(names, s.Relation.Relname, s.Relation.Schemaname, ins.Final), names)
 	b.add(sc, ref, s.Relation.Alias)
 	if s.OnConflictClause != nil {
-		b.onConflict(parent, ins, s)
+		b.onConflict(parent, ins, names, s)
 	}
 	st := &Stmt{Kind: KindInsert}
 	ins.Returning = b.returning(sc, s.ReturningList, st)
-	if secured, _ := b.secureTarget(t, nil); secured != nil {
+	if secured, _ := b.secureTarget(t, view.owner(), nil); secured != nil {
 		secured.readBy(ref)
 		secured.must = s.OnConflictClause.GetInfer() != nil
 		ins.Policies = secured.checks(ins.Final, schema.PolicyInsert)
@@ -59,6 +60,9 @@ func (b *binder) insertColumns(t *schema.Table, s *pg.InsertStmt) []int {
 			b.failf(r.Location, sqlerr.DuplicateColumn, "column \"%s\" specified more than once", r.Name)
 		}
 		out = append(out, i)
+	}
+	if f := b.facades[t]; f != nil && len(s.Cols) == 0 {
+		return f.order
 	}
 	if len(s.Cols) == 0 {
 		for i := range t.Columns {
@@ -187,11 +191,11 @@ func (b *binder) insertSelect(parent *scope, ins *Insert, sel *pg.SelectStmt, s 
 }
 
 // onConflict binds ON CONFLICT.
-func (b *binder) onConflict(parent *scope, ins *Insert, s *pg.InsertStmt) {
+func (b *binder) onConflict(parent *scope, ins *Insert, names *schema.Table, s *pg.InsertStmt) {
 	oc := s.OnConflictClause
 	out := &OnConflict{}
 	if oc.Infer != nil {
-		out.Index = b.arbiter(ins.Table, oc.Infer)
+		out.Index = b.arbiter(ins.Table, names, oc.Infer)
 	}
 	ins.Conflict = out
 	if oc.Action != pg.OnConflictAction_ONCONFLICT_UPDATE {
@@ -205,17 +209,17 @@ func (b *binder) onConflict(parent *scope, ins *Insert, s *pg.InsertStmt) {
 	out.Old = b.newCols(len(ins.Table.Columns))
 	out.Virtual = b.generated(ins.Table, out.Old, true)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "ON CONFLICT DO UPDATE", noAgg: true}
-	b.add(sc, b.readBack(b.tableRef(ins.Table, s.Relation.Relname, s.Relation.Schemaname, out.Old), ins.Table), s.Relation.Alias)
+	b.add(sc, b.readBack(b.tableRef(names, s.Relation.Relname, s.Relation.Schemaname, out.Old), names), s.Relation.Alias)
 	// EXCLUDED is visible by qualified names only.
-	sc.tables = append(sc.tables, b.tableRef(ins.Table, "excluded", "", ins.New))
-	out.Set = append(b.setList(sc, ins.Table, oc.TargetList), b.fillList(ins.Table, out.Old)...)
+	sc.tables = append(sc.tables, b.tableRef(names, "excluded", "", ins.New))
+	out.Set = append(b.setList(sc, ins.Table, names, oc.TargetList), b.fillList(ins.Table, out.Old)...)
 	if oc.WhereClause != nil {
 		out.Where = b.where(sc, oc.WhereClause, "WHERE")
 	}
 }
 
 // arbiter finds the unique index that ON CONFLICT (columns) or ON CONSTRAINT names.
-func (b *binder) arbiter(t *schema.Table, inf *pg.InferClause) *schema.Index {
+func (b *binder) arbiter(t, names *schema.Table, inf *pg.InferClause) *schema.Index {
 	if inf.Conname != "" {
 		if ix := t.IndexByName(inf.Conname); ix != nil && ix.ConstraintOID != 0 {
 			return ix
@@ -228,7 +232,7 @@ func (b *binder) arbiter(t *schema.Table, inf *pg.InferClause) *schema.Index {
 	for _, n := range inf.IndexElems {
 		el := n.GetIndexElem()
 		if el.Name != "" {
-			want[t.Columns[b.columnIndex(t, el.Name, -1)].ID] = true
+			want[t.Columns[b.columnIndex(names, el.Name, -1)].ID] = true
 			continue
 		}
 		e := b.expr(b.storedScope(t, base, UseIndex), el.Expr)

@@ -107,7 +107,8 @@ func (b *binder) mergeTarget(rv *pg.RangeVar) *schema.Table {
 		b.at(-1, sqlerr.New(sqlerr.FeatureNotSupported, "cannot execute MERGE on relation \"%s\"", v.Name).
 			WithDetail("This operation is not supported for views."))
 	}
-	return b.targetTable(rv, "merge into")
+	t, _ := b.targetTable(rv, "merge into")
+	return t
 }
 
 func (b *binder) mergeAction(sc *scope, m *Merge, a *MergeAction, w *pg.MergeWhenClause) {
@@ -120,7 +121,7 @@ func (b *binder) mergeAction(sc *scope, m *Merge, a *MergeAction, w *pg.MergeWhe
 		b.need(t, schema.PrivDelete)
 		a.Delete = true
 	case pg.CmdType_CMD_UPDATE:
-		a.Set = append(b.setList(sc.in("UPDATE", true), t, w.TargetList), b.fillList(t, m.Old)...)
+		a.Set = append(b.setList(sc.in("UPDATE", true), t, t, w.TargetList), b.fillList(t, m.Old)...)
 	case pg.CmdType_CMD_INSERT:
 		ins := &pg.InsertStmt{Cols: w.TargetList, Override: w.Override}
 		if len(w.Values) > 0 {

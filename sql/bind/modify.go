@@ -33,8 +33,9 @@ func (b *binder) insertStmt(s *pg.InsertStmt) *Stmt { return b.insertIn(nil, s) 
 func (b *binder) updateStmt(s *pg.UpdateStmt) *Stmt { return b.updateIn(nil, s) }
 func (b *binder) deleteStmt(s *pg.DeleteStmt) *Stmt { return b.deleteIn(nil, s) }
 
-// targetTable resolves the table that a statement changes.
-func (b *binder) targetTable(rv *pg.RangeVar, verb string) *schema.Table {
+// targetTable resolves the table that a statement changes, and by what names the statement knows it
+// and its columns: its own, or those of a view that it writes through.
+func (b *binder) targetTable(rv *pg.RangeVar, verb string) (t, names *schema.Table) {
 	obj, vt := b.relation(rv)
 	if vt != nil {
 		b.failf(-1, sqlerr.InsufficientPrivilege, "permission denied for table %s", rv.Relname)
@@ -48,17 +49,20 @@ func (b *binder) targetTable(rv *pg.RangeVar, verb string) *schema.Table {
 			}
 			b.failf(-1, sqlerr.WrongObjectType, "cannot change materialized view \"%s\"", o.Name)
 		}
-		b.writes = true
-		b.tables[o.ID] = o
-		b.relatedTables(o)
-		return o
+		t, names = o, o
 	case *schema.View:
-		b.at(-1, sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "cannot %s view \"%s\"", verb, rv.Relname))
+		f := b.throughView(o, verb)
+		t, names = f.table, f.names
 	case *schema.Sequence:
 		b.failf(-1, sqlerr.WrongObjectType, "cannot change sequence \"%s\"", rv.Relname)
 	}
-	b.missingRelation(rv)
-	return nil
+	if t == nil {
+		b.missingRelation(rv)
+	}
+	b.writes = true
+	b.tables[t.ID] = t
+	b.relatedTables(t)
+	return t, names
 }
 
 // relatedTables notes the tables at the other end of foreign keys: their rows are looked at when
@@ -171,26 +175,27 @@ func (b *binder) returning(sc *scope, list []*pg.Node, st *Stmt) []Item {
 
 func (b *binder) updateIn(parent *scope, s *pg.UpdateStmt) *Stmt {
 	parent, with := b.maybeWith(parent, s.WithClause)
-	t := b.targetTable(s.Relation, "update")
+	t, names := b.targetTable(s.Relation, "update")
+	view := b.facades[names]
 	scan := b.scan(t, refName(s.Relation))
 	lockRows(scan)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "UPDATE"}
-	ref := b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), t)
+	ref := b.readBack(b.tableRef(names, s.Relation.Relname, s.Relation.Schemaname, scan.Base), names)
 	b.add(sc, ref, s.Relation.Alias)
-	secured, found := b.secureTarget(t, scan)
-	rel := b.joinFrom(sc, found, s.FromClause)
+	secured, found := b.secureTarget(t, view.owner(), scan)
+	rel := b.joinFrom(sc, b.rowsOf(view, found, scan.Base), s.FromClause)
 	if s.WhereClause != nil {
 		rel = &Filter{In: rel, Pred: b.where(sc, s.WhereClause, "WHERE")}
 	}
 	u := &Update{Table: t, In: rel, Old: scan.Base, New: b.newCols(len(t.Columns))}
-	u.Set = append(b.setList(sc.in("UPDATE", true), t, s.TargetList), b.fillList(t, scan.Base)...)
+	u.Set = append(b.setList(sc.in("UPDATE", true), t, names, s.TargetList), b.fillList(t, scan.Base)...)
 	if u.NonKey = !setsUniqueKey(t, u.Set); u.NonKey {
 		scan.Lock = kvapi.LockNoKeyUpdate
 	}
-	u.Checks = b.checks(t, u.New)
+	u.Checks = append(b.checks(t, u.New), b.viewChecks(view, u.New)...)
 	u.Generated = b.generated(t, u.New, false)
 	st := &Stmt{Kind: KindUpdate}
-	rsc := b.returningScope(sc, t, s.Relation, u.New)
+	rsc := b.returningScope(sc, names, s.Relation, u.New)
 	u.Returning = b.returning(rsc, s.ReturningList, st)
 	if secured != nil {
 		secured.readBy(ref, rsc.tables[0])
@@ -247,27 +252,27 @@ func (b *binder) returningScope(sc *scope, t *schema.Table, rv *pg.RangeVar, bas
 }
 
 // setList binds SET: a = expr, a = DEFAULT, (a, b) = (…), (a, b) = (SELECT …).
-func (b *binder) setList(sc *scope, t *schema.Table, list []*pg.Node) []SetCol {
+func (b *binder) setList(sc *scope, t, names *schema.Table, list []*pg.Node) []SetCol {
 	var out []SetCol
 	seen := map[int]bool{}
 	multi := map[*pg.Node][]Expr{}
-	need := b.need(t, schema.PrivUpdate)
+	need := b.need(names, schema.PrivUpdate)
 	for _, n := range list {
 		r := n.GetResTarget()
 		if len(r.Indirection) > 0 {
-			out = b.setPart(sc, t, r, out, seen, multi)
+			out = b.setPart(sc, t, names, r, out, seen, multi)
 			continue
 		}
 		if b.mysql && r.Name == allColumns {
 			out = append(out, b.replaceAll(sc, t, need)...)
 			continue
 		}
-		i := b.columnIndex(t, r.Name, r.Location)
+		i := b.columnIndex(names, r.Name, r.Location)
 		if seen[i] {
 			b.failf(-1, sqlerr.SyntaxError, "multiple assignments to same column \"%s\"", r.Name)
 		}
 		seen[i] = true
-		need.Columns[t.Columns[i].ID] = true
+		need.Columns[names.Columns[i].ID] = true
 		out = append(out, SetCol{Ordinal: i, E: b.setValue(sc, t, i, r, multi)})
 	}
 	return out
@@ -349,15 +354,16 @@ func (b *binder) multiSource(sc *scope, m *pg.MultiAssignRef) []Expr {
 
 func (b *binder) deleteIn(parent *scope, s *pg.DeleteStmt) *Stmt {
 	parent, with := b.maybeWith(parent, s.WithClause)
-	t := b.targetTable(s.Relation, "delete from")
+	t, names := b.targetTable(s.Relation, "delete from")
+	view := b.facades[names]
 	scan := b.scan(t, refName(s.Relation))
 	lockRows(scan)
 	sc := &scope{b: b, parent: parent, outer: parent, clause: "DELETE"}
-	b.need(t, schema.PrivDelete)
-	ref := b.readBack(b.tableRef(t, s.Relation.Relname, s.Relation.Schemaname, scan.Base), t)
+	b.need(names, schema.PrivDelete)
+	ref := b.readBack(b.tableRef(names, s.Relation.Relname, s.Relation.Schemaname, scan.Base), names)
 	b.add(sc, ref, s.Relation.Alias)
-	secured, found := b.secureTarget(t, scan)
-	rel := b.joinFrom(sc, found, s.UsingClause)
+	secured, found := b.secureTarget(t, view.owner(), scan)
+	rel := b.joinFrom(sc, b.rowsOf(view, found, scan.Base), s.UsingClause)
 	if s.WhereClause != nil {
 		rel = &Filter{In: rel, Pred: b.where(sc, s.WhereClause, "WHERE")}
 	}

@@ -22,6 +22,9 @@ type Need struct {
 
 // need notes that the statement uses a relation.
 func (b *binder) need(o schema.Object, wants schema.Privileges) *Need {
+	if t, ok := o.(*schema.Table); ok && b.facades[t] != nil {
+		o = b.facades[t].view
+	}
 	n := &Need{Object: o, Wants: wants, Columns: map[schema.ColumnID]bool{}, As: b.asOwner}
 	if b.schemaAt > 0 && b.inView == 0 {
 		n.pos = sqlerr.CharPosition(b.query, int(b.schemaAt))

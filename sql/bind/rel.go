@@ -281,9 +281,10 @@ type LockRows struct {
 // OneRow yields one row without columns.
 type OneRow struct{}
 
-// CheckExpr is a CHECK constraint over the new row's registers.
+// CheckExpr is a CHECK constraint over the new row's registers, or the CHECK OPTION of a view.
 type CheckExpr struct {
 	Name string
+	View bool
 	E    Expr
 }
 

@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
@@ -60,9 +62,11 @@ type scopeCol struct {
 	hidden bool
 	// value says that it is all that a function in FROM returned.
 	value bool
-	table *tableRef
-	oid   types.OID
-	att   int16
+	// aliased: its name is one that the query gave it.
+	aliased bool
+	table   *tableRef
+	oid     types.OID
+	att     int16
 }
 
 func (c *scopeCol) expr(pos int32) *Col {
@@ -99,6 +103,9 @@ func (b *binder) tableRef(t *schema.Table, name, schemaName string, base ColID) 
 		}
 		r.cols = append(r.cols, &scopeCol{name: name, id: base + ColID(i), t: tablekv.TypeOf(c.Type),
 			hidden: c.Hidden, table: r, oid: types.OID(t.ID), att: int16(c.ID)})
+	}
+	if f := b.facades[t]; f != nil { // * is in the view's order
+		slices.SortStableFunc(r.cols, func(x, y *scopeCol) int { return f.place(x) - f.place(y) })
 	}
 	return r
 }

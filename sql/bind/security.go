@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -212,9 +213,11 @@ func (b *binder) secureLock(t *tableRef) {
 
 // securedTarget is the table that a statement changes, under policies; nil where none hold.
 type securedTarget struct {
-	b    *binder
-	t    *schema.Table
-	scan *Filter
+	b *binder
+	t *schema.Table
+	// owner is whose rights count, "" for the user's.
+	owner string
+	scan  *Filter
 	// reads are the needs that tell whether the statement looks at the table.
 	reads []*Need
 	// must: it does, in any case.
@@ -223,16 +226,24 @@ type securedTarget struct {
 
 // secureTarget begins to put policies on a statement's target; in is where its rows are read, nil for
 // an INSERT. What is read is known when all of the statement is bound: see reading.
-func (b *binder) secureTarget(t *schema.Table, in Rel) (*securedTarget, Rel) {
+func (b *binder) secureTarget(t *schema.Table, owner string, in Rel) (*securedTarget, Rel) {
+	x := &securedTarget{b: b, t: t, owner: owner}
+	defer x.asOwner()()
 	if !b.policed(t) {
 		return nil, in
 	}
-	x := &securedTarget{b: b, t: t}
 	if in != nil {
 		x.scan = &Filter{In: in, Secure: true}
 		in = x.scan
 	}
 	return x, in
+}
+
+// asOwner has the owner's rights count until what it returns is called.
+func (x *securedTarget) asOwner() func() {
+	kept := x.b.asOwner
+	x.b.asOwner = cmp.Or(x.owner, kept)
+	return func() { x.b.asOwner = kept }
 }
 
 func (x *securedTarget) readBy(refs ...*tableRef) {
@@ -251,6 +262,7 @@ func (x *securedTarget) reading() bool {
 
 // rows sets the condition for the rows that a command finds.
 func (x *securedTarget) rows(base ColID, cmd schema.PolicyCommand) {
+	defer x.asOwner()()
 	pred := []Expr{x.b.visible(x.t, base, cmd)}
 	if x.reading() {
 		pred = append(pred, x.b.visible(x.t, base, schema.PolicySelect))
@@ -260,6 +272,7 @@ func (x *securedTarget) rows(base ColID, cmd schema.PolicyCommand) {
 
 // checks are the conditions for the row that a command writes.
 func (x *securedTarget) checks(base ColID, cmd schema.PolicyCommand) []PolicyCheck {
+	defer x.asOwner()()
 	out := x.b.written(x.t, base, cmd, false)
 	if x.reading() {
 		out = append(out, x.b.written(x.t, base, schema.PolicySelect, true)...)
@@ -269,6 +282,7 @@ func (x *securedTarget) checks(base ColID, cmd schema.PolicyCommand) []PolicyChe
 
 // there are the checks of the row that is in the way of an INSERT.
 func (x *securedTarget) there(base ColID) []PolicyCheck {
+	defer x.asOwner()()
 	out := x.b.written(x.t, base, schema.PolicyUpdate, true)
 	out = append(out, x.b.written(x.t, base, schema.PolicySelect, true)...)
 	for i := range out {

@@ -18,7 +18,7 @@ func (s *stmt) rename(n *pg.RenameStmt) runner {
 		tag := "ALTER " + objectWords(n.RenameType)
 		return done(tag, func(ctx context.Context) error { return s.renameRelation(ctx, n) })
 	case pg.ObjectType_OBJECT_COLUMN:
-		return done("ALTER TABLE", func(ctx context.Context) error { return s.renameColumn(ctx, n) })
+		return done("ALTER "+objectWords(n.RelationType), func(ctx context.Context) error { return s.renameColumn(ctx, n) })
 	case pg.ObjectType_OBJECT_POLICY:
 		return done("ALTER POLICY", func(ctx context.Context) error { return s.renamePolicy(ctx, n) })
 	case pg.ObjectType_OBJECT_TABCONSTRAINT:
@@ -88,19 +88,6 @@ func (s *stmt) renameRelation(ctx context.Context, n *pg.RenameStmt) error {
 	return nil
 }
 
-// checkViews refuses what would break a view, which is kept as text.
-func (s *stmt) checkViews(ctx context.Context, o schema.Object) error {
-	c, err := s.r.Contents(ctx)
-	if err != nil {
-		return err
-	}
-	if vs := dependentViews(c, o); len(vs) > 0 {
-		return sqlerr.Unsupported("renaming \"%s\", on which view \"%s\" depends,", o.Head().Name, vs[0].Head().Name).
-			WithHint("Drop the view and create it again.")
-	}
-	return nil
-}
-
 func (s *stmt) copyOf(ctx context.Context, id schema.DescID) (schema.Object, error) {
 	c, err := s.r.Contents(ctx)
 	if err != nil {
@@ -123,13 +110,64 @@ func (s *stmt) renameColumn(ctx context.Context, n *pg.RenameStmt) error {
 	if err != nil || !f.ok() {
 		return err
 	}
-	t, ok := f.object.(*schema.Table)
-	if !ok || f.index != nil {
-		return sqlerr.Unsupported("renaming a column of what is no table")
+	if f.index != nil {
+		return sqlerr.Unsupported("renaming a column of an index")
 	}
-	if t, err = s.holdTable(ctx, "RENAME", t.ID); err != nil {
+	id := f.object.Head().ID
+	views, err := s.viewsOver(ctx, f)
+	if err != nil {
 		return err
 	}
+	if err := s.mustOwn(ctx, id); err != nil {
+		return err
+	}
+	if t, ok := f.object.(*schema.Table); ok {
+		if err := s.notRewritten(ctx, t, "RENAME"); err != nil {
+			return err
+		}
+	}
+	if err := s.r.Hold(ctx, "RENAME", append(views, id)...); err != nil {
+		return err
+	}
+	o, err := s.copyOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	if t, ok := o.(*schema.Table); ok && t.Rewriting != nil {
+		return &schema.StaleError{Name: t.Name} // since a moment
+	}
+	s.requireViews(o, views)
+	if err := s.renameColumnInViews(ctx, views, id, n.Subname, s.cutName(n.Newname)); err != nil {
+		return err
+	}
+	switch o := o.(type) {
+	case *schema.Table:
+		return s.renameTableColumn(o, n)
+	case *schema.View:
+		return s.renameViewColumn(o, n)
+	}
+	return sqlerr.New(sqlerr.WrongObjectType, "cannot rename columns of relation \"%s\"", o.Head().Name).
+		WithDetail("This operation is not supported for %ss.", kindOf(o))
+}
+
+func (s *stmt) renameViewColumn(v *schema.View, n *pg.RenameStmt) error {
+	at := func(name string) int {
+		return slices.IndexFunc(v.Columns, func(c schema.Column) bool { return c.Name == name })
+	}
+	name := s.cutName(n.Newname)
+	i := at(n.Subname)
+	switch {
+	case i < 0:
+		return sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" does not exist", n.Subname)
+	case at(name) >= 0:
+		return sqlerr.New(sqlerr.DuplicateColumn, "column \"%s\" of relation \"%s\" already exists", name, v.Name)
+	}
+	v.Columns[i].Name = name
+	s.r.Put(v)
+	return nil
+}
+
+func (s *stmt) renameTableColumn(t *schema.Table, n *pg.RenameStmt) error {
 	col := t.Column(n.Subname)
 	if col == nil || col.Hidden {
 		return sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" does not exist", n.Subname)
@@ -137,9 +175,6 @@ func (s *stmt) renameColumn(ctx context.Context, n *pg.RenameStmt) error {
 	name := s.cutName(n.Newname)
 	if t.Column(name) != nil {
 		return sqlerr.New(sqlerr.DuplicateColumn, "column \"%s\" of relation \"%s\" already exists", name, t.Name)
-	}
-	if err := s.checkViews(ctx, t); err != nil {
-		return err
 	}
 	for i := range t.Checks {
 		if err := renameInText(&t.Checks[i].Expr, col.Name, name); err != nil {

@@ -29,8 +29,9 @@ func parseOne(text string) (parser.Stmt, error) {
 // createView keeps a query as text, with the path by which its names are to
 // be found.
 func (s *stmt) createView(ctx context.Context, n *pg.ViewStmt) error {
-	if n.WithCheckOption != pg.ViewCheckOption_NO_CHECK_OPTION && n.WithCheckOption != pg.ViewCheckOption_VIEW_CHECK_OPTION_UNDEFINED {
-		return sqlerr.Unsupported("WITH CHECK OPTION")
+	check, err := checkOption(n)
+	if err != nil {
+		return err
 	}
 	reads, err := s.dependencies(ctx, n.Query)
 	if err != nil {
@@ -40,7 +41,7 @@ func (s *stmt) createView(ctx context.Context, n *pg.ViewStmt) error {
 	if err != nil {
 		return err
 	}
-	v := &schema.View{SearchPath: slices.Clone(s.SearchPath)}
+	v := &schema.View{SearchPath: slices.Clone(s.SearchPath), CheckOption: check}
 	if _, err := bind.ExpandStars(s.Bind, parser.Stmt{Tree: n.Query, Query: s.query}); err != nil {
 		return err
 	}
@@ -55,6 +56,41 @@ func (s *stmt) createView(ctx context.Context, n *pg.ViewStmt) error {
 		v.SearchPath = append([]string{sc.Name}, v.SearchPath...)
 	}
 	return s.putView(ctx, sc, s.cutName(n.View.Relname), v, n.Replace)
+}
+
+// checkOption reads WITH CHECK OPTION, or the option check_option that stands for it.
+func checkOption(n *pg.ViewStmt) (schema.CheckOption, error) {
+	out := map[pg.ViewCheckOption]schema.CheckOption{pg.ViewCheckOption_LOCAL_CHECK_OPTION: schema.LocalCheckOption,
+		pg.ViewCheckOption_CASCADED_CHECK_OPTION: schema.CascadedCheckOption}[n.WithCheckOption]
+	for _, o := range n.Options {
+		d := o.GetDefElem()
+		switch d.Defname {
+		case "check_option":
+			switch defString(d) {
+			case "local":
+				out = schema.LocalCheckOption
+			case "cascaded":
+				out = schema.CascadedCheckOption
+			default:
+				return 0, sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for enum option \"check_option\": %s", defString(d)).
+					WithDetail("Valid values are \"local\" and \"cascaded\".")
+			}
+		case "security_barrier", "security_invoker":
+			if d.Arg == nil || defString(d) == "true" || defString(d) == "on" || defString(d) == "1" {
+				return 0, sqlerr.Unsupported("the option %s of views", d.Defname)
+			}
+		default:
+			return 0, sqlerr.New(sqlerr.InvalidParameterValue, "unrecognized parameter \"%s\"", d.Defname)
+		}
+	}
+	if out == schema.NoCheckOption {
+		return out, nil
+	}
+	if why := bind.NotUpdatable(n.Query.GetSelectStmt()); why != "" {
+		return 0, sqlerr.New(sqlerr.FeatureNotSupported, "WITH CHECK OPTION is supported only on automatically updatable views").
+			WithHint("%s", why)
+	}
+	return out, nil
 }
 
 func (s *stmt) putView(ctx context.Context, sc *schema.Schema, name string, v *schema.View, replace bool) (err error) {
@@ -157,6 +193,11 @@ func (s *stmt) viewsOver(ctx context.Context, f found) ([]schema.DescID, error) 
 // renameInViews has views, which are held, read a relation under the name that
 // it is about to get.
 func (s *stmt) renameInViews(ctx context.Context, views []schema.DescID, o schema.Object, to *pg.RangeVar) error {
+	return s.rewriteViews(ctx, views, func(v *schema.View) error { return s.renameInView(ctx, v, o, to) })
+}
+
+// rewriteViews changes the queries of views, which are held.
+func (s *stmt) rewriteViews(ctx context.Context, views []schema.DescID, change func(*schema.View) error) error {
 	for _, id := range views {
 		c, err := s.copyOf(ctx, id)
 		if err != nil {
@@ -167,7 +208,7 @@ func (s *stmt) renameInViews(ctx context.Context, views []schema.DescID, o schem
 			mv := c.(*schema.Table).Matview
 			v = &schema.View{Query: mv.Query, SearchPath: mv.SearchPath}
 		}
-		if err := s.renameInView(ctx, v, o, to); err != nil {
+		if err := change(v); err != nil {
 			return err
 		}
 		if t, ok := c.(*schema.Table); ok {
@@ -176,6 +217,26 @@ func (s *stmt) renameInViews(ctx context.Context, views []schema.DescID, o schem
 		s.r.Put(c)
 	}
 	return nil
+}
+
+// renameColumnInViews has views, which are held, read a column under the name that it
+// is about to get.
+func (s *stmt) renameColumnInViews(ctx context.Context, views []schema.DescID, of schema.DescID, from, to string) error {
+	return s.rewriteViews(ctx, views, func(v *schema.View) error {
+		q, err := parseOne(v.Query)
+		if err != nil {
+			return err
+		}
+		env := s.Bind
+		if len(v.SearchPath) > 0 {
+			env.SearchPath = v.SearchPath
+		}
+		if err := bind.RenameColumn(env, q, of, from, to); err != nil {
+			return err
+		}
+		v.Query, err = stmtText(q.Tree)
+		return err
+	})
 }
 
 // renameInView changes the names in a view's text that mean the relation. Its

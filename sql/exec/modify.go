@@ -18,6 +18,8 @@ import (
 // Check is a CHECK constraint.
 type Check struct {
 	Name string
+	// View: Name is that of a view, whose CHECK OPTION it is.
+	View bool
 	E    Eval
 }
 
@@ -126,6 +128,9 @@ func (t *Target) validate(r *Run, base bind.ColID) error {
 		d, err := c.E(r)
 		if err != nil {
 			return err
+		}
+		if !d.IsNull() && !d.Bool() && c.View {
+			return t.withRow(sqlerr.New(sqlerr.WithCheckOptionViolation, "new row violates check option for view \"%s\"", c.Name), r, row)
 		}
 		if !d.IsNull() && !d.Bool() {
 			return t.withRow(sqlerr.New(sqlerr.CheckViolation, "new row for relation \"%s\" violates check constraint \"%s\"",

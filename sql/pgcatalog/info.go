@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/sql/bind"
+	"github.com/cairndb/cairn/sql/parser"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -62,10 +64,22 @@ func infoTables(_ context.Context, env *Env, w *writer) error {
 func infoViews(_ context.Context, env *Env, w *writer) error {
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		w.add(cells{"table_catalog": env.Database.Name, "table_schema": namespaceOf(env, &v.Header), "table_name": v.Name,
-			"view_definition": " " + viewText(env, v) + ";", "check_option": "NONE", "is_updatable": "NO", "is_insertable_into": "NO",
+			"view_definition": " " + viewText(env, v) + ";", "check_option": checkOptionWord(v.CheckOption),
+			"is_updatable": yes(updatable(v)), "is_insertable_into": yes(updatable(v)),
 			"is_trigger_updatable": "NO", "is_trigger_deletable": "NO", "is_trigger_insertable_into": "NO"})
 	}
 	return nil
+}
+
+// checkOptionWord is what information_schema calls a view's CHECK OPTION.
+func checkOptionWord(o schema.CheckOption) string {
+	return map[schema.CheckOption]string{schema.NoCheckOption: "NONE", schema.LocalCheckOption: "LOCAL", schema.CascadedCheckOption: "CASCADED"}[o]
+}
+
+// updatable says whether a view can be written through, as far as its own query says.
+func updatable(v *schema.View) bool {
+	stmts, err := parser.Parse(v.Query)
+	return err == nil && bind.NotUpdatable(stmts[0].Tree.GetSelectStmt()) == ""
 }
 
 func infoColumns(_ context.Context, env *Env, w *writer) error {

@@ -97,6 +97,9 @@ func fillClass(_ context.Context, env *Env, w *writer) error {
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		c := relation(env, &v.Header, "v", len(v.Columns))
 		c["relfilenode"], c["relhasrules"], c["relacl"], c["reltype"] = 0, true, aclOf(v), v.ID
+		if v.CheckOption != schema.NoCheckOption {
+			c["reloptions"] = []string{"check_option=" + strings.ToLower(checkOptionWord(v.CheckOption))}
+		}
 		w.add(c)
 	}
 	for _, ut := range env.Contents.Types(env.Database.ID) {
@@ -422,6 +425,13 @@ func fillDescription(_ context.Context, env *Env, w *writer) error {
 		}
 		if o.Kind() == schema.KindType {
 			put(h.ID, 1247, 0, h.Comment)
+			t := o.(*schema.UserType)
+			for i := range t.Def.Fields {
+				put(h.ID, 1259, i+1, t.PartComment(uint32(i+1)))
+			}
+			for _, ck := range t.Def.Checks {
+				put(schema.DescID(ck.OID), classConstraint, 0, t.PartComment(ck.OID))
+			}
 			continue
 		}
 		if o.Kind() == schema.KindFunction {
@@ -459,6 +469,11 @@ func fillShDescription(_ context.Context, env *Env, w *writer) error {
 	for _, d := range env.Contents.Databases() {
 		if d.Comment != "" {
 			w.add(cells{"objoid": d.ID, "classoid": 1262, "description": d.Comment})
+		}
+	}
+	for _, r := range env.Contents.Roles() {
+		if r.Comment != "" {
+			w.add(cells{"objoid": r.OID, "classoid": 1260, "description": r.Comment})
 		}
 	}
 	return nil

@@ -13,7 +13,7 @@ func (p *planner) target(t *schema.Table, checks []bind.CheckExpr, generated []b
 		if err != nil {
 			return out, err
 		}
-		out.Checks = append(out.Checks, exec.Check{Name: c.Name, E: e})
+		out.Checks = append(out.Checks, exec.Check{Name: c.Name, View: c.View, E: e})
 	}
 	var err error
 	out.Generated, err = p.items(generated)
