@@ -152,8 +152,8 @@ type Catalog interface {
 	// with commas, perhaps WITH GRANT OPTION) on an object, or on a column of a table. Objects and
 	// roles are given by name or number; ok is false for a number that nothing has.
 	Privilege(ctx context.Context, q PrivilegeQuestion) (has, ok bool, err error)
-	// Comment is the comment on an object, or on a column when column is not 0.
-	Comment(ctx context.Context, object types.OID, column int) (text string, ok bool, err error)
+	// Comment is that on an object of a system catalog ("": any), or on its column (0: none).
+	Comment(ctx context.Context, catalog string, object types.OID, column int) (text string, ok bool, err error)
 }
 
 // PrivilegeQuestion is what has_table_privilege and its relatives ask.

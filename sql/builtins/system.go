@@ -156,14 +156,21 @@ func systemFuncs() []Overload {
 			return types.NewText(s), ok, err
 		}),
 		catalogFn("obj_description", []types.T{oid, nm}, tx, "comment on an object", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
-			s, ok, err := c.Comment(ec.ctx(), a[0].OID(), 0)
+			catalog := ""
+			if len(a) > 1 {
+				catalog = a[1].Str()
+			}
+			s, ok, err := c.Comment(ec.ctx(), catalog, a[0].OID(), 0)
 			return types.NewText(s), ok, err
 		}).defaults(1),
 		catalogFn("col_description", []types.T{oid, i4}, tx, "comment on a column", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
-			s, ok, err := c.Comment(ec.ctx(), a[0].OID(), int(a[1].Int()))
+			s, ok, err := c.Comment(ec.ctx(), "pg_class", a[0].OID(), int(a[1].Int()))
 			return types.NewText(s), ok, err
 		}),
-		fn("shobj_description", []types.T{oid, nm}, tx, "comment on a shared object", func(ectx, []datum) (datum, error) { return types.Null, nil }).stable(),
+		catalogFn("shobj_description", []types.T{oid, nm}, tx, "comment on a shared object", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
+			s, ok, err := c.Comment(ec.ctx(), a[1].Str(), a[0].OID(), 0)
+			return types.NewText(s), ok, err
+		}),
 	}
 	for _, n := range []string{"pg_table_is_visible", "pg_type_is_visible", "pg_function_is_visible", "pg_operator_is_visible",
 		"pg_opclass_is_visible", "pg_opfamily_is_visible", "pg_collation_is_visible", "pg_conversion_is_visible",

@@ -7,11 +7,13 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/schema"
+	"github.com/cairndb/cairn/schema/usertype"
 	"github.com/cairndb/cairn/sql/sqlerr"
+	"github.com/cairndb/cairn/sql/types"
 )
 
 // comment keeps the comments on tables, views, sequences, indexes, columns,
-// constraints, schemas and databases.
+// constraints, types, functions, schemas, databases and roles.
 func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 	switch n.Objtype {
 	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_INDEX,
@@ -63,6 +65,10 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 		return s.commentOnPolicy(ctx, n)
 	case pg.ObjectType_OBJECT_TABCONSTRAINT:
 		return s.commentOnConstraint(ctx, n)
+	case pg.ObjectType_OBJECT_DOMCONSTRAINT:
+		return s.commentOnDomainConstraint(ctx, n)
+	case pg.ObjectType_OBJECT_ROLE:
+		return s.commentOnRole(ctx, n)
 	case pg.ObjectType_OBJECT_EXTENSION:
 		return nil // pg_dump says what everyone knows
 	case pg.ObjectType_OBJECT_SCHEMA, pg.ObjectType_OBJECT_DATABASE:
@@ -72,7 +78,13 @@ func (s *stmt) comment(ctx context.Context, n *pg.CommentStmt) error {
 }
 
 func (s *stmt) commentOn(ctx context.Context, rv *pg.RangeVar, column, text string) error {
-	f, err := s.find(ctx, rv)
+	f, err := s.lookup(ctx, rv)
+	if err == nil && !f.ok() && column != "" {
+		return s.commentOnAttribute(ctx, rv, column, text)
+	}
+	if err == nil && !f.ok() {
+		err = sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(rv))
+	}
 	if err != nil {
 		return err
 	}
@@ -119,6 +131,9 @@ func (s *stmt) commentOnParent(ctx context.Context, n *pg.CommentStmt) error {
 		if db == nil {
 			return sqlerr.New(sqlerr.InvalidCatalogName, "database \"%s\" does not exist", name)
 		}
+		if err := s.mustOwn(ctx, db.ID); err != nil {
+			return err
+		}
 		db = db.Clone()
 		db.Comment = n.Comment
 		s.r.Put(db)
@@ -127,6 +142,9 @@ func (s *stmt) commentOnParent(ctx context.Context, n *pg.CommentStmt) error {
 	sc := c.Schema(s.Database.ID, name)
 	if sc == nil {
 		return sqlerr.New(sqlerr.InvalidSchemaName, "schema \"%s\" does not exist", name)
+	}
+	if err := s.mustOwn(ctx, sc.ID); err != nil {
+		return err
 	}
 	sc = sc.Clone()
 	sc.Comment = n.Comment
@@ -160,5 +178,76 @@ func (s *stmt) commentOnConstraint(ctx context.Context, n *pg.CommentStmt) error
 		return sqlerr.New(sqlerr.UndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", name, t.Name)
 	}
 	s.r.Put(t)
+	return nil
+}
+
+// commentOnAttribute is commentOn of a column of a composite type.
+func (s *stmt) commentOnAttribute(ctx context.Context, rv *pg.RangeVar, column, text string) error {
+	names := []*pg.Node{pg.MakeStrNode(rv.Relname)}
+	if rv.Schemaname != "" {
+		names = append([]*pg.Node{pg.MakeStrNode(rv.Schemaname)}, names...)
+	}
+	t, err := s.findType(ctx, names, false)
+	if err != nil && !sqlerr.HasCode(err, sqlerr.UndefinedObject) {
+		return err
+	}
+	if err != nil || t.Def.Kind != usertype.Composite {
+		return sqlerr.New(sqlerr.UndefinedTable, "relation \"%s\" does not exist", nameOf(rv))
+	}
+	i := types.OfUser(&t.Def).Field(column)
+	if i < 0 {
+		return sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", column, t.Name)
+	}
+	return s.commentOnPart(ctx, t, uint32(i+1), text)
+}
+
+func (s *stmt) commentOnDomainConstraint(ctx context.Context, n *pg.CommentStmt) error {
+	items := n.Object.GetList().GetItems() // the domain, the constraint
+	name := items[1].GetString_().GetSval()
+	t, err := s.findType(ctx, items[0].GetTypeName().GetNames(), false)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(t.Def.Checks, func(c usertype.Check) bool { return c.Name == name })
+	if i < 0 {
+		return sqlerr.New(sqlerr.UndefinedObject, "constraint \"%s\" for domain %s does not exist", name, types.OfUser(&t.Def))
+	}
+	return s.commentOnPart(ctx, t, t.Def.Checks[i].OID, n.Comment)
+}
+
+func (s *stmt) commentOnPart(ctx context.Context, t *schema.UserType, part uint32, text string) error {
+	if err := s.hold(ctx, "COMMENT", t.ID); err != nil {
+		return err
+	}
+	o, err := s.copyOf(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	t = o.(*schema.UserType)
+	t.Parts = slices.DeleteFunc(t.Parts, func(p schema.PartComment) bool { return p.Part == part })
+	if text != "" {
+		t.Parts = append(t.Parts, schema.PartComment{Part: part, Text: text})
+	}
+	s.r.Put(t)
+	return nil
+}
+
+func (s *stmt) commentOnRole(ctx context.Context, n *pg.CommentStmt) error {
+	old, err := s.role(ctx, n.Object.GetString_().GetSval())
+	if err != nil {
+		return err
+	}
+	me, err := s.role(ctx, s.User)
+	switch {
+	case err != nil:
+		return err
+	case old.Superuser && !me.Superuser:
+		return sqlerr.New(sqlerr.InsufficientPrivilege, "must be superuser")
+	case !me.Superuser && !me.CreateRole:
+		return sqlerr.New(sqlerr.InsufficientPrivilege, "must have CREATEROLE privilege")
+	}
+	role := *old
+	role.Comment = n.Comment
+	s.r.PutRole(&role)
 	return nil
 }

@@ -284,7 +284,7 @@ func (n Names) relation(oid types.OID) (sc, name string, ok bool) {
 		}
 	}
 	if o := n.Env.Contents.Object(schema.DescID(oid)); o != nil {
-		if h := o.Head(); h.SchemaID != 0 && o.Kind() != schema.KindFunction && h.DatabaseID == n.Env.Database.ID {
+		if h := o.Head(); h.SchemaID != 0 && isRelation(o) && h.DatabaseID == n.Env.Database.ID {
 			return namespaceOf(n.Env, h), h.Name, true
 		}
 		return "", "", false
@@ -293,6 +293,14 @@ func (n Names) relation(oid types.OID) (sc, name string, ok bool) {
 		return namespaceOf(n.Env, &t.Header), ix.Name, true
 	}
 	return "", "", false
+}
+
+// isRelation says whether an object is in pg_class: of types, those of rows are.
+func isRelation(o schema.Object) bool {
+	if t, ok := o.(*schema.UserType); ok {
+		return types.OfUser(&t.Def).IsComposite()
+	}
+	return o.Kind() != schema.KindFunction
 }
 
 // find resolves a name along the search path; pg_catalog comes first, as in
@@ -319,6 +327,9 @@ func (n Names) find(sc, name string) (types.OID, bool) {
 	o, ix := n.Env.Contents.Relation(s.ID, name)
 	switch {
 	case o == nil:
+		if t := n.Env.Contents.Type(s.ID, name); t != nil && isRelation(t) {
+			return types.OID(t.ID), true
+		}
 		return 0, false
 	case ix != nil:
 		return types.OID(ix.OID), true
@@ -361,16 +372,19 @@ func (n Names) SerialSequence(_ context.Context, table types.OID, column string)
 }
 
 // Comment implements builtins.Catalog.
-func (n Names) Comment(_ context.Context, object types.OID, column int) (string, bool, error) {
+func (n Names) Comment(_ context.Context, catalog string, object types.OID, column int) (string, bool, error) {
 	if o := n.Env.Contents.Object(schema.DescID(object)); o != nil {
 		text := o.Head().Comment
-		if column != 0 {
+		if column != 0 || o.Kind() == schema.KindType && catalog == "pg_class" {
 			text = ""
 		}
 		if t, ok := o.(*schema.Table); ok && column != 0 {
 			if c := t.ColumnByID(schema.ColumnID(column)); c != nil {
 				text = c.Comment
 			}
+		}
+		if t, ok := o.(*schema.UserType); ok && column > 0 {
+			text = t.PartComment(uint32(column))
 		}
 		if v, ok := o.(*schema.View); ok && column > 0 {
 			for _, c := range v.Columns {
@@ -384,8 +398,21 @@ func (n Names) Comment(_ context.Context, object types.OID, column int) (string,
 	if _, ix := n.indexByOID(object); ix != nil && column == 0 {
 		return ix.Comment, ix.Comment != "", nil
 	}
+	if column != 0 {
+		return "", false, nil
+	}
 	for _, t := range n.owners(schema.DescID(object)) {
-		if text := constraintComment(t, schema.DescID(object)); text != "" && column == 0 {
+		if text := constraintComment(t, schema.DescID(object)); text != "" {
+			return text, true, nil
+		}
+	}
+	for _, r := range n.Env.Contents.Roles() {
+		if r.OID == schema.DescID(object) {
+			return r.Comment, r.Comment != "", nil
+		}
+	}
+	for _, t := range n.Env.Contents.Types(n.Env.Database.ID) {
+		if text := t.PartComment(uint32(object)); text != "" && len(t.Def.Checks) > 0 {
 			return text, true, nil
 		}
 	}
