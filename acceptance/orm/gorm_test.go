@@ -3,7 +3,6 @@ package orm
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -87,13 +86,9 @@ func must(t *testing.T, db *gorm.DB) {
 }
 
 func TestGorm(t *testing.T) {
-	url := os.Getenv("CAIRN_URL")
-	if url == "" {
-		t.Skip("CAIRN_URL says where the server is")
-	}
 	for name, mode := range map[string][2]bool{"prepared": {true, false}, "simple": {false, true}} {
 		t.Run(name, func(t *testing.T) {
-			db := open(t, url, mode[0], mode[1])
+			db := open(t, fresh(t), mode[0], mode[1])
 			drop(t, db)
 			t.Cleanup(func() { drop(t, db) })
 			for range 2 { // the second time there is nothing to do
