@@ -40,6 +40,7 @@ test('drizzle', async (t) => {
     version: '7', dialect: 'postgresql', entries: [{ idx: 0, version: '7', when: 1, tag: '0000_first', breakpoints: true }],
   }));
   const pool = new Pool(await fresh());
+  t.after(() => pool.end());
   const db = drizzle(pool, { schema: { users, posts, ofUsers, ofPosts } });
   for (let i = 0; i < 2; i++) { // it has no way down
     await migrate(db, { migrationsFolder: folder });
@@ -61,5 +62,4 @@ test('drizzle', async (t) => {
   const found = await db.query.users.findMany({ with: { posts: { with: { author: true } } }, where: eq(users.name, 'x') });
   assert.strictEqual(found[0].posts.length, 2);
   assert.strictEqual(found[0].posts[1].author.mood, 'a');
-  await pool.end();
 });

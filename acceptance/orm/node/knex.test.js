@@ -25,7 +25,7 @@ const steps = {
       t.uuid('uid').defaultTo(k.raw('gen_random_uuid()'));
     }).alterTable('users', (t) => {
       t.text('bio');
-      t.string('name', 100).alter();
+      t.string('name', 100).notNullable().alter();
       t.index(['name', 'role']);
     }),
     down: async (k) => {
@@ -35,8 +35,9 @@ const steps = {
   },
 };
 
-test('knex', async () => {
+test('knex', async (t) => {
   const knex = makeKnex({ client: 'pg', connection: await fresh() });
+  t.after(() => knex.destroy());
   const source = {
     migrationSource: {
       getMigrations: async () => Object.keys(steps).reverse().sort((a, b) => (a === 'users' ? -1 : b === 'users' ? 1 : 0)),
@@ -68,5 +69,4 @@ test('knex', async () => {
   assert(await knex.schema.hasColumn('users', 'bio'));
   await knex.schema.alterTable('users', (t) => t.renameColumn('bio', 'about'));
   await knex.schema.alterTable('users', (t) => t.dropColumn('about'));
-  await knex.destroy();
 });

@@ -3,8 +3,9 @@ const assert = require('node:assert');
 const { Pool } = require('pg');
 const { fresh } = require('./server');
 
-test('node-postgres', async () => {
+test('node-postgres', async (t) => {
   const pool = new Pool({ ...(await fresh()), max: 3 });
+  t.after(() => pool.end());
   for (let i = 0; i < 2; i++) {
     await pool.query(`CREATE TABLE n (id serial PRIMARY KEY, j jsonb, a int[], t timestamptz DEFAULT now(), b bytea, d numeric,
       u uuid DEFAULT gen_random_uuid()); CREATE INDEX n_d ON n (d)`);
@@ -27,5 +28,4 @@ test('node-postgres', async () => {
   const columns = await pool.query("SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'n' ORDER BY ordinal_position");
   assert.deepStrictEqual(columns.rows.map((r) => r.data_type),
     ['integer', 'jsonb', 'ARRAY', 'timestamp with time zone', 'bytea', 'numeric', 'uuid']);
-  await pool.end();
 });

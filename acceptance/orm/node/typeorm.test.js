@@ -32,13 +32,14 @@ const Group = new EntitySchema({
   columns: { id: { type: Number, primary: true, generated: 'identity' }, name: { type: String } },
 });
 
-test('typeorm', async () => {
+test('typeorm', async (t) => {
   const at = await fresh();
   const source = new DataSource({
     type: 'postgres', host: at.host, port: at.port, username: at.user, password: at.password, database: at.database,
     entities: [User, Post, Group], synchronize: false, logging: false, uuidExtension: 'pgcrypto',
   });
   await source.initialize();
+  t.after(() => source.destroy());
   for (let i = 0; i < 2; i++) {
     await source.synchronize();
     await source.synchronize();
@@ -67,5 +68,4 @@ test('typeorm', async () => {
   assert.strictEqual((await runner.getTables(['user', 'post', 'group'])).length, 3);
   await runner.release();
   await source.dropDatabase();
-  await source.destroy();
 });
