@@ -64,22 +64,18 @@ func (r *Replica) noteAsked() {
 	r.store.asked.add(r)
 }
 
-// maybeForgetAsked forgets a replica for which nothing is counted any more. One that
-// is counted for just now stays: it is counted first, and noted then.
+// maybeForgetAsked forgets a replica that was asked for nothing for so long that its
+// rate is nought. By then the loops that count by the second or by five have found that,
+// too. One that is asked just now stays: it is counted first, and noted then.
 func (r *Replica) maybeForgetAsked() {
-	if r.countsAnything() {
+	if r.load.isBusy() {
 		return
 	}
 	r.store.asked.remove(r)
 	r.isAsked.Store(false)
-	if r.countsAnything() {
+	if r.load.isBusy() {
 		r.noteAsked()
 	}
-}
-
-// countsAnything reports whether loops that count have something to do here.
-func (r *Replica) countsAnything() bool {
-	return r.load.isBusy() || r.affinity.isBusy() || r.gateways.isBusy()
 }
 
 func byRangeID(a, b *Replica) int { return cmp.Compare(a.rangeID, b.rangeID) }

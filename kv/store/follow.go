@@ -93,13 +93,6 @@ func (s *Store) followLoop() {
 	}
 }
 
-// isBusy reports whether the end of a window would change anything.
-func (g *gateways) isBusy() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.counts) > 0 || g.favourite != 0 || g.rate != 0
-}
-
 // FollowOnce ends a window for every range that was asked for anything.
 func (s *Store) FollowOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, followWindow)
