@@ -94,7 +94,8 @@ func (r *Replica) checkIsDue(ctx context.Context) (bool, error) {
 		return left <= 0, nil
 	case r.checkedAt.IsZero():
 		// A new range: not all halves of a storm of splits at one time.
-		r.checkedAt = time.Now().Add(-every + time.Duration(rand.Int64N(int64(every)/checkNewShare+1)))
+		within := min(max(every/checkNewShare, time.Duration(s.leads.Load())*checkNewEach), every)
+		r.checkedAt = time.Now().Add(-every + time.Duration(rand.Int64N(int64(within)+1)))
 		return false, nil
 	}
 	return true, nil

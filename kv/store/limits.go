@@ -345,11 +345,13 @@ const (
 	// CheckIntervalDefault is how often a range's replicas are compared.
 	// checkLooks times in that interval a store looks which are due, and no more
 	// often than checkLookMin; a range nobody has checked yet is due after a
-	// random part of one checkNewShare-th.
+	// random part of one checkNewShare-th, or of so much time as gives each that is led
+	// here checkNewEach: a check costs milliseconds.
 	CheckIntervalDefault = 24 * time.Hour
 	checkLooks           = 144
 	checkLookMin         = time.Second
 	checkNewShare        = 24
+	checkNewEach         = 4 * time.Second
 	// quarantineAsk bounds one attempt of a quarantined replica to have itself
 	// replaced.
 	quarantineAsk = 30 * time.Second

@@ -131,8 +131,9 @@ func (s *Store) replicatePass(ctx context.Context, needsAll bool) (did, ok bool)
 		}
 	}
 	p.mu.view = s.view()
-	if c := p.mu.view.Condition(); c != s.condition {
-		s.condition, p.needsAll = c, true
+	nodes := p.mu.view.Condition()
+	if was := s.condition.Swap(&nodes); was == nil || *was != nodes {
+		p.needsAll = true
 	}
 	p.mu.moves, p.mu.transfers = movesMax, transfersMax
 	work := p.scan()

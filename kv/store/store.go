@@ -62,9 +62,9 @@ type Store struct {
 	protected atomic.Pointer[hlc.Timestamp]
 
 	// scans counts the looks of the replicate queue; condition is how the nodes were
-	// at its last, of the queue alone.
+	// at its last.
 	scans     atomic.Int64
-	condition string
+	condition atomic.Pointer[string]
 
 	// asked are the replicas that were sent batches lately, leaders those that lead
 	// and that no crowd closes timestamps for (closed.go), frozen those that are

@@ -52,7 +52,7 @@ type held struct {
 // New returns a manager without latches.
 func New() *Manager {
 	m := &Manager{}
-	m.mu.points = btree.NewG(treeDegree, lessHeld)
+	m.mu.points = btree.NewWithFreeListG(treeDegree, lessHeld, btree.NewFreeListG[*held](freeNodesMax))
 	m.mu.spans.prev, m.mu.spans.next = &m.mu.spans, &m.mu.spans
 	return m
 }

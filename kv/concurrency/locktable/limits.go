@@ -10,4 +10,6 @@ const (
 	// blockersMax bounds the holders that a waiter learns about at a time.
 	blockersMax = 16
 	treeDegree  = 8
+	// freeNodesMax is as that of package latch.
+	freeNodesMax = 4
 )

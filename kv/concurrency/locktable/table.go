@@ -39,7 +39,8 @@ type Table struct {
 // New returns an empty table, which tracks nothing until SetLease.
 func New(txns *txncache.Cache) *Table {
 	t := &Table{txns: txns}
-	t.mu.keys = btree.NewG(treeDegree, func(a, b *keyState) bool { return a.key.Less(b.key) })
+	t.mu.keys = btree.NewWithFreeListG(treeDegree, func(a, b *keyState) bool { return a.key.Less(b.key) },
+		btree.NewFreeListG[*keyState](freeNodesMax))
 	t.mu.held = make(map[kvapi.TxnID]map[*keyState]struct{})
 	return t
 }
