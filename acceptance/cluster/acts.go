@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"os"
 	"syscall"
 	"time"
@@ -21,7 +22,7 @@ func (n *Node) Begin() error {
 		}
 		n.log = f
 	}
-	p, err := spawn(n.log, n.Env, cmp.Or(n.Binary, n.cluster.binary), n.command()...)
+	p, err := spawn(n.log, n.Env, n.enter(), cmp.Or(n.Binary, n.cluster.binary), n.command()...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n.Name, err)
 	}
@@ -84,16 +85,20 @@ func (n *Node) State() string {
 
 // SwapAddresses gives two nodes each other's RPC and HTTP addresses, which count
 // from their next start on. Their clients find them where they were.
-func (c *Cluster) SwapAddresses(a, b *Node) {
+func (c *Cluster) SwapAddresses(a, b *Node) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.RPC, b.RPC, a.HTTP, b.HTTP = b.RPC, a.RPC, b.HTTP, a.HTTP
+	if c.packets != nil {
+		return c.packets.Swap(a.Name, b.Name)
+	}
 	if a.front == nil {
-		return
+		return nil
 	}
 	a.front.rpc, b.front.rpc, a.front.host, b.front.host = b.front.rpc, a.front.rpc, b.front.host, a.front.host
 	a.front.rpc.Lead(a.Name, a.RPC)
 	b.front.rpc.Lead(b.Name, b.RPC)
+	return nil
 }
 
 // Readdress gives a node new RPC and HTTP addresses, which count from its next start
@@ -109,9 +114,19 @@ func (c *Cluster) Readdress(n *Node) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.packets != nil {
+		rpc, http = at(n.RPC, rpc), at(n.HTTP, http)
+	}
 	n.RPC, n.HTTP = rpc, http
 	if n.front != nil {
 		n.front.rpc.Lead(n.Name, rpc)
 	}
 	return nil
+}
+
+// at is the port of the second address at the host of the first.
+func at(host, port string) string {
+	h, _, _ := net.SplitHostPort(host)
+	_, p, _ := net.SplitHostPort(port)
+	return net.JoinHostPort(h, p)
 }

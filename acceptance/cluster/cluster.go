@@ -21,9 +21,11 @@ type Cluster struct {
 	Nodes []*Node
 	// open says that the test still runs: an end of a process is news.
 	open atomic.Bool
-	// Links are the proxies between nodes, and between clients and nodes, after
-	// Connect; otherwise nil.
-	Links *link.Network
+	// Links are those between nodes, and between clients and nodes, after Connect or
+	// ConnectPackets; otherwise nil.
+	Links Links
+	// packets are Links after ConnectPackets.
+	packets *link.Packets
 	// mu also guards addresses, which SwapAddresses changes.
 	mu struct {
 		sync.Mutex

@@ -46,8 +46,9 @@ type process struct {
 // prints one.
 const linesMax = 64
 
-// spawn starts the binary with its standard error in log.
-func spawn(log io.Writer, env []string, binary string, args ...string) (*process, error) {
+// spawn starts the binary with its standard error in log. If enter is not nil, it
+// takes the thread to where the process is to run.
+func spawn(log io.Writer, env []string, enter func() error, binary string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(binary, args...), lines: make(chan string, linesMax), done: make(chan struct{})}
 	p.cmd.Stderr = log
 	p.cmd.Env = append(os.Environ(), env...)
@@ -59,17 +60,32 @@ func spawn(log io.Writer, env []string, binary string, args ...string) (*process
 		return nil, err
 	}
 	started := make(chan error)
-	go func() {
+	var run func()
+	run = func() {
 		// Pdeathsig is sent when the thread that forked ends, so this
 		// goroutine keeps its thread for the life of the process.
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
+		var err error
+		switch {
+		case enter == nil:
+			defer runtime.UnlockOSThread()
+		case syscall.Gettid() == os.Getpid():
+			// The main thread would not end with the goroutine.
+			go run()
+			runtime.UnlockOSThread()
+			return
+		default: // where it went nobody else may run: it ends locked
+			err = enter()
+		}
+		if err == nil {
+			err = p.cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			p.follow(out, log)
 		}
-	}()
+	}
+	go run()
 	return p, <-started
 }
 

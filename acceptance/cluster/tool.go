@@ -23,7 +23,7 @@ func (c *Cluster) Tool(env []string, args ...string) *Tool {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	p, err := spawn(log, env, c.binary, args...)
+	p, err := spawn(log, env, nil, c.binary, args...)
 	if err != nil {
 		c.t.Fatal(err)
 	}

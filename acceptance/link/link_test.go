@@ -149,7 +149,7 @@ func TestResetsLoseAnswers(t *testing.T) {
 
 func TestDelaysKeepOrder(t *testing.T) {
 	n, c := start(t)
-	n.Shape(Shape{Delay: time.Millisecond, Jitter: 4 * time.Millisecond, Stall: 0.2, StallTime: 10 * time.Millisecond}, ab)
+	n.Shape(Shape{Delay: time.Millisecond, Jitter: 4 * time.Millisecond, Loss: 0.2, StallTime: 10 * time.Millisecond}, ab)
 	did := n.Measure(ab)
 	for i := range 50 {
 		c.say(t, fmt.Sprint(i))

@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// Network is the proxies between some parties, and the shape of each way.
+// Network is the proxies between some parties.
 type Network struct {
 	// owner names the party whose connection comes from an address.
 	owner func(remote, local net.Addr) string
-	mu    struct {
+	ways
+	mu struct {
 		sync.Mutex
-		ways      map[Way]*direction
 		conns     map[*conn]bool
 		listeners map[string]*Listener
 		closed    bool
@@ -24,7 +24,7 @@ type Network struct {
 // for once, when it comes in.
 func New(owner func(remote, local net.Addr) string) *Network {
 	n := &Network{owner: owner}
-	n.mu.ways, n.mu.conns, n.mu.listeners = map[Way]*direction{}, map[*conn]bool{}, map[string]*Listener{}
+	n.mu.conns, n.mu.listeners = map[*conn]bool{}, map[string]*Listener{}
 	return n
 }
 
@@ -134,24 +134,6 @@ func (n *Network) remove(c *conn) {
 	delete(n.mu.conns, c)
 }
 
-func (n *Network) way(w Way) *direction {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	d := n.mu.ways[w]
-	if d == nil {
-		d = newDirection()
-		n.mu.ways[w] = d
-	}
-	return d
-}
-
-// Shape changes the ways given, for connections that exist as well.
-func (n *Network) Shape(s Shape, ways ...Way) {
-	for _, w := range ways {
-		n.way(w).set(s)
-	}
-}
-
 // Break breaks the connections between two parties, whoever called.
 func (n *Network) Break(ways ...Way) int {
 	broken := 0
@@ -175,34 +157,6 @@ func (n *Network) conns() []*conn {
 		out = append(out, c)
 	}
 	return out
-}
-
-// Measure returns a function that says what the ways have done since (I3).
-func (n *Network) Measure(ways ...Way) func() Counts {
-	before := make([]Counts, len(ways))
-	for i, w := range ways {
-		before[i] = n.way(w).counts()
-	}
-	return func() Counts {
-		var sum Counts
-		for i, w := range ways {
-			sum = sum.plus(n.way(w).counts().minus(before[i]))
-		}
-		return sum
-	}
-}
-
-// Heal lets everything pass.
-func (n *Network) Heal() {
-	n.mu.Lock()
-	ways := make([]*direction, 0, len(n.mu.ways))
-	for _, d := range n.mu.ways {
-		ways = append(ways, d)
-	}
-	n.mu.Unlock()
-	for _, d := range ways {
-		d.set(Shape{})
-	}
 }
 
 // Close ends listeners and connections, and waits for them.

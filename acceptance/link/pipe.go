@@ -120,11 +120,17 @@ func (s Shape) due(d *direction, n int) time.Time {
 	if s.Jitter > 0 {
 		at = at.Add(time.Duration(rand.Int64N(int64(s.Jitter))))
 	}
-	if s.Stall > 0 && rand.Float64() < s.Stall {
+	if chance(s.Loss) {
 		at = at.Add(s.StallTime)
 	}
 	return at
 }
+
+// chance is true with probability p.
+func chance(p float64) bool { return p > 0 && rand.Float64() < p }
+
+// flip makes one bit of b, which is not empty, another one.
+func flip(b []byte) { b[rand.IntN(len(b))] ^= 1 << rand.IntN(8) }
 
 func held(n *Counts)    { n.Held++ }
 func refused(n *Counts) { n.Refused++ }
@@ -147,7 +153,10 @@ func (c *conn) pass(d *direction, p piece, to io.Writer) bool {
 	default:
 	}
 	shape, _ := d.now()
-	broken := shape.Reset > 0 && rand.Float64() < shape.Reset
+	broken, flipped := chance(shape.Reset), chance(shape.Flip)
+	if flipped {
+		flip(p.data)
+	}
 	d.count(func(n *Counts) {
 		n.Pieces++
 		n.Bytes += int64(len(p.data))
@@ -156,6 +165,9 @@ func (c *conn) pass(d *direction, p piece, to io.Writer) bool {
 		}
 		if broken {
 			n.Resets++
+		}
+		if flipped {
+			n.Flipped++
 		}
 	})
 	if broken {

@@ -24,6 +24,8 @@ type Nemesis struct {
 	Strike func(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error)
 	// HoldMin and HoldMax bound how long a wound stays open; 0 is the default.
 	HoldMin, HoldMax time.Duration
+	// Packets says that it does something to packets: cluster.ConnectPackets.
+	Packets bool
 	// Once strikes once a run: what it does takes long to recover from.
 	Once bool
 }
@@ -93,7 +95,7 @@ func (e *Env) give(nodes ...*cluster.Node) {
 
 // All lists the nemeses.
 func All() []Nemesis {
-	return slices.Concat(processes(), partitions(), links(), storms(), troubles(), upgrades())
+	return slices.Concat(processes(), partitions(), links(), packets(), storms(), troubles(), upgrades())
 }
 
 // Named finds nemeses by a list such as "kill+slow-links"; "mix" is all that can
@@ -126,16 +128,19 @@ func Names() []string {
 	return append(names, "mix")
 }
 
+// Have is what not every matrix has: another build to upgrade from, and links whose
+// packets can suffer.
+type Have struct{ OldBinary, Packets bool }
+
 // mixtures is how many pairs a matrix has beside single nemeses.
 const mixtures = 3
 
 // Matrix lists what a matrix runs: nothing, each nemesis, all in turn, and pairs
-// at the same time that are drawn from the seed. Without another build there is
-// no upgrade.
-func Matrix(seed uint64, upgrade bool) []string {
+// at the same time that are drawn from the seed.
+func Matrix(seed uint64, have Have) []string {
 	out := []string{"none"}
 	for _, n := range All() {
-		if n.Name != "upgrade" || upgrade {
+		if (n.Name != "upgrade" || have.OldBinary) && (!n.Packets || have.Packets) {
 			out = append(out, n.Name)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/cairndb/cairn/acceptance/cluster"
@@ -91,24 +92,17 @@ func cut(e *Env, rng *rand.Rand, ways func(in []*cluster.Node, rng *rand.Rand) (
 	if breaks {
 		what += "; connections break"
 	}
-	return shape(e, what, link.Shape{Cut: true}, ws, breaks)
+	return shapeWays(e, what, link.Shape{Cut: true}, ws, breaks)
 }
 
-// shape applies a shape to ways until it is healed.
-func shape(e *Env, what string, s link.Shape, ws []link.Way, breaks bool) *Wound {
+// shapeWays applies a shape to ways until it is healed.
+func shapeWays(e *Env, what string, s link.Shape, ws []link.Way, breaks bool) *Wound {
 	n := e.Cluster.Links
 	did := n.Measure(ws...)
 	n.Shape(s, ws...)
 	return &Wound{What: what,
 		Bite: func() (string, bool) {
-			felt := did()
-			if s.Cut {
-				return fmt.Sprintf("%d pieces and %d calls were held", felt.Held, felt.Refused), felt.Held+felt.Refused > 0
-			}
-			if felt.Delayed == 0 {
-				return fmt.Sprintf("%d connections broke", felt.Resets), felt.Resets > 0
-			}
-			return fmt.Sprintf("%d of %d pieces were late, %d connections broke", felt.Delayed, felt.Pieces, felt.Resets), true
+			return bite(s, did())
 		},
 		Heal: func(context.Context) error {
 			if breaks {
@@ -119,6 +113,86 @@ func shape(e *Env, what string, s link.Shape, ws []link.Way, breaks bool) *Wound
 		}}
 }
 
+// bite says what a shape did to what passed. What TCP is to notice it must have
+// noticed.
+func bite(s link.Shape, did link.Counts) (string, bool) {
+	if s.Cut {
+		return fmt.Sprintf("%d pieces and %d calls were held", did.Held, did.Refused), did.Held+did.Refused > 0
+	}
+	var said []string
+	felt := false
+	say := func(is bool, format string, args ...any) {
+		if is {
+			said, felt = append(said, fmt.Sprintf(format, args...)), true
+		}
+	}
+	say(did.Delayed > 0, "%d of %d pieces were late", did.Delayed, did.Pieces)
+	say(did.Resets > 0, "%d connections broke", did.Resets)
+	say(did.Flipped > 0, "a bit was flipped in %d of %d pieces", did.Flipped, did.Pieces)
+	for _, k := range []struct {
+		chance      float64
+		done, heard int64
+		format      string
+	}{
+		{s.Loss, did.Lost, did.Kernel.Retransmitted, "%d packets were lost and %d segments sent again"},
+		{s.Reorder, did.Reordered, did.Kernel.OutOfOrder, "%d packets were overtaken and %d segments came out of order"},
+		{s.Duplicate, did.Duplicated, did.Kernel.Repeated, "%d packets came twice and %d segments were recognised"},
+		{s.Corrupt, did.Corrupted, did.Kernel.BadChecksums, "%d packets were corrupt and %d segments had a wrong checksum"},
+	} {
+		say(k.chance > 0 && k.done > 0 && k.heard > 0, k.format, k.done, k.heard)
+	}
+	if !felt {
+		return fmt.Sprintf("%d pieces passed unharmed", did.Pieces), false
+	}
+	return strings.Join(said, ", "), true
+}
+
+// packets suffer below TCP, which hides it but for the time that it takes.
+func packets() []Nemesis {
+	suffer := func(name, does string, most float64, shape func(chance float64) link.Shape) Nemesis {
+		return Nemesis{Name: name, Does: does, Nodes: 2, Packets: true, HoldMin: time.Second,
+			Needs: func(e *Env) error {
+				if !e.Cluster.HasPackets() {
+					return errors.New("it needs nodes with network namespaces: run it as root, or under unshare -Urn")
+				}
+				return nil
+			},
+			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+				ways, what := someWays(e, rng)
+				p := most * (0.2 + 0.8*rng.Float64())
+				return shapeWays(e, fmt.Sprintf("%.1f %% on %s", 100*p, what), shape(p), ways, false), nil
+			}}
+	}
+	return []Nemesis{
+		suffer("packet-loss", "packets are lost between some nodes", 0.15, func(p float64) link.Shape {
+			return link.Shape{Loss: p}
+		}),
+		suffer("packet-reorder", "packets overtake others between some nodes", 0.5, func(p float64) link.Shape {
+			return link.Shape{Reorder: p, ReorderTime: 5 * time.Millisecond}
+		}),
+		suffer("packet-duplicate", "packets arrive twice between some nodes", 0.5, func(p float64) link.Shape {
+			return link.Shape{Duplicate: p}
+		}),
+		suffer("packet-corrupt", "packets between some nodes arrive with a bit flipped, and TCP's checksum tells", 0.15, func(p float64) link.Shape {
+			return link.Shape{Corrupt: p}
+		}),
+	}
+}
+
+// flips are bits that arrive as other ones, and that no checksum below ours tells.
+func flips(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+	ways, what := someWays(e, rng)
+	p := 0.002 + 0.01*rng.Float64()
+	before := e.sum("rpc_damaged_total")
+	w := shapeWays(e, fmt.Sprintf("%.1f %% of the pieces on %s", 100*p, what), link.Shape{Flip: p}, ways, false)
+	did := w.Bite
+	w.Bite = func() (string, bool) {
+		evidence, felt := did()
+		return fmt.Sprintf("%s; %.0f streams ended for a wrong checksum", evidence, e.sum("rpc_damaged_total")-before), felt
+	}
+	return w, nil
+}
+
 // links are slow and flaky ones: between healthy and dead.
 func links() []Nemesis {
 	return []Nemesis{
@@ -126,23 +200,24 @@ func links() []Nemesis {
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				ways, what := someWays(e, rng)
 				d := between(rng, 20*time.Millisecond, 300*time.Millisecond)
-				return shape(e, fmt.Sprintf("%v on %s", d.Round(time.Millisecond), what), link.Shape{Delay: d, Jitter: d / 3}, ways, false), nil
+				return shapeWays(e, fmt.Sprintf("%v on %s", d.Round(time.Millisecond), what), link.Shape{Delay: d, Jitter: d / 3}, ways, false), nil
 			}},
 		{Name: "flaky-links", Does: "pieces that stall as after a lost packet, and connections that break", Nodes: 2, Needs: needsLinks,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				ways, what := someWays(e, rng)
-				s := link.Shape{Jitter: 5 * time.Millisecond, Stall: 0.02 + 0.1*rng.Float64(), StallTime: 200 * time.Millisecond}
+				s := link.Shape{Jitter: 5 * time.Millisecond, Loss: 0.02 + 0.1*rng.Float64(), StallTime: 200 * time.Millisecond}
 				if rng.IntN(2) == 0 {
 					s.Reset = 0.005
 				}
-				return shape(e, fmt.Sprintf("%.0f %% stalls, %.1f %% resets on %s", 100*s.Stall, 100*s.Reset, what), s, ways, false), nil
+				return shapeWays(e, fmt.Sprintf("%.0f %% stalls, %.1f %% resets on %s", 100*s.Loss, 100*s.Reset, what), s, ways, false), nil
 			}},
 		{Name: "thin-links", Does: "links of 100 to 500 kB a second", Nodes: 2, Needs: needsLinks,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				ways, what := someWays(e, rng)
 				rate := 100_000 + rng.IntN(400_000)
-				return shape(e, fmt.Sprintf("%d kB/s on %s", rate/1000, what), link.Shape{BytesPerSecond: rate}, ways, false), nil
+				return shapeWays(e, fmt.Sprintf("%d kB/s on %s", rate/1000, what), link.Shape{BytesPerSecond: rate}, ways, false), nil
 			}},
+		{Name: "bit-flips", Does: "bits of what nodes say to each other are flipped, and TCP does not notice", Nodes: 2, Needs: needsLinks, HoldMin: time.Second, Strike: flips},
 		{Name: "dropped-answers", Does: "answers to clients are lost together with their connections", Nodes: 1, Needs: needsLinks,
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				var ways []link.Way
@@ -150,7 +225,7 @@ func links() []Nemesis {
 					ways = append(ways, link.Way{From: n.Name, To: cluster.Clients})
 				}
 				s := link.Shape{Reset: 0.01 + 0.04*rng.Float64()}
-				return shape(e, fmt.Sprintf("%.1f %% of the answers to clients", 100*s.Reset), s, ways, false), nil
+				return shapeWays(e, fmt.Sprintf("%.1f %% of the answers to clients", 100*s.Reset), s, ways, false), nil
 			}},
 	}
 }

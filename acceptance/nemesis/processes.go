@@ -173,7 +173,9 @@ func swap(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Cluster.SwapAddresses(nodes[0], nodes[1])
+	if err := e.Cluster.SwapAddresses(nodes[0], nodes[1]); err != nil {
+		return nil, err
+	}
 	w.What = fmt.Sprintf("%s and %s swap addresses", nodes[0].Name, nodes[1].Name)
 	ended := w.Bite
 	w.Bite = func() (string, bool) {

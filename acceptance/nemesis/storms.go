@@ -197,9 +197,12 @@ func tinyGC(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 }
 
 // collected counts the versions that the nodes have collected since they started.
-func collected(e *Env) (sum float64) {
+func collected(e *Env) float64 { return e.sum("gc_versions_total") }
+
+// sum adds up a counter of all nodes that answer.
+func (e *Env) sum(counter string) (sum float64) {
 	for _, n := range e.Cluster.Nodes {
-		if v, err := n.Metric("gc_versions_total"); err == nil {
+		if v, err := n.Metric(counter); err == nil {
 			sum += v
 		}
 	}

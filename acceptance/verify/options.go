@@ -22,6 +22,8 @@ type Options struct {
 	NodeArgs, NodeEnv []string
 	// OldBinary is what the nodes run at first, for the nemesis upgrade.
 	OldBinary string
+	// Links between the nodes; none is LinksAuto.
+	Links Links
 	// Workloads by name; none is all. Nemeses as nemesis.Named reads them.
 	Workloads []string
 	Nemeses   string
@@ -41,6 +43,17 @@ type Options struct {
 	// Say is told what happens.
 	Say func(format string, args ...any)
 }
+
+// Links are what stands between the nodes.
+type Links string
+
+// Links: proxies in every connection, packets between network namespaces, or what
+// the nemeses need and this process may make.
+const (
+	LinksAuto    Links = "auto"
+	LinksProxy   Links = "proxy"
+	LinksPackets Links = "packets"
+)
 
 // Defaults of Options.
 const (
@@ -65,6 +78,13 @@ func (o *Options) fill() (specs []load.Spec, nemeses []nemesis.Nemesis, err erro
 	}
 	if o.Seed == 0 {
 		o.Seed = uint64(time.Now().UnixNano())
+	}
+	switch o.Links {
+	case "":
+		o.Links = LinksAuto
+	case LinksAuto, LinksProxy, LinksPackets:
+	default:
+		return nil, nil, fmt.Errorf("links are %s, %s or %s, not %q", LinksAuto, LinksProxy, LinksPackets, o.Links)
 	}
 	if o.Say == nil {
 		o.Say = func(string, ...any) {}

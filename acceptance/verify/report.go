@@ -158,6 +158,9 @@ func (r *Result) Command() string {
 	if r.Options.Nemeses != "" {
 		s += " --nemesis " + r.Options.Nemeses
 	}
+	if r.Options.Links != LinksAuto {
+		s += " --links " + string(r.Options.Links)
+	}
 	if r.Options.Clients != 1 {
 		s += fmt.Sprintf(" --clients %d", r.Options.Clients)
 	}

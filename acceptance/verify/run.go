@@ -223,9 +223,7 @@ func (r *runner) start(ctx context.Context) {
 	r.troubled = nemesis.CanTrouble(ctx, cmp.Or(r.Options.OldBinary, r.Options.Binary))
 	c := cluster.New(r.j, r.Options.Binary, r.Options.Nodes)
 	r.cluster = c
-	if err := c.Connect(); err != nil {
-		r.j.Fatalf("proxies before the nodes: %v", err)
-	}
+	r.connect()
 	for _, n := range c.Nodes {
 		n.Args = append(n.Args, r.Options.NodeArgs...)
 		n.Env = append(n.Env, r.Options.NodeEnv...)
@@ -244,6 +242,29 @@ func (r *runner) start(ctx context.Context) {
 		r.Options.Ready(c)
 	}
 	r.Options.Say("%d nodes are ready after %v", len(c.Nodes), time.Since(r.Began).Round(time.Millisecond))
+}
+
+// connect puts links between the nodes: packets where a nemesis wants them, and has
+// what it wants if it can do without.
+func (r *runner) connect() {
+	wanted := r.Options.Links == LinksPackets
+	for _, n := range r.nemeses {
+		wanted = wanted || r.Options.Links == LinksAuto && (n.Packets || n.Name == "mix")
+	}
+	if wanted {
+		err := r.cluster.ConnectPackets()
+		if err == nil {
+			r.Options.Say("each node has a network namespace")
+			return
+		}
+		if r.Options.Links == LinksPackets {
+			r.j.Fatalf("namespaces for the nodes: %v", err)
+		}
+		r.Options.Say("proxies stand between the nodes: %v", err)
+	}
+	if err := r.cluster.Connect(); err != nil {
+		r.j.Fatalf("proxies before the nodes: %v", err)
+	}
 }
 
 // create makes a schema for this run, the workloads' tables, and waits until

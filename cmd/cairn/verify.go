@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cairndb/cairn/acceptance/link"
 	"github.com/cairndb/cairn/acceptance/load"
 	"github.com/cairndb/cairn/acceptance/nemesis"
 	"github.com/cairndb/cairn/acceptance/verify"
@@ -93,6 +94,7 @@ what came of it.`,
 	fs.StringSliceVar(&o.NodeArgs, "node-args", nil, "flags added to each node's cairn start")
 	fs.StringVar(&o.OldBinary, "old-binary", "", "another build, which the nodes run at first, for the nemesis upgrade")
 	fs.StringVar(&o.Binary, "binary", "", "the binary that the nodes run (default this one)")
+	fs.StringVar((*string)(&o.Links), "links", string(verify.LinksAuto), "what stands between the nodes: proxy, packets (network namespaces; root, or unshare -Urn), or auto: what the nemeses need")
 	fs.StringVar(&report, "report", "", "folder for the run's page and index.html, the matrix of all runs kept there")
 	fs.BoolVar(&list, "list", false, "list workloads and nemeses")
 	return cmd
@@ -131,7 +133,7 @@ func verifyMatrix(ctx context.Context, out io.Writer, o verify.Options, report s
 	var names []string
 	count := map[int]int{}
 	verdicts := map[string]int{}
-	for i, name := range nemesis.Matrix(o.Seed, o.OldBinary != "") {
+	for i, name := range nemesis.Matrix(o.Seed, nemesis.Have{OldBinary: o.OldBinary != "", Packets: o.Links != verify.LinksProxy && link.CanPackets()}) {
 		o := o
 		o.Nemeses, o.Seed = name, o.Seed+uint64(i)
 		needed, err := nemesis.Named(name)
