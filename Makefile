@@ -89,7 +89,7 @@ simulate: ## simulated clusters under faults; SEED=n replays one
 # The matrix of `make acceptance`: how long each nemesis strikes.
 MATRIX_FOR ?= 20s
 # What the nodes of the nemesis upgrade run at first: a commit, or nothing for
-# this source under another name, which tries how upgrades go.
+# this source under another name and without the newest cluster version.
 OLD ?=
 
 .PHONY: acceptance
@@ -100,7 +100,7 @@ acceptance: build bin/cairn-old ## real processes under faults: all tests, then 
 .PHONY: bin/cairn-old
 bin/cairn-old: # the build that upgrades begin with
 ifeq ($(OLD),)
-	$(GO) build -ldflags "$(LDFLAGS)-before" -o bin/cairn-old ./cmd/cairn
+	$(GO) build -ldflags "$(LDFLAGS)-before -X github.com/cairndb/cairn/internal/version.latest=1" -o bin/cairn-old ./cmd/cairn
 else
 	rm -rf bin/old-source && mkdir -p bin/old-source && git archive $(OLD) | tar -x -C bin/old-source
 	cd bin/old-source && $(GO) build -ldflags "-X github.com/cairndb/cairn/internal/version.build=$$(git describe --tags --always $(OLD))" \

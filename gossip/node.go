@@ -3,6 +3,7 @@ package gossip
 import (
 	"time"
 
+	"github.com/cairndb/cairn/internal/version"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -30,6 +31,8 @@ type NodeDescriptor struct {
 	Capacity Capacity `wire:"8"`
 	// Locality is where the node is, as region=eu,zone=b (kv/allocator).
 	Locality string `wire:"9"`
+	// Versions are the cluster versions in which the node's build works.
+	Versions version.Range `wire:"10"`
 }
 
 // Capacity is how full a node is.

@@ -126,6 +126,12 @@ func (x *NodeDescriptor) AppendWire(b []byte) []byte {
 	if len(x.Locality) > 0 {
 		b = wire.AppendBytes(b, 9, x.Locality)
 	}
+	b, at = wire.Begin(b, 10)
+	if b = x.Versions.AppendWire(b); len(b) == at {
+		b = b[:at-2]
+	} else {
+		b = wire.End(b, at)
+	}
 	return b
 }
 
@@ -195,6 +201,14 @@ func (x *NodeDescriptor) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Locality = string(body)
+		case num == 10 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			if err = x.Versions.UnmarshalWire(body); err != nil {
+				return err
+			}
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -36,6 +36,8 @@ type Config struct {
 	StatementBytesMax int64
 	// MemoryBytesMax bounds what all statements hold; 0 is no bound.
 	MemoryBytesMax int64
+	// ClusterVersion is the cluster's version as this node knows it; nil is the first.
+	ClusterVersion func() uint32
 	// TempDir is where operators write what memory has no room for; "" is the system's folder.
 	TempDir string
 	Logger  *slog.Logger

@@ -171,6 +171,8 @@ var varDefs = map[string]varDef{
 	"pg_stat_statements.track_planning":   {def: "on", fixed: true},
 	backfillShare:                         {def: strconv.Itoa(backfillShareDefault), system: true, apply: applyBackfillShare},
 	autoAnalyzeSetting:                    {def: "on", boole: true, system: true},
+	clusterVersion:                        {def: "1", fixed: true},
+	HoldVersionSetting:                    {def: "off", boole: true, system: true},
 	gcTTL:                                 {def: "1h", unit: "ms", system: true, apply: applyGCTTL},
 }
 
@@ -240,8 +242,11 @@ func (v *vars) lookup(name string) (string, bool) {
 			return onOff(tx.deferrable), true
 		}
 	}
-	if name == causalityToken {
+	switch name {
+	case causalityToken:
 		return v.s.causality.String(), true
+	case clusterVersion:
+		return v.s.srv.clusterVersion(), true
 	}
 	if x, ok := v.vals[name]; ok {
 		return x, true

@@ -11,7 +11,12 @@ import (
 
 // Begin is Launch for a caller that is not the test's own goroutine, as a
 // nemesis is: what fails is returned.
-func (n *Node) Begin() error {
+func (n *Node) Begin() error { return n.begin(false) }
+
+// BeginToEnd is Begin of a process that is expected to end by itself.
+func (n *Node) BeginToEnd() error { return n.begin(true) }
+
+func (n *Node) begin(ends bool) error {
 	if n.Running() {
 		return fmt.Errorf("%s is running already", n.Name)
 	}
@@ -25,6 +30,9 @@ func (n *Node) Begin() error {
 	p, err := spawn(n.log, n.Env, n.enter(), cmp.Or(n.Binary, n.cluster.binary), n.command()...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	if ends {
+		p.expectEnd()
 	}
 	n.proc.Store(p)
 	n.cluster.remember(p, n.Name)

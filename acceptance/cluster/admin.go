@@ -100,15 +100,24 @@ func (c *Cluster) NodeStates(via *Node) (map[string]string, error) {
 }
 
 // Versions lists the builds of the live nodes as a node sees them, each once.
-func (c *Cluster) Versions(via *Node) ([]string, error) {
+func (c *Cluster) Versions(via *Node) ([]string, error) { return c.ofLive(via, "VERSION") }
+
+// ClusterVersions lists the cluster's version as a node sees it with the versions in
+// which the live nodes work, as 1 of 1-2, each once.
+func (c *Cluster) ClusterVersions(via *Node) ([]string, error) {
+	return c.ofLive(via, "CLUSTER VERSION")
+}
+
+// ofLive lists what is in a column of the live nodes, each once.
+func (c *Cluster) ofLive(via *Node, column string) ([]string, error) {
 	rows, err := c.table(via, "node", "ls")
 	if err != nil {
 		return nil, err
 	}
 	var out []string
 	for _, f := range rows {
-		if f["STATE"] == "live" && !slices.Contains(out, f["VERSION"]) {
-			out = append(out, f["VERSION"])
+		if f["STATE"] == "live" && !slices.Contains(out, f[column]) {
+			out = append(out, f[column])
 		}
 	}
 	slices.Sort(out)

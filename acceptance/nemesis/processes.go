@@ -117,13 +117,34 @@ func roll(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 	if len(nodes) == 0 {
 		return nil, nil
 	}
-	w := rolling(ctx, e, nodes, func(*cluster.Node) {})
+	w := rolling(ctx, e, nodes, func(n *cluster.Node) error { return replace(n, n.Binary) })
 	w.What = "restart of " + names(nodes)
 	return w, nil
 }
 
-// rolling restarts nodes one after the other, each after a change to it.
-func rolling(ctx context.Context, e *Env, nodes []*cluster.Node, change func(*cluster.Node)) *Wound {
+// drained ends a node as an operator does.
+func drained(n *cluster.Node) error {
+	code, err := n.End(syscall.SIGTERM)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("%s ended with status %d after SIGTERM", n.Name, code)
+	}
+	return err
+}
+
+// replace drains a node and starts it with a binary, "" for the cluster's.
+func replace(n *cluster.Node, binary string) error {
+	if err := drained(n); err != nil {
+		return err
+	}
+	n.Binary = binary
+	if err := n.Begin(); err != nil {
+		return err
+	}
+	return n.AwaitReady(readyMax)
+}
+
+// rolling restarts nodes one after the other, by change.
+func rolling(ctx context.Context, e *Env, nodes []*cluster.Node, change func(*cluster.Node) error) *Wound {
 	done := make(chan error, 1)
 	restarted := 0
 	go func() {
@@ -132,18 +153,7 @@ func rolling(ctx context.Context, e *Env, nodes []*cluster.Node, change func(*cl
 				if i > 0 && ctx.Err() != nil {
 					return nil
 				}
-				code, err := n.End(syscall.SIGTERM)
-				if err == nil && code != 0 {
-					err = fmt.Errorf("%s ended with status %d after SIGTERM", n.Name, code)
-				}
-				if err == nil {
-					change(n)
-					err = n.Begin()
-				}
-				if err == nil {
-					err = n.AwaitReady(readyMax)
-				}
-				if err != nil {
+				if err := change(n); err != nil {
 					return err
 				}
 				restarted++

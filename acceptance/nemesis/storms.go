@@ -166,22 +166,7 @@ func schemaChanges(ctx context.Context, e *Env, conn *pgx.Conn, rng *rand.Rand) 
 // tinyGC lasts longer than a store's pause between two looks for ranges to
 // collect from, which is ten seconds (kv/store/limits.go). It is undone at the end: what was collected is gone, and nobody may miss it.
 func tinyGC(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
-	set := func(ctx context.Context, stmt string) error {
-		var err error
-		for ctx.Err() == nil {
-			conn := anyConnection(ctx, e, rng)
-			if conn == nil {
-				continue
-			}
-			_, err = conn.Exec(ctx, stmt)
-			conn.Close(context.Background())
-			if err == nil {
-				return nil
-			}
-		}
-		return fmt.Errorf("%s: %w", stmt, err)
-	}
-	if err := set(ctx, "ALTER SYSTEM SET cairn.gc_ttl = '2s'"); err != nil {
+	if err := e.exec(ctx, rng, "ALTER SYSTEM SET cairn.gc_ttl = '2s'"); err != nil {
 		if ctx.Err() != nil {
 			return nil, nil
 		}
@@ -193,7 +178,24 @@ func tinyGC(ctx context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 			n := collected(e) - before
 			return fmt.Sprintf("%.0f old versions were collected", n), n > 0
 		},
-		Heal: func(ctx context.Context) error { return set(ctx, "ALTER SYSTEM RESET cairn.gc_ttl") }}, nil
+		Heal: func(ctx context.Context) error { return e.exec(ctx, rng, "ALTER SYSTEM RESET cairn.gc_ttl") }}, nil
+}
+
+// exec runs a statement on any node, until one has done it.
+func (e *Env) exec(ctx context.Context, rng *rand.Rand, stmt string) error {
+	err := context.Cause(ctx)
+	for ctx.Err() == nil {
+		conn := anyConnection(ctx, e, rng)
+		if conn == nil {
+			continue
+		}
+		_, err = conn.Exec(ctx, stmt)
+		conn.Close(context.Background())
+		if err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %w", stmt, err)
 }
 
 // collected counts the versions that the nodes have collected since they started.

@@ -33,7 +33,15 @@ func newNodeLs() *cobra.Command {
   draining         it gives its leases away, or has
   disk full        it takes no new data
   decommissioning  it gives its replicas away and then leaves
-  decommissioned   it has left for ever`,
+  decommissioned   it has left for ever
+
+CLUSTER VERSION is the version of the cluster as the node that is asked knows it, and
+those in which each node's build works. It rises by itself when all nodes work in a
+higher one, which ends the way back to an older build:
+
+  ALTER SYSTEM SET cairn.hold_cluster_version = on
+
+keeps it where it is. A node that is down counts, until it is decommissioned.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
@@ -42,12 +50,12 @@ func newNodeLs() *cobra.Command {
 					return err
 				}
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-				fmt.Fprintln(w, "NODE\tSTATE\tLOCALITY\tSQL\tRPC\tHTTP\tREPLICAS\tLEASES\tBATCHES/S\tDISK FREE\tUP\tVERSION")
+				fmt.Fprintln(w, "NODE\tSTATE\tLOCALITY\tSQL\tRPC\tHTTP\tREPLICAS\tLEASES\tBATCHES/S\tDISK FREE\tUP\tVERSION\tCLUSTER VERSION")
 				for _, n := range resp.Nodes {
 					up := time.Since(time.Unix(0, n.StartedNanos)).Round(time.Second)
-					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", n.NodeId, nodeState(n), cmp.Or(n.Locality, "-"),
+					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%d of %s\n", n.NodeId, nodeState(n), cmp.Or(n.Locality, "-"),
 						n.SqlAddress, n.RpcAddress, n.HttpAddress, n.Ranges, n.Leases, n.BatchesPerSecond,
-						sizeText(int64(n.DiskAvailableBytes)), up, n.Version)
+						sizeText(int64(n.DiskAvailableBytes)), up, n.Version, resp.ClusterVersion, n.WorksInVersions)
 				}
 				return w.Flush()
 			})

@@ -21,7 +21,8 @@ const module = "github.com/cairndb/cairn/"
 // A longer prefix beats a shorter one. This is the picture of
 // docs/ARCHITECTURE.md, as a test.
 var layers = [][]string{
-	{"internal/wire", "internal/assert", "internal/version", "internal/workers"},
+	{"internal/wire", "internal/assert", "internal/workers"},
+	{"internal/version"},
 	{"hlc"},
 	// The words that every layer above the clock speaks: identifiers, keys,
 	// requests.

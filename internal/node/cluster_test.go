@@ -47,13 +47,14 @@ func freePorts(t testing.TB, count int) (addrs []string) {
 	return addrs
 }
 
-func startCluster(t testing.TB, count int) *cluster {
+// startCluster starts nodes whose configurations are edited before.
+func startCluster(t testing.TB, count int, edit ...func(*Config)) *cluster {
 	t.Helper()
-	return startClusterIn(t, make([]string, count))
+	return startClusterIn(t, make([]string, count), edit...)
 }
 
 // startClusterIn is startCluster with a node in each of these localities.
-func startClusterIn(t testing.TB, localities []string) *cluster {
+func startClusterIn(t testing.TB, localities []string, edit ...func(*Config)) *cluster {
 	t.Helper()
 	count := len(localities)
 	c := &cluster{t: t, nodes: make([]*Node, count), cfgs: make([]Config, count)}
@@ -65,6 +66,9 @@ func startClusterIn(t testing.TB, localities []string) *cluster {
 	for i := range c.cfgs {
 		c.cfgs[i] = Config{StoreDir: filepath.Join(t.TempDir(), fmt.Sprint("n", i)), RPCAddr: join[i], SQLAddr: "127.0.0.1:0",
 			HTTPAddr: "127.0.0.1:0", Join: join, Insecure: true, Locality: localities[i], Log: log, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
+		for _, f := range edit {
+			f(&c.cfgs[i])
+		}
 	}
 	g, ctx := errgroup.WithContext(t.Context())
 	for i := range c.nodes {

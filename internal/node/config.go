@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairndb/cairn/gossip"
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/internal/version"
 	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/liveness"
 	"github.com/cairndb/cairn/kv/storage"
@@ -67,6 +68,9 @@ type Config struct {
 	// DeadAfter is how long a node may be silent before its replicas are made
 	// anew elsewhere; the same on all nodes.
 	DeadAfter time.Duration
+	// Versions are the cluster versions in which this node says that it works; none
+	// is this build's.
+	Versions version.Range
 	// GCTTL is how long old versions are kept where the table does not say.
 	GCTTL time.Duration
 	// Ballast keeps a file in the store that is given up when the disk is full
@@ -162,6 +166,9 @@ func (c *Config) check() error {
 			fmt.Fprintln(os.Stderr, "cairn: fatal:", err)
 			os.Exit(ExitStatus(err))
 		}
+	}
+	if c.Versions == (version.Range{}) {
+		c.Versions = version.Binary()
 	}
 	for name, addr := range map[string]string{"--sql-addr": c.SQLAddr, "--rpc-addr": c.RPCAddr, "--http-addr": c.HTTPAddr} {
 		if _, _, err := net.SplitHostPort(addr); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/internal/rpc"
 	"github.com/cairndb/cairn/internal/rpc/rpcpb"
+	"github.com/cairndb/cairn/internal/version"
 	"github.com/cairndb/cairn/internal/workers"
 	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/intents"
@@ -58,6 +59,8 @@ type CoreConfig struct {
 	// DeadAfter is how long a node may be silent before its replicas are made
 	// anew; 0 means allocator.DeadAfterDefault.
 	DeadAfter time.Duration
+	// Versions are those in which the node says that it works; none is this build's.
+	Versions version.Range
 	// OnDecommissioned is called, once, when this node has left the cluster.
 	OnDecommissioned func()
 	// GCTTL is how long old versions of tables that do not say so are kept, 0
@@ -98,6 +101,7 @@ type Core struct {
 	Catalog   *schema.Catalog
 
 	members   *members
+	versions  *versions
 	workers   *workers.Pool
 	bound     *hlc.Bound
 	snapshots *snapshotReceiver
@@ -123,6 +127,9 @@ func NewCore(ctx context.Context, cfg CoreConfig) (*Core, error) {
 	}
 	c := &Core{cfg: cfg, Ident: ident, Clock: cfg.Clock, Offsets: hlc.NewOffsetMonitor(cfg.Clock.MaxOffset()), drained: make(chan struct{}),
 		workers: workers.New(idleWorkersMax), members: &members{}}
+	if c.versions, err = newVersions(cfg.Engine, cfg.Versions); err != nil {
+		return nil, err
+	}
 	c.cfg.DeadAfter = cmp.Or(c.cfg.DeadAfter, allocator.DeadAfterDefault)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if c.bound, err = hlc.StartBound(ctx, cfg.Clock, boundStore{cfg.Engine}); err != nil {
@@ -288,6 +295,7 @@ func (c *Core) background() {
 	c.wg.Go(c.tend)
 	c.watchSystem()
 	c.wg.Go(c.tendMembers)
+	c.wg.Go(c.tendVersions)
 }
 
 // raiseBound raises the clock's bound until endBound. Where that fails nobody gets a

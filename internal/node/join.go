@@ -120,6 +120,7 @@ func (n *Node) askToJoin(ctx context.Context, addr string, member store.Ident) (
 	defer conn.Close()
 	now := n.clock.Now()
 	req := &rpcpb.JoinRequest{Version: version.Build(), MaxOffsetNanos: int64(n.cfg.MaxOffset),
+		VersionMin: uint32(n.cfg.Versions.Min), VersionLatest: uint32(n.cfg.Versions.Latest),
 		Now: &rpcpb.Timestamp{WallNanos: now.WallTime, Logical: now.Logical}}
 	if !member.ClusterID.IsZero() {
 		req.ClusterId, req.NodeId, req.RpcAddress = member.ClusterID[:], uint32(member.NodeID), n.rpcAddr

@@ -103,7 +103,7 @@ func (n *Node) start(ctx context.Context) error {
 		Leases: n.cfg.leases(), Support: n.cfg.Failover, GCTTL: n.cfg.GCTTL,
 		TempDir: temp, SQLMemoryBytes: n.cfg.SQLMemoryBytes,
 		Knobs: n.cfg.Knobs, TxnKnobs: n.cfg.TxnKnobs, SenderKnobs: n.cfg.SenderKnobs,
-		DeadAfter: n.cfg.DeadAfter, OnDecommissioned: func() { n.end("this node has been decommissioned") },
+		DeadAfter: n.cfg.DeadAfter, Versions: n.cfg.Versions, OnDecommissioned: func() { n.end("this node has been decommissioned") },
 		Log: n.cfg.Log, Fatal: n.cfg.Fatal,
 	})
 	if err != nil {
@@ -116,6 +116,9 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	if err := n.waitReplicated(ctx, core); err != nil {
 		return fmt.Errorf("waiting for replicas: %w", err)
+	}
+	if err := core.Announce(ctx); err != nil {
+		return err
 	}
 	return n.serveSQL(core) // I5
 }
@@ -158,9 +161,19 @@ func (n *Node) transport(mux *rpc.Mux, g *gossip.Gossip, offsets *hlc.OffsetMoni
 	if err != nil {
 		n.cfg.Fatal(fmt.Errorf("read the store's identity: %w", err))
 	}
+	recalled, err := recallVersion(n.engine)
+	if err != nil {
+		n.cfg.Fatal(err)
+	}
 	n.network = rpc.New(rpc.Config{
 		Self: rpc.Identity{ClusterID: ident.ClusterID, NodeID: ident.NodeID, Address: n.rpcAddr,
-			Incarnation: uint64(n.started.UnixNano())},
+			Incarnation: uint64(n.started.UnixNano()), Versions: n.cfg.Versions},
+		Active: func() version.Number {
+			if c := n.core.Load(); c != nil {
+				return c.Active()
+			}
+			return recalled
+		},
 		Clock: n.clock, Offsets: offsets, Resolver: g, Mux: mux, TLS: n.cfg.NodeTLS,
 		OnHello: func(h rpc.Hello) { g.PeerSaid(h.From, h.Address, gossip.Incarnation(h.Incarnation)) },
 		OnRefused: func(err error) {
@@ -173,7 +186,7 @@ func (n *Node) transport(mux *rpc.Mux, g *gossip.Gossip, offsets *hlc.OffsetMoni
 
 func (n *Node) describe() gossip.NodeDescriptor {
 	return gossip.NodeDescriptor{RPCAddress: n.rpcAddr, SQLAddress: n.sqlAddr, HTTPAddress: n.httpAddr,
-		Version: version.Build(), StartedNanos: n.started.UnixNano(), Locality: n.cfg.Locality}
+		Version: version.Build(), StartedNanos: n.started.UnixNano(), Locality: n.cfg.Locality, Versions: n.cfg.Versions}
 }
 
 func (n *Node) serveSQL(core *Core) error {

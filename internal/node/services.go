@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/internal/rpc/rpcpb"
+	"github.com/cairndb/cairn/internal/version"
 	"github.com/cairndb/cairn/kv/allocator"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
@@ -52,6 +53,10 @@ func (s clusterService) admit(ctx context.Context, c *Core, req *rpcpb.JoinReque
 		return errors.New("its store belongs to another cluster; start it with an empty store, or join its own cluster")
 	}
 	if err := c.admitMember(ctx, kvapi.NodeID(req.NodeId), req.RpcAddress); err != nil {
+		return err
+	}
+	works := version.Range{Min: version.Number(req.VersionMin), Latest: version.Number(req.VersionLatest)}.Said()
+	if err := works.Admit(c.Active()); err != nil {
 		return err
 	}
 	if d := time.Duration(req.MaxOffsetNanos); d != s.n.cfg.MaxOffset {
@@ -104,7 +109,7 @@ func (s adminService) Nodes(context.Context, *rpcpb.NodesRequest) (*rpcpb.NodesR
 	if c == nil {
 		return nil, errStarting
 	}
-	resp := &rpcpb.NodesResponse{}
+	resp := &rpcpb.NodesResponse{ClusterVersion: uint32(c.Active())}
 	for _, nd := range c.Gossip.Nodes() {
 		as := c.liveNodes().node(&nd)
 		resp.Nodes = append(resp.Nodes, &rpcpb.Node{
@@ -113,7 +118,7 @@ func (s adminService) Nodes(context.Context, *rpcpb.NodesRequest) (*rpcpb.NodesR
 			Leases: nd.Capacity.Leases, DiskUsedBytes: nd.Capacity.DiskUsedBytes, DiskAvailableBytes: nd.Capacity.DiskAvailableBytes,
 			DiskFull: nd.Capacity.DiskFull, Draining: nd.Draining, Locality: nd.Locality,
 			Membership: as.Membership.String(), BatchesPerSecond: nd.Capacity.BatchesPerSecond,
-			Dead: as.Liveness == allocator.Dead,
+			Dead: as.Liveness == allocator.Dead, WorksInVersions: nd.Versions.Said().String(),
 		})
 	}
 	return resp, nil

@@ -1,23 +1,25 @@
 package rpc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 
 	"github.com/cairndb/cairn/hlc"
-	"google.golang.org/grpc/mem"
+	"github.com/cairndb/cairn/internal/version"
 )
 
 // TCP's checksum lets one of 65,536 damaged segments pass, and hardware that
 // computes it anew lets all of them; without TLS nothing else would notice. So
-// everything carries a CRC-32C of its own:
+// everything carries a CRC-32C of its own, but to and from builds of before
+// version.V2:
 //
 //	batch     the head's first four bytes, over the rest of the batch, continuing
 //	          the checksum of the batch before it on the stream: one that was lost,
 //	          repeated or changed places is noticed as well (I7)
-//	Hello     its last field
-//	unary     an unknown field at the message's end, which older builds skip
+//	Hello, unary messages
+//	          a last field that nobody knows, and that older builds skip
 //
 // Rejected: a checksum of each frame, which costs more and would not notice the
 // loss of a whole batch, as when a flipped bit makes an unknown kind of HTTP/2
@@ -56,40 +58,45 @@ func (c *chain) open(b []byte) (hlc.ClockTimestamp, []byte, error) {
 	return cutClock(b[sumBytes:])
 }
 
-// sum is the checksum of a Hello's other fields.
-func (h Hello) sum() uint32 {
-	h.Sum = 0
-	return crc32.Checksum(h.AppendWire(nil), castagnoli)
-}
+// trailerHead begins field 2047, of four bytes: the checksum of what is before it.
+var trailerHead = append(binary.AppendUvarint(nil, 2047<<3|2), sumBytes)
 
-// A unary message ends with field 2047, a fixed32: the checksum of what is before.
-const (
-	trailerTag   = 2047<<3 | 5
-	trailerBytes = 2 + 4
-)
-
-// trailer is what follows the bytes of a unary message.
-func trailer(data mem.BufferSlice) mem.Buffer {
+// trailer is what follows the bytes of a message.
+func trailer(data ...[]byte) []byte {
 	var sum uint32
 	for _, b := range data {
-		sum = crc32.Update(sum, castagnoli, b.ReadOnlyData())
+		sum = crc32.Update(sum, castagnoli, b)
 	}
-	out := binary.AppendUvarint(make([]byte, 0, trailerBytes), trailerTag)
-	return mem.SliceBuffer(binary.LittleEndian.AppendUint32(out, sum))
+	return binary.BigEndian.AppendUint32(bytes.Clone(trailerHead), sum)
 }
 
-// checkTrailer checks the bytes of a unary message. One without a trailer is from
-// an older build.
-func checkTrailer(b []byte) error {
-	at := len(b) - trailerBytes
-	if at < 0 {
-		return nil
+// checkTrailer checks the bytes of a message, and says whether they have a trailer.
+// One without is from a build of before version.V2.
+func checkTrailer(b []byte) (sealed bool, err error) {
+	at := len(b) - len(trailerHead) - sumBytes
+	if at < 0 || !bytes.HasPrefix(b[at:], trailerHead) {
+		return false, nil
 	}
-	if tag, n := binary.Uvarint(b[at:]); tag != trailerTag || n != trailerBytes-4 {
-		return nil
+	if !bytes.Equal(b[at:], trailer(b[:at])) {
+		return true, errChecksum
 	}
-	if binary.LittleEndian.Uint32(b[at+2:]) != crc32.Checksum(b[:at], castagnoli) {
-		return errChecksum
+	return true, nil
+}
+
+// encode is the Hello's bytes.
+func (h *Hello) encode() []byte {
+	b := h.AppendWire(nil)
+	return append(b, trailer(b)...)
+}
+
+// decodeHello is the opposite.
+func decodeHello(b []byte) (h Hello, err error) {
+	sealed, err := checkTrailer(b)
+	if err == nil {
+		err = h.UnmarshalWire(b)
 	}
-	return nil
+	if err == nil && !sealed && h.versions().Latest >= version.V2 {
+		err = errChecksum
+	}
+	return h, err
 }

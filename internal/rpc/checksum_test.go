@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairndb/cairn/hlc"
 	"github.com/cairndb/cairn/internal/rpc/rpcpb"
+	"github.com/cairndb/cairn/internal/version"
 )
 
 // sealed is a stream of three batches.
@@ -72,14 +73,27 @@ func TestALostRepeatedOrMovedBatchIsNoticed(t *testing.T) {
 
 func TestAHelloThatALinkChangedIsRefused(t *testing.T) {
 	clock := hlc.NewClock(hlc.SystemClock{}, 1)
-	self := Identity{ClusterID: testCluster, NodeID: 1, Address: "here:1", Incarnation: 5}
-	h := hello(Identity{ClusterID: testCluster, NodeID: 2, Address: "there:1", Incarnation: 9}, 1, KV, clock)
-	if err := h.check(self, clock); err != nil {
-		t.Fatal(err)
+	who := Identity{ClusterID: testCluster, NodeID: 2, Address: "there:1", Incarnation: 9, Versions: version.Binary()}
+	sent := hello(who, 1, KV, clock)
+	b := sent.encode()
+	if got, err := decodeHello(b); err != nil || got != *sent {
+		t.Fatalf("%+v %v", got, err)
 	}
-	h.Incarnation++
-	if err := h.check(self, clock); !errors.Is(err, errChecksum) {
-		t.Error(err)
+	for bit := range 8 * len(b) {
+		changed := bytes.Clone(b)
+		changed[bit/8] ^= 1 << (bit % 8)
+		if got, err := decodeHello(changed); err == nil {
+			t.Fatalf("bit %d: %+v", bit, got)
+		}
+	}
+	// A build that knows more fields says more, one of before the checksum less.
+	more := append(sent.AppendWire(nil), 0xfa, 0x06, 0x01, 0x07)
+	if got, err := decodeHello(append(more, trailer(more)...)); err != nil || got != *sent {
+		t.Errorf("%+v %v", got, err)
+	}
+	sent.VersionMin, sent.VersionLatest = 0, 0
+	if got, err := decodeHello(sent.AppendWire(nil)); err != nil || got != *sent || got.sealed(who) {
+		t.Errorf("%+v %v", got, err)
 	}
 }
 
@@ -92,7 +106,7 @@ func TestAUnaryMessageThatALinkChangedIsRefused(t *testing.T) {
 	}
 	whole := data.Materialize()
 	var got rpcpb.JoinRequest
-	for bit := range 8 * (len(whole) - trailerBytes) {
+	for bit := range 8 * (len(whole) - len(trailerHead) - sumBytes) {
 		b := bytes.Clone(whole)
 		b[bit/8] ^= 1 << (bit % 8)
 		if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(b)}, &got); !errors.Is(err, errChecksum) {

@@ -57,7 +57,11 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(data, trailer(data)), nil
+	parts := make([][]byte, len(data))
+	for i, b := range data {
+		parts[i] = b.ReadOnlyData()
+	}
+	return append(data, mem.SliceBuffer(trailer(parts...))), nil
 }
 
 // Unmarshal implements encoding.CodecV2. The bytes of a batch are copied out
@@ -69,7 +73,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	b := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer b.Free()
-	if err := checkTrailer(b.ReadOnlyData()); err != nil {
+	if _, err := checkTrailer(b.ReadOnlyData()); err != nil {
 		return err
 	}
 	return c.proto.Unmarshal(mem.BufferSlice{b}, v)

@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/internal/version"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
 // ProtocolVersion is the version of what nodes say to each other. Two nodes
 // talk if they share it; adjacent versions will overlap once there are two.
-const ProtocolVersion = 2
+const ProtocolVersion = 1
 
 // Hello is the first message of each side of a stream (I1).
 type Hello struct {
@@ -25,8 +26,9 @@ type Hello struct {
 	// that moved is found again as soon as it speaks.
 	Address     string `wire:"8"`
 	Incarnation uint64 `wire:"9"`
-	// Sum is the checksum of the other fields.
-	Sum uint32 `wire:"10"`
+	// VersionMin and VersionLatest are the cluster versions in which From works.
+	VersionMin    version.Number `wire:"10"`
+	VersionLatest version.Number `wire:"11"`
 }
 
 // Identity is who this node is.
@@ -35,17 +37,30 @@ type Identity struct {
 	NodeID      NodeID
 	Address     string
 	Incarnation uint64
+	// Versions are those in which this build works.
+	Versions version.Range
+}
+
+// versions are those in which the peer works.
+func (h *Hello) versions() version.Range {
+	return version.Range{Min: h.VersionMin, Latest: h.VersionLatest}.Said()
+}
+
+// sealed reports whether batches between two nodes have checksums (I7): if both
+// builds know them, whatever the cluster's version is.
+func (h *Hello) sealed(self Identity) bool {
+	return min(h.versions().Latest, self.Versions.Latest) >= version.V2
 }
 
 // check returns why a stream with this Hello is refused, in one clear line.
-func (h *Hello) check(self Identity, clock *hlc.Clock) error {
+func (h *Hello) check(self Identity, active version.Number, clock *hlc.Clock) error {
 	switch {
 	case h.Protocol != ProtocolVersion:
 		return fmt.Errorf("node %s speaks protocol version %d, this node version %d", h.From, h.Protocol, ProtocolVersion)
-	case h.Sum != h.sum():
-		return errChecksum
 	case h.ClusterID != self.ClusterID:
 		return fmt.Errorf("node %s belongs to cluster %s, this node to cluster %s", h.From, h.ClusterID, self.ClusterID)
+	case h.versions().Latest < active:
+		return fmt.Errorf("node %s is refused: %w", h.From, h.versions().Admit(active))
 	case h.To != self.NodeID:
 		return fmt.Errorf("this is node %s, not node %s", self.NodeID, h.To)
 	case time.Duration(h.MaxOffset) != clock.MaxOffset():
@@ -59,9 +74,8 @@ func (h *Hello) check(self Identity, clock *hlc.Clock) error {
 }
 
 func hello(self Identity, to NodeID, class Class, clock *hlc.Clock) *Hello {
-	h := &Hello{Protocol: ProtocolVersion, ClusterID: self.ClusterID, From: self.NodeID, To: to,
+	return &Hello{Protocol: ProtocolVersion, ClusterID: self.ClusterID, From: self.NodeID, To: to,
 		Class: class, MaxOffset: int64(clock.MaxOffset()), Now: clock.Now(),
-		Address: self.Address, Incarnation: self.Incarnation}
-	h.Sum = h.sum()
-	return h
+		Address: self.Address, Incarnation: self.Incarnation,
+		VersionMin: self.Versions.Min, VersionLatest: self.Versions.Latest}
 }

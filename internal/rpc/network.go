@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/internal/version"
 	"github.com/cairndb/cairn/internal/workers"
 )
 
@@ -35,6 +36,9 @@ type Config struct {
 	OnHello func(Hello)
 	// OnRefused is told, in one line, of every stream that was refused.
 	OnRefused func(error)
+	// Active returns the cluster's version: peers that do not work in it are refused.
+	// Nil is the first.
+	Active func() version.Number
 }
 
 // Network is the Transport over gRPC. Create it with New, register it on a
@@ -181,23 +185,23 @@ func (n *Network) serveStream(g grpc.ServerStream) error {
 	if err := g.RecvMsg(&first); err != nil {
 		return err
 	}
-	var h Hello
-	if err := h.UnmarshalWire(first.bytes); err != nil {
-		return refuse("malformed hello")
+	h, err := decodeHello(first.bytes)
+	if err != nil {
+		return refuse("malformed hello: " + err.Error())
 	}
-	if err := h.check(n.cfg.Self, n.clock); err != nil {
+	if err := h.check(n.cfg.Self, n.active(), n.clock); err != nil {
 		if n.cfg.OnRefused != nil {
 			n.cfg.OnRefused(err)
 		}
 		return refuse(err.Error())
 	}
-	if err := g.SendMsg(&batch{bytes: hello(n.cfg.Self, h.From, h.Class, n.clock).AppendWire(nil)}); err != nil {
+	if err := g.SendMsg(&batch{bytes: hello(n.cfg.Self, h.From, h.Class, n.clock).encode()}); err != nil {
 		return err
 	}
 	if n.cfg.OnHello != nil {
 		n.cfg.OnHello(h)
 	}
-	s := newStream(h.From, h.Class, n)
+	s := newStream(h.From, h.Class, n, h.sealed(n.cfg.Self))
 	n.mu.Lock()
 	if n.ctx.Err() != nil {
 		n.mu.Unlock()
@@ -211,6 +215,14 @@ func (n *Network) serveStream(g grpc.ServerStream) error {
 		n.mu.Unlock()
 	}()
 	return n.run(g.Context(), s, g)
+}
+
+// active is the cluster's version.
+func (n *Network) active() version.Number {
+	if n.cfg.Active == nil {
+		return version.V1
+	}
+	return n.cfg.Active()
 }
 
 // run drives both directions of a stream until one breaks.
@@ -388,7 +400,7 @@ func (l *link) connect(ctx context.Context, cancel context.CancelFunc) (*stream,
 	defer timer.Stop()
 	g, err := conn.NewStream(ctx, &streamDesc().Streams[0], "/"+serviceName+"/"+methodName)
 	if err == nil {
-		err = g.SendMsg(&batch{bytes: hello(n.cfg.Self, peer, l.key.class, n.clock).AppendWire(nil)})
+		err = g.SendMsg(&batch{bytes: hello(n.cfg.Self, peer, l.key.class, n.clock).encode()})
 	}
 	var in batch
 	if err == nil {
@@ -397,15 +409,15 @@ func (l *link) connect(ctx context.Context, cancel context.CancelFunc) (*stream,
 	if err != nil {
 		return nil, nil, conn, dialError(peer, addr, err)
 	}
-	var h Hello
-	if err := h.UnmarshalWire(in.bytes); err != nil {
-		return nil, nil, conn, errorf(peer, WrongPeer, false, "malformed hello from %s", addr)
+	h, err := decodeHello(in.bytes)
+	if err != nil {
+		return nil, nil, conn, errorf(peer, WrongPeer, false, "malformed hello from %s: %s", addr, err)
 	}
 	if h.From != peer {
 		return nil, nil, conn, errorf(peer, WrongPeer, false, "%s is now node %s", addr, h.From)
 	}
-	if err := h.check(n.cfg.Self, n.clock); err != nil {
+	if err := h.check(n.cfg.Self, n.active(), n.clock); err != nil {
 		return nil, nil, conn, errorf(peer, WrongPeer, false, "%s: %s", addr, err)
 	}
-	return newStream(peer, l.key.class, n), g, conn, nil
+	return newStream(peer, l.key.class, n, h.sealed(n.cfg.Self)), g, conn, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/internal/version"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
 
@@ -61,7 +62,7 @@ func startNode(t testing.TB, id NodeID, cluster kvapi.ClusterID, b *book) *testN
 	})
 	mux.HandleSend(methodNote, func(_ NodeID, p []byte) { n.notes <- string(p) })
 	clock := hlc.NewClock(hlc.SystemClock{}, 500*time.Millisecond)
-	n.Network = New(Config{Self: Identity{ClusterID: cluster, NodeID: id, Address: n.addr}, Clock: clock,
+	n.Network = New(Config{Self: Identity{ClusterID: cluster, NodeID: id, Address: n.addr, Versions: version.Binary()}, Clock: clock,
 		Offsets: hlc.NewOffsetMonitor(clock.MaxOffset()), Resolver: b, Mux: mux})
 	srv := NewServer(nil)
 	n.Register(srv)

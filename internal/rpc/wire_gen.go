@@ -3,6 +3,7 @@
 package rpc
 
 import (
+	"github.com/cairndb/cairn/internal/version"
 	"github.com/cairndb/cairn/internal/wire"
 	"github.com/cairndb/cairn/kv/kvapi"
 )
@@ -40,8 +41,11 @@ func (x *Hello) AppendWire(b []byte) []byte {
 	if x.Incarnation != 0 {
 		b = wire.AppendUint(b, 9, uint64(x.Incarnation))
 	}
-	if x.Sum != 0 {
-		b = wire.AppendUint(b, 10, uint64(x.Sum))
+	if x.VersionMin != 0 {
+		b = wire.AppendUint(b, 10, uint64(x.VersionMin))
+	}
+	if x.VersionLatest != 0 {
+		b = wire.AppendUint(b, 11, uint64(x.VersionLatest))
 	}
 	return b
 }
@@ -115,7 +119,13 @@ func (x *Hello) UnmarshalWire(b []byte) (err error) {
 			if u, b, err = wire.Uint(b); err != nil {
 				return err
 			}
-			x.Sum = uint32(u)
+			x.VersionMin = version.Number(u)
+		case num == 11 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.VersionLatest = version.Number(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -66,6 +66,9 @@ var (
 	SettingPrefix = sys("setting/")
 	// NodePrefix + node id (4 bytes) holds a node record.
 	NodePrefix = sys("node/")
+	// VersionPrefix + 'a' holds the cluster's version (a uvarint), + 'n' + node id
+	// (4 bytes) the versions in which that node works.
+	VersionPrefix = sys("version/")
 	// UserPrefix + role name holds a role.
 	UserPrefix = sys("user/")
 	// SequencePrefix + descriptor id (4 bytes) holds a sequence's value.
@@ -116,6 +119,23 @@ func RangeLog(at hlc.Timestamp, id kvapi.RangeID) Key {
 	b := binary.BigEndian.AppendUint64(RangeLogPrefix.Clone(), uint64(at.WallTime))
 	b = binary.BigEndian.AppendUint32(b, uint32(at.Logical))
 	return binary.BigEndian.AppendUint64(b, uint64(id))
+}
+
+// ClusterVersion is the key of the cluster's version.
+func ClusterVersion() Key { return append(VersionPrefix.Clone(), 'a') }
+
+// NodeVersions is the key of the versions in which a node works.
+func NodeVersions(id kvapi.NodeID) Key {
+	return binary.BigEndian.AppendUint32(append(VersionPrefix.Clone(), 'n'), uint32(id))
+}
+
+// DecodeNodeVersions is the opposite.
+func DecodeNodeVersions(k Key) (id kvapi.NodeID, ok bool) {
+	head := len(VersionPrefix) + 1
+	if !bytes.HasPrefix(k, VersionPrefix) || len(k) != head+4 || k[head-1] != 'n' {
+		return 0, false
+	}
+	return kvapi.NodeID(binary.BigEndian.Uint32(k[head:])), true
 }
 
 // Node is the key of a node's record.
@@ -333,7 +353,10 @@ var (
 	StoreIdent      = Key(localStorePrefix + "ident")
 	StoreClockBound = Key(localStorePrefix + "clock-bound")
 	StoreGossip     = Key(localStorePrefix + "gossip")
-	StoreLiveness   = Key(localStorePrefix + "liveness")
+	// StoreVersion holds the cluster's version that the node has last used (a
+	// uvarint).
+	StoreVersion  = Key(localStorePrefix + "version")
+	StoreLiveness = Key(localStorePrefix + "liveness")
 )
 
 // IsLocal reports whether k is a local key.

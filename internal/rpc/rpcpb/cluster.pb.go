@@ -133,9 +133,13 @@ type JoinRequest struct {
 	Now            *Timestamp             `protobuf:"bytes,3,opt,name=now,proto3" json:"now,omitempty"`
 	// cluster_id, node_id and rpc_address are set by a node that has been a
 	// member before.
-	ClusterId     []byte `protobuf:"bytes,4,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
-	NodeId        uint32 `protobuf:"varint,5,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
-	RpcAddress    string `protobuf:"bytes,6,opt,name=rpc_address,json=rpcAddress,proto3" json:"rpc_address,omitempty"`
+	ClusterId  []byte `protobuf:"bytes,4,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	NodeId     uint32 `protobuf:"varint,5,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	RpcAddress string `protobuf:"bytes,6,opt,name=rpc_address,json=rpcAddress,proto3" json:"rpc_address,omitempty"`
+	// The cluster versions in which the node's build works; 0 is a build of before
+	// version 2.
+	VersionMin    uint32 `protobuf:"varint,7,opt,name=version_min,json=versionMin,proto3" json:"version_min,omitempty"`
+	VersionLatest uint32 `protobuf:"varint,8,opt,name=version_latest,json=versionLatest,proto3" json:"version_latest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +214,20 @@ func (x *JoinRequest) GetRpcAddress() string {
 		return x.RpcAddress
 	}
 	return ""
+}
+
+func (x *JoinRequest) GetVersionMin() uint32 {
+	if x != nil {
+		return x.VersionMin
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetVersionLatest() uint32 {
+	if x != nil {
+		return x.VersionLatest
+	}
+	return 0
 }
 
 type JoinResponse struct {
@@ -718,10 +736,11 @@ func (*NodesRequest) Descriptor() ([]byte, []int) {
 }
 
 type NodesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Nodes         []*Node                `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Nodes          []*Node                `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	ClusterVersion uint32                 `protobuf:"varint,2,opt,name=cluster_version,json=clusterVersion,proto3" json:"cluster_version,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *NodesResponse) Reset() {
@@ -761,6 +780,13 @@ func (x *NodesResponse) GetNodes() []*Node {
 	return nil
 }
 
+func (x *NodesResponse) GetClusterVersion() uint32 {
+	if x != nil {
+		return x.ClusterVersion
+	}
+	return 0
+}
+
 type Node struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	NodeId             uint32                 `protobuf:"varint,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
@@ -783,9 +809,11 @@ type Node struct {
 	// Batches a second that the node's leases serve.
 	BatchesPerSecond int64 `protobuf:"varint,16,opt,name=batches_per_second,json=batchesPerSecond,proto3" json:"batches_per_second,omitempty"`
 	// Silent for so long that its replicas are made anew elsewhere.
-	Dead          bool `protobuf:"varint,17,opt,name=dead,proto3" json:"dead,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Dead bool `protobuf:"varint,17,opt,name=dead,proto3" json:"dead,omitempty"`
+	// The cluster versions in which the node's build works, as 1-2.
+	WorksInVersions string `protobuf:"bytes,18,opt,name=works_in_versions,json=worksInVersions,proto3" json:"works_in_versions,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
@@ -935,6 +963,13 @@ func (x *Node) GetDead() bool {
 		return x.Dead
 	}
 	return false
+}
+
+func (x *Node) GetWorksInVersions() string {
+	if x != nil {
+		return x.WorksInVersions
+	}
+	return ""
 }
 
 type RangesRequest struct {
@@ -1792,7 +1827,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\tTimestamp\x12\x1d\n" +
 	"\n" +
 	"wall_nanos\x18\x01 \x01(\x03R\twallNanos\x12\x18\n" +
-	"\alogical\x18\x02 \x01(\x05R\alogical\"\xd2\x01\n" +
+	"\alogical\x18\x02 \x01(\x05R\alogical\"\x9a\x02\n" +
 	"\vJoinRequest\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12(\n" +
 	"\x10max_offset_nanos\x18\x02 \x01(\x03R\x0emaxOffsetNanos\x12&\n" +
@@ -1801,7 +1836,10 @@ const file_cluster_proto_rawDesc = "" +
 	"cluster_id\x18\x04 \x01(\fR\tclusterId\x12\x17\n" +
 	"\anode_id\x18\x05 \x01(\rR\x06nodeId\x12\x1f\n" +
 	"\vrpc_address\x18\x06 \x01(\tR\n" +
-	"rpcAddress\"\xa0\x01\n" +
+	"rpcAddress\x12\x1f\n" +
+	"\vversion_min\x18\a \x01(\rR\n" +
+	"versionMin\x12%\n" +
+	"\x0eversion_latest\x18\b \x01(\rR\rversionLatest\"\xa0\x01\n" +
 	"\fJoinResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\fR\tclusterId\x12\x17\n" +
@@ -1837,9 +1875,10 @@ const file_cluster_proto_rawDesc = "" +
 	"\brange_id\x18\x01 \x01(\x04R\arangeId\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x0e\n" +
-	"\fNodesRequest\"6\n" +
+	"\fNodesRequest\"_\n" +
 	"\rNodesResponse\x12%\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x0f.cairn.rpc.NodeR\x05nodes\"\x98\x04\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x0f.cairn.rpc.NodeR\x05nodes\x12'\n" +
+	"\x0fcluster_version\x18\x02 \x01(\rR\x0eclusterVersion\"\xc4\x04\n" +
 	"\x04Node\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\rR\x06nodeId\x12\x1f\n" +
 	"\vrpc_address\x18\x02 \x01(\tR\n" +
@@ -1862,7 +1901,8 @@ const file_cluster_proto_rawDesc = "" +
 	"membership\x18\x0f \x01(\tR\n" +
 	"membership\x12,\n" +
 	"\x12batches_per_second\x18\x10 \x01(\x03R\x10batchesPerSecond\x12\x12\n" +
-	"\x04dead\x18\x11 \x01(\bR\x04dead\"\x0f\n" +
+	"\x04dead\x18\x11 \x01(\bR\x04dead\x12*\n" +
+	"\x11works_in_versions\x18\x12 \x01(\tR\x0fworksInVersions\"\x0f\n" +
 	"\rRangesRequest\":\n" +
 	"\x0eRangesResponse\x12(\n" +
 	"\x06ranges\x18\x01 \x03(\v2\x10.cairn.rpc.RangeR\x06ranges\"\x89\x03\n" +
