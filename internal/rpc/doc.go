@@ -29,7 +29,8 @@
 //
 // A peer that answers no ping for pingTimeout loses all its streams, and the
 // calls on them fail as possibly delivered: a paused process or a dead link
-// looks the same, and TCP alone would take minutes to notice.
+// looks the same, and TCP alone would take minutes to notice. A stream that was used
+// and then answers nothing is lost by itself (ping.go, watch).
 //
 // The in-memory network of package memnet implements the same Transport with
 // seeded faults. Joining, gossip by address and administration are unary gRPC

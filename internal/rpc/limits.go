@@ -26,6 +26,12 @@ const (
 	// client's patience.
 	pingTimeout = 3 * time.Second
 
+	// streamTimeout is how long a stream that was used may be silent although its
+	// peer answers on others. What waits before a ping counts: a link so thin that
+	// calls take longer serves nobody. Bulk data may fill a queue for minutes.
+	streamTimeout     = 10 * time.Second
+	bulkStreamTimeout = time.Minute
+
 	dialTimeout = 2 * time.Second
 	// backoffMin and backoffMax bound the pause after a failed dial.
 	backoffMin = 50 * time.Millisecond

@@ -362,6 +362,8 @@ func (l *link) dial() {
 		l.net.wg.Go(func() {
 			l.net.pingLoop(ctx, s, func(err error) { l.net.dropPeer(l.key.peer, err) })
 		})
+	} else {
+		l.net.wg.Go(func() { l.net.watch(ctx, s, l.drop) })
 	}
 	why := l.net.run(ctx, s, g)
 	l.mu.Lock()

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
@@ -29,6 +30,44 @@ func (n *Network) pingLoop(ctx context.Context, s *stream, lost func(error)) {
 			if ctx.Err() == nil {
 				lost(err)
 			}
+			return
+		}
+	}
+}
+
+// watch pings a stream of another class after it was used, until ctx ends, and calls
+// lost when there is no answer: a damaged length in a header of gRPC or HTTP/2 has
+// the peer wait for bytes that never come, or take for data what is none, and that
+// ends one stream without an error while all others go on. An idle stream costs
+// nothing.
+func (n *Network) watch(ctx context.Context, s *stream, lost func(error)) {
+	limit := streamTimeout
+	if s.class == Bulk {
+		limit = bulkStreamTimeout
+	}
+	t := time.NewTicker(pingInterval)
+	defer t.Stop()
+	answered := int64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		sent := s.batches.Load()
+		if sent == answered {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, limit)
+		_, err := s.call(limited, methodPing, nil)
+		cancel()
+		var e *Error
+		switch {
+		case err == nil:
+			answered = sent + 1 // the ping's own
+		case errors.As(err, &e) && e.Kind == Overloaded:
+		case ctx.Err() == nil:
+			lost(err)
 			return
 		}
 	}

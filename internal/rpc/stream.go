@@ -48,6 +48,8 @@ type stream struct {
 		running  map[uint64]context.CancelFunc
 		nextCall uint64
 	}
+	// batches counts those that were written.
+	batches atomic.Int64
 	// heardNanos is when the peer was last heard, on the wall clock.
 	heardNanos atomic.Int64
 }
@@ -138,6 +140,7 @@ func (s *stream) write(g grpcStream) error {
 			putClock(buf, s.clock.Now())
 		}
 		s.stats.Batches.Add(1)
+		s.batches.Add(1)
 		if err := g.SendMsg(&batch{buf, s.buffers}); err != nil {
 			return err
 		}
