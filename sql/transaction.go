@@ -54,6 +54,9 @@ func (s *Session) beginStmt(n *pg.TransactionStmt, w ResultWriter, tag string) e
 // commitStmt ends the transaction; one that has failed is rolled back, and the tag says so.
 func (s *Session) commitStmt(ctx context.Context, n *pg.TransactionStmt, w ResultWriter) error {
 	if !s.tx.explicit {
+		if n.Chain {
+			return s.needBlock("COMMIT AND CHAIN")
+		}
 		if err := s.notice(w, warning(sqlerr.NoActiveSQLTransaction, "there is no transaction in progress")); err != nil {
 			return err
 		}
@@ -82,6 +85,9 @@ func (s *Session) chain(n *pg.TransactionStmt, last *txnState) {
 
 func (s *Session) rollbackStmt(ctx context.Context, n *pg.TransactionStmt, w ResultWriter) error {
 	if !s.tx.explicit {
+		if n.Chain {
+			return s.needBlock("ROLLBACK AND CHAIN")
+		}
 		if err := s.notice(w, warning(sqlerr.NoActiveSQLTransaction, "there is no transaction in progress")); err != nil {
 			return err
 		}

@@ -452,6 +452,9 @@ func (b *binder) join(sc *scope, j *pg.JoinExpr) Rel {
 			names = commonNames(l, r)
 		}
 		rel = b.using(js, out, l, r, names)
+		if j.JoinUsingAlias != nil {
+			b.usingAlias(js, j.JoinUsingAlias.Aliasname, len(names))
+		}
 	default:
 		js.cols = append(append([]*scopeCol{}, l.cols...), r.cols...)
 		if j.Quals != nil {
@@ -558,6 +561,19 @@ func (b *binder) using(js *scope, j *Join, l, r *scope, names []string) Rel {
 	return j
 }
 
+// usingAlias names the columns that a join has merged, its first n.
+func (b *binder) usingAlias(js *scope, name string, n int) {
+	t := &tableRef{name: name}
+	for _, c := range js.cols[:n] {
+		d := *c
+		d.table = t
+		t.cols = append(t.cols, &d)
+	}
+	merged := &scope{b: b}
+	b.mergeTables(merged, js, &scope{tables: []*tableRef{t}})
+	js.tables = merged.tables
+}
+
 func (b *binder) usingCol(s *scope, name, side string) *scopeCol {
 	var found *scopeCol
 	for _, c := range s.cols {
@@ -661,13 +677,18 @@ func (b *binder) recursiveCTE(sc *scope, cte *CTE, c *pg.CommonTableExpr, s *pg.
 	cte.Recursive, cte.RecCols = rec.rel, rec.ids()
 }
 
-// mentions says whether a FROM clause below s names a table so.
+// mentions says whether a FROM clause below s, or in a WITH query of its, names a table so.
 func mentions(s *pg.SelectStmt, name string) bool {
 	if s == nil {
 		return false
 	}
 	for _, n := range s.FromClause {
 		if mentionsItem(n, name) {
+			return true
+		}
+	}
+	for _, c := range s.GetWithClause().GetCtes() {
+		if mentions(c.GetCommonTableExpr().GetCtequery().GetSelectStmt(), name) {
 			return true
 		}
 	}

@@ -287,6 +287,10 @@ func (st *selectState) finish() *query {
 	plain := len(st.s.DistinctClause) > 0 && len(st.distinct) == 0
 	keys := st.sortKeys(p, q, plain)
 	on := st.distinctKeys(p, keys)
+	var late *Project
+	if len(keys) > 0 && !plain && len(on) == 0 && len(st.s.LockingClause) == 0 {
+		late = postponed(p, keys)
+	}
 	q.rel = st.rel
 	if len(p.Items) > 0 {
 		p.Out = q.ids()
@@ -298,12 +302,35 @@ func (st *selectState) finish() *query {
 	if len(keys) > 0 {
 		q.rel = &Sort{In: q.rel, Keys: keys}
 	}
+	if late != nil {
+		late.In, late.Out = q.rel, q.ids()
+		q.rel = late
+	}
 	if len(on) > 0 {
 		q.rel = &DistinctRel{In: q.rel, On: on, First: true}
 	}
 	st.locking(q)
 	q.rel = b.limit(st.sc.outer, q.rel, st.s, keys)
 	return q
+}
+
+// postponed takes out of a projection what is volatile and not sorted by: as in Postgres it is computed after
+// the sort, so that nextval() counts the rows in their order, and only those within LIMIT.
+func postponed(p *Project, keys []SortKey) *Project {
+	late := &Project{}
+	var early []Item
+	for _, it := range p.Items {
+		if volatileExpr(it.E) && !slices.ContainsFunc(keys, func(k SortKey) bool { return k.ID == it.ID }) {
+			late.Items = append(late.Items, it)
+		} else {
+			early = append(early, it)
+		}
+	}
+	if len(late.Items) == 0 {
+		return nil
+	}
+	p.Items = early
+	return late
 }
 
 // register gives an expression a register: its own for a plain column, else a computed one.

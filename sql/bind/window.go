@@ -67,10 +67,10 @@ func (b *binder) windowFunc(w *winCall, name string, args []Expr, fc *pg.FuncCal
 		return
 	}
 	w.Name, w.Args = name, args
+	b.windowArgs(w, name, args, fc.Location)
 	for i := range args {
 		args[i] = b.defaultUnknown(args[i])
 	}
-	b.windowArgs(w, name, args, fc.Location)
 	if ret == "arg" {
 		w.T = args[0].Type()
 		return
@@ -101,8 +101,10 @@ func (b *binder) windowArgs(w *winCall, name string, args []Expr, pos int32) {
 		toInt(0)
 	case "lag", "lead", "nth_value":
 		toInt(1)
-		if len(args) == 3 {
-			args[2] = b.assign(args[2], args[0].Type(), "", pos)
+		if len(args) == 3 { // the default may be of a wider type
+			both := []Expr{args[0], args[2]}
+			b.common(name, both, pos)
+			args[0], args[2] = both[0], both[1]
 		}
 	}
 }
@@ -196,11 +198,14 @@ func (b *binder) frame(sc *scope, w *winCall, d *pg.WindowDef) {
 		if n == nil {
 			return nil
 		}
-		e := b.assign(b.expr(sc, n), t, "", b.pos(n))
-		if len(Refs(e)) > 0 {
-			b.failf(b.pos(n), sqlerr.InvalidColumnReference, "argument of %s must not contain variables", word)
+		// It sees the columns of outer queries only, as arguments of functions are.
+		e := b.expr(sc, n)
+		for id := range Refs(e) {
+			if sc.local(id) {
+				b.failf(b.pos(n), sqlerr.InvalidColumnReference, "argument of %s must not contain variables", word)
+			}
 		}
-		return e
+		return b.assign(e, t, "", b.pos(n))
 	}
 	w.Frame.StartOff, w.Frame.EndOff = off(d.StartOffset), off(d.EndOffset)
 }
@@ -243,8 +248,8 @@ func (b *binder) rangeBounds(f *Frame, k SortKey) {
 	}
 	var key Expr = &Col{ID: k.ID, T: k.T, Pos: -1}
 	switch k.T.Kind() {
-	case types.KindInt:
-		key = b.cast(key, types.Int8, false)
+	case types.KindInt: // so that no bound is out of range
+		key = b.cast(key, types.Numeric, false)
 	case types.KindFloat:
 		key = b.cast(key, types.Float8, false)
 	case types.KindDate:
@@ -258,6 +263,9 @@ func (b *binder) rangeBounds(f *Frame, k SortKey) {
 		op := "+"
 		if (at == OffsetPreceding) != k.Desc {
 			op = "-"
+		}
+		if k.T.Kind() == types.KindInt {
+			off = b.cast(off, types.Numeric, false)
 		}
 		return b.op(op, key, off, -1)
 	}

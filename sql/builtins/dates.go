@@ -351,7 +351,8 @@ func field(ec ectx, name string, a datum) (datum, error) {
 		local, instant = a.Int(), a.Int()
 	}
 	if infinite(types.NewTimestamp(local)) {
-		if u == "epoch" || u == "year" || u == "julian" {
+		switch u { // those that grow with time
+		case "epoch", "julian", "year", "isoyear", "decade", "century", "millennium":
 			return types.NewDecimal(types.InfDecimal(local < 0)), nil
 		}
 		return types.Null, nil
@@ -379,10 +380,14 @@ func field(ec ectx, name string, a datum) (datum, error) {
 			return dec(off/60%60, 0)
 		}
 	}
-	if d, ok := timeField(u, floorMod(local, microsPerDay), 0); ok && typ != types.Date && u != "epoch" {
+	d, ok := timeField(u, floorMod(local, microsPerDay), 0)
+	switch {
+	case ok && typ != types.Date && u != "epoch":
 		return d, nil
+	case ok:
+		return types.Null, sqlerr.New(sqlerr.FeatureNotSupported, "unit \"%s\" not supported for type %s", name, typ)
 	}
-	return types.Null, badUnit(name, typ.String())
+	return types.Null, badTimeUnit(u, name, typ.String())
 }
 
 // julianDay is the number of days, and the part of this one, since 4714 BC.
@@ -451,18 +456,28 @@ func calendarField(u string, c types.Civil) (datum, bool) {
 	case "week":
 		n = isoWeek
 	case "isoyear":
-		n = isoYear
+		if n = isoYear; n <= 0 {
+			n--
+		}
 	case "decade":
 		n = int((int64(c.Year) - floorMod(int64(c.Year), 10)) / 10)
 	case "century":
-		n = (year + 99) / 100
+		n = yearsOf(100, year)
 	case "millennium":
-		n = (year + 999) / 1000
+		n = yearsOf(1000, year)
 	default:
 		return types.Null, false
 	}
 	d, _ := dec(int64(n), 0)
 	return d, true
+}
+
+// yearsOf is the century or millennium of a year; as of years, there is none with number 0.
+func yearsOf(length, year int) int {
+	if year < 0 {
+		return -((length - 1 - year) / length)
+	}
+	return (year + length - 1) / length
 }
 
 // isoWeekOf finds the week by its Thursday (ISO 8601).

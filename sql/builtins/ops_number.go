@@ -360,11 +360,14 @@ func quoBig(x, y *apd.Decimal, scale int32, truncate bool) *apd.Decimal {
 
 func numericMod(_ ectx, a, b datum) (datum, error) {
 	x, y := a.Decimal(), b.Decimal()
-	if x.Form != apd.Finite || y.Form == apd.NaN {
+	if x.Form == apd.NaN || y.Form == apd.NaN {
 		return types.NewDecimal(types.NaNDecimal()), nil
 	}
 	if y.IsZero() {
 		return types.Null, errDivZero
+	}
+	if x.Form == apd.Infinite {
+		return types.NewDecimal(types.NaNDecimal()), nil
 	}
 	if y.Form == apd.Infinite {
 		return a, nil
@@ -396,6 +399,8 @@ func numericPower(_ ectx, a, b datum) (datum, error) {
 	scale := max(divSignificantDigits, types.Scale(x))
 	var one apd.Decimal
 	switch {
+	case x.IsZero() && !y.IsZero():
+		return types.NewDecimal(types.RoundDecimal(apd.New(0, 0), scale)), nil
 	case y.IsZero() || one.Abs(x).Cmp(apd.New(1, 0)) == 0:
 		// Powers of one need no arithmetic, however large they are.
 		r := apd.New(1, 0)

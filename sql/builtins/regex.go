@@ -162,11 +162,15 @@ func regexFuncs() []Overload {
 			if err != nil {
 				return types.Null, err
 			}
-			m := re.FindStringSubmatch(s.Str())
+			m := re.FindStringSubmatchIndex(s.Str())
 			if m == nil {
 				return types.Null, nil
 			}
-			return text(m[min(len(m)-1, 1)])
+			m = m[min(len(m)-2, 2):]
+			if m[0] < 0 { // the group took no part
+				return types.Null, nil
+			}
+			return text(s.Str()[m[0]:m[1]])
 		}),
 		fn("regexp_split_to_array", []types.T{tx, tx, tx}, types.TextArray, "parts between matches", func(_ ectx, a []datum) (datum, error) {
 			re, err := cache.get(a[1].Str(), flagsOf(a, 2))

@@ -126,6 +126,14 @@ func systemFuncs() []Overload {
 			s, ok, err := c.ViewDef(ec.ctx(), a[0].OID())
 			return types.NewText(s), ok, err
 		}).defaults(1),
+		catalogFn("pg_get_viewdef", []types.T{tx, bo}, tx, "definition of a view that is named", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
+			view, err := types.ParseText(types.RegClass, a[0].Str(), ec.env())
+			if err != nil {
+				return types.Null, false, err
+			}
+			s, ok, err := c.ViewDef(ec.ctx(), view.OID())
+			return types.NewText(s), ok, err
+		}).defaults(1),
 		catalogFn("pg_get_indexdef", []types.T{oid, i4, bo}, tx, "definition of an index or one of its columns", func(ec ectx, c Catalog, a []datum) (datum, bool, error) {
 			col, pretty := 0, false
 			if len(a) > 1 {

@@ -2,7 +2,6 @@ package ddl
 
 import (
 	"context"
-	"math"
 	"strconv"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -67,12 +66,9 @@ func (m *tableMaker) sequenceOptions(ctx context.Context, q *schema.Sequence, op
 		d := o.GetDefElem()
 		switch d.Defname {
 		case "as":
-			t, err := m.typeName(ctx, d.Arg.GetTypeName())
+			t, err := m.sequenceType(ctx, d)
 			if err != nil {
 				return err
-			}
-			if t != types.Int2 && t != types.Int4 && t != types.Int8 {
-				return sqlerr.New(sqlerr.InvalidParameterValue, "sequence type must be smallint, integer, or bigint")
 			}
 			q.Type, q.Max = schemaType(t), maxOf(t)
 		case "cycle":
@@ -96,27 +92,28 @@ func (m *tableMaker) sequenceOptions(ctx context.Context, q *schema.Sequence, op
 	return applyLimits(q, nums)
 }
 
+// sequenceType is what AS says.
+func (m *tableMaker) sequenceType(ctx context.Context, d *pg.DefElem) (types.T, error) {
+	t, err := m.typeName(ctx, d.Arg.GetTypeName())
+	if err == nil && t != types.Int2 && t != types.Int4 && t != types.Int8 {
+		err = sqlerr.New(sqlerr.InvalidParameterValue, "sequence type must be smallint, integer, or bigint")
+	}
+	return t, err
+}
+
+// applyLimits gives a new sequence its limits.
 func applyLimits(q *schema.Sequence, nums map[string]int64) error {
 	if v, ok := nums["increment"]; ok {
-		if v == 0 {
-			return sqlerr.New(sqlerr.InvalidParameterValue, "INCREMENT must not be zero")
-		}
 		q.Increment = v
 	}
 	if q.Increment < 0 {
 		q.Min, q.Max = -q.Max-1, -1
-		if q.Min == 0 {
-			q.Min = math.MinInt64
-		}
 	}
 	if v, ok := nums["minvalue"]; ok {
 		q.Min = v
 	}
 	if v, ok := nums["maxvalue"]; ok {
 		q.Max = v
-	}
-	if q.Min >= q.Max {
-		return sqlerr.New(sqlerr.InvalidParameterValue, "MINVALUE (%d) must be less than MAXVALUE (%d)", q.Min, q.Max)
 	}
 	q.Start = q.Min
 	if q.Increment < 0 {
@@ -125,17 +122,34 @@ func applyLimits(q *schema.Sequence, nums map[string]int64) error {
 	if v, ok := nums["start"]; ok {
 		q.Start = v
 	}
-	if q.Start < q.Min {
-		return sqlerr.New(sqlerr.InvalidParameterValue, "START value (%d) cannot be less than MINVALUE (%d)", q.Start, q.Min)
-	}
-	if q.Start > q.Max {
-		return sqlerr.New(sqlerr.InvalidParameterValue, "START value (%d) cannot be greater than MAXVALUE (%d)", q.Start, q.Max)
-	}
 	if v, ok := nums["cache"]; ok {
-		if v <= 0 {
-			return sqlerr.New(sqlerr.InvalidParameterValue, "CACHE (%d) must be greater than zero", v)
-		}
 		q.Cache = v
+	}
+	return checkSequence(q)
+}
+
+// checkSequence refuses options that contradict each other, in Postgres's order.
+func checkSequence(q *schema.Sequence) error {
+	bad := func(format string, args ...any) error {
+		return sqlerr.New(sqlerr.InvalidParameterValue, format, args...)
+	}
+	t := typeOfSequence(q)
+	most := maxOf(t)
+	switch {
+	case q.Increment == 0:
+		return bad("INCREMENT must not be zero")
+	case q.Max > most || q.Max < -most-1:
+		return bad("MAXVALUE (%d) is out of range for sequence data type %s", q.Max, t)
+	case q.Min > most || q.Min < -most-1:
+		return bad("MINVALUE (%d) is out of range for sequence data type %s", q.Min, t)
+	case q.Min >= q.Max:
+		return bad("MINVALUE (%d) must be less than MAXVALUE (%d)", q.Min, q.Max)
+	case q.Start < q.Min:
+		return bad("START value (%d) cannot be less than MINVALUE (%d)", q.Start, q.Min)
+	case q.Start > q.Max:
+		return bad("START value (%d) cannot be greater than MAXVALUE (%d)", q.Start, q.Max)
+	case q.Cache <= 0:
+		return bad("CACHE (%d) must be greater than zero", q.Cache)
 	}
 	return nil
 }
@@ -165,7 +179,7 @@ func (m *tableMaker) ownedBy(ctx context.Context, q *schema.Sequence, d *pg.DefE
 	return nil
 }
 
-// alterSequence does OWNED BY and RESTART; the latter after the commit.
+// alterSequence changes what ALTER SEQUENCE says. Values that nodes have drawn ahead stay.
 func (s *stmt) alterSequence(ctx context.Context, n *pg.AlterSeqStmt) error {
 	f, err := s.lookup(ctx, n.Sequence)
 	if err != nil {
@@ -190,43 +204,112 @@ func (s *stmt) alterSequence(ctx context.Context, n *pg.AlterSeqStmt) error {
 	}
 	q = o.(*schema.Sequence)
 	m := &tableMaker{stmt: s, sc: f.schema}
-	for _, opt := range n.Options {
-		if err := m.alterSeqOption(ctx, q, opt.GetDefElem()); err != nil {
-			return err
-		}
+	if err := m.alterSeqOptions(ctx, q, n.Options); err != nil {
+		return err
 	}
 	s.r.Put(q)
 	return nil
 }
 
-func (m *tableMaker) alterSeqOption(ctx context.Context, q *schema.Sequence, d *pg.DefElem) error {
-	switch d.Defname {
-	case "owned_by":
-		return m.ownedBy(ctx, q, d)
-	case "restart":
-		v, set, err := seqOption(d)
+// alterSeqOptions applies the options of ALTER SEQUENCE. What the sequence stands at changes after the
+// commit.
+func (m *tableMaker) alterSeqOptions(ctx context.Context, q *schema.Sequence, opts []*pg.Node) error {
+	last, called, err := m.Catalog.SequenceValue(ctx, q)
+	if err != nil {
+		return err
+	}
+	start := q.Start
+	nums, unset := map[string]int64{}, map[string]bool{}
+	for _, o := range opts {
+		d := o.GetDefElem()
+		switch d.Defname {
+		case "owned_by":
+			err = m.ownedBy(ctx, q, d)
+		case "cycle":
+			q.Cycle = d.Arg.GetBoolean().GetBoolval()
+		case "as":
+			err = m.alterSeqType(ctx, q, d)
+		case "increment", "minvalue", "maxvalue", "start", "restart", "cache":
+			var v int64
+			var set bool
+			if v, set, err = seqOption(d); set {
+				nums[d.Defname] = v
+			} else {
+				unset[d.Defname] = true
+			}
+		default:
+			err = sqlerr.Unsupported("ALTER SEQUENCE option %s", d.Defname)
+		}
 		if err != nil {
 			return err
 		}
-		if !set {
-			v = q.Start
-		}
-		m.r.OnCommit(func(ctx context.Context) { _ = m.Catalog.Setval(ctx, q, v, false) })
-		return nil
-	case "cache":
-		v, _, err := seqOption(d)
-		q.Cache = max(v, 1)
-		return err
-	case "increment":
-		v, _, err := seqOption(d)
-		if err == nil && v == 0 {
-			err = sqlerr.New(sqlerr.InvalidParameterValue, "INCREMENT must not be zero")
-		}
-		q.Increment = v
-		return err
-	case "cycle":
-		q.Cycle = d.Arg.GetBoolean().GetBoolval()
-		return nil
 	}
-	return sqlerr.Unsupported("ALTER SEQUENCE option %s", d.Defname)
+	if err := alterLimits(q, nums, unset); err != nil {
+		return err
+	}
+	at, restarts := nums["restart"]
+	switch {
+	case restarts:
+	case unset["restart"]:
+		at, restarts = q.Start, true
+	default:
+		at = last
+	}
+	switch {
+	case at < q.Min:
+		return sqlerr.New(sqlerr.InvalidParameterValue, "RESTART value (%d) cannot be less than MINVALUE (%d)", at, q.Min)
+	case at > q.Max:
+		return sqlerr.New(sqlerr.InvalidParameterValue, "RESTART value (%d) cannot be greater than MAXVALUE (%d)", at, q.Max)
+	}
+	if restarts || q.Start != start && !called { // another START is for RESTART only
+		m.r.OnCommit(func(ctx context.Context) { _ = m.Catalog.Setval(ctx, q, at, false) })
+	}
+	return nil
+}
+
+// alterSeqType gives a sequence another type. Limits that were those of the old one follow.
+func (m *tableMaker) alterSeqType(ctx context.Context, q *schema.Sequence, d *pg.DefElem) error {
+	t, err := m.sequenceType(ctx, d)
+	if err != nil {
+		return err
+	}
+	old := maxOf(typeOfSequence(q))
+	if q.Max == old {
+		q.Max = maxOf(t)
+	}
+	if q.Min == -old-1 {
+		q.Min = -maxOf(t) - 1
+	}
+	q.Type = schemaType(t)
+	return nil
+}
+
+func typeOfSequence(q *schema.Sequence) types.T {
+	t, _ := types.Of(types.OID(q.Type.OID))
+	return t
+}
+
+// alterLimits changes what is given, or unset, and nothing else.
+func alterLimits(q *schema.Sequence, nums map[string]int64, unset map[string]bool) error {
+	if v, ok := nums["increment"]; ok {
+		q.Increment = v
+	}
+	if unset["minvalue"] || unset["maxvalue"] {
+		least, most := int64(1), maxOf(typeOfSequence(q))
+		if q.Increment < 0 {
+			least, most = -most-1, -1
+		}
+		if unset["minvalue"] {
+			q.Min = least
+		}
+		if unset["maxvalue"] {
+			q.Max = most
+		}
+	}
+	for name, to := range map[string]*int64{"minvalue": &q.Min, "maxvalue": &q.Max, "start": &q.Start, "cache": &q.Cache} {
+		if v, ok := nums[name]; ok {
+			*to = v
+		}
+	}
+	return checkSequence(q)
 }

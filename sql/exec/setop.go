@@ -266,24 +266,37 @@ type CTE struct {
 	UnionAll  bool
 }
 
-// cteState is a WITH query's rows in one Run.
+// cteState is a WITH query's rows in one Run. Those of a recursive one are found as they are read, so that
+// it may have no end where a LIMIT has.
 type cteState struct {
 	kept *rowStore // of one that is not recursive
-	// all are the rows of a recursive one, those from from to to the ones of the last round.
+	// all are the rows of a recursive one, those from from to to the ones of the last round. seen are those
+	// of a UNION, nil otherwise.
 	all      *rowArray
+	seen     *keySet
 	from, to int
+	rounds   int
 	done     bool
 }
 
 func (s *cteState) close() {
 	s.kept.close()
 	s.all.close()
+	if s.seen != nil {
+		s.seen.close()
+	}
 }
 
 func (c *CTE) state(r *Run) *cteState {
 	s, ok := r.state[c.State].(*cteState)
 	if !ok {
 		s = &cteState{}
+		if c.Recursive != nil {
+			s.all = newRowArray(r, c.Cols)
+			if !c.UnionAll {
+				s.seen = &keySet{mem: account{r: r}}
+			}
+		}
 		r.state[c.State] = s
 	}
 	return s
@@ -292,43 +305,42 @@ func (c *CTE) state(r *Run) *cteState {
 // compute fills the rows, once per Run.
 func (c *CTE) compute(r *Run) (*cteState, error) {
 	s := c.state(r)
-	if s.done {
-		return s, nil
+	for !s.done {
+		if err := c.more(r, s); err != nil {
+			return nil, err
+		}
 	}
-	s.close()
-	var err error
-	if c.Recursive == nil {
-		s.kept, err = r.keep(c.Cols, c.Plan)
-	} else {
-		s.all, s.from, s.to = newRowArray(r, c.Cols), 0, 0
-		err = c.recurse(r, s)
-	}
-	s.done = err == nil
-	return s, err
+	return s, nil
 }
 
-// recurse runs the recursive term over the rows of the round before until a round finds no new row.
-func (c *CTE) recurse(r *Run, s *cteState) error {
-	var seen *keySet
-	if !c.UnionAll {
-		seen = &keySet{mem: account{r: r}}
-		defer seen.close()
+// more finds rows that are not there yet, or that there are none: of a recursive query those that the
+// recursive term yields for the rows of the round before.
+func (c *CTE) more(r *Run, s *cteState) (err error) {
+	switch {
+	case c.Recursive == nil:
+		s.kept.close()
+		s.kept, err = r.keep(c.Cols, c.Plan)
+		s.done = err == nil
+		return err
+	case s.rounds == 0:
+		err = s.round(r, c.Plan, c.Cols)
+	case s.rounds > recursionMax:
+		return sqlerr.New(sqlerr.ProgramLimitExceeded, "recursive query \"%s\" does not end", c.Name)
+	default:
+		err = s.round(r, c.Recursive, c.RecCols)
 	}
-	err := s.round(r, c.Plan, c.Cols, seen)
-	for n := 0; err == nil && s.from < s.to; n++ {
-		if n > recursionMax {
-			return sqlerr.New(sqlerr.ProgramLimitExceeded, "recursive query \"%s\" does not end", c.Name)
-		}
-		if err := r.Ctx.Err(); err != nil {
-			return err
-		}
-		err = s.round(r, c.Recursive, c.RecCols, seen)
+	if err != nil {
+		return err
 	}
-	return err
+	s.rounds++
+	if s.done = s.from == s.to; s.done && s.seen != nil {
+		s.seen.close()
+	}
+	return r.Ctx.Err()
 }
 
 // round adds the rows of a term, without those that were seen.
-func (s *cteState) round(r *Run, term Node, cols layout, seen *keySet) error {
+func (s *cteState) round(r *Run, term Node, cols layout) error {
 	in, err := term.Open(r)
 	if err != nil {
 		return err
@@ -346,8 +358,8 @@ func (s *cteState) round(r *Run, term Node, cols layout, seen *keySet) error {
 			return nil
 		}
 		row, _ := sl.save(r, cols)
-		if seen != nil {
-			added, err := seen.add(hashVals(row), s.all.n, func(i int) (bool, error) {
+		if s.seen != nil {
+			added, err := s.seen.add(hashVals(row), s.all.n, func(i int) (bool, error) {
 				old, err := before.row(i)
 				return err == nil && equalVals(old, row), err
 			})
@@ -373,19 +385,51 @@ type CTEScan struct {
 
 // Open implements Node.
 func (n *CTEScan) Open(r *Run) (Cursor, error) {
-	if n.Work {
-		s := n.CTE.state(r)
+	s := n.CTE.state(r)
+	switch {
+	case n.Work:
 		return s.all.cursor(n.Cols, s.from, s.to), nil
+	case n.CTE.Recursive != nil:
+		return &recursiveCursor{c: n.CTE, s: s, r: r, l: n.Cols, reader: arrayReader{a: s.all}}, nil
 	}
 	s, err := n.CTE.compute(r)
 	if err != nil {
 		return nil, err
 	}
-	if s.kept != nil {
-		return s.kept.cursor(r, n.Cols), nil
-	}
-	return s.all.cursor(n.Cols, 0, s.all.n), nil
+	return s.kept.cursor(r, n.Cols), nil
 }
+
+// recursiveCursor reads a recursive query's rows, and has more found at their end.
+type recursiveCursor struct {
+	c      *CTE
+	s      *cteState
+	r      *Run
+	l      layout
+	reader arrayReader
+	at     int
+}
+
+// Next implements Cursor.
+func (c *recursiveCursor) Next() (bool, error) {
+	for c.at >= c.s.all.n {
+		if c.s.done {
+			return false, nil
+		}
+		if err := c.c.more(c.r, c.s); err != nil {
+			return false, err
+		}
+	}
+	row, err := c.reader.row(c.at)
+	if err != nil {
+		return false, err
+	}
+	c.l.load(c.r, row)
+	c.at++
+	return true, c.r.tick()
+}
+
+// Close implements Cursor. The rows stay for others.
+func (c *recursiveCursor) Close() {}
 
 // Explain implements Node.
 func (n *CTEScan) Explain() Explained {

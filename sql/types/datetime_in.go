@@ -521,7 +521,11 @@ func parseTime(s string, env *Env) (Datum, error) {
 		now := f.specialStamp(env)
 		return NewTime(now - floorDiv(now, microsPerDay)*microsPerDay), nil
 	}
-	return NewTime(f.c.TimeMicros()), nil
+	us := f.c.TimeMicros()
+	if us > microsPerDay { // 23:59:60 is 24:00, and the last one
+		return Null, sqlerr.New(sqlerr.DatetimeFieldOverflow, "date/time field value out of range: \"%s\"", s)
+	}
+	return NewTime(us), nil
 }
 
 func parseTimestamp(s string, env *Env) (Datum, error) {
