@@ -30,16 +30,25 @@ func (s *Session) CheckTable(ctx context.Context, oid types.OID) (string, error)
 	if !s.pg.Contents.Owns(s.user(), t) {
 		return "", sqlerr.New(sqlerr.InsufficientPrivilege, "must be owner of table %s", t.Name)
 	}
-	found, err := s.compareIndexes(ctx, t)
+	rec, err := s.checkTable(ctx, t, nil)
 	if err != nil {
 		return "", err
+	}
+	return string(rec.Outcome) + ": " + rec.Detail, nil
+}
+
+// checkTable compares and records.
+func (s *Session) checkTable(ctx context.Context, t *schema.Table, p *checkPace) (*kvapi.IntegrityRecord, error) {
+	found, err := s.compareIndexes(ctx, t, p)
+	if err != nil {
+		return nil, err
 	}
 	snap, err := s.srv.cfg.Catalog.Snapshot(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if now := snap.Table(t.ID); now == nil || now.Version != t.Version {
-		return "", sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "the definition of table \"%s\" has changed meanwhile", t.Name).
+		return nil, sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "the definition of table \"%s\" has changed meanwhile", t.Name).
 			WithHint("Check it again.")
 	}
 	rec := kvapi.IntegrityRecord{Kind: kvapi.CheckIndexes, TableID: uint32(t.ID), Outcome: kvapi.CheckGood,
@@ -54,17 +63,18 @@ func (s *Session) CheckTable(ctx context.Context, oid types.OID) (string, error)
 		said = append(said, found.Problems...)
 	}
 	rec.Detail = strings.Join(said, "; ")
-	return string(rec.Outcome) + ": " + rec.Detail, s.recordCheck(ctx, rec)
+	return &rec, s.recordCheck(ctx, rec)
 }
 
-func (s *Session) compareIndexes(ctx context.Context, t *schema.Table) (out *tablekv.CheckResult, err error) {
+func (s *Session) compareIndexes(ctx context.Context, t *schema.Table, p *checkPace) (out *tablekv.CheckResult, err error) {
 	virtual, err := s.virtualColumns(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	o := txn.Options{Name: "cairn.check_table", ReadOnly: true, ReadTimestamp: s.srv.cfg.DB.Clock().Now().Timestamp()}
+	p.reads(o.ReadTimestamp)
 	err = s.srv.cfg.DB.Run(ctx, o, func(ctx context.Context, x *txn.Txn) (err error) {
-		out, err = tablekv.NewCodec(t).Check(ctx, checkReader{x}, virtual)
+		out, err = tablekv.NewCodec(t).Check(ctx, checkReader{x, p}, virtual)
 		return err
 	})
 	return out, err
@@ -122,11 +132,18 @@ func (s *Session) recordCheck(ctx context.Context, rec kvapi.IntegrityRecord) er
 }
 
 // checkReader reads for a check.
-type checkReader struct{ x *txn.Txn }
+type checkReader struct {
+	x *txn.Txn
+	p *checkPace
+}
 
 // ScanPage implements tablekv.CheckReader.
 func (r checkReader) ScanPage(ctx context.Context, span kvapi.Span) ([]kvapi.KeyValue, *kvapi.Span, error) {
-	return r.x.Scan(ctx, span, txn.ScanOptions{TargetBytes: checkPageBytes})
+	rows, rest, err := r.x.Scan(ctx, span, txn.ScanOptions{TargetBytes: checkPageBytes})
+	if err == nil && rest != nil {
+		err = r.p.afterPage(ctx)
+	}
+	return rows, rest, err
 }
 
 // GetAll implements tablekv.CheckReader.

@@ -46,6 +46,9 @@ type Config struct {
 	NodeID kvapi.NodeID
 	// Peers reaches the other nodes; nil: there are none.
 	Peers Peers
+	// LooksAfter reports whether this node is the one to do what one node is to do for a table; nil: it
+	// always is.
+	LooksAfter func(schema.DescID) bool
 }
 
 // Server holds what all sessions of a node share.

@@ -170,6 +170,7 @@ var varDefs = map[string]varDef{
 	"pg_stat_statements.save":             {def: "off", fixed: true},
 	"pg_stat_statements.track_planning":   {def: "on", fixed: true},
 	backfillShare:                         {def: strconv.Itoa(backfillShareDefault), system: true, apply: applyBackfillShare},
+	indexCheckSetting:                     {def: "24h", unit: "ms", system: true, apply: applyIndexCheckInterval},
 	autoAnalyzeSetting:                    {def: "on", boole: true, system: true},
 	clusterVersion:                        {def: "1", fixed: true},
 	HoldVersionSetting:                    {def: "off", boole: true, system: true},

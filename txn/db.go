@@ -93,6 +93,10 @@ func (db *DB) Metrics() *Metrics { return &db.metrics }
 // Clock returns the clock of the DB's node.
 func (db *DB) Clock() *hlc.Clock { return db.cfg.Clock }
 
+// Sender is what routes the database's batches, for those who send some outside of
+// transactions and want to know how they fail.
+func (db *DB) Sender() kvapi.Sender { return db.cfg.Sender }
+
 // Begin starts a transaction. It does no I/O.
 func (db *DB) Begin(o Options) *Txn {
 	db.metrics.Begun.Add(1)

@@ -23,7 +23,8 @@ const settingsReadMax = 30 * time.Second
 // newSQLServer makes the SQL layer over a Core.
 func newSQLServer(c *Core) (*sql.Server, error) {
 	s := sql.NewServer(sql.Config{DB: c.DB, Catalog: c.Catalog, NodeID: c.Ident.NodeID, Logger: c.cfg.Log,
-		Cluster: sqlCluster{c}, Peers: peers{c}, TempDir: c.cfg.TempDir, ClusterVersion: func() uint32 { return uint32(c.Active()) }, MemoryBytesMax: c.cfg.SQLMemoryBytes})
+		Cluster: sqlCluster{c}, Peers: peers{c}, LooksAfter: c.leadsTable, TempDir: c.cfg.TempDir,
+		ClusterVersion: func() uint32 { return uint32(c.Active()) }, MemoryBytesMax: c.cfg.SQLMemoryBytes})
 	c.SetSQL(s)
 	ctx, cancel := context.WithTimeout(c.ctx, settingsReadMax)
 	defer cancel()
@@ -33,6 +34,7 @@ func newSQLServer(c *Core) (*sql.Server, error) {
 	c.wg.Go(func() { s.RunSettings(c.ctx) })
 	c.wg.Go(func() { s.RunStatistics(c.ctx) })
 	c.wg.Go(func() { s.RunJobs(c.ctx) })
+	c.wg.Go(func() { s.RunIndexChecks(c.ctx) })
 	return s, nil
 }
 
