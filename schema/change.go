@@ -144,12 +144,21 @@ func (r *Resolver) Put(o Object) {
 	} else {
 		h.Version = 1
 	}
-	if t, ok := o.(*Table); ok {
-		if old == nil && !r.shareRanges && !d.isTemporary(t) || setsApart(t, old) {
-			d.apart = append(d.apart, t.ID)
+	d.view.objects[h.ID] = &entry{object: o, use: newUse()}
+	switch o := o.(type) {
+	case *Table:
+		if old == nil && !r.shareRanges && !d.isTemporary(o) || d.setsApart(o, old) {
+			d.apart = append(d.apart, o.ID)
+		}
+	case *Database:
+		if old != nil && o.Placement() != old.object.(*Database).Placement() {
+			for _, t := range d.view.Tables(o.ID) {
+				if d.view.KeepsApart(t) {
+					d.apart = append(d.apart, t.ID)
+				}
+			}
 		}
 	}
-	d.view.objects[h.ID] = &entry{object: o, use: newUse()}
 	d.count++
 }
 
@@ -161,12 +170,12 @@ func (d *changes) isTemporary(t *Table) bool {
 
 // setsApart reports whether a table that was old, or nil, asks for something new
 // that counts for whole ranges.
-func setsApart(t *Table, old *entry) bool {
-	if !t.KeepsApart() || old == nil {
-		return t.KeepsApart()
+func (d *changes) setsApart(t *Table, old *entry) bool {
+	if apart := d.view.KeepsApart(t); !apart || old == nil {
+		return apart
 	}
 	was, ok := old.object.(*Table)
-	return !ok || was.GCTTL != t.GCTTL || was.Replicas != t.Replicas || was.Locality != t.Locality
+	return !ok || was.GCTTL != t.GCTTL || was.Placement() != t.Placement()
 }
 
 // Remove removes a descriptor; names are unbound by Unbind.
@@ -587,7 +596,7 @@ func (d *changes) finish(ctx context.Context, committed bool) {
 		switch {
 		case t == nil:
 			continue
-		case !t.KeepsApart():
+		case !d.view.KeepsApart(t):
 			c.splitLater(id)
 			continue
 		}

@@ -91,6 +91,10 @@ type Database struct {
 	Extensions []Extension `wire:"2"`
 	// Defaults are what roles grant on what they make (ALTER DEFAULT PRIVILEGES).
 	Defaults []DefaultACL `wire:"3"`
+	// Replicas and Locality are what its tables ask for that do not ask themselves
+	// (Contents.PlacementOf).
+	Replicas int    `wire:"4"`
+	Locality string `wire:"5"`
 	// Settings are what sessions in the database begin with (ALTER DATABASE … SET).
 	Settings []Setting `wire:"8"`
 }
@@ -175,11 +179,6 @@ type Table struct {
 	Replicas int    `wire:"44"`
 	Locality string `wire:"45"`
 }
-
-// KeepsApart reports whether a table asks for something that counts for whole ranges,
-// so that it is to share none: the longest time for which old versions stay, say, would
-// count for all tables in a range.
-func (t *Table) KeepsApart() bool { return t.GCTTL != 0 || t.Replicas != 0 || t.Locality != "" }
 
 // Rewriting is what a table is to become when a job has written its rows anew,
 // while it is in use (Table.Rewritten). Beside Indexes, a column that is to get

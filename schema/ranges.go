@@ -17,7 +17,7 @@ import (
 // A table that is not split off shares the range of the one before it until size
 // or load divides that: if too many wait, if the node has Config.MayStartRange's
 // limit of ranges, if splits fail, or if the node stops meanwhile. That costs
-// speed at most. A table that asks for something of its own (Table.KeepsApart) waits
+// speed at most. A table that asks for something of its own (Contents.KeepsApart) waits
 // for its boundaries, which say for whom that counts.
 //
 // What follows belongs to the ranges: those that transactions write together are

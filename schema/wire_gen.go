@@ -364,6 +364,12 @@ func (x *Database) AppendWire(b []byte) []byte {
 		b = x.Defaults[i].AppendWire(b)
 		b = wire.End(b, at)
 	}
+	if x.Replicas != 0 {
+		b = wire.AppendInt(b, 4, int64(x.Replicas))
+	}
+	if len(x.Locality) > 0 {
+		b = wire.AppendBytes(b, 5, x.Locality)
+	}
 	for i := range x.Settings {
 		b, at = wire.Begin(b, 8)
 		b = x.Settings[i].AppendWire(b)
@@ -408,6 +414,18 @@ func (x *Database) UnmarshalWire(b []byte) (err error) {
 			if err = x.Defaults[len(x.Defaults)-1].UnmarshalWire(body); err != nil {
 				return err
 			}
+		case num == 4 && typ == wire.Varint:
+			var n int64
+			if n, b, err = wire.Int(b); err != nil {
+				return err
+			}
+			x.Replicas = int(n)
+		case num == 5 && typ == wire.Bytes:
+			var body []byte
+			if body, b, err = wire.Cut(b); err != nil {
+				return err
+			}
+			x.Locality = string(body)
 		case num == 8 && typ == wire.Bytes:
 			x.Settings = append(x.Settings, *new(Setting))
 			var body []byte

@@ -16,7 +16,7 @@ func TestWhatATableMayAskForItsReplicas(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, o := range snap.Tables(s.db.ID) {
-			if o.Name == "t" && (o.Replicas != replicas || o.Locality != locality || o.KeepsApart() != (replicas > 0 || locality != "")) {
+			if o.Name == "t" && (o.Replicas != replicas || o.Locality != locality || snap.KeepsApart(o) != (replicas > 0 || locality != "")) {
 				t.Errorf("%d replicas in %q", o.Replicas, o.Locality)
 			}
 		}
@@ -35,4 +35,48 @@ func TestWhatATableMayAskForItsReplicas(t *testing.T) {
 	asks(7, "")
 	mustShow(t, s, "alter table t reset (replicas)", "ALTER TABLE")
 	asks(0, "")
+}
+
+// TestWhatADatabaseAsksForItsTables: it counts for tables that are there and for new
+// ones, as far as they do not ask themselves.
+func TestWhatADatabaseAsksForItsTables(t *testing.T) {
+	_, srv := newTestServerEnv(t)
+	s := newTestSession(t, srv)
+	mustShow(t, s, "create table before (a int primary key)", "CREATE TABLE")
+	mustShow(t, s, "create table own (a int primary key) with (replicas = 7)", "CREATE TABLE")
+	shows := func(want string) {
+		t.Helper()
+		mustShow(t, s, "select table_name, replicas, replicas_of, locality, locality_of from cairn.placements where database_name = 'defaultdb' order by table_name nulls first", want)
+	}
+	shows("own|7|table|NULL|NULL SELECT 1")
+	mustShow(t, s, "alter database defaultdb with replicas = 5 locality = 'region=eu'", "ALTER DATABASE")
+	mustShow(t, s, "create table later (a int primary key) with (locality = 'region=us')", "CREATE TABLE")
+	shows("NULL|5|database|region=eu|database before|5|database|region=eu|database " +
+		"later|5|database|region=us|table own|7|table|region=eu|database SELECT 4")
+	snap, err := srv.cfg.Catalog.Refresh(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range snap.Tables(s.db.ID) {
+		if !snap.KeepsApart(x) {
+			t.Errorf("%s may share a range with others", x.Name)
+		}
+	}
+	for _, v := range []string{"replicas = 1", "replicas = many", "locality = 'eu'"} {
+		wantError(t, s, "alter database defaultdb with "+v, sqlerr.InvalidParameterValue)
+	}
+	wantError(t, s, "alter database defaultdb with tablespace x", sqlerr.FeatureNotSupported)
+	wantError(t, s, "alter database nowhere with replicas = 5", sqlerr.InvalidCatalogName)
+	mustShow(t, s, "alter database defaultdb with replicas default", "ALTER DATABASE")
+	mustShow(t, s, "alter database defaultdb with locality default", "ALTER DATABASE")
+	shows("later|NULL|NULL|region=us|table own|7|table|NULL|NULL SELECT 2")
+	mustShow(t, s, "create database d with replicas 3 locality 'zone=a'", "CREATE DATABASE")
+	mustShow(t, s, "select replicas, locality from cairn.placements where database_name = 'd'", "3|zone=a SELECT 1")
+	mustShow(t, s, "create role other login; grant connect on database defaultdb to other", "CREATE ROLE GRANT")
+	o, err := srv.NewSession(t.Context(), SessionArgs{User: "other", Database: "defaultdb", BackendPID: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	wantError(t, o, "alter database defaultdb with replicas = 5", sqlerr.InsufficientPrivilege)
 }

@@ -218,7 +218,7 @@ func (c *Core) keepBoundary(ctx context.Context, k kvapi.Key) bool {
 		return true
 	}
 	before, t := snap.Table(id-1), snap.Table(id)
-	return t != nil && t.KeepsApart() || before != nil && before.KeepsApart()
+	return t != nil && snap.KeepsApart(t) || before != nil && snap.KeepsApart(before)
 }
 
 // replicateToNewNodes makes the store look for missing replicas as soon as a

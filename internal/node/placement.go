@@ -32,21 +32,26 @@ func (p *placementPolicy) Placements(ctx context.Context) (func(kvapi.Span) allo
 	return func(sp kvapi.Span) allocator.Placement { return placementOf(s, sp) }, nil
 }
 
-// placementOf is what the tables of a span ask for: the most replicas; and a place, if
+// placementOf is what the tables of a span, or their databases, ask for: the most replicas; and a place, if
 // they are one table, as they are when it has got the range of its own that it is to have.
 func placementOf(s *schema.Snapshot, sp kvapi.Span) (p allocator.Placement) {
 	if t := tableAround(s, sp); t != nil {
-		p.Voters = t.Replicas
-		p.Where, _ = allocator.ParseLocality(t.Locality) // it was parsed when it was set
+		asks := s.PlacementOf(t)
+		p.Voters = asks.Replicas
+		p.Where, _ = allocator.ParseLocality(asks.Locality) // it was parsed when it was set
 		return p
 	}
 	for _, o := range s.Objects() {
 		t, ok := o.(*schema.Table)
-		if !ok || t.Replicas <= p.Voters {
+		if !ok {
+			continue
+		}
+		asks := s.PlacementOf(t)
+		if asks.Replicas <= p.Voters {
 			continue
 		}
 		if start := keys.Table(uint32(t.ID)); sp.Overlaps(kvapi.Span{Key: start, EndKey: start.PrefixEnd()}) {
-			p.Voters = t.Replicas
+			p.Voters = asks.Replicas
 		}
 	}
 	return p

@@ -84,4 +84,12 @@ func TestATableSaysWhereItsReplicasAre(t *testing.T) {
 	if got := s.rowText("SELECT count(*) FROM wide"); got != "1" {
 		t.Errorf("%s rows", got)
 	}
+
+	// What a database asks for counts for tables that do not ask themselves.
+	s.exec("ALTER TABLE wide SET (locality = 'zone=b')")
+	s.exec("ALTER TABLE wide SET (replicas = 3)")
+	s.exec("ALTER DATABASE defaultdb WITH locality = 'region=eu'")
+	s.exec("CREATE TABLE late (id int PRIMARY KEY)")
+	has("other", 3, "eu")
+	has("late", 3, "eu")
 }

@@ -26,8 +26,14 @@ func (s *stmt) createDatabase(ctx context.Context, n *pg.CreatedbStmt) error {
 		return sqlerr.New(sqlerr.DuplicateDatabase, "database \"%s\" already exists", n.Dbname)
 	}
 	owner := s.User
+	asks := &schema.Database{}
 	for _, o := range n.Options {
 		d := o.GetDefElem()
+		if known, err := setDatabaseOption(asks, d); err != nil {
+			return err
+		} else if known {
+			continue
+		}
 		switch d.Defname {
 		case "owner":
 			owner = defString(d)
@@ -45,11 +51,40 @@ func (s *stmt) createDatabase(ctx context.Context, n *pg.CreatedbStmt) error {
 	if err != nil {
 		return err
 	}
-	db := &schema.Database{Header: schema.Header{ID: id, Name: s.cutName(n.Dbname), Owner: owner}}
+	db := &schema.Database{Header: schema.Header{ID: id, Name: s.cutName(n.Dbname), Owner: owner},
+		Replicas: asks.Replicas, Locality: asks.Locality}
 	s.r.Put(db)
 	s.r.Bind(0, db.Name, id, 0)
 	s.r.Put(&schema.Schema{Header: schema.Header{ID: pub, Name: schema.PublicSchema, DatabaseID: id, Owner: owner}})
 	s.r.Bind(id, schema.PublicSchema, pub, 0)
+	return nil
+}
+
+// alterDatabase runs ALTER DATABASE … WITH, of the options that setDatabaseOption knows. When it returns,
+// the tables that they concern have ranges of their own; the replicas move by themselves.
+func (s *stmt) alterDatabase(ctx context.Context, n *pg.AlterDatabaseStmt) error {
+	c, err := s.r.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	db := c.Database(n.Dbname)
+	if db == nil {
+		return sqlerr.New(sqlerr.InvalidCatalogName, "database \"%s\" does not exist", n.Dbname)
+	}
+	if err := s.mustOwn(ctx, db.ID); err != nil {
+		return err
+	}
+	db = db.Clone()
+	for _, o := range n.Options {
+		d := o.GetDefElem()
+		if known, err := setDatabaseOption(db, d); err != nil {
+			return err
+		} else if !known {
+			return sqlerr.Unsupported("option \"%s\" of ALTER DATABASE", d.Defname).
+				WithHint("replicas and locality can be set.")
+		}
+	}
+	s.r.Put(db)
 	return nil
 }
 

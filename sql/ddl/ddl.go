@@ -202,6 +202,8 @@ func (s *stmt) globalStatement(tree *pg.Node) runner {
 	switch n := tree.Node.(type) {
 	case *pg.Node_CreatedbStmt:
 		return done("CREATE DATABASE", func(ctx context.Context) error { return s.createDatabase(ctx, n.CreatedbStmt) })
+	case *pg.Node_AlterDatabaseStmt:
+		return done("ALTER DATABASE", func(ctx context.Context) error { return s.alterDatabase(ctx, n.AlterDatabaseStmt) })
 	case *pg.Node_DropdbStmt:
 		return done("DROP DATABASE", func(ctx context.Context) error { return s.dropDatabase(ctx, n.DropdbStmt) })
 	case *pg.Node_CreateSchemaStmt:

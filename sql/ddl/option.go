@@ -1,6 +1,7 @@
 package ddl
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -22,6 +23,8 @@ import (
 //	          takes space: an interval, at least gcTTLMin. Without, cairn.gc_ttl of the cluster counts.
 //	replicas  how many nodes have each row, replicasMin to replicasMax. Without, three.
 //	locality  which nodes may: those started with a --locality that has all of these tiers. Without, any.
+//
+// What a table does not say of the last two, its database may (setDatabaseOption).
 const (
 	gcTTLOption    = "gc_ttl"
 	replicasOption = "replicas"
@@ -56,18 +59,14 @@ func setOptions(t *schema.Table, opts []*pg.Node) error {
 			}
 			t.GCTTL = ttl
 		case replicasOption:
-			n, err := strconv.Atoi(v)
+			n, err := parseReplicas(v)
 			if err != nil {
-				return sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for integer option \"%s\": %s", replicasOption, v)
-			}
-			if n < replicasMin || n > replicasMax {
-				return sqlerr.New(sqlerr.InvalidParameterValue, "value %s out of bounds for option \"%s\"", v, replicasOption).
-					WithDetail("Valid values are between \"%d\" and \"%d\".", replicasMin, replicasMax)
+				return err
 			}
 			t.Replicas = n
 		case localityOption:
-			if _, err := allocator.ParseLocality(v); err != nil {
-				return sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for option \"%s\": %v", localityOption, err)
+			if err := checkLocality(v); err != nil {
+				return err
 			}
 			t.Locality = v
 		}
@@ -75,6 +74,52 @@ func setOptions(t *schema.Table, opts []*pg.Node) error {
 		t.Options = append(t.Options, d.Defname+"="+v)
 	}
 	return nil
+}
+
+func parseReplicas(v string) (int, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return 0, sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for integer option \"%s\": %s", replicasOption, v)
+	}
+	if n < replicasMin || n > replicasMax {
+		return 0, sqlerr.New(sqlerr.InvalidParameterValue, "value %s out of bounds for option \"%s\"", v, replicasOption).
+			WithDetail("Valid values are between \"%d\" and \"%d\".", replicasMin, replicasMax)
+	}
+	return n, nil
+}
+
+func checkLocality(v string) error {
+	if _, err := allocator.ParseLocality(v); err != nil {
+		return sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for option \"%s\": %v", localityOption, err)
+	}
+	return nil
+}
+
+// setDatabaseOption gives a database what CREATE and ALTER DATABASE … WITH say of the replicas of its
+// tables; DEFAULT takes it away. It reports whether the option is one of these.
+//
+// They are options in the grammar of Postgres, as CONNECTION LIMIT is one. ALTER DATABASE … SET, which
+// would look more like ALTER TABLE … SET (…), gives the sessions in a database their defaults in Postgres.
+func setDatabaseOption(db *schema.Database, d *pg.DefElem) (known bool, err error) {
+	v := ""
+	if d.Arg != nil {
+		v = cmp.Or(defString(d), "true")
+	}
+	switch d.Defname {
+	case replicasOption:
+		db.Replicas = 0
+		if v != "" {
+			db.Replicas, err = parseReplicas(v)
+		}
+	case localityOption:
+		if v != "" {
+			err = checkLocality(v)
+		}
+		db.Locality = v
+	default:
+		return false, nil
+	}
+	return true, err
 }
 
 // resetOptions takes storage parameters away.

@@ -32,6 +32,7 @@ cairn.contention 13103 v: database_name name, schema_name name, table_name name,
 cairn.locks 13104 v: database_name name, schema_name name, table_name name, key text, transaction_id text, node_id int8, pid int4, application_name text, strength text, durable bool, granted bool, waits_since timestamptz
 cairn.range_log 13105 v: at timestamptz, node_id int8, range_id int8, event text, other_range_id int8, key text, database_name name, schema_name name, table_name name, why text
 cairn.integrity 13106 v: kind text, range_id int8, start_key text, database_name name, schema_name name, table_name name, outcome text, proven_at timestamptz, checked_at timestamptz, node_id int8, detail text
+cairn.placements 13108 v: database_name name, schema_name name, table_name name, replicas int4, replicas_of text, locality text, locality_of text
 cairn.jobs 13107 v: job_id int8, job_type text, description text, user_name name, status text, running_status text, database_name name, schema_name name, table_name name, index_name name, created timestamptz, started timestamptz, modified timestamptz, finished timestamptz, fraction_completed float8, rows_done int8, rows_total int8, coordinator_id int8, resumed int8, error_code text, error text
 `
 
@@ -119,10 +120,43 @@ func fillers() map[string]filler {
 		"cairn.locks":       fillLocks,
 		"cairn.range_log":   fillRangeLog,
 		"cairn.integrity":   fillIntegrity,
+		"cairn.placements":  fillPlacements,
 		"cairn.jobs":        fillJobs,
 
 		"pg_catalog.pg_stat_progress_create_index": fillProgressIndex,
 	}
+}
+
+// fillPlacements lists the tables of which something is asked, with what counts and who says so; and the
+// databases that ask for something, without a table.
+func fillPlacements(_ context.Context, env *Env, w *writer) error {
+	of := func(own bool) string {
+		if own {
+			return "table"
+		}
+		return "database"
+	}
+	row := func(db *schema.Database, p, own schema.Placement) cells {
+		return cells{"database_name": db.Name,
+			"replicas": when(p.Replicas != 0, int64(p.Replicas)), "replicas_of": when(p.Replicas != 0, of(own.Replicas != 0)),
+			"locality": orNull(p.Locality), "locality_of": when(p.Locality != "", of(own.Locality != ""))}
+	}
+	for _, o := range env.Contents.Objects() {
+		switch o := o.(type) {
+		case *schema.Database:
+			if p := o.Placement(); !p.IsEmpty() {
+				w.add(row(o, p, schema.Placement{}))
+			}
+		case *schema.Table:
+			db, sc := env.Contents.DatabaseByID(o.DatabaseID), env.Contents.SchemaByID(o.SchemaID)
+			if p := env.Contents.PlacementOf(o); db != nil && sc != nil && !p.IsEmpty() {
+				c := row(db, p, o.Placement())
+				c["schema_name"], c["table_name"] = sc.Name, o.Name
+				w.add(c)
+			}
+		}
+	}
+	return nil
 }
 
 func fillNodes(ctx context.Context, env *Env, w *writer) error {
