@@ -4,7 +4,7 @@
 // address), and every fifth message is lost. It is a module of its own, so that
 // memberlist is no dependency of the product.
 //
-//	cd acceptance/bench/gossip && go test -v -nodes 1000
+//	cd acceptance/bench/gossip && go test -v -nodes 150
 //	go test ./gossip -v -run NewAddresses -many 1000
 //
 // All nodes are in one process, in virtual time.
