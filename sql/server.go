@@ -275,6 +275,9 @@ func (s *Session) searchPath(c *schema.Contents) []string {
 		if p == "pg_catalog" || p == "" {
 			continue
 		}
+		if p == "pg_temp" && len(out) > 0 && s.temp.Name != "" { // not the first, as it else is
+			p = s.temp.Name
+		}
 		if c.Schema(s.db.ID, p) != nil || p == "information_schema" || p == "cairn" {
 			out = append(out, p)
 		}

@@ -131,6 +131,9 @@ func (b *binder) rowTypeOf(o schema.Object) (types.T, bool) {
 
 // wholeRow is a table's name used as a value. A function that returns one column gives that.
 func (b *binder) wholeRow(t *tableRef) Expr {
+	if t.scalar && len(t.cols) == 1 {
+		return t.cols[0].expr(-1)
+	}
 	r := &Row{Optional: t.optional, Key: -1}
 	var ts []types.T
 	for i, c := range t.cols {

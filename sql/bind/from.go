@@ -417,9 +417,9 @@ func (b *binder) funcCols(t *tableRef, f TableFunc, e Expr, name string, rf *pg.
 		return
 	}
 	colName := funcColName(name, rf)
-	if f.M.Cols != nil {
-		if cols := f.M.Cols(exprTypes(f.Args)); len(cols) == 1 && rf.Alias == nil && cols[0].Name != "" {
-			colName = cols[0].Name
+	if f.M.Cols != nil { // the name of its OUT parameter stays, and the alias names the same value
+		if cols := f.M.Cols(exprTypes(f.Args)); len(cols) == 1 && cols[0].Name != "" {
+			colName, t.scalar = cols[0].Name, true
 		}
 	}
 	t.cols = append(t.cols, &scopeCol{name: colName, id: f.Cols[0], t: e.Type(), table: t, value: f.M.Cols == nil})

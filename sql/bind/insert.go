@@ -132,10 +132,10 @@ func (b *binder) insertValue(sc *scope, t *schema.Table, ord int, e Expr, pos in
 		return nil
 	}
 	b.refuseGenerated(c, "cannot insert a non-DEFAULT value into column \"%s\"")
+	if c.Identity != schema.IdentityNone && s.Override == pg.OverridingKind_OVERRIDING_USER_VALUE {
+		return nil
+	}
 	if c.Identity == schema.IdentityAlways && s.Override != pg.OverridingKind_OVERRIDING_SYSTEM_VALUE {
-		if s.Override == pg.OverridingKind_OVERRIDING_USER_VALUE {
-			return nil
-		}
 		b.at(-1, sqlerr.New(sqlerr.GeneratedAlways, "cannot insert a non-DEFAULT value into column \"%s\"", c.Name).
 			WithDetail("Column \"%s\" is an identity column defined as GENERATED ALWAYS.", c.Name).
 			WithHint("Use OVERRIDING SYSTEM VALUE to override."))

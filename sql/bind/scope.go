@@ -53,6 +53,8 @@ type tableRef struct {
 	// row is the type of its rows where a function has returned them, zero for others.
 	row      types.T
 	optional bool
+	// scalar: a function has returned single values, of which the table's name is one.
+	scalar bool
 }
 
 type scopeCol struct {

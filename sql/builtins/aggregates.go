@@ -326,7 +326,7 @@ func minMax() []Overload {
 // sums for numerics.
 type deviation struct {
 	n              float64
-	mean, m2       float64
+	sx, sxx        float64 // as in regression
 	sum, squares   *apd.Decimal
 	exact          bool
 	sample, isRoot bool
@@ -335,9 +335,14 @@ type deviation struct {
 func (d *deviation) Add(_ ectx, a []datum) error {
 	d.n++
 	if !d.exact {
-		delta := a[0].Float() - d.mean
-		d.mean += delta / d.n
-		d.m2 += delta * (a[0].Float() - d.mean)
+		x := a[0].Float()
+		d.sx += x
+		if d.n > 1 {
+			t := x*d.n - d.sx
+			d.sxx += t * t / (d.n * (d.n - 1))
+		} else {
+			d.sxx = x - x // NaN of what is not finite
+		}
 		return nil
 	}
 	x := decimalOf(a[0])
@@ -363,7 +368,7 @@ func (d *deviation) Result(ectx) (datum, error) {
 	if d.exact {
 		return d.exactResult(int64(div))
 	}
-	v := d.m2 / div
+	v := d.sxx / div
 	if d.isRoot {
 		v = math.Sqrt(v)
 	}

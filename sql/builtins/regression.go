@@ -26,6 +26,8 @@ func (r *regression) Add(_ ectx, a []datum) error {
 		r.sxx += tx * tx * scale
 		r.syy += ty * ty * scale
 		r.sxy += tx * ty * scale
+	} else { // NaN of what is not finite
+		r.sxx, r.syy, r.sxy = x-x, y-y, (x-x)+(y-y)
 	}
 	return nil
 }

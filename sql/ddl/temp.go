@@ -3,6 +3,7 @@ package ddl
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -22,7 +23,7 @@ type Temp struct {
 
 // Path puts the schema before a search path, if it exists.
 func (t *Temp) Path(c *schema.Contents, db schema.DescID, path []string) []string {
-	if t == nil || t.Name == "" || c.Schema(db, t.Name) == nil {
+	if t == nil || t.Name == "" || c.Schema(db, t.Name) == nil || slices.Contains(path, t.Name) {
 		return path
 	}
 	return append([]string{t.Name}, path...)

@@ -153,8 +153,14 @@ func (s *stmt) replaceView(ctx context.Context, old, v *schema.View) error {
 func (s *stmt) dependencies(ctx context.Context, n *pg.Node) ([]schema.DescID, error) {
 	var out []schema.DescID
 	var err error
+	own := map[string]bool{} // of a recursive WITH: they are no relations anywhere in the query
+	if with := n.GetSelectStmt().GetWithClause(); with.GetRecursive() {
+		for _, c := range with.Ctes {
+			own[c.GetCommonTableExpr().Ctename] = true
+		}
+	}
 	walkRangeVars(n, func(rv *pg.RangeVar) {
-		if err != nil {
+		if err != nil || rv.Schemaname == "" && own[rv.Relname] {
 			return
 		}
 		var f found

@@ -191,6 +191,11 @@ func infoNumbers(c cells, t types.T) {
 
 func infoSequences(_ context.Context, env *Env, w *writer) error {
 	for _, q := range env.Contents.Sequences(env.Database.ID) {
+		if t := env.Contents.Table(q.OwnerTable); t != nil {
+			if c := t.ColumnByID(q.OwnerColumn); c != nil && c.Identity != schema.IdentityNone {
+				continue // a part of its column
+			}
+		}
 		t := types.T{OID: types.OID(q.Type.OID), Mod: -1}
 		c := cells{"sequence_catalog": env.Database.Name, "sequence_schema": namespaceOf(env, &q.Header), "sequence_name": q.Name,
 			"data_type": t.String(), "start_value": q.Start, "minimum_value": q.Min, "maximum_value": q.Max,

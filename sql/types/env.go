@@ -13,7 +13,7 @@ type Env struct {
 	Reg RegResolver
 	// ByteaEscape is bytea_output = 'escape'.
 	ByteaEscape bool
-	// FloatDigits is extra_float_digits when it is zero or less, plus one; 0 is shortest-precise.
+	// FloatDigits is extra_float_digits when it is zero or less, minus one; 0 is shortest-precise.
 	FloatDigits int
 	// DateOrder is how dates without a name of a month are read, after DateStyle.
 	DateOrder DateOrder

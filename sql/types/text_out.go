@@ -22,7 +22,7 @@ func AppendText(dst []byte, t T, d Datum, env *Env) []byte {
 		}
 		return append(dst, 'f')
 	case KindFloat:
-		return appendFloat(dst, d.Float(), t.OID == OIDFloat4)
+		return appendFloat(dst, d.Float(), t.OID == OIDFloat4, env)
 	case KindDecimal:
 		return appendDecimal(dst, d.Decimal())
 	case KindTimestamp:
@@ -97,8 +97,8 @@ func regName(t T, oid OID, env *Env) string {
 }
 
 // appendFloat writes the shortest digits that read back the same, with an exponent where Postgres
-// uses one: below 1e-4, and from 1e15 (1e6 for real) on.
-func appendFloat(dst []byte, f float64, single bool) []byte {
+// uses one: below 1e-4, and from 1e15 (1e6 for real) on; or as many digits as extra_float_digits leaves.
+func appendFloat(dst []byte, f float64, single bool, env *Env) []byte {
 	switch {
 	case f != f:
 		return append(dst, "NaN"...)
@@ -107,9 +107,12 @@ func appendFloat(dst []byte, f float64, single bool) []byte {
 	case math.IsInf(f, -1):
 		return append(dst, "-Infinity"...)
 	}
-	bits, limit := 64, 1e15
+	bits, limit, digits := 64, 1e15, 15
 	if single {
-		bits, limit = 32, 1e6
+		bits, limit, digits = 32, 1e6, 6
+	}
+	if env != nil && env.FloatDigits < 0 {
+		return strconv.AppendFloat(dst, f, 'g', max(digits+env.FloatDigits+1, 1), bits)
 	}
 	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= limit) {
 		return strconv.AppendFloat(dst, f, 'e', -1, bits)

@@ -1,0 +1,57 @@
+CREATE TABLE pay (id int PRIMARY KEY, dept text, amount int, n numeric, f float8, d date, ts timestamptz, s smallint);
+INSERT INTO pay SELECT x, chr(97 + x % 3), x * 7 % 10, x::numeric / 4, x / 3.0, date '2024-01-01' + x * x % 40, timestamptz '2024-01-01 00:00+00' + x * interval '7 hours', x % 5 FROM generate_series(1, 24) x;
+INSERT INTO pay (id, dept) VALUES (25, 'a'), (26, 'b');
+SELECT id, sum(amount) OVER (ORDER BY amount RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS s, count(*) OVER (ORDER BY amount RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW) AS c FROM pay ORDER BY id;
+SELECT id, sum(amount) OVER (ORDER BY amount DESC RANGE BETWEEN 1 FOLLOWING AND 3 FOLLOWING) AS s, count(*) OVER (ORDER BY amount DESC NULLS LAST RANGE BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS c FROM pay ORDER BY id;
+SELECT id, count(*) OVER (ORDER BY n RANGE BETWEEN 0.6 PRECEDING AND 0.25 FOLLOWING) AS n, count(*) OVER (ORDER BY f NULLS FIRST RANGE BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS f FROM pay ORDER BY id;
+SELECT id, count(*) OVER (ORDER BY d RANGE BETWEEN '5 days' PRECEDING AND interval '3 days' FOLLOWING) AS d, count(*) OVER (PARTITION BY dept ORDER BY ts RANGE BETWEEN interval '1 day' PRECEDING AND CURRENT ROW) AS t FROM pay ORDER BY id;
+SELECT id, count(*) OVER (ORDER BY s RANGE 1 PRECEDING) AS s, max(id) OVER (ORDER BY s GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE GROUP) AS g, min(id) OVER (ORDER BY s GROUPS BETWEEN 1 FOLLOWING AND 2 FOLLOWING) AS h FROM pay ORDER BY id;
+SELECT id, sum(id) OVER (ORDER BY amount, id ROWS BETWEEN 2 PRECEDING AND 2 FOLLOWING EXCLUDE TIES) AS t, array_agg(id) OVER (ORDER BY amount, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW) AS r FROM pay ORDER BY id;
+SELECT id, first_value(id) OVER w AS a, last_value(id) OVER w AS z, nth_value(id, 2) OVER w AS b FROM pay WINDOW w AS (ORDER BY s, id GROUPS BETWEEN 2 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW) ORDER BY id;
+SELECT lag(amount, 1, 0.5) OVER (ORDER BY id) AS a, lead(amount, 2, -1) OVER (ORDER BY id) AS b, ntile(NULL) OVER (ORDER BY id) AS c FROM pay ORDER BY id LIMIT 3;
+SELECT x, last_value(x) OVER (ORDER BY x RANGE BETWEEN CURRENT ROW AND 4 FOLLOWING) FROM generate_series(9223372036854775804, 9223372036854775806) x ORDER BY x;
+-- differs position: PostgreSQL points at the window
+SELECT sum(id) OVER (ORDER BY id, s RANGE 1 PRECEDING) FROM pay;
+-- differs position: PostgreSQL points at the window
+SELECT sum(id) OVER (GROUPS 1 PRECEDING) FROM pay;
+SELECT sum(id) OVER (ORDER BY id ROWS -1 PRECEDING) FROM pay;
+SELECT sum(id) OVER (ORDER BY id ROWS NULL::int8 PRECEDING) FROM pay;
+SELECT sum(id) OVER (ORDER BY id RANGE BETWEEN CURRENT ROW AND -1 FOLLOWING) FROM pay;
+SELECT sum(id) OVER (ORDER BY id ROWS id PRECEDING) FROM pay;
+SELECT ntile(0) OVER (ORDER BY id) FROM pay;
+SELECT nth_value(id, 0) OVER (ORDER BY id) FROM pay;
+WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t) SELECT n FROM t LIMIT 5;
+WITH RECURSIVE t(n) AS (SELECT 1 UNION SELECT (n * 7) % 11 FROM t) SELECT count(*), sum(n) FROM t;
+CREATE SEQUENCE tally;
+SELECT id, nextval('tally') FROM pay ORDER BY id DESC LIMIT 4;
+SELECT nextval('tally');
+-- differs everything: one UPDATE may exchange keys among its rows
+UPDATE pay SET id = id + 1;
+UPDATE pay SET id = id + 1000;
+SELECT substring('foo' FROM 'foo(bar)?') IS NULL, 0.0 ^ 2, power(0::numeric, 3);
+SELECT extract(century FROM timestamp '0097-02-16 BC'), extract(millennium FROM date '0097-02-16 BC'), extract(isoyear FROM date '0097-02-16 BC'), extract(decade FROM timestamp 'infinity'), extract(isoyear FROM timestamptz '-infinity'), extract(month FROM date 'infinity');
+SELECT time '23:59:60', time '23:59:60.5';
+SELECT 'inf'::numeric % 0;
+SELECT extract(hour FROM date '2024-01-01');
+COMMIT AND CHAIN;
+ROLLBACK AND CHAIN;
+CREATE VIEW cheap AS SELECT id FROM pay;
+-- differs rows: Cairn keeps views as they were written
+SELECT pg_get_viewdef('cheap');
+SELECT * FROM jsonb_array_elements('[{"a": 1}, {"a": 2}]') e;
+SELECT e.value, e->>'a', e FROM jsonb_array_elements('[{"a": 1}, {"a": 2}]') e ORDER BY e;
+SELECT x.id, e.value->'a' AS a FROM (VALUES (1, '[{"a": 3}]'::jsonb)) x(id, doc), jsonb_array_elements(x.doc) AS e;
+SELECT t, t.x FROM json_array_elements_text('["p", "q"]') AS t(x) ORDER BY t;
+SELECT e.ordinality, e.value FROM jsonb_array_elements('[5, 6]') WITH ORDINALITY e ORDER BY 1;
+CREATE RECURSIVE VIEW upto (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM upto WHERE n < 3;
+CREATE OR REPLACE RECURSIVE VIEW upto (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM upto WHERE n < 5;
+SELECT n FROM upto ORDER BY n;
+SELECT var_pop(x::float8), stddev(x::float8) FROM (VALUES (100000003), (100000004), (100000006), (100000007)) v(x);
+SELECT var_pop('inf'::float8), var_samp('nan'::float8), covar_pop(1::float8, 'inf'::float8);
+SELECT j.a, b, c FROM (VALUES (1, 2)) x(a, b) JOIN (VALUES (1, 3)) y(a, c) USING (a) AS j;
+SET extra_float_digits = 0;
+SELECT (0.1::float8 + 0.2)::text, sqrt(2::float8)::text, 123456789012345678::float8::text, 0.00001::float8::text, 1e15::float8::text, 100000::float8::text, 1.5::float4::text, 1234567::float4::text;
+SET extra_float_digits = -3;
+SELECT sqrt(2::float8)::text, 1e-10::float8::text, sqrt(2)::float4::text;
+RESET extra_float_digits;
+SELECT sqrt(2::float8)::text;
