@@ -115,6 +115,10 @@ func (q sequences) Setval(ctx context.Context, oid types.OID, v int64, called bo
 	if err != nil {
 		return err
 	}
+	if v < seq.Min || v > seq.Max {
+		return sqlerr.New(sqlerr.NumericValueOutOfRange, "setval: value %d is out of bounds for sequence \"%s\" (%d..%d)",
+			v, seq.Name, seq.Min, seq.Max)
+	}
 	if err := q.s.srv.cfg.Catalog.Setval(ctx, seq, v, called); err != nil {
 		return err
 	}
