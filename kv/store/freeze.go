@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
@@ -244,19 +246,58 @@ func (r *Replica) maybeSettleFreeze() {
 	})
 }
 
-// wasMerged reads the addressing record at the end of a frozen range: it names
-// the range for as long as nobody has merged it.
+// wasMerged reads the addressing record at the end of a frozen range, whose merge
+// cannot commit any more: it names the range for as long as nobody has merged it.
+//
+// A change of the range's replicas that was under way may have left its intent there,
+// and has its record in the frozen range: who waited for it would wait for the thaw,
+// and the thaw for him. Such an intent names this range, as no merge's does; the merge
+// has none there then, and what is committed decides. The intents are read before that,
+// lest one is resolved in between, and as of what no commit can lie above by now.
 func (s *Store) wasMerged(ctx context.Context, desc *kvapi.RangeDescriptor) (bool, error) {
+	key := keys.RangeMetaKey(desc.EndKey)
+	_, intents, err := s.readMetaInconsistently(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	names := func(d kvapi.RangeDescriptor) bool { return d.RangeID == desc.RangeID }
+	if len(intents) > 0 && slices.ContainsFunc(intents, names) {
+		committed, _, err := s.readMetaInconsistently(ctx, key)
+		return !slices.ContainsFunc(committed, names), err
+	}
 	var now kvapi.RangeDescriptor
-	err := s.cfg.Txns.RunTxn(ctx, "thaw", func(ctx context.Context, txn Txn) error {
+	err = s.cfg.Txns.RunTxn(ctx, "thaw", func(ctx context.Context, txn Txn) error {
 		now = kvapi.RangeDescriptor{}
-		b, ok, err := txn.Get(ctx, keys.RangeMetaKey(desc.EndKey))
+		b, ok, err := txn.Get(ctx, key)
 		if err != nil || !ok {
 			return err
 		}
 		return now.UnmarshalWire(b)
 	})
-	return now.RangeID != desc.RangeID, err
+	return !names(now), err
+}
+
+// readMetaInconsistently reads an addressing record without waiting for intents: what
+// is committed, and what the intents say.
+func (s *Store) readMetaInconsistently(ctx context.Context, key kvapi.Key) (committed, intents []kvapi.RangeDescriptor, err error) {
+	clock := s.cfg.Clock
+	ba := &kvapi.BatchRequest{Header: kvapi.Header{Inconsistent: true, Timestamp: clock.Now().Timestamp().AddNanos(int64(clock.MaxOffset()))}}
+	br, kerr := s.cfg.Sender.Send(ctx, ba.Add(kvapi.Request{Kind: kvapi.Scan, Key: key, EndKey: key.Next()}))
+	if kerr != nil {
+		return nil, nil, kerr
+	}
+	decode := func(rows []kvapi.KeyValue) (out []kvapi.RangeDescriptor) {
+		for _, row := range rows {
+			var d kvapi.RangeDescriptor
+			if e := d.UnmarshalWire(bytes.Clone(row.Value)); e != nil {
+				err = fmt.Errorf("addressing record %s: %w", row.Key, e)
+			}
+			out = append(out, d)
+		}
+		return out
+	}
+	committed, intents = decode(br.Responses[0].Rows), decode(br.Responses[0].Provisional)
+	return committed, intents, err
 }
 
 func (r *Replica) thaw(ctx context.Context, f *freeze) error {
