@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
+	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/raftgroup"
 )
@@ -324,5 +325,32 @@ func TestASnapshotLeavesWhatAMergeHereNeeds(t *testing.T) {
 		c.mustGet("a", "1")
 		c.mustGet("n", "2")
 		c.checkConsistency()
+	})
+}
+
+// A change of replicas that was under way when its range was frozen has its record in
+// there and its intent on the range's addressing record: what ends the freeze of a merge
+// that came to nothing does not wait for it.
+func TestAFreezeEndsDespiteAnIntentOfTheFrozenRange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		rr := c.nodes[c.leader(tkey("n"))].store.replicas.lookup(tkey("n"))
+		desc := rr.Desc()
+		change := c.transaction("n", c.now())
+		c.mustSend(change, kvapi.Request{Kind: kvapi.Put, Key: keys.RangeMetaKey(desc.EndKey), Value: desc.AppendWire(nil), Seq: 1})
+		gone := c.transaction("a", c.now()) // it has no record
+		if _, err := rr.freezeFor(t.Context(), gone.TxnMeta, desc); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // nobody hears of either transaction any more
+		ctx, cancel := context.WithTimeout(t.Context(), settleTimeout)
+		defer cancel()
+		if err := rr.settleFreeze(ctx); err != nil {
+			t.Fatal(err)
+		}
+		c.mustPut("n", "served again")
 	})
 }
