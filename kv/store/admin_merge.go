@@ -144,12 +144,17 @@ func sameReplicas(a, b *kvapi.RangeDescriptor) bool {
 	return true
 }
 
-// bringLease makes this store's replica of a range its leaseholder.
+// bringLease makes this store's replica of a range its leaseholder. That the old
+// leader has stepped down, and so the transfer is over, says that somebody
+// campaigns, not that votes have come.
 func (s *Store) bringLease(ctx context.Context, r *Replica) error {
 	if !r.leaseStatus(noTimestamp).IsValid() {
 		ba := (&kvapi.BatchRequest{}).Add(kvapi.Request{Kind: kvapi.AdminTransferLease, Key: r.Desc().StartKey, Target: s.ident.NodeID})
 		if _, err := s.cfg.Sender.Send(ctx, ba); err != nil {
 			return fmt.Errorf("bring the lease of %s here: %w", r.rangeID, err)
+		}
+		if err := r.waitForLeadership(ctx, true); err != nil {
+			return err
 		}
 	}
 	if _, err := r.ensureLease(ctx, noTimestamp); err != nil {

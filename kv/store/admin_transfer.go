@@ -62,7 +62,7 @@ func (r *Replica) transferAway(ctx context.Context, node kvapi.NodeID) error {
 	}
 	r.raftMu.Unlock()
 	r.store.sched.EnqueueReady(r.rangeID)
-	return r.waitForSuccessor(ctx)
+	return r.waitForLeadership(ctx, false)
 }
 
 // wholeRange latches everything of a range, the threshold of collection included:
@@ -153,15 +153,16 @@ func (r *Replica) abandonLeaseLocked(now hlc.ClockTimestamp, reads *handedOver) 
 	return p
 }
 
-// waitForSuccessor returns when this replica leads no more.
-func (r *Replica) waitForSuccessor(ctx context.Context) error {
+// waitForLeadership returns when this replica leads, or leads no more, as is
+// wanted; or, within transferPatience, with an error.
+func (r *Replica) waitForLeadership(ctx context.Context, want bool) error {
 	ctx, cancel := context.WithTimeout(ctx, transferPatience)
 	defer cancel()
 	for {
 		r.mu.RLock()
 		leads, changed := r.mu.leads, r.mu.leaseChanged
 		r.mu.RUnlock()
-		if !leads {
+		if leads == want {
 			return nil
 		}
 		select {

@@ -190,6 +190,42 @@ func TestAMergeBringsWhatWasWrittenUnderAnotherClock(t *testing.T) {
 	})
 }
 
+// The lease of the right range comes with an election, and the old leader steps down
+// before it is decided: the merge waits for the votes.
+func TestAMergeWaitsForTheLeaseItAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := three(t)
+		if err := c.split("m"); err != nil {
+			t.Fatal(err)
+		}
+		left := c.leader(tkey("a"))
+		if err := c.admin(kvapi.Request{Kind: kvapi.AdminTransferLease, Key: tkey("n"), Target: c.followerOf(tkey("n"))}); err != nil {
+			t.Fatal(err)
+		}
+		c.mustPut("n", "1")
+		var late atomic.Int32
+		c.mu.Lock()
+		c.lose = func(e raftgroup.Envelope) bool {
+			if e.Message.Type() != raftgroup.MsgVoteResponse || e.To.NodeID != left {
+				return false
+			}
+			late.Add(1)
+			inbox := c.nodes[left].inbox
+			time.AfterFunc(50*time.Millisecond, func() { inbox <- raftgroup.AppendEnvelopes(nil, []raftgroup.Envelope{e}) })
+			return true
+		}
+		c.mu.Unlock()
+		if err := c.merge("m"); err != nil {
+			t.Error(err)
+		}
+		if late.Load() == 0 {
+			t.Error("no vote was late")
+		}
+		c.mustGet("n", "1")
+		c.checkConsistency()
+	})
+}
+
 // Who is told that something is protected in a range was told before the range was
 // frozen: what swallows the range takes all until then for protected.
 func TestAFreezeWaitsForProtections(t *testing.T) {
