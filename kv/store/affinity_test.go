@@ -374,6 +374,24 @@ func TestJoinsAndSplitsDoNotOscillate(t *testing.T) {
 	}
 }
 
+// Readers have a range split, and writers that come after them find it whole again
+// soon.
+func TestWhatReadersSplitWritersMerge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := committing(t, func(cfg *Config) { cfg.LoadSplitRate = 100 })
+		whole := c.starts()
+		n := 0
+		c.busy(20*time.Second, func() string { n++; return fmt.Sprintf("%c%03d", 'h'+n%4, n/4%100) })
+		if c.starts() == whole {
+			t.Fatalf("load does not split the range: %+v", c.cutLog())
+		}
+		c.commits(10, loadSplitSticky+joinKept+5*time.Second, func(int) []string { return []string{"h", "k"} })
+		if got := c.starts(); got != whole {
+			t.Errorf("ranges begin at %q: %+v", got, c.cutLog())
+		}
+	})
+}
+
 func BenchmarkAffinityNote(b *testing.B) {
 	for _, cold := range []bool{true, false} {
 		b.Run(fmt.Sprintf("cold=%t", cold), func(b *testing.B) {

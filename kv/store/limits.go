@@ -163,9 +163,11 @@ const (
 	// any part.
 	brokenCommitsMax = 0.05
 	overloadFactor   = 8
-	// loadSplitSticky keeps what load has split from being merged as soon as the
-	// load pauses.
-	loadSplitSticky = 10 * time.Minute
+	// loadSplitSticky keeps what load has split from being merged at once by another
+	// load: readers that alternate with writers have it split, and merged, once in
+	// that time at most. Longer, the writers pay with several times the work for
+	// what the readers were given. A load that pauses has MergeAfter.
+	loadSplitSticky = 30 * time.Second
 	// MergeAfterDefault is how long two small neighbours are quiet before they are
 	// merged: longer than most pauses of work that comes in waves. Each
 	// mergeLooks-th of that time the ranges are looked at, and mergesPerLook are
@@ -185,7 +187,7 @@ const (
 	// are looked at, and joinLooks in a row must agree.
 	JoinRateDefault = 50.0
 	joinShare       = 0.25
-	joinLook        = time.Second
+	joinLook        = 500 * time.Millisecond
 	joinLooks       = 3
 	// joinedShare of RangeBytesMax is what both together may have: a range that
 	// grows, as one that is written does, is not to be split at once.
@@ -196,7 +198,7 @@ const (
 	joinCommitsMin = 1.5 * brokenCommitsMax
 	// joinKept is how long a boundary is left alone that is to stay for now;
 	// joinAgainMin and joinAgainMax the pause after a merge that failed.
-	joinKept     = 30 * time.Second
+	joinKept     = 10 * time.Second
 	joinAgainMin = 5 * time.Second
 	joinAgainMax = 5 * time.Minute
 	// crossingsFor is how long a range counts by the bounds that its neighbours

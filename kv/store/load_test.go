@@ -24,7 +24,7 @@ func (c *cluster) busy(within time.Duration, key func() string) {
 }
 
 func busyCluster(t *testing.T) *cluster {
-	c := newClusterWith(t, 3, quiet, func(cfg *Config) { cfg.LoadSplitRate = 100 })
+	c := newClusterWith(t, 3, quiet, func(cfg *Config) { cfg.LoadSplitRate, cfg.MergeAfter = 100, MergeAfterDefault })
 	c.replicateEverywhere()
 	if err := c.split("0"); err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestABusyRangeSplitsWhereItsLoadDivides(t *testing.T) {
 		if at := log[1].Key; at.Less(tkey("040")) || tkey("070").Less(at) {
 			t.Errorf("split at %s", at)
 		}
-		// A quiet range does not split, and what load has split stays for a while.
+		// A quiet range does not split, and what load has split stays while it pauses.
 		time.Sleep(30 * time.Second)
 		n := len(c.tiles())
 		for range 3 {

@@ -183,6 +183,7 @@ func (r *Replica) onReleased(a released) {
 	if a.nonce != ps.nonce || a.nonce == 0 {
 		return
 	}
+	elects := r.hasVotedSince()
 	switch p := r.promise.Load(); {
 	case p != nil && p.leader.NodeID == a.by:
 		r.promise.Store(nil)
@@ -198,11 +199,19 @@ func (r *Replica) onReleased(a released) {
 	if st := r.raftMu.group.Status(); st.Leader != 0 && !st.IsLeader() {
 		r.forgetLeader()
 	}
+	if elects {
+		// Whoever has the vote may have been named by the leader, and be about to win.
+		r.wake()
+		r.raftMu.campaignAt = r.raftMu.ticks + uint64(len(r.Desc().Replicas)*campaignTurnTicks)
+		return
+	}
 	r.campaignInTurn()
 }
 
-// onLeading forgets what was promised to leaders before this one.
+// onLeading forgets what was promised to leaders before this one, and that this
+// replica stood for election: it would stand against whom it hands over to at once.
 func (r *Replica) onLeading() {
+	r.raftMu.standing, r.raftMu.campaignAt = 0, 0
 	r.promise.Store(nil)
 	r.raftMu.promises = promises{}
 }

@@ -188,11 +188,16 @@ func (r *Replica) processTick() bool {
 	} else {
 		r.raftMu.group.Tick()
 	}
-	if at := r.raftMu.campaignAt; at != 0 && r.raftMu.ticks >= at {
-		r.raftMu.campaignAt = 0
-		if r.raftMu.group.Status().Leader == 0 && !r.hasVotedSince() {
-			r.campaignSoon.Store(true)
-			r.store.enqueue(r.rangeID)
+	if at := r.raftMu.campaignAt; at != 0 {
+		switch {
+		case r.raftMu.group.Status().Leader != 0:
+			r.raftMu.campaignAt = 0 // the turn was another's, and over
+		case r.raftMu.ticks >= at:
+			r.raftMu.campaignAt = 0
+			if !r.hasVotedSince() {
+				r.campaignSoon.Store(true)
+				r.store.enqueue(r.rangeID)
+			}
 		}
 	}
 	r.maybeCampaignAgain()
