@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -176,7 +177,7 @@ func (b *binder) variadicCall(sc *scope, name string, fc *pg.FuncCall) Expr {
 // targetSRF registers a set-returning function of a target list.
 func (b *binder) targetSRF(sc *scope, m builtins.Match, args []Expr, pos int32) Expr {
 	if sc.srf == nil {
-		b.failf(pos, sqlerr.FeatureNotSupported, "set-returning functions are not allowed in %s", sc.clause)
+		b.failf(pos, sqlerr.FeatureNotSupported, "set-returning functions are not allowed in %s", sc.place())
 	}
 	f := b.tableFunc(m, b.castArgs(m, args, pos))
 	*sc.srf = append(*sc.srf, f)
@@ -214,22 +215,14 @@ type aggState struct {
 }
 
 func (b *binder) aggregate(sc *scope, name string, fc *pg.FuncCall) Expr {
-	sc = b.aggScope(sc, fc)
-	if sc.noAgg || sc.agg == nil {
-		b.failf(fc.Location, sqlerr.GroupingError, "aggregate functions are not allowed in %s", sc.clause)
-	}
-	if sc.inAgg {
-		b.failf(fc.Location, sqlerr.GroupingError, "aggregate function calls cannot be nested")
-	}
-	inner := *sc
-	inner.inAgg, inner.srf, inner.win = true, nil, nil
+	inner := sc.inAggregate()
 	if len(fc.Args) == 0 && !fc.AggStar && !fc.AggWithinGroup {
 		b.failf(fc.Location, sqlerr.WrongObjectType, "%s(*) must be used to call a parameterless aggregate function", name)
 	}
 	c := AggCall{Star: fc.AggStar, Distinct: fc.AggDistinct}
-	args := b.exprs(&inner, fc.Args)
+	args := b.exprs(inner, fc.Args)
 	if fc.AggWithinGroup {
-		args = append(args, b.withinGroup(&inner, &c, fc)...)
+		args = append(args, b.withinGroup(inner, &c, fc)...)
 	}
 	m, err := builtins.ResolveFunc(name, exprTypes(args))
 	b.check(fc.Location, err)
@@ -248,9 +241,17 @@ func (b *binder) aggregate(sc *scope, name string, fc *pg.FuncCall) Expr {
 		if fc.AggWithinGroup {
 			break
 		}
-		c.Order = append(c.Order, b.aggOrder(&inner, o.GetSortBy()))
+		c.Order = append(c.Order, b.aggOrder(inner, o.GetSortBy()))
 	}
-	return b.addAgg(sc, c, fc.Location)
+	return b.addAgg(b.aggScope(sc, inner, &c, fc.Location), c, fc.Location)
+}
+
+// inAggregate is the scope of an aggregate's arguments, of which it is not known yet to which query
+// the aggregate belongs.
+func (sc *scope) inAggregate() *scope {
+	inner := *sc
+	inner.inAgg, inner.srf, inner.win, inner.agg = true, nil, nil, &aggState{keys: map[string]ColID{}}
+	return &inner
 }
 
 // withinGroup binds WITHIN GROUP (ORDER BY …): what is ordered by are arguments too.
@@ -267,13 +268,78 @@ func (b *binder) withinGroup(sc *scope, c *AggCall, fc *pg.FuncCall) []Expr {
 	return out
 }
 
-// aggScope finds the query an aggregate belongs to: this one.
-func (b *binder) aggScope(sc *scope, fc *pg.FuncCall) *scope { return sc }
+// aggScope finds the query that an aggregate belongs to, and takes there what is computed below the
+// aggregation. It is the innermost one of whose columns its arguments, conditions and order speak, and this one
+// if they speak of none (SQL:2016 6.9, syntax rule 7; what Postgres calls the aggregate's level): in
+//
+//	SELECT (SELECT max(t.a) FROM u) FROM t
+//
+// the maximum is over t, and the subquery has it from outside, as it has a column.
+func (b *binder) aggScope(sc, inner *scope, c *AggCall, pos int32) *scope {
+	used := map[ColID]int32{} // and where
+	note := func(e Expr) {
+		for id := range Refs(e) {
+			used[id] = pos
+		}
+		WalkExpr(e, func(Rel) {}, func(x Expr) {
+			if c, ok := x.(*Col); ok {
+				used[c.ID] = c.Pos
+			}
+		})
+	}
+	for _, a := range c.Args {
+		note(a)
+	}
+	if c.Filter != nil {
+		note(c.Filter)
+	}
+	for _, o := range c.Order {
+		used[o.ID] = pos
+	}
+	for _, it := range inner.agg.pre {
+		note(it.E)
+	}
+	at := b.levelOf(sc, used)
+	switch {
+	case at.noAgg || at.agg == nil:
+		b.failf(pos, sqlerr.GroupingError, "aggregate functions are not allowed in %s", at.place())
+	case at.inAgg:
+		b.failf(pos, sqlerr.GroupingError, "aggregate function calls cannot be nested")
+	}
+	at.agg.pre = append(at.agg.pre, inner.agg.pre...)
+	return at
+}
+
+// levelOf finds the innermost query of whose columns some are used, and of it the clause that a
+// subquery that uses them is in. The aggregates of that query are not among them.
+func (b *binder) levelOf(sc *scope, used map[ColID]int32) *scope {
+	for s := sc; s != nil; s = s.parent {
+		clause := sc
+		if s != sc {
+			clause = cmp.Or(s.clauseOf, &scope{})
+		}
+		own := false
+		for id, at := range used {
+			if clause.agg != nil && clause.agg.has(id) {
+				b.failf(at, sqlerr.GroupingError, "aggregate function calls cannot be nested")
+			}
+			own = own || s.local(id)
+		}
+		if own {
+			return clause
+		}
+	}
+	return sc
+}
+
+func (a *aggState) has(id ColID) bool {
+	return slices.ContainsFunc(a.calls, func(c AggCall) bool { return c.ID == id })
+}
 
 func (b *binder) aggOrder(sc *scope, s *pg.SortBy) SortKey {
 	e := b.defaultUnknown(b.expr(sc, s.Node))
 	k := b.sortKey(s, e.Type())
-	if c, ok := e.(*Col); ok {
+	if c, ok := e.(*Col); ok && sc.local(c.ID) {
 		k.ID = c.ID
 		return k
 	}

@@ -28,10 +28,8 @@ func (st *selectState) groupExpr(n *pg.Node) Expr {
 
 func (st *selectState) noAggregates(e Expr, pos int32) Expr {
 	for id := range Refs(e) {
-		for _, c := range st.agg.calls {
-			if c.ID == id {
-				st.b.failf(pos, sqlerr.GroupingError, "aggregate functions are not allowed in GROUP BY")
-			}
+		if st.agg.has(id) {
+			st.b.failf(pos, sqlerr.GroupingError, "aggregate functions are not allowed in GROUP BY")
 		}
 	}
 	return e
@@ -115,25 +113,43 @@ func (u *ungrouper) rewrite(e Expr) Expr {
 		if id, ok := u.byKey[key(x)]; ok {
 			return &Col{ID: id, T: x.Type(), Name: Format(x), Pos: -1}
 		}
-		if c, ok := x.(*Col); ok {
-			u.checkColumn(c)
-			return c
+		switch x := x.(type) {
+		case *Col:
+			u.checkColumn(x, "column \"%s\" must appear in the GROUP BY clause or be used in an aggregate function")
+			return x
+		case *Subquery:
+			u.subquery(x.Rel)
 		}
 		return nil
 	})
 }
 
-func (u *ungrouper) checkColumn(c *Col) {
+// subquery checks what a subquery reads of this query: it reads it above the aggregation. As in Postgres, an
+// expression that is grouped by is no column there.
+func (u *ungrouper) subquery(r Rel) {
+	const refused = "subquery uses ungrouped column \"%s\" from outer query"
+	WalkRel(r, func(Rel) {}, func(e Expr) {
+		c, ok := e.(*Col)
+		if !ok {
+			return
+		}
+		if id, ok := u.byKey[key(c)]; !ok || id != c.ID {
+			u.checkColumn(c, refused)
+		}
+	})
+}
+
+// checkColumn fails with what is refused of a column that is not grouped by.
+func (u *ungrouper) checkColumn(c *Col, refused string) {
 	sc := u.st.sc
 	if !sc.local(c.ID) {
-		return // an aggregate's result, or a column of an outer query
+		return // an aggregate's result, or a column of another query
 	}
 	if u.dependent(c) {
 		u.add(c)
 		return
 	}
-	u.st.b.failf(c.Pos, sqlerr.GroupingError,
-		"column \"%s\" must appear in the GROUP BY clause or be used in an aggregate function", c.Name)
+	u.st.b.failf(c.Pos, sqlerr.GroupingError, refused, c.Name)
 }
 
 // dependent says that the column's table is grouped by its whole primary key.

@@ -61,7 +61,7 @@ const (
 
 func (b *binder) grouping(sc *scope, n *pg.GroupingFunc) Expr {
 	if sc.noAgg || sc.agg == nil {
-		b.failf(n.Location, sqlerr.GroupingError, "grouping operations are not allowed in %s", sc.clause)
+		b.failf(n.Location, sqlerr.GroupingError, "grouping operations are not allowed in %s", sc.place())
 	}
 	if sc.inAgg {
 		b.failf(n.Location, sqlerr.GroupingError, "aggregate function calls cannot be nested")

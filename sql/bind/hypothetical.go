@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -21,22 +22,15 @@ var hypothetical = map[string]bool{"rank": true, "dense_rank": true, "percent_ra
 //	percent_rank  count(*) FILTER (WHERE k before h) / count(*), 0 without rows
 //	cume_dist     (1 + count(*) FILTER (WHERE k not behind h)) / (1 + count(*))
 func (b *binder) hypotheticalSet(sc *scope, name string, fc *pg.FuncCall) Expr {
-	if sc.noAgg || sc.agg == nil {
-		b.failf(fc.Location, sqlerr.GroupingError, "aggregate functions are not allowed in %s", sc.clause)
-	}
-	if sc.inAgg {
-		b.failf(fc.Location, sqlerr.GroupingError, "aggregate function calls cannot be nested")
-	}
 	if fc.AggDistinct {
 		b.failf(fc.Location, sqlerr.SyntaxError, "cannot use DISTINCT with WITHIN GROUP")
 	}
-	inner := *sc
-	inner.inAgg, inner.srf, inner.win = true, nil, nil
-	args := b.exprs(&inner, fc.Args)
+	inner := sc.inAggregate()
+	args := b.exprs(inner, fc.Args)
 	var keys []Expr
 	var order []SortKey
 	for _, o := range fc.AggOrder {
-		e := b.defaultUnknown(b.expr(&inner, o.GetSortBy().Node))
+		e := b.defaultUnknown(b.expr(inner, o.GetSortBy().Node))
 		keys, order = append(keys, e), append(order, b.sortKey(o.GetSortBy(), e.Type()))
 	}
 	if len(args) != len(keys) {
@@ -46,6 +40,7 @@ func (b *binder) hypotheticalSet(sc *scope, name string, fc *pg.FuncCall) Expr {
 	if fc.AggFilter != nil {
 		filter = append(filter, b.boolean(b.expr(inner.in("FILTER", true), fc.AggFilter), "FILTER", b.pos(fc.AggFilter)))
 	}
+	sc = b.aggScope(sc, inner, &AggCall{Args: slices.Concat(args, keys, filter)}, fc.Location)
 	before, same := b.standing(args, keys, order, fc.Location)
 	count := func(conds ...Expr) Expr {
 		return b.countRows(sc, nil, append(filter[:len(filter):len(filter)], conds...), fc.Location)

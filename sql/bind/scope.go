@@ -33,6 +33,8 @@ type scope struct {
 	domain *DomainValue
 	// outer is what a FROM item that is not lateral sees.
 	outer *scope
+	// clauseOf is where the subquery is that sees this scope: aggregates over its columns belong there.
+	clauseOf *scope
 }
 
 // tableRef is a FROM item under its name.
@@ -85,6 +87,17 @@ func (c *scopeCol) expr(pos int32) *Col {
 func (sc *scope) addTable(t *tableRef) {
 	sc.tables = append(sc.tables, t)
 	sc.cols = append(sc.cols, t.cols...)
+}
+
+// place names the clause in what says that something is not allowed there.
+func (sc *scope) place() string {
+	switch sc.clause {
+	case "":
+		return "FROM clause of their own query level"
+	case "JOIN/ON":
+		return "JOIN conditions"
+	}
+	return sc.clause
 }
 
 // child makes a scope that sees everything of sc, for a clause.

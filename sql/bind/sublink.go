@@ -104,7 +104,7 @@ func (b *binder) rowSubquery(sc *scope, op string, e *pg.A_Expr, s *pg.SubLink) 
 	return sub
 }
 
-// forSubquery is what a subquery in an expression sees of this scope: names, not aggregates.
+// forSubquery is what a subquery in an expression sees of this scope: names, and whose they are.
 func (sc *scope) forSubquery() *scope {
-	return &scope{b: sc.b, parent: sc.parent, tables: sc.tables, cols: sc.cols, ctes: sc.ctes, outer: sc.outer}
+	return &scope{b: sc.b, parent: sc.parent, tables: sc.tables, cols: sc.cols, ctes: sc.ctes, outer: sc.outer, clauseOf: sc}
 }

@@ -36,7 +36,7 @@ type orderExpr struct {
 
 func (b *binder) windowCall(sc *scope, name string, fc *pg.FuncCall) Expr {
 	if sc.win == nil || sc.noAgg {
-		b.failf(fc.Location, sqlerr.WindowingError, "window functions are not allowed in %s", sc.clause)
+		b.failf(fc.Location, sqlerr.WindowingError, "window functions are not allowed in %s", sc.place())
 	}
 	if fc.AggDistinct {
 		b.unsupported(fc.Location, "DISTINCT for a window function")

@@ -1,0 +1,76 @@
+-- An aggregate belongs to the innermost query of whose columns its arguments speak.
+create table t (a int, b int);
+create table u (x int, y int);
+insert into t values (1, 10), (2, 20), (3, 20);
+insert into u values (1, 100), (2, 200);
+
+select (select max(t.a) from u where x = 1) from t;
+select (select max(t.a)) from t;
+select (select max(t.a) + max(u.x) from u) from t;
+select (select max(t.a + u.x) from u) from t order by 1;
+select b, (select sum(a)) from t group by b order by b;
+select b, (select sum(a) from u where x = 1 group by ()) from t group by b order by b;
+select b, (select count(*) from u where x < max(t.a)) from t group by b order by b;
+select b, (select x from u where x = max(t.a) - 1) from t group by b order by b;
+select b, exists (select 1 from u where y = sum(t.a) * 100) from t group by b order by b;
+select b from t group by b having (select max(t.a) from u limit 1) > 1 order by b;
+select b from t group by b order by (select -max(t.a));
+select b, (select string_agg(a::text, ',' order by a desc)) from t group by b order by b;
+select b, (select string_agg(a::text, ',' order by a % 2, a)) from t group by b order by b;
+select b, (select count(*) filter (where t.a > 1)) from t group by b order by b;
+select b, (select percentile_cont(0.5) within group (order by t.a)) from t group by b order by b;
+select b, (select rank(2) within group (order by t.a)) from t group by b order by b;
+select b, (select (select sum(t.a) from u where u.x = u2.x) from u u2 where x = 1) from t group by b order by b;
+select (select (select sum(t.a + u2.x) from u where x = 1) from u u2) from t where a = 1;
+select sum((select max(u.x) from u)) from t;
+select sum((select max(u.x + t.a) from u)) from t;
+select (select sum(u.x + max(t.a)) from u) from t;
+select (select count(*)) from t order by 1;
+select (select count(t)) from t;
+select (select array_agg(t.a order by t.a)) from t;
+select b, array(select x + max(a) from u order by x) from t group by b order by b;
+select b, max(a) in (select max(t.a) from u) from t group by b order by b;
+with c as (select 1 as one) select (with d as (select max(t.a) as m) select m from d) from t;
+select max(a), (select max(t.a) over () from u limit 1) from t;
+select a, (select max(t.a) over () from u limit 1) from t order by a;
+select x, (select max(m) from (select max(u.x) as m) s) from u group by x order by x;
+
+-- What cannot be.
+select a, (select max(t.a)) from t;
+select sum((select max(t.a))) from t;
+select (select sum(max(t.a)) from u) from t;
+select (select sum(u.x + max(u.y)) from u) from t;
+select 1 from t where (select max(t.a)) > 1;
+select 1 from t group by (select max(t.a));
+select 1 from t join u on (select max(t.a)) = x;
+select * from t, lateral (select max(t.a)) s;
+select * from t, lateral (select max(t.a) from u) s;
+select (select 1 from u limit max(t.a)) from t;
+update t set a = (select max(t.b));
+update t set a = (select max(u.x) from u) where a = 3;
+delete from t where a = (select max(t.a) from u);
+insert into t values (1, (select max(v.a) from (values (1), (2)) v(a)));
+select a, b from t order by a, b;
+
+-- What a subquery reads of a query with groups is what that has for each group.
+select b, (select t.a) from t group by b;
+select b + 1, (select t.b + 1) from t group by b + 1 order by 1;
+select b + 1, (select t.b) from t group by b + 1 order by 1;
+select b, (select t.b + 1) from t group by b order by 1;
+select b + a, (select sum(x + (t.b + t.a)) from u where y > t.b + t.a) from t group by b + a order by 1;
+select b % 7, array(select x from u where x < t.b % 7 order by t.b % 7, x) from t group by b % 7 order by 1;
+select b % 7, (select string_agg(x::text, ',' order by x, t.b % 7) from u) from t group by b % 7 order by 1;
+select b % 7, (select string_agg(x::text, ',' order by t.a) from u) from t group by b % 7 order by 1;
+select b % 7, (select (select t.b % 7 + u.x) from u where x = 1) from t group by b % 7 order by 1;
+select max(a), (select t.a limit 1) from t;
+select b, count(*) from t group by b having exists (select 1 from u where x = t.a);
+select b, count(*) from t group by b order by (select t.a);
+select b % 2, (select t.b % 2) from t group by rollup (b % 2) order by 1;
+select b, (select t.b) from t group by rollup (b) order by 1;
+create table p (id int primary key, v int);
+insert into p values (1, 5), (2, 6);
+select id, (select p.v from u limit 1) from p group by id order by id;
+select id, (with w as (select p.v as y) select y from w) from p group by id order by id;
+select v, (with w as (select p.id as y) select y from w) from p group by v order by v;
+select v, (select k from generate_series(1, p.v) k order by k desc limit 1) from p group by v order by v;
+select v, (select k from generate_series(1, p.id) k order by k desc limit 1) from p group by v order by v;
