@@ -36,6 +36,25 @@ type Function struct {
 	Leakproof bool `wire:"13"`
 	// Procedure: it is called by CALL, and its body may change the schema.
 	Procedure bool `wire:"14"`
+	// Language is what the body is written in.
+	Language Language `wire:"15"`
+}
+
+// Language is a language of functions.
+type Language uint8
+
+// Languages. The first is what functions of before there was another one are in.
+const (
+	SQL Language = iota
+	PLpgSQL
+)
+
+// String is the language as pg_language has it.
+func (l Language) String() string {
+	if l == PLpgSQL {
+		return "plpgsql"
+	}
+	return "sql"
 }
 
 // BodyForm is how the body of a function was written.

@@ -919,6 +919,9 @@ func (x *Function) AppendWire(b []byte) []byte {
 			b = wire.AppendUint(b, 14, 0)
 		}
 	}
+	if x.Language != 0 {
+		b = wire.AppendUint(b, 15, uint64(x.Language))
+	}
 	return b
 }
 
@@ -1027,6 +1030,12 @@ func (x *Function) UnmarshalWire(b []byte) (err error) {
 				return err
 			}
 			x.Procedure = u != 0
+		case num == 15 && typ == wire.Varint:
+			var u uint64
+			if u, b, err = wire.Uint(b); err != nil {
+				return err
+			}
+			x.Language = Language(u)
 		default:
 			if b, err = wire.Skip(b, typ); err != nil {
 				return err

@@ -11,6 +11,14 @@ const (
 	HoldVersionSetting = "cairn.hold_cluster_version"
 )
 
+// plpgsqlVersion is the cluster version in which every node runs functions in PL/pgSQL (version.V3).
+const plpgsqlVersion = 3
+
+// knows says whether every node of the cluster works in a version. A server that is told of none is alone.
+func (s *Server) knows(version uint32) bool {
+	return s.cfg.ClusterVersion == nil || s.cfg.ClusterVersion() >= version
+}
+
 // clusterVersion is what SHOW cairn.cluster_version prints.
 func (s *Server) clusterVersion() string {
 	if s.cfg.ClusterVersion == nil {

@@ -307,7 +307,7 @@ func (s *Session) executeMessage(ctx context.Context, w ResultWriter, name strin
 				continue
 			}
 		}
-		if !planned(po.p.stmt.Tree) {
+		if !planned(po.p.stmt.Tree) && po.p.stmt.Tree.GetDoStmt() == nil {
 			s.takeBack(w, before)
 		}
 		err = mapError(err, s)

@@ -57,7 +57,7 @@ func (s *Session) ddlEnv(snap *schema.Snapshot) ddl.Env {
 		Awaits:   s.noteAwaits,
 		Guard:    s.guard,
 		Database: s.db, SearchPath: s.searchPath(snap.Contents), Temp: &s.temp, User: s.user(), Setting: s.settingToKeep, Bind: env, Engine: engine{s},
-		UncheckedBodies: s.vars.get("check_function_bodies") == "off"}
+		NoPLpgSQL: !s.srv.knows(plpgsqlVersion), UncheckedBodies: s.vars.get("check_function_bodies") == "off"}
 }
 
 // backfillShare is how much of its time, in percent, a job works that reads all

@@ -40,10 +40,11 @@ const (
 	routinesMax = 200
 )
 
-// routine is a body with its plans.
+// routine is a body with its plans: statements, or a procedure if it is in PL/pgSQL.
 type routine struct {
 	f     *schema.Function
 	stmts []*prepared
+	proc  *procedure
 }
 
 // CallRoutine implements builtins.Routines.
@@ -57,6 +58,13 @@ func (s *Session) CallRoutine(ctx context.Context, c builtins.RoutineCall, args 
 	r, err := s.routineOf(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	if r.proc != nil {
+		rows, err := s.runProcedure(ctx, r.proc, args)
+		if c.Ret.OID == types.OIDVoid { // which is not NULL, other than that of a function in SQL
+			rows = []types.Row{{types.NewText("")}}
+		}
+		return rows, err
 	}
 	var rows []types.Row
 	vals := slices.Clone(args)
@@ -109,11 +117,18 @@ func (s *Session) routineOf(ctx context.Context, c builtins.RoutineCall) (*routi
 	if r := s.routines[key.String()]; r != nil && !own {
 		return r, nil
 	}
-	stmts, err := bind.BodyStatements(f)
-	if err != nil {
-		return nil, inRoutine(err, f, "during startup")
-	}
 	r := &routine{f: f}
+	if f.Language == schema.PLpgSQL {
+		if r.proc, err = s.compile(ctx, f, s.shownName(snap, f), c.Args, c.Ret); err != nil {
+			return nil, err
+		}
+	}
+	var stmts []parser.Stmt
+	if r.proc == nil {
+		if stmts, err = bind.BodyStatements(f); err != nil {
+			return nil, inRoutine(err, f, "during startup")
+		}
+	}
 	for i, st := range stmts {
 		if err := inBody(f, st); err != nil {
 			return nil, inRoutine(err, f, "during startup")
@@ -128,6 +143,16 @@ func (s *Session) routineOf(ctx context.Context, c builtins.RoutineCall) (*routi
 		s.routines[key.String()] = r
 	}
 	return r, nil
+}
+
+// shownName is a function as errors name it, with its schema where the search path does not find it.
+func (s *Session) shownName(snap *schema.Snapshot, f *schema.Function) string {
+	name := bind.FunctionSignature(f)
+	sc, _ := snap.Object(f.SchemaID).(*schema.Schema)
+	if sc != nil && !slices.Contains(s.bindEnv(snap).SearchPath, sc.Name) {
+		return sc.Name + "." + name
+	}
+	return name
 }
 
 // inBody refuses statements that no routine may run.
@@ -160,7 +185,7 @@ func transactionWord(n *pg.TransactionStmt) string {
 func (s *Session) runBody(ctx context.Context, p *prepared, params []types.Datum) ([]types.Row, error) {
 	if !planned(p.stmt.Tree) {
 		s.tx.done++ // what it does to the schema takes effect with the transaction, as in a transaction block
-		w := &doWriter{ResultWriter: s.out}
+		w := &silentWriter{s.out}
 		return nil, s.utilities(ctx, p, w, utilityOptions{})
 	}
 	po := &portal{p: p, params: params}

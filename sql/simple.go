@@ -65,7 +65,7 @@ func (s *Session) execSimple(ctx context.Context, query string, w ResultWriter) 
 		if isRetryable(err) && s.tx != nil && w.Rewind(before) && s.replayTxn(ctx, err) {
 			continue
 		}
-		if committing || !planned(stmts[i].stmt.Tree) {
+		if committing || !planned(stmts[i].stmt.Tree) && stmts[i].stmt.Tree.GetDoStmt() == nil { // DO puts out notices only, until it is done
 			s.takeBack(w, before) // tags, above all
 		}
 		err = mapError(err, s)

@@ -109,10 +109,29 @@ func (s *Session) savepoint(name string, w ResultWriter) error {
 	if err := s.needBlock("SAVEPOINT"); err != nil {
 		return err
 	}
-	s.tx.savepoints = append(s.tx.savepoints, savepoint{name: name, sp: s.tx.t.Savepoint(), undo: len(s.tx.undo),
-		changes: s.tx.r.ChangeCount(), refs: s.tx.refs.mark(), cursors: s.cursorCount,
-		notes: len(s.tx.notes), listens: len(s.tx.listens)})
+	sp := s.mark()
+	sp.name = name
+	s.tx.savepoints = append(s.tx.savepoints, sp)
 	return w.CommandComplete("SAVEPOINT")
+}
+
+// mark is where a transaction may go back to.
+func (s *Session) mark() savepoint {
+	return savepoint{sp: s.tx.t.Savepoint(), undo: len(s.tx.undo), changes: s.tx.r.ChangeCount(), refs: s.tx.refs.mark(),
+		cursors: s.cursorCount, notes: len(s.tx.notes), listens: len(s.tx.listens)}
+}
+
+// rewind takes back what the transaction has done since a mark. A change of the schema cannot be.
+func (s *Session) rewind(sp savepoint) error {
+	if err := s.tx.t.RollbackTo(sp.sp); err != nil {
+		return err
+	}
+	s.tx.refs.rewind(sp.refs)
+	s.tx.notes, s.tx.listens = s.tx.notes[:sp.notes], s.tx.listens[:sp.listens]
+	s.endCursorsAfter(sp.cursors)
+	s.undoVars(s.tx.undo[sp.undo:], false)
+	s.tx.undo = s.tx.undo[:sp.undo]
+	return nil
 }
 
 func (s *Session) findSavepoint(name string) (int, error) {
@@ -154,14 +173,9 @@ func (s *Session) rollbackTo(name string, w ResultWriter) error {
 	if s.tx.r.ChangeCount() != sp.changes {
 		return sqlerr.Unsupported("rolling back a schema change to a savepoint").WithHint("Roll back the whole transaction.")
 	}
-	if err := s.tx.t.RollbackTo(sp.sp); err != nil {
+	if err := s.rewind(sp); err != nil {
 		return err
 	}
-	s.tx.refs.rewind(sp.refs)
-	s.tx.notes, s.tx.listens = s.tx.notes[:sp.notes], s.tx.listens[:sp.listens]
-	s.endCursorsAfter(sp.cursors)
-	s.undoVars(s.tx.undo[sp.undo:], false)
-	s.tx.undo = s.tx.undo[:sp.undo]
 	s.tx.savepoints = s.tx.savepoints[:i+1]
 	s.tx.failed = false
 	return w.CommandComplete("ROLLBACK")

@@ -18,6 +18,9 @@ const (
 	// V2: every stream between nodes has checksums (internal/rpc, I7); one without
 	// is refused.
 	V2
+	// V3: functions may be in PL/pgSQL (schema.Function.Language), which a build of
+	// before would run as SQL.
+	V3
 	numbersEnd
 )
 

@@ -168,6 +168,9 @@ func (b *binder) simpleColumn(sc *scope, name string, pos int32) Expr {
 		return sc.domain
 	}
 	if col := sc.lookup(name, pos); col != nil {
+		if v := b.preferred(name, pos); v != nil {
+			return v
+		}
 		b.noteRef(sc, col, []string{name}, pos)
 		return col.expr(pos)
 	}
@@ -191,6 +194,9 @@ func (b *binder) qualifiedColumn(sc *scope, schemaName, table, name string, pos 
 	if t == nil {
 		if col := sc.lookup(table, pos); col != nil && schemaName == "" && col.t.OID == types.OIDRecord {
 			b.unsupported(pos, "field selection from column %q", table)
+		}
+		if e := b.partOfVariable(schemaName, table, name, pos); e != nil {
+			return e
 		}
 		if p := b.funcParam(table); p != nil && schemaName == "" && p.Type().Plain().IsComposite() {
 			return b.field(p, name, pos)

@@ -9,6 +9,7 @@ import (
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/sql/builtins"
 	"github.com/cairndb/cairn/sql/parser"
+	"github.com/cairndb/cairn/sql/plpgsql"
 	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/tablekv"
 	"github.com/cairndb/cairn/sql/types"
@@ -32,6 +33,8 @@ type Body struct {
 	Ret  types.T
 	// Last is set for the statement that gives the result.
 	Last bool
+	// Vars is set for a part of a body in PL/pgSQL.
+	Vars *Variables
 }
 
 // BodyStatements parses a routine's body. Errors have their position in the body.
@@ -41,6 +44,19 @@ func BodyStatements(f *schema.Function) ([]parser.Stmt, error) {
 		return nil, sqlerr.From(err)
 	}
 	return stmts, nil
+}
+
+// ProcedureBody parses a body in PL/pgSQL, and the SQL in it if it is new. Errors have their position in the body.
+func ProcedureBody(f *schema.Function, isNew bool) (*plpgsql.Body, error) {
+	var params []plpgsql.Param
+	for _, a := range f.Args {
+		params = append(params, plpgsql.Param{Name: a.Name})
+	}
+	b, err := plpgsql.Parse(f.Body, f.Name, params)
+	if err != nil || !isNew {
+		return b, err
+	}
+	return b, b.Check()
 }
 
 // inlineBody is a body that can become a part of the statement that calls it: one query that changes
@@ -60,6 +76,9 @@ func inlineBody(f *schema.Function, stmts []parser.Stmt) *pg.SelectStmt {
 
 // bodyOf is the body of a function that becomes a part of the statement, nil for one that is called.
 func (b *binder) bodyOf(f *schema.Function) *pg.SelectStmt {
+	if f.Language != schema.SQL {
+		return nil
+	}
 	stmts, err := BodyStatements(f)
 	if err != nil {
 		e := *sqlerr.From(err)
@@ -78,6 +97,9 @@ func (b *binder) callsItself(f *schema.Function) bool {
 
 // bodyStatement binds a statement of a routine's body.
 func (b *binder) bodyStatement(n *pg.Node, body *Body) (st *Stmt) {
+	if body.Vars != nil {
+		return b.withVariables(n, body)
+	}
 	f := body.Function
 	c := &userCallee{activeFunc: activeFunc{f: f, inputs: f.Inputs()}, ret: body.Ret}
 	for i, t := range body.Args {
@@ -162,8 +184,6 @@ func (b *binder) calledValue(sc *scope, c *userCallee, pos int32) Expr {
 		switch {
 		case isRow:
 			return types.NewComposite(row, r)
-		case c.ret.OID == types.OIDVoid:
-			return types.Null
 		}
 		return r[0]
 	}

@@ -246,6 +246,9 @@ func (b *binder) star(sc *scope, c *pg.ColumnRef) []target {
 		}
 		t := sc.table(schemaName, parts[len(parts)-1], c.Location)
 		if t == nil {
+			if out := b.starOfVariable(parts, c.Location); out != nil {
+				return out
+			}
 			sc.refuseAliased("", parts[len(parts)-1], c.Location)
 			b.failf(c.Location, sqlerr.UndefinedTable, "missing FROM-clause entry for table \"%s\"", parts[len(parts)-1])
 		}

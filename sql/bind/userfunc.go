@@ -34,6 +34,8 @@ type activeFunc struct {
 	f      *schema.Function
 	inputs []schema.FuncArg
 	vals   []Expr
+	// vars are the variables of a body in PL/pgSQL, by which names are found instead; nil for one in SQL.
+	vars *Variables
 }
 
 // userCallee is a function that a call means, with the values of its parameters.
@@ -567,6 +569,9 @@ func (b *binder) funcParam(name string) Expr {
 	if b.fn == nil {
 		return nil
 	}
+	if b.fn.vars != nil {
+		return b.variable("", name)
+	}
 	if i := paramNamed(b.fn.inputs, []string{name}); i >= 0 {
 		return copyOr(b.fn.vals[i])
 	}
@@ -579,6 +584,10 @@ func CheckFunction(env Env, f *schema.Function) (err error) {
 	env.NoPolicies, env.Making = true, f
 	b := &binder{env: env, query: f.Body, tables: map[schema.DescID]*schema.Table{}}
 	defer catch(&err)
+	if f.Language == schema.PLpgSQL { // what its parts mean depends on what has run before them
+		_, err := ProcedureBody(f, true)
+		return err
+	}
 	c := &userCallee{activeFunc: activeFunc{f: f, inputs: f.Inputs()}, ret: tablekv.TypeOf(f.Result)}
 	for _, p := range c.inputs {
 		t := b.declared(p.Type)

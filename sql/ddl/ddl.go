@@ -46,6 +46,8 @@ type Env struct {
 	// Setting checks what SET or RESET says of a parameter that sessions are to begin
 	// with, and returns its name and value; set is false if it is to go.
 	Setting func(n *pg.VariableSetStmt) (to schema.Setting, set bool, err error)
+	// NoPLpgSQL: a node of the cluster is of a build that does not run functions in PL/pgSQL.
+	NoPLpgSQL bool
 	// UncheckedBodies: bodies of functions are kept unseen (check_function_bodies is off).
 	UncheckedBodies bool
 	// Explicit says that the transaction holds other statements than this one.

@@ -2,9 +2,9 @@ package ddl
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
@@ -18,7 +18,7 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// createFunction keeps a function or procedure in SQL. What it does when it is called, see
+// createFunction keeps a function or procedure in SQL or PL/pgSQL. What it does when it is called, see
 // sql/bind/userfunc.go and routine.go.
 func (s *stmt) createFunction(ctx context.Context, n *pg.CreateFunctionStmt) error {
 	rv, err := s.typeVar(n.Funcname)
@@ -217,12 +217,26 @@ func (s *stmt) functionOptions(f *schema.Function, n *pg.CreateFunctionStmt) err
 	switch {
 	case language == "":
 		return sqlerr.New(sqlerr.InvalidFunctionDefinition, "no language specified")
-	case language != "sql":
-		return sqlerr.Unsupported("a function in language %s", language).WithHint("Functions can be written in SQL.")
+	case language == "plpgsql" && s.NoPLpgSQL:
+		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "not all nodes of the cluster run functions in PL/pgSQL yet").
+			WithHint("Start the newer build on all nodes.")
+	case language == "plpgsql" && n.SqlBody != nil:
+		return sqlerr.New(sqlerr.InvalidFunctionDefinition, "inline SQL function body only valid for language SQL")
+	case language == "c" || language == "internal":
+		return sqlerr.Unsupported("a function in language %s", language).WithHint("Functions can be written in SQL and PL/pgSQL.")
+	case language != "sql" && language != "plpgsql":
+		return sqlerr.New(sqlerr.UndefinedObject, "language \"%s\" does not exist", language).
+			WithHint("Functions can be written in SQL and PL/pgSQL.")
 	case body == nil && n.SqlBody == nil:
 		return sqlerr.New(sqlerr.InvalidFunctionDefinition, "no function body specified")
 	case body != nil && n.SqlBody != nil:
 		return sqlerr.New(sqlerr.InvalidFunctionDefinition, "duplicate function body specified")
+	case language == "plpgsql":
+		f.Body, f.Language = *body, schema.PLpgSQL
+		if f.Result.OID == uint32(types.OIDTrigger) {
+			return sqlerr.Unsupported("a function that returns trigger").WithHint("There are no triggers. Use defaults, generated columns, CHECK constraints and foreign keys.")
+		}
+		return nil
 	case body != nil:
 		f.Body = *body
 		return s.inBody(f, n, checkBody(f))
@@ -305,7 +319,9 @@ func (s *stmt) inBody(f *schema.Function, n *pg.CreateFunctionStmt, err error) e
 	if c.Position > 0 {
 		c.Position = s.placeInBody(f, n, c.Position)
 	} else if c.Where == "" && c.Code != sqlerr.FeatureNotSupported {
-		c.Where = "SQL function \"" + f.Name + "\""
+		if c.Where = "SQL function \"" + f.Name + "\""; f.Language == schema.PLpgSQL {
+			c.Where = fmt.Sprintf("compilation of PL/pgSQL function \"%s\"", f.Name)
+		}
 	}
 	return &c
 }
@@ -318,26 +334,7 @@ func (s *stmt) placeInBody(f *schema.Function, n *pg.CreateFunctionStmt, positio
 		if d.Defname != "as" || f.Form != schema.BodyText {
 			continue
 		}
-		query := []rune(s.query)
-		at := len([]rune(s.query[:min(int(d.Location), len(s.query))])) + len("AS")
-		for at < len(query) && unicode.IsSpace(query[at]) {
-			at++
-		}
-		body := []rune(f.Body)
-		if at < len(query) && query[at] == '$' {
-			for at++; at < len(query) && query[at] != '$'; {
-				at++
-			}
-			return at + 1 + position
-		}
-		at++
-		for i := 0; i < position-1 && i < len(body); i++ {
-			if body[i] == '\'' {
-				at++
-			}
-			at++
-		}
-		return at + 1
+		return parser.InConstant(s.query, int(d.Location)+len("AS"), position)
 	}
 	return 0
 }

@@ -119,8 +119,9 @@ func fillRewrite(_ context.Context, env *Env, w *writer) error {
 // fillLanguage has the languages that every Postgres has; functions of users
 // are not there.
 func fillLanguage(_ context.Context, _ *Env, w *writer) error {
-	for oid, name := range map[int]string{12: "internal", 13: "c", 14: "sql"} {
-		w.add(cells{"oid": oid, "lanname": name, "lanowner": 10, "lanpltrusted": name == "sql"})
+	for oid, name := range map[int64]string{12: "internal", 13: "c", languageOIDs[schema.SQL]: "sql", languageOIDs[schema.PLpgSQL]: "plpgsql"} {
+		procedural := name == "plpgsql"
+		w.add(cells{"oid": oid, "lanname": name, "lanowner": 10, "lanispl": procedural, "lanpltrusted": name == "sql" || procedural})
 	}
 	return nil
 }

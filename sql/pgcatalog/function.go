@@ -16,8 +16,9 @@ import (
 	"github.com/cairndb/cairn/sql/types"
 )
 
-// languageSQL is the language of the functions that users make.
-const languageSQL = 14
+// languageOIDs are the languages of the functions that users make; PostgreSQL gives plpgsql a number when a
+// cluster is made.
+var languageOIDs = map[schema.Language]int64{schema.SQL: 14, schema.PLpgSQL: 13700}
 
 func fillUserProc(env *Env, w *writer) {
 	for _, f := range env.Contents.Functions(env.Database.ID) {
@@ -34,7 +35,7 @@ func fillUserProc(env *Env, w *writer) {
 				}
 			}
 		}
-		c := cells{"oid": f.ID, "proname": f.Name, "pronamespace": f.SchemaID, "proowner": ownerOID(env, f.Owner), "prolang": languageSQL,
+		c := cells{"oid": f.ID, "proname": f.Name, "pronamespace": f.SchemaID, "proowner": ownerOID(env, f.Owner), "prolang": languageOIDs[f.Language],
 			"procost": 100.0, "prokind": kindLetter(f), "proisstrict": f.Strict, "proleakproof": f.Leakproof, "proretset": f.SetOf,
 			"provolatile": string(rune(f.Volatility)), "proparallel": string(rune(f.Parallel)), "pronargs": len(in),
 			"pronargdefaults": defaults, "provariadic": variadic, "prorettype": int64(f.Result.OID), "proargtypes": in, "proacl": aclOf(f)}
@@ -200,7 +201,7 @@ func (n Names) functionDef(f *schema.Function) string {
 		kind, returns = "procedure", ""
 	}
 	b.WriteString("CREATE OR REPLACE " + strings.ToUpper(kind) + " " + quoteIdent(namespaceOf(n.Env, &f.Header)) + "." + quoteIdent(f.Name) +
-		"(" + n.functionArgs(f, true) + ")" + returns + "\n LANGUAGE sql\n")
+		"(" + n.functionArgs(f, true) + ")" + returns + "\n LANGUAGE " + f.Language.String() + "\n")
 	var words []string
 	words = appendIf(words, f.Volatility == 'i', "IMMUTABLE")
 	words = appendIf(words, f.Volatility == 's', "STABLE")

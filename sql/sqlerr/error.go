@@ -92,6 +92,9 @@ func (e *Error) WithPos(position int) *Error {
 	return &c
 }
 
+// MovedTo returns e with its position elsewhere, in the same text or another; 0 is nowhere.
+func (e *Error) MovedTo(position int) *Error { c := *e; c.Position = position; return &c }
+
 // WithInternal has the position refer to a query that was made of the client's.
 func (e *Error) WithInternal(query string) *Error {
 	if e.Position == 0 || e.InternalQuery != "" {
