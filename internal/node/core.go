@@ -413,7 +413,7 @@ func (c *Core) describe() gossip.NodeDescriptor {
 func (c *Core) WaitReady(ctx context.Context) error {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := ensureCatalog(attempt, c.DB)
+		err := ensureCatalog(attempt, c.DB, c.versions.own.Latest)
 		if err == nil {
 			_, err = c.Catalog.Snapshot(attempt)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cairndb/cairn/internal/version"
 	"github.com/cairndb/cairn/kv/keys"
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/kv/store"
@@ -70,9 +71,10 @@ func newNodeID(ctx context.Context, db *txn.DB) (kvapi.NodeID, error) {
 	return kvapi.NodeID(id), nil
 }
 
-// ensureCatalog writes the initial catalog unless there is one. Every node
-// does it at its start; it has an effect once in a cluster's life.
-func ensureCatalog(ctx context.Context, db *txn.DB) error {
+// ensureCatalog writes the initial catalog unless there is one, and that the
+// cluster, whose first node this is, has the latest version that it works in. Every
+// node does it at its start; it has an effect once in a cluster's life.
+func ensureCatalog(ctx context.Context, db *txn.DB, latest version.Number) error {
 	initial := schema.InitialKeyValues()
 	if len(initial) == 0 {
 		return errors.New("the initial catalog is empty")
@@ -86,6 +88,9 @@ func ensureCatalog(ctx context.Context, db *txn.DB) error {
 				return err
 			}
 		}
-		return nil
+		if latest == version.V1 { // which is that of a cluster without a record
+			return nil
+		}
+		return t.Put(ctx, keys.ClusterVersion(), encodeVersion(latest))
 	})
 }
