@@ -123,7 +123,7 @@ func mutableCast(from, to types.T) bool {
 	text := func(t types.T) bool { return t.Kind() == types.KindText }
 	zoned := func(t types.T) bool { return t.OID == types.OIDTimestampTZ }
 	dated := func(t types.T) bool {
-		return zoned(t) || t.OID == types.OIDTimeTZ || t.OID == types.OIDDate || t.OID == types.OIDTimestamp || t.Kind() == types.KindEnum || t.IsArray()
+		return zoned(t) || t.OID == types.OIDTimeTZ || t.OID == types.OIDDate || t.OID == types.OIDTimestamp || t.Kind() == types.KindEnum || t.IsArray() || t.IsRange()
 	}
 	switch to.OID {
 	case types.OIDRegClass, types.OIDRegType, types.OIDRegProc, types.OIDRegNamespace:

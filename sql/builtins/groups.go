@@ -8,6 +8,6 @@ func allGroups() [][]Overload {
 		jsonOps(), jsonFuncs(), arrayFuncs(), systemFuncs(), sequenceFuncs(), outcomeFuncs(), asOfFuncs(), notifyFuncs(), jobFuncs(), signalFuncs(), expandArrayFuncs(), keywordFuncs(), checkFuncs(),
 		aggregates(), bitAggregates(), jsonEdits(), seriesFuncs(), rowIDFuncs(), psqlFuncs(), enumFuncs(), advisoryFuncs(),
 		shapeFuncs(), nameFuncs(), numberFormats(), dateParseFuncs(), regexFinds(), degreeFuncs(), byteFuncs(),
-		regressionAggs(), jsonObjects(), jsonDeletes(), orderedSets(), rareFuncs(), jsonPathFuncs(), cryptoFuncs(), statementFuncs(), inetFuncs(), macFuncs(), timeTZFuncs(), bitFuncs(), populateFuncs(), serverFuncs(),
+		regressionAggs(), jsonObjects(), jsonDeletes(), orderedSets(), rareFuncs(), jsonPathFuncs(), cryptoFuncs(), statementFuncs(), inetFuncs(), macFuncs(), timeTZFuncs(), bitFuncs(), populateFuncs(), serverFuncs(), rangeFuncs(),
 	}
 }

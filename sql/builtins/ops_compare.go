@@ -32,7 +32,7 @@ func comparablePairs() [][2]types.T {
 	var ps [][2]types.T
 	for _, t := range []types.T{types.Bool, types.Int2, types.Int4, types.Int8, types.Float4, types.Float8,
 		types.Numeric, types.Text, types.BPChar, types.Char, types.Name, types.Bytea, types.UUID, types.Inet, types.TimeTZ, types.Bit, types.Varbit, types.Macaddr, types.Macaddr8, types.Date, types.Time,
-		types.Timestamp, types.TimestampTZ, types.Interval, types.Oid, types.JSONB, types.AnyArray, types.Record, types.AnyEnum} {
+		types.Timestamp, types.TimestampTZ, types.Interval, types.Oid, types.JSONB, types.AnyArray, types.Record, types.AnyEnum, types.AnyRange} {
 		ps = append(ps, [2]types.T{t, t})
 	}
 	for _, family := range [][]types.T{{types.Int2, types.Int4, types.Int8}, {types.Float4, types.Float8}} {

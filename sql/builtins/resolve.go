@@ -26,7 +26,7 @@ func ResolveFunc(name string, args []types.T) (Match, error) {
 	case n > 1:
 		return Match{}, ambiguousFunction(name, args)
 	}
-	return best.match(args), nil
+	return best.match(args), best.undetermined(args)
 }
 
 // ResolveAmong is ResolveFunc among overloads that are given; it says which.
@@ -117,7 +117,7 @@ func ResolveOp(op string, left, right types.T) (Match, error) {
 		return Match{}, sqlerr.New(sqlerr.AmbiguousFunction, "operator is not unique: %s", shown).
 			WithHint("Could not choose a best candidate operator. You might need to add explicit type casts.")
 	}
-	return best.match(args), nil
+	return best.match(args), best.undetermined(args)
 }
 
 func noOperatorHint(args int) string {
@@ -295,6 +295,10 @@ func fit(o *Overload, args []types.T) (candidate, bool) {
 			if !a.IsArray() && a.OID != types.OIDUnknown {
 				return c, false
 			}
+		case p.OID == types.OIDAnyRange:
+			if !a.IsRange() && a.OID != types.OIDUnknown {
+				return c, false
+			}
 		case p.OID == types.OIDAnyNonArray:
 			if a.IsArray() {
 				return c, false
@@ -309,8 +313,24 @@ func fit(o *Overload, args []types.T) (candidate, bool) {
 			c.pref++
 		}
 	}
-	_, ok := c.element(args)
+	elem, ok := c.element(args)
+	if _, has := types.RangeOf(elem); elem.OID != 0 && !has && c.ofRanges() {
+		return c, false
+	}
 	return c, ok
+}
+
+// ofRanges says whether a range is among the parameters.
+func (c candidate) ofRanges() bool {
+	return slices.ContainsFunc(c.params, func(p types.T) bool { return p.OID == types.OIDAnyRange })
+}
+
+// undetermined is the error of a call that does not say of which type its ranges are.
+func (c candidate) undetermined(args []types.T) error {
+	if elem, _ := c.element(args); elem.OID != 0 || !c.ofRanges() {
+		return nil
+	}
+	return sqlerr.New(sqlerr.DatatypeMismatch, "could not determine polymorphic type because input has type unknown")
 }
 
 // element finds what anyelement stands for; ok is false if arguments disagree.
@@ -323,6 +343,8 @@ func (c candidate) element(args []types.T) (elem types.T, ok bool) {
 		switch p.OID {
 		case types.OIDAnyArray:
 			a, _ = a.Elem()
+		case types.OIDAnyRange:
+			a, _ = a.Subtype()
 		case types.OIDAnyElement, types.OIDAnyEnum:
 		default:
 			continue
@@ -356,6 +378,9 @@ func (c candidate) match(args []types.T) Match {
 		case types.OIDAnyArray:
 			a, _ := elem.Array()
 			return a
+		case types.OIDAnyRange:
+			r, _ := types.RangeOf(elem)
+			return r
 		}
 		return p
 	}

@@ -75,7 +75,7 @@ func (c *Compiler) memoized(e *bind.Subquery, eval Eval) Eval {
 // exact says that values of this kind that are equal are the same.
 func exact(d types.Datum) bool {
 	switch d.Kind() {
-	case types.KindDecimal, types.KindFloat, types.KindBPChar, types.KindInterval, types.KindJSON, types.KindJSONB, types.KindArray, types.KindRecord:
+	case types.KindDecimal, types.KindFloat, types.KindBPChar, types.KindInterval, types.KindJSON, types.KindJSONB, types.KindArray, types.KindRecord, types.KindRange:
 		return false
 	}
 	return true

@@ -56,7 +56,7 @@ var opclasses = []struct {
 	{3128, "timestamp_ops", types.OIDTimestamp}, {10065, "uuid_ops", types.OIDUUID}, {10088, "jsonb_ops", types.OIDJSONB},
 	{10015, "inet_ops", types.OIDInet}, {10024, "macaddr_ops", types.OIDMacaddr}, {10026, "macaddr8_ops", types.OIDMacaddr8},
 	{10041, "timetz_ops", types.OIDTimeTZ}, {10002, "bit_ops", types.OIDBit}, {10043, "varbit_ops", types.OIDVarbit},
-	{10000, "array_ops", types.OIDAnyArray},
+	{10000, "array_ops", types.OIDAnyArray}, {10076, "range_ops", types.OIDAnyRange},
 }
 
 func opclassOf(t types.T) int64 {
@@ -68,6 +68,8 @@ func opclassOf(t types.T) int64 {
 		want = types.OIDInet
 	case t.IsArray():
 		want = types.OIDAnyArray
+	case t.IsRange():
+		want = types.OIDAnyRange
 	}
 	for _, o := range opclasses {
 		if o.typ == want {
@@ -90,6 +92,9 @@ func fillType(_ context.Context, env *Env, w *writer) error {
 		kind := "b"
 		if t.Category() == types.CategoryPseudo || t.OID == types.OIDUnknown {
 			kind = "p"
+		}
+		if t.IsRange() {
+			kind = "r"
 		}
 		c := cells{"oid": t.OID, "typname": t.TypeName(), "typnamespace": oidPgCatalog, "typowner": 10, "typlen": t.Len(),
 			"typbyval": t.ByVal(), "typtype": kind, "typcategory": string(rune(t.Category())), "typispreferred": t.Preferred(),
@@ -114,6 +119,15 @@ func fillType(_ context.Context, env *Env, w *writer) error {
 	}
 	for _, v := range env.Contents.Views(env.Database.ID) {
 		addUserType(env, &v.Header, types.OfUser(env.Contents.RowType(v)), w)
+	}
+	return nil
+}
+
+func fillRange(_ context.Context, _ *Env, w *writer) error {
+	for _, t := range types.All() {
+		if sub, ok := t.Subtype(); ok {
+			w.add(cells{"rngtypid": t.OID, "rngsubtype": sub.OID, "rngsubopc": opclassOf(sub)})
+		}
 	}
 	return nil
 }

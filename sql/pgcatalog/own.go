@@ -71,6 +71,7 @@ func fillers() map[string]filler {
 		"pg_catalog.pg_locks":           fillPgLocks,
 		"pg_catalog.pg_namespace":       fillNamespace,
 		"pg_catalog.pg_opclass":         fillOpclass,
+		"pg_catalog.pg_range":           fillRange,
 		"pg_catalog.pg_operator":        fillOperator,
 		"pg_catalog.pg_policies":        fillPolicies,
 		"pg_catalog.pg_policy":          fillPolicy,

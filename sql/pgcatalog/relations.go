@@ -229,6 +229,9 @@ func align(t types.T) string {
 	if elem, ok := t.Elem(); ok && align(elem) == "d" {
 		return "d"
 	}
+	if sub, ok := t.Subtype(); ok {
+		return align(sub)
+	}
 	switch t.Len() {
 	case 1:
 		return "c"

@@ -158,6 +158,9 @@ func NeedsValue(d types.Datum, t types.T) bool {
 				return true
 			}
 		}
+	case types.KindRange:
+		sub, _ := t.Subtype()
+		return NeedsValue(d.Range().Lower, sub) || NeedsValue(d.Range().Upper, sub)
 	}
 	return false
 }

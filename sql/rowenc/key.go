@@ -29,6 +29,7 @@ const (
 	tagUUID      = 0x61
 	tagInterval  = 0x62
 	tagArray     = 0x64
+	tagRange     = 0x65
 	tagNull      = 0x7f // the largest: NULLs come last, and first in descending keys
 
 	smallIntMax = tagPosInt1 - tagSmallInt - 1
@@ -97,6 +98,8 @@ func appendAsc(b []byte, d types.Datum) []byte {
 			b = appendAsc(b, e)
 		}
 		return appendKeyDims(append(b, tagArrayEnd), d.Array().Dims)
+	case types.KindRange:
+		return appendKeyRange(b, d.Range())
 	}
 	panic("rowenc: type cannot be part of a key")
 }
@@ -259,6 +262,8 @@ func decodeRare(b []byte, t types.T) (types.Datum, []byte, error) {
 		return types.NewInterval(types.IntervalOfSpan(hi, binary.BigEndian.Uint64(b[9:]))), b[17:], nil
 	case types.KindArray:
 		return decodeKeyArray(b, t.Plain())
+	case types.KindRange:
+		return decodeKeyRange(b, t.Plain())
 	case types.KindEnum:
 		n, rest, err := decodeKeyInt(b)
 		if err != nil {
@@ -414,6 +419,8 @@ func lengthOf(b []byte, mask byte) (int, error) {
 		return decimalLength(b, ^mask)
 	case tag == tagArray:
 		return arrayLength(b, mask)
+	case tag == tagRange:
+		return rangeLength(b, mask)
 	}
 	return 0, corrupt("unknown tag")
 }

@@ -103,6 +103,9 @@ func appendStruct(b []byte, d types.Datum) []byte {
 		return appendAll(appendDims(b, d.Array().Dims), d.Array().Elems)
 	case types.KindRecord:
 		return appendAll(b, d.Record().Vals)
+	case types.KindRange:
+		r := d.Range()
+		return appendAll(append(b, rowRangeFlags(r)), []types.Datum{r.Lower, r.Upper})
 	}
 	panic("rowenc: type cannot be stored")
 }
@@ -329,6 +332,8 @@ func decodeBytes(b []byte, t types.T, k types.Kind) (types.Datum, error) {
 		return decodeArray(b, t.Plain())
 	case types.KindRecord:
 		return decodeRecord(b, t.Plain())
+	case types.KindRange:
+		return decodeRange(b, t.Plain())
 	}
 	return types.Null, badRow("a value of another type")
 }
@@ -422,4 +427,44 @@ func decodeRecord(b []byte, t types.T) (types.Datum, error) {
 		return types.Null, badRow("record")
 	}
 	return types.NewRecord(names, ts, vals), nil
+}
+
+// A range in a row is a byte that says what is included, or that it is empty, and its bounds, NULL for none.
+const (
+	rowRangeLowerInc = 1 << iota
+	rowRangeUpperInc
+	rowRangeEmpty
+)
+
+func rowRangeFlags(r *types.RangeValue) (f byte) {
+	if r.LowerInc {
+		f |= rowRangeLowerInc
+	}
+	if r.UpperInc {
+		f |= rowRangeUpperInc
+	}
+	if r.Empty {
+		f |= rowRangeEmpty
+	}
+	return f
+}
+
+func decodeRange(b []byte, t types.T) (types.Datum, error) {
+	sub, ok := t.Subtype()
+	if !ok || len(b) == 0 {
+		return types.Null, badRow("range")
+	}
+	r := types.RangeValue{LowerInc: b[0]&rowRangeLowerInc != 0, UpperInc: b[0]&rowRangeUpperInc != 0, Empty: b[0]&rowRangeEmpty != 0}
+	b = b[1:]
+	for _, d := range []*types.Datum{&r.Lower, &r.Upper} {
+		var err error
+		if *d, b, err = decodePart(b, sub); err != nil {
+			return types.Null, err
+		}
+	}
+	d, err := types.NewRange(t, r)
+	if err != nil || len(b) > 0 {
+		return types.Null, badRow("range")
+	}
+	return d, nil
 }

@@ -210,6 +210,9 @@ func (ic *IndexCodec) addSecondaryValues(c *Codec, inKey map[int]bool) {
 
 // lossy says whether some value of the type may need its exact form beside its key.
 func lossy(t types.T) bool {
+	if sub, ok := t.Subtype(); ok {
+		return lossy(sub)
+	}
 	switch t.Kind() {
 	case types.KindInt, types.KindBool, types.KindText, types.KindBytes, types.KindUUID, types.KindPacked,
 		types.KindDate, types.KindTime, types.KindTimestamp, types.KindTimestampTZ, types.KindEnum:

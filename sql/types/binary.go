@@ -54,6 +54,8 @@ func AppendBinary(dst []byte, t T, d Datum) []byte {
 		return appendBinaryArray(dst, t, d.Array())
 	case KindRecord:
 		return appendBinaryRecord(dst, d.Record())
+	case KindRange:
+		return appendBinaryRange(dst, t, d.Range())
 	case KindEnum:
 		return append(dst, d.Label().Name...)
 	}
@@ -259,6 +261,8 @@ func parseBinaryRare(t T, b []byte) (Datum, error) {
 		if t.IsComposite() {
 			return parseBinaryRecord(t, b)
 		}
+	case KindRange:
+		return parseBinaryRange(t, b)
 	}
 	return Null, sqlerr.Unsupported("binary input of type %s", t)
 }

@@ -44,6 +44,8 @@ func compareSlow(a, b Datum) int {
 		return compareShapes(x.Dims, y.Dims)
 	case KindRecord:
 		return compareAll(a.Record().Vals, b.Record().Vals)
+	case KindRange:
+		return a.Range().compare(b.Range())
 	}
 	return 0 // two NULLs
 }
@@ -258,6 +260,9 @@ func hashSlow(seed uint64, d Datum) uint64 {
 		return hashAll(seed, d.Array().Elems)
 	case KindRecord:
 		return hashAll(seed, d.Record().Vals)
+	case KindRange:
+		r := d.Range()
+		return Hash(Hash(mix(seed, uint64(r.flags())), r.Lower), r.Upper)
 	}
 	return seed
 }

@@ -34,6 +34,7 @@ const (
 	KindRecord           // p is *RecordValue
 	KindEnum             // p is *usertype.Label, n its position
 	KindPacked           // inet, cidr, macaddr, timetz, bit: p, n bytes, whose order is the values' (packed.go)
+	KindRange            // p is *RangeValue
 )
 
 // Datum is one SQL value, or NULL. It is 24 bytes and holds no interface, so that rows of ints
@@ -233,6 +234,9 @@ func (d Datum) SizeBytes() int {
 		return own + sizeOfAll(d.Array().Elems)
 	case KindRecord:
 		return own + sizeOfAll(d.Record().Vals)
+	case KindRange:
+		r := d.Range()
+		return own + int(unsafe.Sizeof(*r)) + r.Lower.SizeBytes() + r.Upper.SizeBytes()
 	}
 	return own
 }

@@ -31,6 +31,8 @@
 //
 // Addresses (inet, cidr, macaddr), times with a zone and bit strings are kept as bytes in the order of the values: packed.go.
 //
+// A range holds its bounds as values of the subtype, and is canonical from its making on: range.go.
+//
 // Not here: collations other than C.
 //
 // Read next: rowenc for values in keys and rows, builtins for what is computed with them; the

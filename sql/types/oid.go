@@ -49,6 +49,13 @@ const (
 	OIDUUID         OID = 2950
 	OIDAnyEnum      OID = 3500
 	OIDJSONB        OID = 3802
+	OIDAnyRange     OID = 3831
+	OIDInt4Range    OID = 3904
+	OIDNumRange     OID = 3906
+	OIDTsRange      OID = 3908
+	OIDTstzRange    OID = 3910
+	OIDDateRange    OID = 3912
+	OIDInt8Range    OID = 3926
 	OIDJSONPath     OID = 4072
 	OIDRegNamespace OID = 4089
 )
@@ -112,6 +119,13 @@ var typeInfos = []info{
 	{OIDUUID, "uuid", "uuid", 16, false, CategoryUser, false, 2951, KindUUID},
 	{OIDJSONPath, "jsonpath", "jsonpath", -1, false, CategoryUser, false, 4073, KindText},
 	{OIDJSONB, "jsonb", "jsonb", -1, false, CategoryUser, false, 3807, KindJSONB},
+	{OIDAnyRange, "anyrange", "anyrange", -1, false, CategoryPseudo, false, 0, KindRange},
+	{OIDInt4Range, "int4range", "int4range", -1, false, CategoryRange, false, 3905, KindRange},
+	{OIDNumRange, "numrange", "numrange", -1, false, CategoryRange, false, 3907, KindRange},
+	{OIDTsRange, "tsrange", "tsrange", -1, false, CategoryRange, false, 3909, KindRange},
+	{OIDTstzRange, "tstzrange", "tstzrange", -1, false, CategoryRange, false, 3911, KindRange},
+	{OIDDateRange, "daterange", "daterange", -1, false, CategoryRange, false, 3913, KindRange},
+	{OIDInt8Range, "int8range", "int8range", -1, false, CategoryRange, false, 3927, KindRange},
 }
 
 // arrayInfos are int2vector and oidvector: arrays by content, with names of their own.
@@ -133,6 +147,7 @@ const (
 	CategoryNetwork   Category = 'I'
 	CategoryNumeric   Category = 'N'
 	CategoryPseudo    Category = 'P'
+	CategoryRange     Category = 'R'
 	CategoryString    Category = 'S'
 	CategoryTimespan  Category = 'T'
 	CategoryUser      Category = 'U'

@@ -52,6 +52,9 @@ func (c *SpillCodec) Append(b []byte, d Datum) []byte {
 		r := d.Record()
 		b = binary.AppendUvarint(b, uint64(c.record(r)))
 		b = c.AppendRow(b, r.Vals)
+	case KindRange:
+		r := d.Range()
+		b = c.Append(c.Append(append(b, byte(r.flags())), r.Lower), r.Upper)
 	default:
 		b = binary.AppendVarint(b, d.n)
 	}
@@ -217,6 +220,15 @@ func (c *SpillCodec) decode(s *spilled) Datum {
 			return Null
 		}
 		return NewRecord(c.records[at].Names, c.records[at].Types, c.decodeAll(s))
+	case KindRange:
+		flags := s.take(1)
+		if s.bad {
+			return Null
+		}
+		r := rangeFlags(flags[0]).bounds()
+		r.Lower = c.decode(s)
+		r.Upper = c.decode(s)
+		return rangeDatum(r)
 	default:
 		return Datum{n: s.varint(), k: k}
 	}

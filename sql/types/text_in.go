@@ -88,6 +88,8 @@ func parseRare(t T, s string, env *Env) (Datum, error) {
 	switch {
 	case t.IsArray():
 		return parseArray(t, s, env)
+	case t.IsRange():
+		return parseRange(t, s, env)
 	case t.IsEnum():
 		return parseEnum(t, s)
 	case t.IsComposite():

@@ -51,6 +51,8 @@ func appendTextRare(dst []byte, t T, d Datum, env *Env) []byte {
 		return appendArray(dst, t, d.Array(), env)
 	case KindRecord:
 		return appendRecord(dst, d.Record(), env)
+	case KindRange:
+		return appendRange(dst, t, d.Range(), env)
 	case KindEnum:
 		return append(dst, d.Label().Name...)
 	}

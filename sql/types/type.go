@@ -54,6 +54,7 @@ var (
 	AnyArray     = T{OID: OIDAnyArray, Mod: -1}
 	AnyEnum      = T{OID: OIDAnyEnum, Mod: -1}
 	AnyElement   = T{OID: OIDAnyElement, Mod: -1}
+	AnyRange     = T{OID: OIDAnyRange, Mod: -1}
 	Void         = T{OID: OIDVoid, Mod: -1}
 	UUID         = T{OID: OIDUUID, Mod: -1}
 	TimeTZ       = T{OID: OIDTimeTZ, Mod: -1}
@@ -68,6 +69,12 @@ var (
 	TextArray    = T{OID: 1009, Mod: -1}
 	Int4Array    = T{OID: 1007, Mod: -1}
 	Int8Array    = T{OID: 1016, Mod: -1}
+	Int4Range    = T{OID: OIDInt4Range, Mod: -1}
+	Int8Range    = T{OID: OIDInt8Range, Mod: -1}
+	NumRange     = T{OID: OIDNumRange, Mod: -1}
+	TsRange      = T{OID: OIDTsRange, Mod: -1}
+	TstzRange    = T{OID: OIDTstzRange, Mod: -1}
+	DateRange    = T{OID: OIDDateRange, Mod: -1}
 )
 
 // Of gives the type of a number, without modifier; ok is false for a number not known here.
@@ -214,7 +221,7 @@ func (t T) IsNumeric() bool { return t.Category() == CategoryNumeric }
 // IsPolymorphic says whether the type stands for one found at the call.
 func (t T) IsPolymorphic() bool {
 	switch t.OID {
-	case OIDAny, OIDAnyElement, OIDAnyNonArray, OIDAnyArray, OIDAnyEnum:
+	case OIDAny, OIDAnyElement, OIDAnyNonArray, OIDAnyArray, OIDAnyEnum, OIDAnyRange:
 		return true
 	}
 	return false
