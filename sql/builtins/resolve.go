@@ -23,10 +23,10 @@ func ResolveFunc(name string, args []types.T) (Match, error) {
 	switch {
 	case n == 0:
 		return Match{}, undefinedFunction(name, args)
-	case n > 1:
+	case n > 1 || best.undetermined(args):
 		return Match{}, ambiguousFunction(name, args)
 	}
-	return best.match(args), best.undetermined(args)
+	return best.match(args), nil
 }
 
 // ResolveAmong is ResolveFunc among overloads that are given; it says which.
@@ -113,11 +113,11 @@ func ResolveOp(op string, left, right types.T) (Match, error) {
 	case n == 0:
 		return Match{}, sqlerr.New(sqlerr.UndefinedFunction, "operator does not exist: %s", shown).
 			WithHint("%s", noOperatorHint(len(args)))
-	case n > 1:
+	case n > 1 || best.undetermined(args):
 		return Match{}, sqlerr.New(sqlerr.AmbiguousFunction, "operator is not unique: %s", shown).
 			WithHint("Could not choose a best candidate operator. You might need to add explicit type casts.")
 	}
-	return best.match(args), best.undetermined(args)
+	return best.match(args), nil
 }
 
 func noOperatorHint(args int) string {
@@ -325,12 +325,10 @@ func (c candidate) ofRanges() bool {
 	return slices.ContainsFunc(c.params, func(p types.T) bool { return p.OID == types.OIDAnyRange })
 }
 
-// undetermined is the error of a call that does not say of which type its ranges are.
-func (c candidate) undetermined(args []types.T) error {
-	if elem, _ := c.element(args); elem.OID != 0 || !c.ofRanges() {
-		return nil
-	}
-	return sqlerr.New(sqlerr.DatatypeMismatch, "could not determine polymorphic type because input has type unknown")
+// undetermined says that a call does not tell of which type its ranges are.
+func (c candidate) undetermined(args []types.T) bool {
+	elem, _ := c.element(args)
+	return elem.OID == 0 && c.ofRanges()
 }
 
 // element finds what anyelement stands for; ok is false if arguments disagree.

@@ -232,6 +232,9 @@ func align(t types.T) string {
 	if sub, ok := t.Subtype(); ok {
 		return align(sub)
 	}
+	if t.OID == types.OIDAnyRange {
+		return "d"
+	}
 	switch t.Len() {
 	case 1:
 		return "c"

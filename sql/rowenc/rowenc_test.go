@@ -18,7 +18,13 @@ import (
 var keyTypes = []types.T{types.Bool, types.Int2, types.Int8, types.Float8, types.Numeric, types.NumericPS(30, 4),
 	types.Text, types.CharN(6), types.Bytea, types.UUID, types.Date, types.TimestampTZ, types.Interval,
 	types.Inet, types.Macaddr8, types.TimeTZ, types.Varbit,
-	types.TextArray, types.Int8Array, enumType()}
+	types.TextArray, types.Int8Array, enumType(),
+	types.Int8Range, types.NumRange, types.DateRange, arrayOf(types.NumRange)}
+
+func arrayOf(t types.T) types.T {
+	a, _ := t.Array()
+	return a
+}
 
 // enumType has labels whose positions are far apart and on both sides of zero.
 func enumType() types.T {
@@ -66,6 +72,8 @@ func draw(t *rapid.T, typ types.T, label string) types.Datum {
 		return types.NewComposite(typ, vals)
 	case types.KindPacked:
 		return drawPacked(t, typ, label)
+	case types.KindRange:
+		return drawRange(t, typ, label)
 	case types.KindEnum:
 		return types.NewEnum(&typ.User.Labels[rapid.IntRange(0, 3).Draw(t, label)])
 	case types.KindInterval:
@@ -172,6 +180,7 @@ func TestGoldenTags(t *testing.T) {
 		{"int8", "9223372036854775807", false, "4f7fffffffffffffff"}, {"bool", "f", false, "04"}, {"bool", "t", false, "05"},
 		{"text", "a", false, "60610001"}, {"bytea", `\x00`, false, "6000ff0001"}, {"text", "a", true, "9f9efffe"},
 		{"float8", "1", false, "50bff0000000000000"}, {"numeric", "1.50", false, "55191000"}, {"numeric", "-1.5", false, "53e6efff"},
+		{"int4range", "[1,2]", false, "65031901011b01"}, {"int4range", "empty", false, "6501"}, {"numrange", "(,1.5]", true, "9afdfeaae6effffd"},
 		{"numeric", "0", false, "54"}, {"date", "2000-01-02", false, "19"}, {"int4[]", "{1,NULL}", false, "64197f0018"},
 	} {
 		typ, _ := types.ParseName(c.typ)
@@ -233,4 +242,25 @@ func drawPacked(t *rapid.T, typ types.T, label string) types.Datum {
 		return types.NewBits(rapid.StringMatching("[01]{0,12}").Draw(t, label+" bits"))
 	}
 	return types.NewPacked(string(b[:typ.Len()]))
+}
+
+// drawRange makes a range whose bounds lie close together, often none, and numbers of several scales.
+func drawRange(t *rapid.T, typ types.T, label string) types.Datum {
+	sub, _ := typ.Subtype()
+	bound := func(label string) types.Datum {
+		n := rapid.Int64Range(-3, 3).Draw(t, label)
+		switch {
+		case n == -3:
+			return types.Null
+		case sub.Kind() == types.KindDecimal:
+			return types.NewDecimal(apd.New(n*10, rapid.Int32Range(-2, 0).Draw(t, label+" e")))
+		}
+		return types.NewCount(sub.Kind(), n)
+	}
+	d, err := types.NewRange(typ, types.RangeValue{Lower: bound(label + " lower"), Upper: bound(label + " upper"),
+		LowerInc: rapid.Bool().Draw(t, label+" ["), UpperInc: rapid.Bool().Draw(t, label+" ]")})
+	if err != nil { // the wrong way round
+		return types.EmptyRange()
+	}
+	return d
 }

@@ -84,7 +84,11 @@ func appendBinaryNumeric(dst []byte, d *apd.Decimal) []byte {
 		sign = numericNegative
 	}
 	if d.Form != apd.Finite {
-		return be.AppendUint16(be.AppendUint16(be.AppendUint16(be.AppendUint16(dst, 0), 0), sign), 0)
+		scale := uint16(0)
+		if d.Form == apd.Infinite {
+			scale = 0x20 // means nothing, but Postgres sends it
+		}
+		return be.AppendUint16(be.AppendUint16(be.AppendUint16(be.AppendUint16(dst, 0), 0), sign), scale)
 	}
 	digits, weight := base10000(d)
 	dst = be.AppendUint16(dst, uint16(len(digits)))

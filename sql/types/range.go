@@ -227,7 +227,7 @@ func (r *RangeValue) Merge(o *RangeValue) RangeValue {
 	case o.Empty:
 		return *r
 	}
-	return spanned(pickBound(r.From(), o.From(), -1), pickBound(r.To(), o.To(), 1))
+	return spanned(pickBound(o.From(), r.From(), -1), pickBound(o.To(), r.To(), 1))
 }
 
 // Intersect is what the ranges have in common.
@@ -258,6 +258,7 @@ func (r *RangeValue) Minus(o *RangeValue) (left RangeValue, ok bool) {
 // turned is the end of what lies on the other side.
 func (b RangeBound) turned() RangeBound { return RangeBound{b.Val, !b.Inc, !b.fromAbove} }
 
+// pickBound is the upper one, or with sign -1 the lower one, and a if they are equal, which 1.0 and 1.00 are.
 func pickBound(a, b RangeBound, sign int) RangeBound {
 	if a.Compare(b)*sign >= 0 {
 		return a

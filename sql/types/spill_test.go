@@ -35,6 +35,8 @@ func TestSpilledValuesComeBackAsTheyWere(t *testing.T) {
 	add(Timestamp, "2024-02-29 12:34:56.789", "-infinity")
 	add(TimestampTZ, "2024-02-29 12:34:56.789+05")
 	add(Interval, "1 mon -3 days 04:05:06.7", "-1 year")
+	add(NumRange, "empty", "(,)", "[1.50,2)", "(-3,]")
+	add(TstzRange, "[2024-02-29 12:34+05,infinity]")
 	add(JSON, `{ "a" : 1 }`)
 	add(JSONB, `{"a": [1, null]}`)
 	row, ts = append(row, Null), append(ts, Int4)

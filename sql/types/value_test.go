@@ -66,6 +66,12 @@ func TestTextRoundTrip(t *testing.T) {
 		{"time with time zone", "04:05 Europe/Berlin", `22007 invalid input syntax for type time with time zone: "04:05 Europe/Berlin"`},
 		{"bit(3)", "101", "101"}, {"bit varying(8)", "x1f", "00011111"}, {"bit(2)", "101", "22026 bit string length 3 does not match type bit(2)"},
 		{"bit varying(2)", "101", "22001 bit string too long for type bit varying(2)"}, {"bit varying", "12", `22P02 "2" is not a valid binary digit`},
+		{"int4range", "[1,10]", "[1,11)"}, {"int4range", "(1,2)", "empty"}, {"numrange", ` [ "1.50" , 2 ] `, "[1.50,2]"},
+		{"int4range", "[,5]", "(,6)"}, {"daterange", "[2024-01-01,infinity]", "[2024-01-01,infinity]"}, {"tsrange", "[2024-01-01,)", `["2024-01-01 00:00:00",)`},
+		{"tstzrange", "[2024-01-01 00:00+00,infinity]", `["2023-12-31 19:00:00-05",infinity]`}, {"int8range[]", `{"[1,2]",empty,NULL}`, `{"[1,3)",empty,NULL}`},
+		{"int4range", "[2,1]", "22000 range lower bound must be less than or equal to range upper bound"},
+		{"int4range", "[1,2147483647]", "22003 integer out of range"}, {"daterange", "(5874897-12-31,)", "22008 date out of range"},
+		{"int4range", "(,1", `22P02 malformed range literal: "(,1"`}, {"int4range", "[a,1]", `22P02 invalid input syntax for type integer: "a"`},
 		{"regtype", "int", "integer"}, {"regclass", "1259", "1259"}, {"oid", "-1", "4294967295"},
 	} {
 		typ, err := ParseName(c.typ)

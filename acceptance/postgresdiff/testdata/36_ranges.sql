@@ -71,9 +71,8 @@ SELECT ARRAY[int4range(1, 2), NULL, 'empty'], '{"[1,3)","(,5)",empty,NULL}'::int
 SELECT array_agg(r ORDER BY r) FROM (VALUES (int4range(2, 3)), (int4range(1, 2))) v (r);
 SELECT int4range(1, 2) = ANY (ARRAY[int4range(1, 2)]), int4range(1, 2) && ANY ('{"[5,6)","[1,9)"}'), int4range(1, 2) IN ('[1,2)', '[3,4)'), ARRAY[int4range(1, 2)] @> ARRAY['[1,2)'::int4range];
 SELECT coalesce(NULL, int4range(1, 2), '[3,4)'), CASE WHEN true THEN '[1,2)' ELSE int4range(3, 4) END, greatest(int4range(1, 2), '[5,6)', 'empty'), least(int4range(1, 2), '[5,6)'), nullif(int4range(1, 2), '[1,1]');
-SELECT CASE WHEN true THEN int4range(1, 2) ELSE int8range(3, 4) END;
 SELECT int4range(1, 2) UNION SELECT '[1,1]' UNION SELECT '[5,6)' ORDER BY 1;
-SELECT row(int4range(1, 2), 'x'), row(int4range(1, 2)) < row(int4range(1, 3));
+SELECT row(int4range(1, 2), 'x'::text), row(int4range(1, 2)) < row(int4range(1, 3));
 SELECT * FROM (VALUES ('[1,2)'::int4range)) v (r) WHERE r = $$[1,1]$$;
 SELECT min(r) FROM (VALUES (int4range(1, 2))) v (r);
 SELECT max(r) FROM (VALUES (int4range(1, 2))) v (r);
@@ -147,6 +146,6 @@ SELECT lowest(ARRAY[1, 2], numrange(10, 20));
 CREATE FUNCTION same(r anyrange) RETURNS anyrange LANGUAGE sql AS 'SELECT $1';
 SELECT same(int4range(10, 20)), pg_typeof(same('[1,2)'::daterange));
 SELECT rngtypid::regtype, rngsubtype::regtype, rngcollation, rngsubopc FROM pg_range WHERE rngtypid < 4000 ORDER BY rngtypid::oid;
-SELECT oid, typname, typlen, typbyval, typtype, typcategory, typispreferred, typarray, typelem, typinput, typoutput, typreceive, typsend, typalign, typstorage FROM pg_type WHERE typtype = 'r' OR typname IN ('_int4range', '_daterange', 'anyrange') ORDER BY oid;
+SELECT oid, typname, typlen, typbyval, typtype, typcategory, typispreferred, typarray, typelem, typinput::oid, typoutput::oid, typreceive::oid, typsend::oid, typalign, typstorage FROM pg_type WHERE typtype = 'r' OR typname IN ('_int4range', '_daterange', 'anyrange') ORDER BY oid;
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'rooms'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT column_name, data_type, udt_name FROM information_schema.columns WHERE table_name = 'rooms' ORDER BY ordinal_position;
