@@ -103,6 +103,8 @@ var fuzzTypes = []struct {
 	{types.OIDOid, "oid", []string{"23", "0", "1259"}},
 	{types.OIDRegClass, "regclass", []string{"'typed'", "0"}},
 	{types.OIDRegType, "regtype", []string{"'int4'", "0"}},
+	{types.OIDInt4Range, "int4range", []string{"'[1,10)'", "'empty'", "'(,7]'", "'[-2147483648,2147483646]'"}},
+	{types.OIDNumRange, "numrange", []string{"'[1.50,2]'", "'(,)'", "'[-Infinity,NaN]'"}},
 }
 
 // fuzzTarget runs statements against one session.
@@ -588,6 +590,8 @@ func (g *sqlGen) literal(oid types.OID) string {
 		return "ROW(" + g.literal(types.OIDInt4) + ", " + g.literal(types.OIDText) + ")"
 	case types.OIDAnyEnum:
 		return "'ok'::mood"
+	case types.OIDAnyRange:
+		return g.literal(types.OIDNumRange)
 	}
 	return "'1'"
 }
@@ -634,6 +638,8 @@ func (g *sqlGen) args(o *builtins.Overload, one func(types.OID) string) (out []s
 				out = append(out, one(same))
 			case t.OID == types.OIDAnyArray:
 				out = append(out, g.literalArray(same))
+			case t.OID == types.OIDAnyRange:
+				out = append(out, one(types.OIDInt4Range))
 			case g.chance(2):
 				out = append(out, g.any())
 			default:

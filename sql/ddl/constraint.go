@@ -28,7 +28,7 @@ func (m *tableMaker) constraint(ctx context.Context, p pendingConstraint) error 
 		_, err := m.foreignKey(ctx, p)
 		return err
 	case pg.ConstrType_CONSTR_EXCLUSION:
-		return sqlerr.Unsupported("EXCLUDE constraints").
+		return sqlerr.Unsupported("an EXCLUDE constraint").
 			WithHint("Where ranges must not overlap, lock the row of what they are of (SELECT … FOR UPDATE) or run SERIALIZABLE, and insert only if no row has a range that overlaps (&&).")
 	}
 	return sqlerr.Unsupported("this constraint")

@@ -22,6 +22,11 @@ func (s *stmt) typeStatement(tree *pg.Node) runner {
 		return done("CREATE TYPE", func(ctx context.Context) error { return s.createEnum(ctx, n.CreateEnumStmt) })
 	case *pg.Node_CompositeTypeStmt:
 		return done("CREATE TYPE", func(ctx context.Context) error { return s.createComposite(ctx, n.CompositeTypeStmt) })
+	case *pg.Node_CreateRangeStmt:
+		return done("CREATE TYPE", func(context.Context) error {
+			return sqlerr.Unsupported("CREATE TYPE … AS RANGE").
+				WithHint("There are int4range, int8range, numrange, tsrange, tstzrange and daterange.")
+		})
 	case *pg.Node_AlterEnumStmt:
 		return done("ALTER TYPE", func(ctx context.Context) error { return s.alterEnum(ctx, n.AlterEnumStmt) })
 	case *pg.Node_CreateDomainStmt:

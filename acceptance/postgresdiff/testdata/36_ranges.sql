@@ -149,3 +149,7 @@ SELECT rngtypid::regtype, rngsubtype::regtype, rngcollation, rngsubopc FROM pg_r
 SELECT oid, typname, typlen, typbyval, typtype, typcategory, typispreferred, typarray, typelem, typinput::oid, typoutput::oid, typreceive::oid, typsend::oid, typalign, typstorage FROM pg_type WHERE typtype = 'r' OR typname IN ('_int4range', '_daterange', 'anyrange') ORDER BY oid;
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'rooms'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT column_name, data_type, udt_name FROM information_schema.columns WHERE table_name = 'rooms' ORDER BY ordinal_position;
+-- differs everything: no exclusion constraints, which gist indexes hold
+CREATE TABLE excluded (r int4range, EXCLUDE USING gist (r WITH &&));
+-- differs everything: there are the range types of PostgreSQL only
+CREATE TYPE floatrange AS RANGE (subtype = float8);
