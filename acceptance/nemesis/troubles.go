@@ -71,6 +71,10 @@ func troubles() []Nemesis {
 			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
 				return disk(e, rng, "failing", true)
 			}},
+		{Name: "power-cut", Does: "one node, or all at once, ends and loses what its disk was not told to keep", Nodes: 1, Needs: needsTrouble,
+			Strike: func(_ context.Context, e *Env, rng *rand.Rand) (*Wound, error) {
+				return cutPower(e, rng)
+			}},
 	}
 }
 
@@ -162,6 +166,38 @@ func disk(e *Env, rng *rand.Rand, line string, mayEnd bool) (*Wound, error) {
 	return troubled(e, nodes, nodes[0].Name+": "+line, mayEnd, nil), nil
 }
 
+// cutPower has nodes lose what they have written and not synced, and end; kill keeps
+// it, as the kernel writes what a dead process wrote.
+func cutPower(e *Env, rng *rand.Rand) (*Wound, error) {
+	n := 1
+	if rng.IntN(3) == 0 {
+		n = len(e.Cluster.Nodes)
+	}
+	nodes := e.take(rng, n)
+	if len(nodes) == 0 {
+		return nil, nil
+	}
+	for _, n := range nodes {
+		n.ExpectEnd()
+		if err := makeTrouble(n, fmt.Sprintf("disk power-cut %d", 1+rng.Uint64()>>1)); err != nil {
+			return nil, err
+		}
+	}
+	w := troubled(e, nodes, "no power: "+names(nodes), true, nil)
+	ended := w.Bite
+	w.Bite = func() (string, bool) {
+		evidence, _ := ended()
+		lost := int64(0)
+		for _, n := range nodes {
+			if f := trouble.ReadFelt(troublePath(n)); !n.Running() {
+				lost += f.LostBytes + f.LostNames
+			}
+		}
+		return evidence, lost > 0
+	}
+	return w, nil
+}
+
 // troubled is the wound of nodes whose trouble files say something. Before it is
 // healed, before is called. A node that may have ended is started again, after
 // its end if it is still there: its end was expected, and would be again.
@@ -215,6 +251,7 @@ func feltBy(nodes []*cluster.Node, since map[*cluster.Node]trouble.Felt) (string
 	for _, n := range nodes {
 		f := trouble.ReadFelt(troublePath(n)).Since(since[n])
 		sum.Slowed, sum.Failed, sum.ClockReads = sum.Slowed+f.Slowed, sum.Failed+f.Failed, sum.ClockReads+f.ClockReads
+		sum.LostBytes, sum.LostNames = sum.LostBytes+f.LostBytes, sum.LostNames+f.LostNames
 		if !n.Running() {
 			ended++
 		}
@@ -222,7 +259,8 @@ func feltBy(nodes []*cluster.Node, since map[*cluster.Node]trouble.Felt) (string
 	for _, p := range []struct {
 		n    int64
 		what string
-	}{{sum.Slowed, "syncs slowed"}, {sum.Failed, "operations failed"}, {sum.ClockReads, "readings of the clock"}, {int64(ended), "nodes ended by themselves"}} {
+	}{{sum.Slowed, "syncs slowed"}, {sum.Failed, "operations failed"}, {sum.ClockReads, "readings of the clock"},
+		{sum.LostBytes, "bytes lost that were not synced"}, {sum.LostNames, "files lost whose folder was not synced"}, {int64(ended), "nodes ended by themselves"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math/rand/v2"
+
 	"github.com/spf13/cobra"
 
 	"github.com/cairndb/cairn/acceptance/nemesis"
@@ -27,7 +29,12 @@ func newStartTroubled() *cobra.Command {
 			}
 			w := trouble.Watch(file)
 			cfg.Wall = w
-			cfg.FS = troubledfs.New(func(op troubledfs.Op) error { return w.Disk(op.Path, op.Write, op.Sync) })
+			fs, power := troubledfs.New(func(op troubledfs.Op) error { return w.Disk(op.Path, op.Write, op.Sync) })
+			cfg.FS = fs
+			w.OnPowerCut(func(seed uint64) trouble.Felt {
+				lost := power.Cut(rand.New(rand.NewPCG(seed, 0)))
+				return trouble.Felt{LostBytes: lost.Bytes, LostNames: lost.Names}
+			})
 			return runNode(cmd, cfg)
 		},
 	}

@@ -10,6 +10,7 @@
 //	  disk full                        writes fail with ENOSPC
 //	  disk failing                     syncs fail with EIO
 //	  disk read-only                   writes fail with EROFS
+//	  disk power-cut 7                 it loses what was not synced, as seed 7 has it, and dies
 //
 // What it did is counted in FILE.felt, so that trouble which nobody felt is
 // noticed.

@@ -24,16 +24,18 @@ type State struct {
 	// Stalled has syncs wait; Write and Sync are the errors of such operations.
 	Stalled     bool
 	Write, Sync error
+	// PowerCut is the seed of what a power cut takes; 0 is none.
+	PowerCut uint64
 }
 
 // Felt is what was done.
-type Felt struct{ Slowed, Failed, ClockReads int64 }
+type Felt struct{ Slowed, Failed, ClockReads, LostBytes, LostNames int64 }
 
 // Since is what was added to an earlier count; a process that has begun anew
 // counts anew.
 func (f Felt) Since(was Felt) Felt {
-	d := Felt{f.Slowed - was.Slowed, f.Failed - was.Failed, f.ClockReads - was.ClockReads}
-	if d.Slowed < 0 || d.Failed < 0 || d.ClockReads < 0 {
+	d := Felt{f.Slowed - was.Slowed, f.Failed - was.Failed, f.ClockReads - was.ClockReads, f.LostBytes - was.LostBytes, f.LostNames - was.LostNames}
+	if min(d.Slowed, d.Failed, d.ClockReads, d.LostBytes, d.LostNames) < 0 {
 		return f
 	}
 	return d
@@ -47,6 +49,7 @@ type Watcher struct {
 	mu                         struct {
 		sync.Mutex
 		text string
+		cut  func(seed uint64) Felt
 		// changed is closed when the state changes.
 		changed chan struct{}
 	}
@@ -58,10 +61,12 @@ func Watch(path string) *Watcher {
 	w.state.Store(&State{})
 	w.mu.changed = make(chan struct{})
 	w.read()
+	felt := Felt{}
+	w.tell(felt)
 	go func() {
-		felt := Felt{}
 		for range time.Tick(poll) {
 			w.read()
+			w.maybeCutPower()
 			if now := w.felt(); now != felt {
 				felt = now
 				w.tell(felt)
@@ -71,14 +76,38 @@ func Watch(path string) *Watcher {
 	return w
 }
 
+// OnPowerCut says what a power cut does to the disk: cut returns what was lost.
+// The process is killed when that is told.
+func (w *Watcher) OnPowerCut(cut func(seed uint64) Felt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.cut = cut
+}
+
+// maybeCutPower cuts the power if the file says so, and does not return then.
+func (w *Watcher) maybeCutPower() {
+	w.mu.Lock()
+	cut := w.mu.cut
+	w.mu.Unlock()
+	seed := w.state.Load().PowerCut
+	if seed == 0 || cut == nil {
+		return
+	}
+	lost, felt := cut(seed), w.felt()
+	felt.LostBytes, felt.LostNames = lost.LostBytes, lost.LostNames
+	w.tell(felt)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
 func (w *Watcher) felt() Felt {
-	return Felt{w.slowed.Load(), w.failed.Load(), w.clockReads.Load()}
+	return Felt{Slowed: w.slowed.Load(), Failed: w.failed.Load(), ClockReads: w.clockReads.Load()}
 }
 
 // tell writes the counts whole or not at all.
 func (w *Watcher) tell(f Felt) {
 	tmp := w.path + ".felt.tmp"
-	if os.WriteFile(tmp, fmt.Appendf(nil, "%d %d %d\n", f.Slowed, f.Failed, f.ClockReads), 0o644) == nil {
+	if os.WriteFile(tmp, fmt.Appendf(nil, "%d %d %d %d %d\n", f.Slowed, f.Failed, f.ClockReads, f.LostBytes, f.LostNames), 0o644) == nil {
 		_ = os.Rename(tmp, w.path+".felt")
 	}
 }
@@ -87,7 +116,7 @@ func (w *Watcher) tell(f Felt) {
 func ReadFelt(path string) (f Felt) {
 	text, err := os.ReadFile(path + ".felt")
 	if err == nil {
-		_, _ = fmt.Sscan(string(text), &f.Slowed, &f.Failed, &f.ClockReads)
+		_, _ = fmt.Sscan(string(text), &f.Slowed, &f.Failed, &f.ClockReads, &f.LostBytes, &f.LostNames)
 	}
 	return f
 }
@@ -123,6 +152,8 @@ func Parse(text string) State {
 			s.DriftPPM, _ = strconv.ParseInt(f[1], 10, 64)
 		case len(f) == 3 && f[0] == "disk" && f[1] == "slow":
 			s.Slow, _ = time.ParseDuration(f[2])
+		case len(f) == 3 && f[0] == "disk" && f[1] == "power-cut":
+			s.PowerCut, _ = strconv.ParseUint(f[2], 10, 64)
 		case len(f) == 2 && f[0] == "disk":
 			switch f[1] {
 			case "stalled":

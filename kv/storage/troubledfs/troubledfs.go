@@ -1,5 +1,6 @@
 // Package troubledfs is the file system of a node that is being hurt on purpose
-// (internal/testkit/trouble): each operation may be delayed or refused first.
+// (internal/testkit/trouble): each operation may be delayed or refused first, and
+// what was not synced can be lost.
 package troubledfs
 
 import (
@@ -17,9 +18,10 @@ type Op struct {
 }
 
 // New is the operating system's file system, where each operation may be
-// delayed or refused first.
-func New(before func(Op) error) storage.FS {
-	return errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+// delayed or refused first, and the power that it has.
+func New(before func(Op) error) (storage.FS, *Power) {
+	power := newPower(vfs.Default)
+	return errorfs.Wrap(power, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		d := Op{Path: op.Path}
 		switch op.Kind {
 		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpFileFlush:
@@ -28,5 +30,5 @@ func New(before func(Op) error) storage.FS {
 			d.Write = true
 		}
 		return before(d)
-	}))
+	})), power
 }
