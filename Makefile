@@ -7,6 +7,10 @@ SEED ?=
 SEEDS ?= 200
 # Seeds of `make test`; about one second of CPU each.
 CI_SEEDS ?= 200
+# Further seeds of `make test-long`: some twenty minutes on two cores.
+LONG_SEEDS ?= 1000
+# The first of SEEDS.
+FIRST ?= 1
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS = -X github.com/cairndb/cairn/internal/version.build=$(VERSION)
 
@@ -83,8 +87,8 @@ bench: ## benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./hlc ./internal/rpc ./kv/... ./txn ./sql/... ./internal/node
 
 .PHONY: simulate
-simulate: ## simulated clusters under faults; SEED=n replays one
-	$(GO) test -tags $(TAGS) -timeout 60m -v ./internal/simulation -args $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
+simulate: ## simulated clusters under faults, SEEDS from FIRST on; SEED=n replays one
+	$(GO) test -tags $(TAGS) -timeout 60m -v ./internal/simulation -args $(if $(SEED),-seed $(SEED),-first $(FIRST) -seeds $(SEEDS))
 
 # The matrix of `make acceptance`: how long each nemesis strikes.
 MATRIX_FOR ?= 20s
@@ -118,8 +122,8 @@ verify: ## the same with a test build, which CAIRN_BREAK puts mistakes back into
 	bin/cairn-trouble verify --report reports $(VERIFY_ARGS)
 
 .PHONY: test-long
-test-long: test race simulate-hours ddl-matrix tools ## CI's tests, the race detector on everything, many seeds
-	$(MAKE) simulate SEEDS=5000
+test-long: test race simulate-hours ddl-matrix tools ## CI's tests, the race detector on everything, seeds after CI's
+	$(MAKE) simulate FIRST=$$(($(CI_SEEDS) + 1)) SEEDS=$(LONG_SEEDS)
 
 # Rounds of `make ddl-matrix`; each takes about an hour of CPU.
 ROUNDS ?= 1

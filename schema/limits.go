@@ -12,8 +12,11 @@ const (
 	// new statement, so that short transactions never meet their deadline.
 	leaseReserve = LeaseDuration / 4
 	// markDuration is how long a schema change's mark stands if its gateway
-	// does not renew it; it renews every third of it.
-	markDuration = 30 * time.Second
+	// does not renew it; it renews every third of it. Nobody can use the table of a
+	// gateway that died for that long: it is what clients wait for after a failure
+	// (docs/correctness.md), and longer than a fail-over, in which nobody can renew. A
+	// gateway that is paused for longer loses its change (40001).
+	markDuration = 9 * time.Second
 	// reachMax is how long a schema change waits for a sign of life of a node,
 	// before it puts it on record as a suspect.
 	reachMax = 2 * time.Second

@@ -333,6 +333,8 @@ func TestTransactionThatOutstaysADrainFails(t *testing.T) {
 	})
 }
 
+// TestAbandonedMarkIsTakenAway: a table whose change was left half-way by a gateway
+// that died is in use again within the time of a fail-over.
 func TestAbandonedMarkIsTakenAway(t *testing.T) {
 	bubble(t, 2, func(c *cluster) {
 		id := c.create(1, "t")
@@ -343,7 +345,7 @@ func TestAbandonedMarkIsTakenAway(t *testing.T) {
 		start := time.Now()
 		s.mustLookup("t")
 		s.r.Release()
-		if d := time.Since(start); d > 35*time.Second {
+		if d := time.Since(start); d > 10*time.Second {
 			t.Errorf("waited %s", d)
 		}
 		if err := ddl.commit(); err == nil {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -265,6 +266,34 @@ func fresh(t *testing.T, path string, generate func(dir string) *exec.Cmd) {
 		t.Errorf("%s is stale; run make generate", path)
 		if err := os.WriteFile(full, before, 0o644); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestPagesNameTestsThatExist: a page that says which test would find a bug names one
+// that is there, in the package that it says.
+func TestPagesNameTestsThatExist(t *testing.T) {
+	folders := map[string][]string{}
+	for _, f := range sources(t) {
+		for _, d := range f.ast.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && strings.HasSuffix(f.path, "_test.go") {
+				folders[fn.Name.Name] = append(folders[fn.Name.Name], f.pkg)
+			}
+		}
+	}
+	named := regexp.MustCompile(`(?:go test )?(?:\./([a-z/0-9]+) )?(?:[^|` + "`" + `]*-run )?'?(Test[A-Z]\w*)`)
+	for _, page := range []string{"acceptance/TRACK_RECORD.md", "acceptance/README.md", "docs/correctness.md"} {
+		text, err := os.ReadFile("../../" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			pkg, test := m[1], m[2]
+			in := folders[test]
+			if test == "TestingKnobs" || pkg == "" && len(in) > 0 || pkg != "" && slices.Contains(in, pkg) {
+				continue
+			}
+			t.Errorf("%s: %s is not in %q (it is in %q)", page, test, pkg, in)
 		}
 	}
 }
