@@ -217,12 +217,23 @@ func NewMatrix(records []Record) Matrix {
 	return m
 }
 
+// LabelEm is how high the nemeses' names are, written upwards, in em.
+func (m Matrix) LabelEm() int {
+	const perEm = 1.6 // letters
+	longest := 0
+	for _, n := range m.Nemeses {
+		longest = max(longest, len(n))
+	}
+	return 1 + int(float64(longest)/perEm)
+}
+
 // Tiles are the numbers at the head of the page.
 func (m Matrix) Tiles() []tile {
-	verdicts, acknowledged, wounds := map[Verdict]int{}, 0, 0
+	verdicts, acknowledged, wounds, live := map[Verdict]int{}, 0, 0, 0.0
 	for _, r := range m.Runs {
 		verdicts[r.Verdict]++
 		acknowledged, wounds = acknowledged+r.Acknowledged, wounds+r.Wounds
+		live = max(live, r.LiveSeconds)
 	}
 	out := []tile{{fmt.Sprint(verdicts[OK]), "runs ok", "good"}}
 	if n := verdicts[Failed]; n > 0 {
@@ -234,6 +245,7 @@ func (m Matrix) Tiles() []tile {
 	return append(out,
 		tile{fmt.Sprint(time.Duration(m.Seconds * float64(time.Second)).Round(time.Second)), "under nemeses", ""},
 		tile{grouped(wounds), "wounds", ""},
+		tile{fmt.Sprintf("%.1f s", live), "at most until every node served all again", ""},
 		tile{grouped(acknowledged), "operations acknowledged", ""})
 }
 
