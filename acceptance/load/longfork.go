@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"sort"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,8 @@ type LongFork struct {
 		sync.Mutex
 		// seen are reads to do again.
 		seen []history.SetOp
+		// began is when the clients began to fill each set, in µs since 1970.
+		began []int64
 	}
 }
 
@@ -45,6 +48,8 @@ const (
 	seenMax = 400
 	// readsOfPast is one read of the past in so many operations.
 	readsOfPast = 3
+	// readerRest is how long one who only reads rests between two reads.
+	readerRest = 20 * time.Millisecond
 	// forkLag is more than the lag at which any replica may answer
 	// (cairn.follower_read_timestamp).
 	forkLag = 6 * time.Second
@@ -68,14 +73,20 @@ func (f *LongFork) Create(ctx context.Context, conn *pgx.Conn) error {
 // Run implements Workload.
 func (f *LongFork) Run(ctx context.Context, targets []Target, each int, pulse *Pulse) {
 	f.nodes = len(targets)
-	crew(ctx, targets, each, pulse, func(ctx context.Context, c *client) {
+	// One more for each node only reads: an insert waits where a link is cut, and it
+	// is then and there that a replica that has fallen behind may be asked.
+	crew(ctx, targets, each+1, pulse, func(ctx context.Context, c *client) {
 		age := time.Since(f.created)
-		if age > time.Second && c.rng.IntN(readsOfPast) == 0 {
+		reader := int(c.id)%(each+1) == each
+		if reader {
+			time.Sleep(readerRest)
+		}
+		if age > time.Second && (reader || c.rng.IntN(readsOfPast) == 0) {
 			c.note(f.readPast(ctx, c, age))
 			return
 		}
 		v := f.values.Add(1)
-		set := int(v-1) / forkSizeMax
+		set := f.set(v)
 		op := history.SetOp{Op: f.begin(c), Key: setKey(set), Add: history.Value(v), Count: -1}
 		_, err := c.conn.Exec(ctx, fmt.Sprintf("INSERT INTO fork%d VALUES ($1, $2)", v%forkTables), set, v)
 		f.end(&op.Op, commitOutcome(err), err)
@@ -84,19 +95,40 @@ func (f *LongFork) Run(ctx context.Context, targets []Target, each int, pulse *P
 	})
 }
 
+// set is where a value goes, and notes when the first of a set does.
+func (f *LongFork) set(v int64) int {
+	set := int(v-1) / forkSizeMax
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.mu.began) <= set {
+		f.mu.began = append(f.mu.began, time.Now().UnixMicro())
+	}
+	return set
+}
+
+// filledAt is the set that was being filled at a time, or the one before it: any
+// other was empty, or is the same for ever.
+func (f *LongFork) filledAt(at int64, rng *rand.Rand) history.Key {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	after := sort.Search(len(f.mu.began), func(i int) bool { return f.mu.began[i] > at })
+	return setKey(max(0, after-1-rng.IntN(2)))
+}
+
 // readPast reads a set at a new time or at one that was read before.
 func (f *LongFork) readPast(ctx context.Context, c *client, age time.Duration) error {
-	op := history.SetOp{Op: f.begin(c), Count: -1}
+	op := history.SetOp{Op: f.begin(c), Key: setKey(0), Count: -1}
 	again, isAgain := f.again(c.rng)
 	if isAgain {
 		op.Key, op.At = again.Key, again.At
-	} else {
-		op.Key = setKey(max(0, int(f.values.Load()/forkSizeMax)-c.rng.IntN(2)))
 	}
 	explain := c.rng.IntN(4) == 0 && f.followed.Load() < 100
 	outcome, err := c.transaction(ctx, "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY", func() error {
 		if err := f.asOf(ctx, c, &op, age); err != nil {
 			return err
+		}
+		if !isAgain {
+			op.Key = f.filledAt(op.At, c.rng)
 		}
 		for i := range forkTables {
 			if err := f.read(ctx, c.conn, i, &op, explain); err != nil {
