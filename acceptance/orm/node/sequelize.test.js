@@ -24,19 +24,19 @@ test('sequelize', async (t) => {
     await db.sync({ alter: true });
     await db.sync({ alter: true });
     if (i === 0) {
-      await B.drop();
-      await A.drop();
+      await B.drop({});
+      await A.drop({});
     }
   }
   await db.transaction({ isolationLevel: Transaction.ISOLATION_LEVELS.SERIALIZABLE }, async (transaction) => {
-    const a = await A.create({ name: 'n', kind: 'x', data: { q: [1] }, list: [1, 2], sum: '1.5', Bs: [{ text: 'z' }] }, { include: [B], transaction });
+    const a = await A.create({ name: 'n', kind: 'x', data: { q: 1 }, list: [1, 2], sum: '1.5', Bs: [{ text: 'z' }] }, { include: [B], transaction });
     await a.increment('sum', { by: 2, transaction });
     await A.upsert({ name: 'n', kind: 'x' }, { transaction });
     await db.query('SAVEPOINT a', { transaction });
     await B.destroy({ where: {}, transaction });
     await db.query('ROLLBACK TO a', { transaction });
   });
-  const found = await A.findAll({ include: B, where: { kind: 'x', data: { q: [1] } } });
+  const found = await A.findAll({ include: B, where: { kind: 'x', data: { q: 1 } } });
   assert.deepStrictEqual([found.length, found[0].Bs.length, found[0].sum, found[0].list], [1, 1, '3.50', [1, 2]]);
   await A.bulkCreate([{ name: 'm' }, { name: 'o' }], { updateOnDuplicate: ['kind'] });
   const page = await A.findAndCountAll({ limit: 1, include: [{ model: B, required: false }], order: [['id', 'DESC']] });
