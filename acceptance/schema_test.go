@@ -102,7 +102,7 @@ var rewrites = []string{
 }
 
 const mirrored = `CREATE TABLE t (id int PRIMARY KEY, u int NOT NULL UNIQUE, a int);
-	INSERT INTO t SELECT g, g, 0 FROM generate_series(1, 10000) g; CREATE INDEX t_a ON t (a) INCLUDE (u);
+	INSERT INTO t SELECT g, g, 0 FROM generate_series(1, %d) g; CREATE INDEX t_a ON t (a) INCLUDE (u);
 	CREATE TABLE m (id int PRIMARY KEY, u int UNIQUE, a int); INSERT INTO m TABLE t`
 
 // The rows of a table are written anew while two nodes write and read it. The node that does
@@ -112,40 +112,58 @@ const mirrored = `CREATE TABLE t (id int PRIMARY KEY, u int NOT NULL UNIQUE, a i
 func TestARewriteGoesOnThoughItsNodeIsPaused(t *testing.T) {
 	c := start(t, 3)
 	if !*long {
-		rewriteUnderFaults(t, c, rewrites[0], false)
+		rewriteCaughtUnderFaults(t, c, rewrites[0], false)
 		return
 	}
 	for _, change := range rewrites {
 		for _, dies := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/%v", change, dies), func(t *testing.T) { rewriteUnderFaults(t, c, change, dies) })
+			t.Run(fmt.Sprintf("%s/%v", change, dies), func(t *testing.T) { rewriteCaughtUnderFaults(t, c, change, dies) })
 		}
 	}
 }
 
-func rewriteUnderFaults(t *testing.T, c *cluster.Cluster, change string, dies bool) {
+// rewriteCaughtUnderFaults makes the table larger until the fault comes while the rows are
+// written anew: how long that takes is the machine's affair.
+func rewriteCaughtUnderFaults(t *testing.T, c *cluster.Cluster, change string, dies bool) {
+	const rowsMin, rowsMax = 10_000, 80_000
+	for rows := rowsMin; rows <= rowsMax; rows *= 2 {
+		if rewriteUnderFaults(t, c, change, rows, dies) {
+			return
+		}
+		t.Logf("%d rows had been written anew before the node was stopped: this tells nothing", rows)
+	}
+	t.Errorf("even %d rows were written anew before the node was stopped", rowsMax)
+}
+
+// rewriteUnderFaults reports whether the node was stopped before it had done the work.
+func rewriteUnderFaults(t *testing.T, c *cluster.Cluster, change string, rows int, dies bool) (caught bool) {
 	builder, others := c.Nodes[0], c.Nodes[1:]
 	conn, watch := connect(t, builder.URL()), connect(t, others[0].URL())
 	mustExec(t, conn, "DROP TABLE IF EXISTS t, m")
-	mustExec(t, conn, mirrored)
-	mustExec(t, conn, "ALTER SYSTEM SET cairn.backfill_share = 10")
+	mustExec(t, conn, fmt.Sprintf(mirrored, rows))
+	mustExec(t, conn, "ALTER SYSTEM SET cairn.backfill_share = 5")
 	replicated(t, c)
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
 	var wrote atomic.Int64
 	for i := range 4 {
 		w := connect(t, others[i%2].URL())
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				if writeMirrored(ctx, w) == nil {
+				if writeMirrored(ctx, w, rows) == nil {
 					wrote.Add(1)
 				}
 				time.Sleep(20 * time.Millisecond)
 			}
 		})
 	}
+	earlier := one[int64](t, watch, "SELECT coalesce(max(job_id), 0) FROM cairn.jobs")
 	go func() { _, _ = conn.Exec(t.Context(), change) }()
 	job := func() (status string, done, again int64, err error) {
-		err = watch.QueryRow(t.Context(), "SELECT status, rows_done, resumed FROM cairn.jobs ORDER BY job_id DESC LIMIT 1").Scan(&status, &done, &again)
+		err = watch.QueryRow(t.Context(), "SELECT status, rows_done, resumed FROM cairn.jobs WHERE job_id > $1 ORDER BY job_id DESC LIMIT 1", earlier).
+			Scan(&status, &done, &again)
 		return status, done, again, err
 	}
 	eventually(t, 30*time.Second, "rows have been written anew", func() error {
@@ -161,18 +179,18 @@ func rewriteUnderFaults(t *testing.T, c *cluster.Cluster, change string, dies bo
 	mustExec(t, watch, "ALTER SYSTEM SET cairn.backfill_share = 100")
 	eventually(t, 2*time.Minute, "another node has done it", func() error {
 		status, done, again, err := job()
-		if err == nil && (status != "succeeded" || again == 0) {
+		caught = again > 0
+		if err == nil && status != "succeeded" {
 			err = fmt.Errorf("%s at %d, taken over %d times", status, done, again)
 		}
 		return err
 	})
-	t.Logf("another node had done it %v after the first was stopped", time.Since(stopped).Round(time.Millisecond))
-	if dies {
-		builder.Launch()
-		builder.WaitReady()
-	} else {
-		builder.Resume()
+	if !caught {
+		back(builder, dies)
+		return false
 	}
+	t.Logf("another node had done it %v after the first was stopped", time.Since(stopped).Round(time.Millisecond))
+	back(builder, dies)
 	again := connect(t, builder.URL())
 	for _, conn := range []*pgx.Conn{again, watch} { // one that was stopped knows what has become of the table
 		const differ = "SELECT count(*) FROM t FULL JOIN m USING (id) WHERE t.u IS DISTINCT FROM m.u OR ltrim(t.a::text, 'a') IS DISTINCT FROM m.a::text"
@@ -190,11 +208,22 @@ func rewriteUnderFaults(t *testing.T, c *cluster.Cluster, change string, dies bo
 	if wrote.Load() < 50 {
 		t.Error("there was no load")
 	}
+	return true
 }
 
-// writeMirrored changes a row in both tables.
-func writeMirrored(ctx context.Context, conn *pgx.Conn) error {
-	id := 1 + rand.IntN(11000)
+// back lets a node go on that was stopped, or starts one that was killed.
+func back(n *cluster.Node, killed bool) {
+	if !killed {
+		n.Resume()
+		return
+	}
+	n.Launch()
+	n.WaitReady()
+}
+
+// writeMirrored changes a row of some of many in both tables.
+func writeMirrored(ctx context.Context, conn *pgx.Conn, rows int) error {
+	id := 1 + rand.IntN(rows+rows/10)
 	if rand.IntN(3) == 0 {
 		id = 1 + rand.IntN(20)
 	}
