@@ -58,6 +58,7 @@ func TestAProgramWithPgx(t *testing.T) {
 		run  func(*testing.T, string)
 	}{
 		{"values of every type", pgxTypes},
+		{"ranges", pgxRanges},
 		{"prepared statements", pgxPrepared},
 		{"query modes", pgxModes},
 		{"batch", pgxBatch},
@@ -113,6 +114,31 @@ func pgxTypes(t *testing.T, url string) {
 		iv.Months, iv.Days, iv.Microseconds, j, a, gone))
 	want := "true -2 4 1099511627776 1.5 2.25 12345.67800 héllo [0 1 255] 5a9ad3d4-3f7e-4fd1-a5d6-b18c8e5d4b8f true true true 1 2 3600000000 map[k:[1 2]] [1 2 3] <nil>"
 	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// pgxRanges sends and reads ranges, and an array of them, by pgx's own codecs in the binary format.
+func pgxRanges(t *testing.T, url string) {
+	conn := connect(t, url)
+	mustExec(t, conn, "CREATE TABLE spans (r int4range PRIMARY KEY, n numrange, ts tstzrange, rs int8range[])")
+	day := time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)
+	in := func(lo, hi int32) pgtype.Range[pgtype.Int4] {
+		return pgtype.Range[pgtype.Int4]{Lower: pgtype.Int4{Int32: lo, Valid: true}, Upper: pgtype.Int4{Int32: hi, Valid: true},
+			LowerType: pgtype.Inclusive, UpperType: pgtype.Inclusive, Valid: true}
+	}
+	since := pgtype.Range[pgtype.Timestamptz]{Lower: pgtype.Timestamptz{Time: day, Valid: true}, LowerType: pgtype.Exclusive, UpperType: pgtype.Unbounded, Valid: true}
+	mustExec(t, conn, "INSERT INTO spans VALUES ($1, '(1.50,2]', $2, '{\"[1,2]\",empty}')", in(1, 9), since)
+	var r pgtype.Range[pgtype.Int4]
+	var n pgtype.Range[pgtype.Numeric]
+	var ts pgtype.Range[pgtype.Timestamptz]
+	var rs pgtype.FlatArray[pgtype.Range[pgtype.Int8]]
+	if err := conn.QueryRow(t.Context(), "SELECT r, n, ts, rs FROM spans WHERE r = $1", in(1, 9)).Scan(&r, &n, &ts, &rs); err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintf("%d %d %c%c, %d %c%c, %v %c%c, %d %c%c", r.Lower.Int32, r.Upper.Int32, r.LowerType, r.UpperType,
+		n.Upper.Int, n.LowerType, n.UpperType, ts.Lower.Time.Equal(day), ts.LowerType, ts.UpperType, rs[0].Upper.Int64, rs[0].UpperType, rs[1].LowerType)
+	if want := "1 10 ie, 2 ei, true eU, 3 eE"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -147,7 +147,7 @@ func (s *stmt) functionResult(ctx context.Context, f *schema.Function, n *pg.Cre
 	case len(outs) == 0 && f.RowsOf == 0 && f.Result.OID == uint32(types.OIDRecord):
 		return sqlerr.Unsupported("RETURNS record without output parameters")
 	case len(outs) == 0:
-		return nil
+		return determinable(f)
 	case len(outs) == 1 && !table:
 		if n.ReturnType != nil && f.Result.OID != outs[0].Type.OID {
 			return sqlerr.New(sqlerr.InvalidFunctionDefinition, "function result type must be %s because of OUT parameters", tablekv.TypeOf(outs[0].Type))
@@ -169,6 +169,26 @@ func (s *stmt) functionResult(ctx context.Context, f *schema.Function, n *pg.Cre
 		f.Columns = append(f.Columns, schema.Column{ID: schema.ColumnID(i + 1), Name: name, Type: o.Type})
 	}
 	return nil
+}
+
+// determinable refuses a result that no argument gives a type.
+func determinable(f *schema.Function) error {
+	ret := tablekv.TypeOf(f.Result)
+	if !ret.IsPolymorphic() || ret.OID == types.OIDAny {
+		return nil
+	}
+	from := "anyelement, anyarray, anynonarray, anyenum, anyrange, or anymultirange"
+	if ret.OID == types.OIDAnyRange {
+		from = "anyrange or anymultirange"
+	}
+	if slices.ContainsFunc(f.Inputs(), func(a schema.FuncArg) bool {
+		t := tablekv.TypeOf(a.Type)
+		return t.IsPolymorphic() && t.OID != types.OIDAny && (ret.OID != types.OIDAnyRange || t.OID == types.OIDAnyRange)
+	}) {
+		return nil
+	}
+	return sqlerr.New(sqlerr.InvalidFunctionDefinition, "cannot determine result data type").
+		WithDetail("A result of type %s requires at least one input of type %s.", ret, from)
 }
 
 // declaredResult reads RETURNS: a type, or a table or view, which stands for its rows.

@@ -144,6 +144,8 @@ CREATE FUNCTION lowest(a anyarray, r anyrange) RETURNS anyelement LANGUAGE sql A
 SELECT lowest(ARRAY[1, 2], int4range(10, 20));
 SELECT lowest(ARRAY[1, 2], numrange(10, 20));
 CREATE FUNCTION same(r anyrange) RETURNS anyrange LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION nothing(a anyelement) RETURNS anyrange LANGUAGE sql AS 'SELECT int4range(1, 10)';
+CREATE FUNCTION nothing(a int) RETURNS anyelement LANGUAGE sql AS 'SELECT 1';
 SELECT same(int4range(10, 20)), pg_typeof(same('[1,2)'::daterange));
 SELECT rngtypid::regtype, rngsubtype::regtype, rngcollation, rngsubopc FROM pg_range WHERE rngtypid < 4000 ORDER BY rngtypid::oid;
 SELECT oid, typname, typlen, typbyval, typtype, typcategory, typispreferred, typarray, typelem, typinput::oid, typoutput::oid, typreceive::oid, typsend::oid, typalign, typstorage FROM pg_type WHERE typtype = 'r' OR typname IN ('_int4range', '_daterange', 'anyrange') ORDER BY oid;
