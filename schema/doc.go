@@ -107,8 +107,11 @@
 //	    after that.
 //	I12 While a table has a Rewriting, nothing changes it that its rows to be depend
 //	    on: columns, indexes, constraints, types of columns (sql/ddl, notRewritten). It
-//	    may be renamed, moved and emptied. Nor does one begin while a column of the table
-//	    is filled (notFilled).
+//	    may be renamed, moved and emptied; and an index that was being built when it began
+//	    may be taken back by its job (RemoveIndex). Nor does one begin while a column of
+//	    the table is filled (notFilled).
+//	I13 The foreign keys of a table that a change holds, and those to it, are the same in
+//	    its view: else it begins anew (knowsReferences).
 //
 // Rejected: asking gossip who is alive. It may be late, and one forgotten node
 // is enough to lose a write; the record of I3 costs one write per node and

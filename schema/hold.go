@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cairndb/cairn/hlc"
@@ -89,7 +90,41 @@ func (d *changes) adopt(ctx context.Context, ids []DescID, atLeast CatalogVersio
 		}
 		d.view.objects[id] = e
 	}
+	for _, id := range ids {
+		if t, ok := s.objects[id].object.(*Table); ok && !d.knowsReferences(t, s.Contents) {
+			return stale(s.objects[id])
+		}
+	}
 	return nil
+}
+
+// knowsReferences reports whether the foreign keys of and to a table are the same in
+// the view as in later contents: who made one since has changed a second table too.
+func (d *changes) knowsReferences(t *Table, later *Contents) bool {
+	for i := range t.ForeignKeys {
+		if d.view.Table(t.ForeignKeys[i].Target) == nil {
+			return false
+		}
+	}
+	for _, id := range t.ReferencedBy {
+		if !d.owns(id) && !slices.Equal(later.Table(id).keysTo(t.ID), d.view.Table(id).keysTo(t.ID)) {
+			return false
+		}
+	}
+	return true
+}
+
+// keysTo are the foreign keys of a table to another; of no table, none.
+func (t *Table) keysTo(target DescID) (oids []DescID) {
+	if t == nil {
+		return nil
+	}
+	for i := range t.ForeignKeys {
+		if t.ForeignKeys[i].Target == target {
+			oids = append(oids, t.ForeignKeys[i].OID)
+		}
+	}
+	return oids
 }
 
 func sameNames(a, b Object) bool {

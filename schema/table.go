@@ -142,15 +142,29 @@ func (t *Table) AddVirtual(expr string, typ Type) ColumnID {
 	return id
 }
 
-// RemoveIndex removes a secondary index and the virtual columns that are its own.
-func (t *Table) RemoveIndex(id IndexID) {
+// RemoveIndex removes a secondary index and the virtual columns that are its own. If it
+// is written anew by a Rewriting, that ends too, and written is its number there.
+func (t *Table) RemoveIndex(id IndexID) (written IndexID) {
 	ix := t.IndexByID(id)
 	own := []ColumnID{ix.Where}
 	for _, c := range ix.Columns {
 		own = append(own, c.ID)
 	}
+	own = slices.DeleteFunc(own, func(id ColumnID) bool {
+		return !slices.ContainsFunc(t.Columns, func(c Column) bool { return c.ID == id && c.Virtual })
+	})
+	if rw := t.Rewriting; rw != nil {
+		rw.Indexes = slices.DeleteFunc(rw.Indexes, func(x Index) bool {
+			if x.OID != ix.OID {
+				return false
+			}
+			written = x.ID
+			return true
+		})
+	}
 	t.Indexes = slices.DeleteFunc(t.Indexes, func(x Index) bool { return x.ID == id })
-	t.Columns = slices.DeleteFunc(t.Columns, func(c Column) bool { return c.Virtual && slices.Contains(own, c.ID) })
+	t.Columns = slices.DeleteFunc(t.Columns, func(c Column) bool { return slices.Contains(own, c.ID) || slices.Contains(own, c.Replaces) })
+	return written
 }
 
 // IsPlain reports whether an index is on columns alone and has every row: what

@@ -152,6 +152,16 @@ var pairsFound = []struct {
 	{"alter table t alter column s type varchar(40)", "create view v as select id, s from t", faultNone, 621},
 	// The copy made public an index that was still built, so that the job could not take it back.
 	{"create index t_s on t (s, k)", "alter table t drop constraint t_pkey, add primary key (u, id)", faultForGood, 20},
+	// The index was gone, or had another number, when the table was out of use.
+	{"alter table t drop column k", "drop index t_k", faultNone, 318},
+	// The table that came to refer to it was not in the older catalog of the second.
+	{"create table r (id int primary key, u int references t (u))", "truncate t, m", faultNone, 904},
+	{"create table r (id int primary key, u int references t (u))",
+		"begin; alter table t add column n int; create index t_n on t (n, k); update t set n = id where id < 10; commit", faultNone, 907},
+	// The table was still found by the name that it had, and the key was named for the other.
+	{"alter table t rename to t2", "alter table t drop constraint t_pkey, add primary key (u, id)", faultOnce, 965},
+	// Both made up the same name for what stands for NOT NULL until it is proven.
+	{"alter table t alter column k set not null", "alter table t alter column k set not null", faultOnce, 432},
 }
 
 // seedPart is which of how many parts of a long test are to run: CAIRN_TEST_PART=2/8.

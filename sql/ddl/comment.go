@@ -98,7 +98,11 @@ func (s *stmt) commentOn(ctx context.Context, rv *pg.RangeVar, column, text stri
 	t, _ := o.(*schema.Table)
 	switch {
 	case f.index != nil:
-		t.IndexByID(f.index.ID).Comment = text
+		ix, err := heldIndex(t, f.index)
+		if err != nil {
+			return err
+		}
+		ix.Comment = text
 	case column == "":
 		o.Head().Comment = text
 	default:

@@ -10,6 +10,7 @@ import (
 	"github.com/cairndb/cairn/kv/kvapi"
 	"github.com/cairndb/cairn/schema"
 	"github.com/cairndb/cairn/schema/jobs"
+	"github.com/cairndb/cairn/sql/sqlerr"
 )
 
 // constraintJob proves a constraint for the rows that are older than it, while
@@ -250,7 +251,11 @@ func (s *stmt) proveOnline(ctx context.Context, t *schema.Table, light *pg.Alter
 		sub.Bind.Snap = snap
 		job := rec
 		if !rec.Keep {
-			if err := sub.alterTable(ctx, light); err != nil {
+			err = sub.alterTable(ctx, light)
+			if rec.Column != 0 && sqlerr.HasCode(err, sqlerr.DuplicateObject) {
+				return errGone // the name that was made up is another's since
+			}
+			if err != nil {
 				return err
 			}
 			c, err := r.Contents(ctx)

@@ -373,17 +373,33 @@ func (s *stmt) dropIndex(ctx context.Context, rv *pg.RangeVar, missingOK bool) e
 			WithDetail("%s depends on index %s", deps[0], rv.Relname).
 			WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 	}
-	s.removeIndex(t, f.index.ID)
+	ix, err := heldIndex(t, f.index)
+	if err != nil {
+		return err
+	}
+	s.removeIndex(t, ix.ID)
 	s.r.Put(t)
 	return nil
 }
 
-// removeIndex takes a secondary index out of a table that is being changed.
+// heldIndex is an index that was found by its name before its table was taken out of
+// use. Meanwhile TRUNCATE may have given it another number, and others may have renamed
+// or dropped it: then the name is to be looked up anew.
+func heldIndex(t *schema.Table, found *schema.Index) (*schema.Index, error) {
+	if ix := t.IndexByOID(found.OID); ix != nil && ix.Name == found.Name {
+		return ix, nil
+	}
+	return nil, &schema.StaleError{Name: found.Name}
+}
+
+// removeIndex takes a secondary index out of a table that is being changed, and out of
+// the copy of its rows that may be in the making.
 func (s *stmt) removeIndex(t *schema.Table, id schema.IndexID) {
-	ix := t.IndexByID(id)
-	s.r.Unbind(t.SchemaID, ix.Name)
+	s.r.Unbind(t.SchemaID, t.IndexByID(id).Name)
 	s.r.DropData(t.ID, id)
-	t.RemoveIndex(id)
+	if written := t.RemoveIndex(id); written != 0 {
+		s.r.DropData(t.ID, written)
+	}
 }
 
 // holdTable takes a table out of use and returns a copy to change.

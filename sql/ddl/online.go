@@ -105,7 +105,7 @@ func (s *stmt) buildOnline(ctx context.Context, t *schema.Table, what string,
 		return err
 	}
 	err = s.Catalog.Step(ctx, what, t.ID, func(ctx context.Context, r *schema.Resolver, tx schema.Txn, tab *schema.Table) error {
-		if tab == nil {
+		if !isStill(tab, t) {
 			return errGone
 		}
 		if err := s.notRewritten(ctx, tab, what); err != nil {
@@ -139,8 +139,13 @@ func (s *stmt) buildOnline(ctx context.Context, t *schema.Table, what string,
 	return s.awaitJob(ctx, jobs.ID(id))
 }
 
-// errGone says that a table that was found has been dropped since.
+// errGone says that a table that was found has been dropped or renamed since.
 var errGone = errors.New("ddl: the table is gone")
+
+// isStill reports whether a table has the name by which it was found.
+func isStill(t, found *schema.Table) bool {
+	return t != nil && t.Name == found.Name && t.SchemaID == found.SchemaID
+}
 
 // lookAgain has the statement begin anew if its table is gone: another may have the name.
 func lookAgain(t *schema.Table, err error) error {

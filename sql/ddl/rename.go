@@ -74,7 +74,7 @@ func (s *stmt) renameRelation(ctx context.Context, n *pg.RenameStmt) error {
 		return err
 	}
 	if f.index != nil {
-		return s.renameIndex(o.(*schema.Table), f.index.ID, name)
+		return s.renameIndex(o.(*schema.Table), f.index, name)
 	}
 	s.requireViews(o, views)
 	if err := s.renameInViews(ctx, views, o, &pg.RangeVar{Schemaname: f.schema.Name, Relname: name}); err != nil {
@@ -96,8 +96,11 @@ func (s *stmt) copyOf(ctx context.Context, id schema.DescID) (schema.Object, err
 	return c.Object(id).CloneObject(), nil
 }
 
-func (s *stmt) renameIndex(t *schema.Table, id schema.IndexID, name string) error {
-	ix := t.IndexByID(id)
+func (s *stmt) renameIndex(t *schema.Table, found *schema.Index, name string) error {
+	ix, err := heldIndex(t, found)
+	if err != nil {
+		return err
+	}
 	s.r.Unbind(t.SchemaID, ix.Name)
 	ix.Name = name
 	s.bindIndex(t, ix)
@@ -243,7 +246,7 @@ func (s *stmt) renameConstraint(ctx context.Context, n *pg.RenameStmt) error {
 		if used, err := s.taken(ctx, f.schema, name); err != nil || used {
 			return alreadyExists(name)
 		}
-		return s.renameIndex(t, ix.ID, name)
+		return s.renameIndex(t, ix, name)
 	}
 	return sqlerr.New(sqlerr.UndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", n.Subname, t.Name)
 }

@@ -110,7 +110,7 @@ func (s *stmt) rewriteOnline(ctx context.Context, t *schema.Table, cmds []*pg.No
 		return err
 	}
 	err = s.Catalog.Step(ctx, "ALTER TABLE", t.ID, func(ctx context.Context, r *schema.Resolver, tx schema.Txn, tab *schema.Table) error {
-		if tab == nil {
+		if !isStill(tab, t) {
 			return errGone
 		}
 		if err := s.notRewritten(ctx, tab, "ALTER TABLE"); err != nil {
