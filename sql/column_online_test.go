@@ -118,6 +118,10 @@ func TestAColumnThatIsFilledIsHidden(t *testing.T) {
 		if err := <-done; sqlerr.From(err).Code != sqlerr.ObjectNotInPrerequisiteState {
 			t.Errorf("paused: %v", err)
 		}
+		_, err := query(t, b, "alter table t alter column k type text")
+		if e := sqlerr.From(err); e.Code != sqlerr.ObjectInUse || !strings.Contains(e.Hint, fmt.Sprintf("cairn.resume_job(%d)", id)) {
+			t.Errorf("a change that waits for a paused job: %+v", e)
+		}
 		mustShow(t, b, "truncate t; insert into t select g, 1, g from generate_series(1, 10) g", "TRUNCATE TABLE INSERT 0 10")
 		mustShow(t, b, fmt.Sprintf("select cairn.resume_job(%d)", id), "t SELECT 1")
 		if r, err := gs.nodes[2].srv.jobs.Wait(t.Context(), id); err != nil || r.State != jobs.Succeeded {

@@ -209,6 +209,7 @@ func (s *Session) AskJob(ctx context.Context, id int64, what string) error {
 		return sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for job %d", id).
 			WithDetail("It is a job of role \"%s\".", r.User)
 	}
+	was := r.State
 	switch what {
 	case "pause":
 		r, err = g.Ask(ctx, jid, jobs.RequestPause)
@@ -223,7 +224,11 @@ func (s *Session) AskJob(ctx context.Context, id int64, what string) error {
 	case err != nil:
 		return err
 	case r == nil:
-		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "job %d has ended", id)
+		e := sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "job %d has ended", id)
+		if was.Ended() {
+			e = e.WithDetail("Its status is \"%s\".", was)
+		}
+		return e
 	case r.State == jobs.Reverting && what != "cancel":
 		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "job %d takes back what it has done", id).
 			WithHint("It cannot be stopped from doing that.")

@@ -404,7 +404,10 @@ func TestAJobIsPausedResumedAndCanceledFromAnotherNode(t *testing.T) {
 			t.Errorf("resumed: %+v, %v", r, err)
 		}
 		checkTable(t, gs.nodes[1], "t")
-		wantError(t, b, fmt.Sprintf("select cairn.cancel_job(%d)", id), sqlerr.ObjectNotInPrerequisiteState)
+		_, err := query(t, b, fmt.Sprintf("select cairn.cancel_job(%d)", id))
+		if e := sqlerr.From(err); e.Code != sqlerr.ObjectNotInPrerequisiteState || e.Detail != "Its status is \"succeeded\"." {
+			t.Errorf("a job that has ended: %+v", e)
+		}
 		wantError(t, b, "select cairn.cancel_job(7)", sqlerr.UndefinedObject)
 
 		begin()

@@ -2,6 +2,7 @@ package ddl
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -48,17 +49,26 @@ func (s *stmt) notRewritten(ctx context.Context, t *schema.Table, what string) e
 	if t.Rewriting == nil {
 		return nil
 	}
+	state := jobs.Running
 	if s.others != nil && s.Plan == nil {
 		rec, err := s.others.Wait(ctx, jobs.ID(t.Rewriting.Job))
 		if err != nil {
 			return err
 		}
-		if rec.State.Ended() {
+		if state = rec.State; state.Ended() {
 			return &schema.StaleError{Name: t.Name} // anew, with the table as it is now
 		}
 	}
 	return sqlerr.New(sqlerr.ObjectInUse, "cannot %s \"%s\" because it is being rewritten by job %d", what, t.Name, t.Rewriting.Job).
-		WithHint("Wait until SELECT * FROM cairn.jobs shows that the job has ended, or SELECT cairn.cancel_job(%d).", t.Rewriting.Job)
+		WithHint("%s", toGetPast(jobs.ID(t.Rewriting.Job), state))
+}
+
+// toGetPast says what a user can do about a job that is in the way.
+func toGetPast(id jobs.ID, state jobs.State) string {
+	if state == jobs.Paused {
+		return fmt.Sprintf("It is paused: SELECT cairn.resume_job(%[1]d) has it go on, cairn.cancel_job(%[1]d) takes back what it has done.", id)
+	}
+	return fmt.Sprintf("Wait until SELECT * FROM cairn.jobs shows that the job has ended, or SELECT cairn.cancel_job(%d).", id)
 }
 
 // notFilled waits until no job gives the rows of a table the values of a column: it
@@ -76,17 +86,18 @@ func (s *stmt) notFilled(ctx context.Context, t *schema.Table) error {
 		if rec.State.Ended() || rec.Kind != jobs.KindColumn || rec.Table != t.ID || rec.Column != t.Columns[i].ID {
 			continue
 		}
+		state := rec.State
 		if s.others != nil {
 			rec, err := s.others.Wait(ctx, rec.ID)
 			if err != nil {
 				return err
 			}
-			if rec.State.Ended() {
+			if state = rec.State; state.Ended() {
 				break
 			}
 		}
 		return sqlerr.New(sqlerr.ObjectInUse, "cannot ALTER TABLE \"%s\" because column \"%s\" is being filled by job %d", t.Name, t.Columns[i].Name, rec.ID).
-			WithHint("Wait until SELECT * FROM cairn.jobs shows that the job has ended, or SELECT cairn.cancel_job(%d).", rec.ID)
+			WithHint("%s", toGetPast(rec.ID, state))
 	}
 	return &schema.StaleError{Name: t.Name} // anew, with the table as it is now
 }

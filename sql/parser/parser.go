@@ -2,6 +2,7 @@ package parser
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -62,8 +63,14 @@ func parseError(query string, err error) error {
 		// The grammar counts characters already, as it reports to a client.
 		e = e.WithPos(pe.Cursorpos)
 	}
+	if explainsChange.MatchString(query) {
+		e = e.WithHint("EXPLAIN takes no statement that changes the schema. SELECT cairn.explain_change('…') says what one will do.")
+	}
 	return e
 }
+
+// explainsChange finds EXPLAIN of a statement of which Postgres's grammar takes none.
+var explainsChange = regexp.MustCompile(`(?i)^\s*explain\b\s*(\([^)]*\)|analy[sz]e\s|verbose\s|\s)*(alter|create|drop|truncate|comment)\s`)
 
 // codeOf finds the SQLSTATE of a grammar error, which libpg_query does not pass on. All but a few
 // are plain syntax errors.

@@ -31,6 +31,22 @@ func TestErrorPosition(t *testing.T) {
 	}
 }
 
+// The grammar takes EXPLAIN of no change of the schema; the error says what does.
+func TestExplainOfAChangeHasAHint(t *testing.T) {
+	for q, hint := range map[string]bool{
+		"explain alter table t add column n int":               true,
+		"EXPLAIN (analyze, format json) CREATE INDEX ON t (a)": true,
+		"explain analyze verbose drop table t":                 true,
+		"explain selec 1":                                      false,
+		"alter tabel t":                                        false,
+	} {
+		_, err := Parse(q)
+		if e := sqlerr.From(err); e == nil || e.Code != sqlerr.SyntaxError || strings.Contains(e.Hint, "cairn.explain_change") != hint {
+			t.Errorf("%s: %+v", q, e)
+		}
+	}
+}
+
 func TestDeepNesting(t *testing.T) {
 	n := 100000
 	_, err := Parse("select " + strings.Repeat("(", n) + "1" + strings.Repeat(")", n))
