@@ -2,7 +2,9 @@ package sql
 
 import (
 	"context"
+	"encoding/binary"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/cairndb/cairn/schema"
@@ -57,6 +59,12 @@ func (i sessionInfo) Info(name string) (string, bool) {
 		return host(i.s.args.Remote, true)
 	case "transaction_block":
 		return "", i.s.tx != nil && i.s.tx.explicit
+	case "txid": // a number that no other transaction is likely to have
+		if i.s.tx == nil || i.s.tx.t == nil {
+			return "", false
+		}
+		id := i.s.tx.t.ID()
+		return strconv.FormatUint(binary.BigEndian.Uint64(id[:8])>>1, 10), true
 	case "start_time":
 		return i.s.started.UTC().Format(time.RFC3339Nano), true
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -69,7 +70,7 @@ func SpecNamed(name string) (Spec, error) {
 		for j, s := range specs {
 			names[j] = s.Name
 		}
-		return Spec{}, fmt.Errorf("no workload is called %q; there are %v", name, names)
+		return Spec{}, fmt.Errorf("no workload is called %q; there are %s", name, strings.Join(names, ", "))
 	}
 	return specs[i], nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,9 +49,23 @@ func (f *adminFlags) callFor(ctx context.Context, timeout time.Duration, fn func
 	defer cancel()
 	if err := fn(ctx, conn); err != nil {
 		if st, ok := status.FromError(err); ok {
-			return fmt.Errorf("%s: %s", f.host, st.Message())
+			return fmt.Errorf("%s: %s", f.host, f.plainly(st.Message()))
 		}
 		return err
 	}
 	return nil
+}
+
+// plainly is what gRPC says of a connection, in fewer words, or what it most likely means.
+func (f *adminFlags) plainly(message string) string {
+	switch {
+	case f.certsDir == "" && strings.Contains(message, "error reading server preface"):
+		return "it does not talk without encryption; name the folder of the certificates: --certs-dir"
+	case f.certsDir != "" && strings.Contains(message, "first record does not look like a TLS handshake"):
+		return "it talks without encryption only; leave out --certs-dir"
+	}
+	if _, cause, ok := strings.Cut(message, "Error while dialing: "); ok {
+		return strings.TrimSuffix(cause, "\"")
+	}
+	return message
 }

@@ -50,5 +50,30 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(newStart(), newStartSingleNode(), newStartTroubled(), newInit(), newDemo(), newSQL(), newNode(), newRange(), newJob(), newCert(), newImport(), newWorkload(), newVerify(), newVersion())
+	explain(root)
 	return root
+}
+
+// explain has what a command is given wrongly be answered with how it is used, and a word that is no
+// subcommand with an error.
+func explain(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return fmt.Errorf("%w; usage: %s", err, c.UseLine())
+			}
+			return nil
+		}
+	}
+	if cmd.HasParent() && cmd.HasSubCommands() && !cmd.Runnable() {
+		cmd.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			return fmt.Errorf("unknown command %q for %q; see %s --help", args[0], c.CommandPath(), c.CommandPath())
+		}
+	}
+	for _, c := range cmd.Commands() {
+		explain(c)
+	}
 }

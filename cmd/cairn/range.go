@@ -225,7 +225,7 @@ load, a node that drains or dies.`,
 // parseTableKey is the inverse of how tables' keys are printed.
 func parseTableKey(s string) ([]byte, error) {
 	parts := strings.Split(strings.TrimPrefix(s, "/"), "/")
-	bad := fmt.Errorf("%q is no table key; write /table/ID, /table/ID/INDEX or /table/ID/INDEX/HEX", s)
+	bad := fmt.Errorf("%q is no table key; write /table/ID, /table/ID/INDEX, /table/ID/INDEX/=NUMBER or /table/ID/INDEX/HEX", s)
 	if len(parts) < 2 || len(parts) > 4 || parts[0] != "table" {
 		return nil, bad
 	}

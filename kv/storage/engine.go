@@ -37,7 +37,10 @@ func Open(o Options) (*Engine, error) {
 	p := o.pebbleOptions(h)
 	p.FS = vfs.OnDiskFull(o.FS, sp.onFull)
 	db, err := pebble.Open(o.Dir, p)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EAGAIN): // of the lock on its folder
+		return nil, fmt.Errorf("store %q is in use by another process: %w", o.Dir, err)
+	case err != nil:
 		return nil, fmt.Errorf("open store %q: %w", o.Dir, err)
 	}
 	return &Engine{db: db, fs: o.FS, dir: o.Dir, health: h, space: sp, fsyncs: db.Metrics().LogWriter.FsyncLatency}, nil

@@ -62,6 +62,9 @@ func (b *binder) expr(sc *scope, n *pg.Node) Expr {
 	case *pg.Node_CurrentOfExpr:
 		b.unsupported(-1, "WHERE CURRENT OF")
 	}
+	if _, ok := n.Node.(*pg.Node_XmlExpr); ok {
+		b.at(-1, sqlerr.Unsupported("XML").WithHint("%s", useJSON))
+	}
 	b.unsupported(-1, "this kind of expression")
 	return nil
 }

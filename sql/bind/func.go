@@ -54,6 +54,9 @@ func (b *binder) funcCall(sc *scope, fc *pg.FuncCall) Expr {
 		if e := b.castSyntax(name, args, fc.Location); e != nil {
 			return e
 		}
+		if missing := missingFunction(name); missing != nil && len(builtins.Lookup(name)) == 0 {
+			err = missing
+		}
 		b.check(fc.Location, err)
 	}
 	if m.Class == builtins.SetReturning {

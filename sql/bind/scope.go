@@ -230,6 +230,9 @@ func (sc *scope) missingColumn(table, name string, pos int32) {
 	if table != "" {
 		sc.b.failf(pos, sqlerr.UndefinedColumn, "column %s.%s does not exist", table, name)
 	}
+	if hint := missingColumns[name]; hint != "" && len(sc.tables) > 0 {
+		sc.b.at(pos, sqlerr.Unsupported("system column %s", name).WithHint("%s", hint))
+	}
 	e := sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" does not exist", name)
 	if h := sc.hint(name); h != "" {
 		e = e.WithHint("%s", h)

@@ -36,6 +36,9 @@ func (b *binder) typeName(tn *pg.TypeName) types.T {
 	if !ok {
 		t, ok = b.userType(names)
 	}
+	if hint := missingTypes[name]; !ok && hint != "" {
+		b.at(tn.Location, sqlerr.Unsupported("type %s", name).WithHint("%s", hint))
+	}
 	if !ok {
 		b.failf(tn.Location, sqlerr.UndefinedObject, "type \"%s\" does not exist", strings.Join(names, "."))
 	}

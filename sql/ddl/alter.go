@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -259,10 +258,11 @@ func (a *alterer) command(ctx context.Context, c *pg.AlterTableCmd) error {
 		return nil
 	case pg.AlterTableType_AT_SetStatistics, pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_ClusterOn,
 		pg.AlterTableType_AT_DropCluster, pg.AlterTableType_AT_ReplicaIdentity,
-		pg.AlterTableType_AT_SetLogged:
+		pg.AlterTableType_AT_SetLogged, pg.AlterTableType_AT_SetUnLogged, pg.AlterTableType_AT_SetCompression,
+		pg.AlterTableType_AT_EnableTrigAll, pg.AlterTableType_AT_EnableTrigUser, pg.AlterTableType_AT_DisableTrigUser:
 		return nil // nothing of these has a meaning here
 	}
-	return sqlerr.Unsupported("ALTER TABLE %s", strings.TrimPrefix(c.Subtype.String(), "AT_"))
+	return unsupportedAlter(c.Subtype)
 }
 
 // existing finds a column that a part of ALTER TABLE names.

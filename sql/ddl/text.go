@@ -7,7 +7,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/cairndb/cairn/sql/parser"
-	"github.com/cairndb/cairn/sql/sqlerr"
 	"github.com/cairndb/cairn/sql/types"
 )
 
@@ -55,22 +54,4 @@ func quoteIdent(name string) string {
 		return name
 	}
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
-}
-
-// unsupportedStatement names the statement that is refused, by its first words.
-func unsupportedStatement(n *pg.Node) error {
-	text, err := stmtText(n)
-	if err != nil {
-		return sqlerr.Unsupported("this statement")
-	}
-	words := strings.Fields(text)
-	var name []string
-	for _, w := range words {
-		if len(name) == 3 || w != strings.ToUpper(w) || strings.ContainsAny(w, "(\"'") {
-			break
-		}
-		name = append(name, w)
-	}
-	return sqlerr.Unsupported("%s", strings.Join(name, " ")).
-		WithHint("Cairn parses all of Postgres's grammar and does not run all of it yet.")
 }
