@@ -45,6 +45,8 @@ import (
 //	    go in the same statement, that queues an act, which finds the row
 //	I3  a deferred check is about the row as it is by then: one that is gone or
 //	    refers elsewhere is skipped (alive)
+//	I4  a statement that a routine runs settles, and takes back, what it queued
+//	    itself, and nothing of the statement that called the routine (within)
 type references struct {
 	events   []refEvent
 	deferred []refEvent
@@ -98,6 +100,17 @@ func (q *references) mark() refMark { return refMark{slices.Clip(q.deferred), q.
 func (q *references) rewind(m refMark) {
 	q.deferred, q.mode = m.deferred, m.mode
 	q.endStatement()
+}
+
+// within gives the statements of a routine a queue of their own. The result goes back to the queue of the
+// statement that calls it, whose rows they may have changed.
+func (q *references) within() (back func()) {
+	events, early, seen, acted := q.events, q.early, q.seen, q.acted
+	q.events, q.early, q.seen, q.acted = nil, 0, nil, false
+	return func() {
+		clear(seen)
+		q.events, q.early, q.seen, q.acted = events, early, seen, acted || len(events) > 0
+	}
 }
 
 func (q *references) endStatement() {

@@ -55,6 +55,7 @@ func (s *Session) CallRoutine(ctx context.Context, c builtins.RoutineCall, args 
 	}
 	s.calls++
 	defer func() { s.calls-- }()
+	defer s.tx.refs.within()()
 	r, err := s.routineOf(ctx, c)
 	if err != nil {
 		return nil, err
